@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration of one cluster: ``/etc/lifeboat/<cluster>.yml``, or the same mapping from a module's options.
+
+The YAML keys are exactly the field names below. An unknown key, a missing one or a value of the wrong type is a
+``ConfigError`` that names the key by its path (``repositories[0].bucket``). Secrets are fields that ``repr`` hides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Tuple, Union
+
+from .errors import ConfigError, DependencyMissing
+
+MIB = 1024 * 1024
+_CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+
+
+@dataclass(frozen=True)
+class S3Options:
+    """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.
+
+    Sizes are bytes, times seconds. One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint_url: Optional[str] = None
+    region: Optional[str] = None
+    addressing_style: str = "auto"
+    access_key_id: Optional[str] = None
+    secret_access_key: Optional[str] = field(default=None, repr=False)
+    session_token: Optional[str] = field(default=None, repr=False)
+    profile: Optional[str] = None
+    ca_bundle: Optional[str] = None
+    validate_certs: bool = True
+    sse: Optional[str] = None
+    sse_kms_key_id: Optional[str] = None
+    storage_class: Optional[str] = None
+    connect_timeout: float = 5.0
+    read_timeout: float = 30.0
+    max_attempts: int = 6
+    part_size: int = 16 * MIB
+    parallel: int = 4
+
+    CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {
+        "addressing_style": ("auto", "path", "virtual"),
+        "sse": ("AES256", "aws:kms"),
+    }
+
+
+@dataclass(frozen=True)
+class DirectoryOptions:
+    """A directory that is already there: an NFS mount, a mounted cold disk."""
+
+    path: str
+    parallel: int = 4
+
+
+StoreOptions = Union[S3Options, DirectoryOptions]
+_STORE_TYPES: Mapping[str, Any] = {"s3": S3Options, "directory": DirectoryOptions}
+
+
+@dataclass(frozen=True)
+class RepositoryConfig:
+    """One repository. A *required* one must have a segment before PostgreSQL is told that it is archived."""
+
+    name: str
+    store: StoreOptions
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class ConnectionConfig:
+    """How the server is reached, in libpq's words. ``host`` may be a socket directory."""
+
+    host: Optional[str] = None
+    port: int = 5432
+    user: Optional[str] = None
+    dbname: str = "postgres"
+    password: Optional[str] = field(default=None, repr=False)
+    passfile: Optional[str] = None
+    sslmode: Optional[str] = None
+    sslrootcert: Optional[str] = None
+    connect_timeout: int = 10
+
+
+@dataclass(frozen=True)
+class BackupConfig:
+    """How base backups are made.
+
+    ``compression_level`` is zstd's; ``compress_at`` is ``server``, ``client`` or ``auto`` (server when it can);
+    ``wal_timeout`` is how many seconds a backup waits for its last segment to be archived.
+    """
+
+    compression_level: int = 1
+    compress_at: str = "auto"
+    checkpoint: str = "fast"
+    max_rate_kb: Optional[int] = None
+    wal_timeout: float = 300.0
+
+    CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {
+        "compress_at": ("auto", "server", "client"),
+        "checkpoint": ("fast", "spread"),
+    }
+
+
+@dataclass(frozen=True)
+class ObjectivesConfig:
+    """What was promised: ``rpo`` and ``rto`` in seconds, ``window`` in days of point-in-time recovery."""
+
+    rpo: Optional[float] = None
+    rto: Optional[float] = None
+    window: Optional[float] = None
+    max_backup_age: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """One cluster with its server and its repositories.
+
+    ``data_dir`` is the data directory that this configuration protects: a server that runs in another one is a
+    clone and may not archive. ``config_file`` is ``postgresql.conf`` where it lies outside the data directory.
+    """
+
+    cluster: str
+    repositories: Tuple[RepositoryConfig, ...]
+    data_dir: Optional[str] = None
+    bin_dir: Optional[str] = None
+    config_file: Optional[str] = None
+    connection: ConnectionConfig = ConnectionConfig()
+    backup: BackupConfig = BackupConfig()
+    objectives: ObjectivesConfig = ObjectivesConfig()
+    lock_dir: Optional[str] = None
+    source: Optional[str] = None
+
+    @property
+    def required(self) -> Tuple[RepositoryConfig, ...]:
+        """The repositories that must have every object before it counts as stored."""
+        return tuple(r for r in self.repositories if r.required)
+
+
+def load(path: str) -> Config:
+    """Read and check a configuration file (YAML 1.1 by PyYAML's safe loader)."""
+    try:
+        import yaml
+    except ImportError as exc:
+        raise DependencyMissing("The Python library PyYAML is not installed.", "Install python3-yaml (Debian) or PyYAML.") from exc
+    try:
+        with open(path, encoding="utf-8") as stream:
+            data = yaml.safe_load(stream)
+    except OSError as exc:
+        raise ConfigError(f"Cannot read the configuration file {path}: {exc.strerror}.", "Check the path and its owner; --config names another one.", path=path) from exc
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"{path} is not valid YAML: {exc}.", "Correct the file at the place named.", path=path) from exc
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no mapping.", "It must at least have 'cluster' and 'repositories'.", path=path)
+    return parse(data, source=os.path.abspath(path))
+
+
+def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
+    """Check a mapping and make it a :class:`Config`. Values of None count as not given."""
+    where = source or "configuration"
+    values = {k: v for k, v in data.items() if v is not None}
+    raw = values.pop("repositories", None)
+    if not isinstance(raw, (list, tuple)) or not raw:
+        raise ConfigError(f"{where}: 'repositories' must be a list with at least one repository.", "Give each a type ('s3' or 'directory') and its options.")
+    repositories = tuple(_repository(item, f"repositories[{i}]", where) for i, item in enumerate(raw))
+    names = [r.name for r in repositories]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"{where}: two repositories share a name ({', '.join(names)}).", "Give each repository a 'name' of its own.")
+    if not any(r.required for r in repositories):
+        raise ConfigError(f"{where}: no repository is required, so nothing would ever be durable.", "Set 'required: true' on at least one.")
+    values.pop("source", None)
+    for key, cls in (("connection", ConnectionConfig), ("backup", BackupConfig), ("objectives", ObjectivesConfig)):
+        if key in values:
+            values[key] = _build(cls, values[key], key, where)
+    config: Config = _build(Config, {**values, "repositories": repositories, "source": source}, "", where)
+    if not _CLUSTER_NAME.match(config.cluster):
+        raise ConfigError(f"{where}: cluster is {config.cluster!r}.", "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.")
+    return config
+
+
+def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
+    if not isinstance(item, Mapping):
+        raise ConfigError(f"{where}: {path} must be a mapping, not {type(item).__name__}.", "Give it a type and its options.")
+    values = {k: v for k, v in item.items() if v is not None}
+    kind = values.pop("type", None)
+    if kind not in _STORE_TYPES:
+        raise ConfigError(f"{where}: {path}.type is {kind!r}.", f"Choose one of: {', '.join(sorted(_STORE_TYPES))}.")
+    name = str(values.pop("name", "") or path.replace("repositories[", "repo").rstrip("]"))
+    required = values.pop("required", True)
+    if not isinstance(required, bool):
+        raise ConfigError(f"{where}: {path}.required is {required!r}.", "Use true or false.")
+    return RepositoryConfig(name=name, store=_build(_STORE_TYPES[kind], values, path, where), required=required)
+
+
+def _build(cls: Any, data: Any, path: str, where: str) -> Any:
+    """Make the dataclass ``cls`` of a mapping: unknown, missing and ill-typed keys are errors that name their path."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where}: {path} must be a mapping, not {type(data).__name__}.", "See the documented options.")
+    values = {k: v for k, v in data.items() if v is not None}
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    dot = f"{path}." if path else ""
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{where}: unknown option {dot}{key}.", f"Known here: {', '.join(sorted(fields))}.")
+    for name, f in fields.items():
+        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{where}: {dot}{name} is missing.", "It has no default.")
+    out = {k: _coerce(v, hints[k], f"{dot}{k}", where) for k, v in values.items()}
+    for key, allowed in getattr(cls, "CHOICES", {}).items():
+        if out.get(key) is not None and out[key] not in allowed:
+            raise ConfigError(f"{where}: {dot}{key} is {out[key]!r}.", f"Choose one of: {', '.join(allowed)}.")
+    return cls(**out)
+
+
+def _coerce(value: Any, hint: Any, path: str, where: str) -> Any:
+    allowed = [t for t in (typing.get_args(hint) or (hint,)) if isinstance(t, type)]
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    for kind in allowed:
+        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            return value
+    if typing.get_origin(hint) is tuple or not allowed:
+        return value
+    names = " or ".join(t.__name__ for t in allowed if t is not type(None))
+    shown = "a value" if "secret" in path or "password" in path or "token" in path else repr(value)
+    raise ConfigError(f"{where}: {path} is {shown} ({type(value).__name__}).", f"It must be {names}.")

@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every error that Lifeboat raises.
+
+An error names the thing and the value in its message, the way out in its hint, and carries a stable ``error_code``
+that programs may match. Nothing in the engine prints or exits: ``_ansible`` turns an error into ``fail_json`` and
+``cli.py`` into an exit status.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class LifeboatError(Exception):
+    """Base of all errors.
+
+    :param message: what went wrong, with the names and values that matter, never a secret
+    :param hint: what the reader can do about it
+    :param details: JSON-serialisable facts for programs (keys, LSNs, times)
+    """
+
+    error_code: ClassVar[str] = "lifeboat_error"
+
+    def __init__(self, message: str, hint: str = "", **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as plain data: ``error_code``, ``message``, ``hint``, ``details``."""
+        return {"error_code": self.error_code, "message": self.message, "hint": self.hint, "details": self.details}
+
+
+class ConfigError(LifeboatError):
+    """An option is missing, unknown or has a value that cannot work."""
+
+    error_code = "config_invalid"
+
+
+class DependencyMissing(LifeboatError):
+    """A Python library or a program that the operation needs is not installed."""
+
+    error_code = "dependency_missing"
+
+
+class ProcessFailed(LifeboatError):
+    """A program ended with a non-zero status or by a signal."""
+
+    error_code = "process_failed"
+
+
+# --- stores -----------------------------------------------------------------------------------------------------
+
+
+class StoreError(LifeboatError):
+    """An object store refused or failed an operation; ``details`` has ``store``, ``key`` and ``operation``."""
+
+    error_code = "store_error"
+
+
+class StoreUnavailable(StoreError):
+    """No answer, a time-out or a 5xx after all retries: the state of the object is unknown."""
+
+    error_code = "store_unavailable"
+
+
+class StoreAccessDenied(StoreError):
+    """The store answered, and the credentials do not allow this (HTTP 401/403, or EACCES)."""
+
+    error_code = "store_access_denied"
+
+
+class BucketMissing(StoreError):
+    """The bucket (or the root directory) itself does not exist."""
+
+    error_code = "bucket_missing"
+
+
+class ObjectMissing(StoreError):
+    """The store confirmed that there is no such object."""
+
+    error_code = "object_missing"
+
+
+class ObjectExists(StoreError):
+    """A create-only put met an object of that name; the object in the store is untouched."""
+
+    error_code = "object_exists"
+
+
+class ObjectCorrupt(StoreError):
+    """The bytes read are not the bytes that were written (size, checksum or frame do not match)."""
+
+    error_code = "object_corrupt"
+
+
+class StoreFull(StoreError):
+    """The store, or the file system under it, has no room left."""
+
+    error_code = "store_full"
+
+
+# --- repository -------------------------------------------------------------------------------------------------
+
+
+class ForeignRepository(LifeboatError):
+    """The repository belongs to another cluster (system identifier), or is no Lifeboat repository."""
+
+    error_code = "repository_foreign"
+
+
+class BackupMissing(LifeboatError):
+    """No backup has the asked label, or there is no backup at all."""
+
+    error_code = "backup_missing"
+
+
+class BackupRunning(LifeboatError):
+    """Another backup of the same cluster is under way."""
+
+    error_code = "backup_running"
+
+
+# --- WAL --------------------------------------------------------------------------------------------------------
+
+
+class WalInvalid(LifeboatError):
+    """A file that is offered or fetched as WAL is not the WAL that its name says."""
+
+    error_code = "wal_invalid"
+
+
+class WalConflict(LifeboatError):
+    """The repository holds a segment of that name with different content."""
+
+    error_code = "wal_conflict"
+
+
+class WalGap(LifeboatError):
+    """A WAL segment that is needed is not in the repository; ``details["missing"]`` lists the names."""
+
+    error_code = "wal_gap"
+
+
+class CloneRefused(LifeboatError):
+    """A data directory that the configuration does not protect tried to archive into the repository."""
+
+    error_code = "clone_refused"
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------
+
+
+class PostgresError(LifeboatError):
+    """PostgreSQL refused a connection or a command."""
+
+    error_code = "postgres_error"
+
+
+class ServerNotReady(PostgresError):
+    """The server lacks a setting, a privilege or a version that the operation needs."""
+
+    error_code = "server_not_ready"
+
+
+# --- restore ----------------------------------------------------------------------------------------------------
+
+
+class TargetUnreachable(LifeboatError):
+    """No restore can reach the recovery target; ``details`` tell the window that can be reached."""
+
+    error_code = "target_unreachable"
+
+
+class DataDirectoryRefused(LifeboatError):
+    """The data directory (or a tablespace directory) is in use, not empty, or not a cluster's."""
+
+    error_code = "data_directory_refused"
+
+
+class DiskFull(LifeboatError):
+    """There is not enough room for what was asked."""
+
+    error_code = "disk_full"
+
+
+class BackupCorrupt(LifeboatError):
+    """A backup does not pass ``pg_verifybackup``, or one of its files fails its checksum."""
+
+    error_code = "backup_corrupt"
+
+
+class RecoveryFailed(LifeboatError):
+    """The server stopped during recovery, or ended it elsewhere than at the target."""
+
+    error_code = "recovery_failed"

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one small interface that every object store implements.
+
+Names are ``/``-separated keys relative to the store's prefix. Every write is create-only: a store never replaces an
+object. All methods raise the errors of :mod:`..errors` and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Iterable, Iterator, Optional, Protocol
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What a listing tells of an object: its key, size in bytes and the time (UTC, aware) it was stored."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished put: size in bytes and SHA-256 (hex) of exactly the bytes that were stored."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DeleteFailure:
+    """An object that a batch delete could not remove, and the store's words for why."""
+
+    key: str
+    reason: str
+
+
+class ObjectWriter(Protocol):
+    """A create-only streaming put. Nothing is visible under the key before :meth:`commit` returns.
+
+    As a context manager it commits on a clean exit and aborts (leaves nothing behind) on an exception.
+    """
+
+    def write(self, data: bytes) -> int:
+        """Take the next bytes; may block until a part has room. Returns ``len(data)``."""
+
+    def commit(self) -> Written:
+        """Make the object visible. Raises ``ObjectExists`` when the key was taken meanwhile."""
+
+    def abort(self) -> None:
+        """Drop everything that was written; safe to call twice and after a failure."""
+
+    def __enter__(self) -> "ObjectWriter": ...
+
+    def __exit__(self, exc_type: object, exc: object, traceback: object) -> None: ...
+
+
+class Store(Protocol):
+    """An object store below one prefix."""
+
+    @property
+    def location(self) -> str:
+        """How a person names this store, without secrets: ``s3://bucket/prefix`` or ``/mnt/backup``."""
+
+    def put(self, key: str, data: bytes) -> Written:
+        """Store a small object, create-only. Raises ``ObjectExists`` when the key is taken."""
+
+    def writer(self, key: str, size_hint: Optional[int] = None) -> ObjectWriter:
+        """A streaming put of unknown length; ``size_hint`` (bytes) lets the store choose its part size."""
+
+    def get(self, key: str) -> bytes:
+        """The whole object in memory, for small ones. Raises ``ObjectMissing`` only when the store confirmed it."""
+
+    def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
+        """The object in order as chunks, fetched by parallel ranges within a bounded memory.
+
+        With ``sha256``/``size`` the whole object is checked and ``ObjectCorrupt`` raised at its end on a mismatch.
+        A ranged read pins the object it began with (``If-Match``) so that it never mixes two versions.
+        """
+
+    def head(self, key: str) -> Optional[ObjectInfo]:
+        """The object's facts, or None when the store confirmed that it does not exist."""
+
+    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
+        """Every object whose key begins with ``prefix``, in key order (UTF-8 bytes), page by page."""
+
+    def list_names(self, prefix: str) -> Iterator[str]:
+        """The next path components below ``prefix`` (which ends in ``/`` or is empty), in order: one level only.
+
+        A "directory" comes back with a trailing ``/``, an object without.
+        """
+
+    def delete(self, keys: Iterable[str]) -> list[DeleteFailure]:
+        """Delete in batches; a key that does not exist is no failure. Returns what could not be deleted."""
+
+    def close(self) -> None:
+        """Release connections and threads; the store is not used after it."""
