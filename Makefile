@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.DEFAULT_GOAL := help
+.PHONY: help setup drill test lint bench clean
+
+help: ## Explain every target (the default)
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+
+setup: ## Make .venv and everything below .build; quick when nothing has changed
+	@tools/bootstrap test
+
+drill: ## Lose a real database and get it back from a real object store; leaves report.html
+	@tools/drill
+
+test: ## Lint, then every test, against the PostgreSQL versions found and an embedded store
+	@tools/test
+
+lint: ## ruff, mypy, ansible-lint, changelog, documentation, collection build, ansible-test sanity
+	@tools/lint
+
+bench: ## Measure backup and restore in MB/s, and their memory
+	@tools/bench
+
+clean: ## Remove .venv, .build and every cache
+	@tools/clean
