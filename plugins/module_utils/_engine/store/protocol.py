@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Iterable, Iterator, Optional, Protocol
+from typing import Iterable, Iterator, List, Optional, Protocol
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ObjectWriter(Protocol):
     def abort(self) -> None:
         """Drop everything that was written; safe to call twice and after a failure."""
 
-    def __enter__(self) -> "ObjectWriter": ...
+    def __enter__(self) -> ObjectWriter: ...
 
     def __exit__(self, exc_type: object, exc: object, traceback: object) -> None: ...
 
@@ -95,7 +95,7 @@ class Store(Protocol):
         A "directory" comes back with a trailing ``/``, an object without.
         """
 
-    def delete(self, keys: Iterable[str]) -> list[DeleteFailure]:
+    def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
         """Delete in batches; a key that does not exist is no failure. Returns what could not be deleted."""
 
     def close(self) -> None:

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bucket of any S3-compatible store, below one prefix.
+
+Every put is conditional (``If-None-Match: *``) and carries a CRC-32 that the store verifies. Requests are retried as
+:mod:`.s3_client` says; nothing hangs longer than its time-outs allow.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from itertools import islice
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from ..config import S3Options
+from ..errors import ObjectMissing, StoreError
+from .checks import check_key, key_order, verified
+from .protocol import DeleteFailure, ObjectInfo, Written
+from .s3_client import connect
+from .s3_download import fetch, read_ranges
+from .s3_upload import S3Writer, put_small
+
+_DELETE_BATCH = 1000  # S3's limit for one DeleteObjects
+
+
+class S3Store:
+    """One transfer holds at most ``part_size * (parallel + 2)`` bytes; methods may be called from several threads."""
+
+    def __init__(self, options: S3Options) -> None:
+        self._connection = connect(options)
+        prefix = options.prefix.strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    @property
+    def location(self) -> str:
+        """``s3://bucket/prefix``."""
+        return f"s3://{self._connection.options.bucket}/{self._prefix}".rstrip("/")
+
+    def put(self, key: str, data: bytes) -> Written:
+        """One ``PutObject``, create-only."""
+        return put_small(self._connection, self._full(key), key, bytes(data))
+
+    def writer(self, key: str, size_hint: Optional[int] = None) -> S3Writer:
+        """A streaming put; see :class:`S3Writer` for its parts and its memory."""
+        return S3Writer(self._connection, self._full(key), key, size_hint)
+
+    def get(self, key: str) -> bytes:
+        """The whole object by one ``GetObject``."""
+        return fetch(self._connection, self._full(key)).data
+
+    def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
+        """Chunks of ``part_size``; holds at most ``part_size * (parallel + 1)`` bytes.
+
+        A wrong ``size`` is raised before the first chunk, a wrong ``sha256`` after the last one.
+        """
+        what = f"{self.location}/{key}"
+        return verified(read_ranges(self._connection, self._full(key), what, size), what, sha256, size)
+
+    def head(self, key: str) -> Optional[ObjectInfo]:
+        """``HeadObject``. Its 404 has no body and may mean a missing bucket, so a ``GetObject`` must confirm it."""
+        full = self._full(key)
+        try:
+            return _info(key, self._connection.call("head_object", full))
+        except StoreError as exc:
+            if exc.details.get("http_status") != 404:
+                raise
+        try:
+            answer = self._connection.call("get_object", full)
+        except ObjectMissing:
+            return None
+        answer["Body"].close()
+        return _info(key, answer)
+
+    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
+        """``ListObjectsV2``, page by page, in the store's order.
+
+        That is key order with S3 and Ceph. SeaweedFS orders directory by directory: there ``a/x`` comes before
+        ``a-b`` and ``a.b``, while keys that differ in nothing but their last component are in key order.
+        """
+        extra = {"StartAfter": self._prefix + start_after} if start_after else {}
+        for objects, _ in self._pages(prefix, **extra):
+            yield from (_info(self._relative(item["Key"]), item, "Size") for item in objects)
+
+    def list_names(self, prefix: str) -> Iterator[str]:
+        """``ListObjectsV2`` with a delimiter. All names of the level are held, to give them in order.
+
+        SeaweedFS still tells of a directory for a while after its last object was deleted.
+        """
+        names: List[str] = []
+        skip = len(self._prefix) + len(prefix)
+        for objects, prefixes in self._pages(prefix, Delimiter="/"):
+            names += [item["Key"][skip:] for item in objects]
+            names += [item["Prefix"][skip:] for item in prefixes]
+        return iter(sorted(filter(None, names), key=key_order))
+
+    def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
+        """``DeleteObjects``, 1000 at a time; in a versioned bucket this leaves delete markers."""
+        failures: List[DeleteFailure] = []
+        remaining = iter(keys)
+        while batch := [{"Key": self._full(key)} for key in islice(remaining, _DELETE_BATCH)]:
+            answer = self._connection.call("delete_objects", Delete={"Objects": batch, "Quiet": True})
+            for error in answer.get("Errors", []):
+                if error.get("Code") != "NoSuchKey":
+                    reason = f"{error.get('Code', '')}: {error.get('Message', '')}"
+                    failures.append(DeleteFailure(self._relative(error["Key"]), reason))
+        return failures
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._connection.close()
+
+    def _full(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _relative(self, key: str) -> str:
+        return key[len(self._prefix) :]
+
+    def _pages(self, prefix: str, **params: Any) -> Iterator[Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]]:
+        """The objects and the common prefixes of each page below the relative ``prefix``."""
+        token: Dict[str, str] = {}
+        while True:
+            page = self._connection.call("list_objects_v2", Prefix=self._prefix + prefix, **params, **token)
+            yield page.get("Contents", []), page.get("CommonPrefixes", [])
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _info(key: str, answer: Dict[str, Any], size_field: str = "ContentLength") -> ObjectInfo:
+    modified: datetime = answer["LastModified"]
+    return ObjectInfo(key, int(answer[size_field]), modified.astimezone(timezone.utc))

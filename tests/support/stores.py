@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Helpers of the tests that need an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator, List
+
+from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from seaweedfs import SeaweedFS  # noqa: E402
+
+#: The smallest part that S3 stores accept.
+PART = 5 * 1024 * 1024
+NOBODY = 65534
+
+
+def s3_options_for(server: SeaweedFS, bucket: str, prefix: str) -> S3Options:
+    """Options for an embedded store, with small parts and short time-outs."""
+    return S3Options(
+        bucket=bucket,
+        prefix=prefix,
+        endpoint_url=server.endpoint_url,
+        access_key_id=server.access_key_id,
+        secret_access_key=server.secret_access_key,
+        connect_timeout=2,
+        read_timeout=10,
+        max_attempts=4,
+        part_size=PART,
+        parallel=3,
+    )
+
+
+_CHILD = """
+import json, sys
+from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.store import open_store
+given = json.loads(sys.stdin.readline())
+store = open_store({"s3": S3Options, "directory": DirectoryOptions}[given["type"]](**given["options"]))
+"""
+
+
+def python_with_store(options: StoreOptions, script: str, prefix: List[str] | None = None) -> subprocess.Popen[str]:
+    """A Python process that runs ``script`` with ``store`` opened. Options travel by stdin: they hold secrets."""
+    assert isinstance(options, (S3Options, DirectoryOptions))
+    kind = "s3" if isinstance(options, S3Options) else "directory"
+    process = subprocess.Popen(
+        [*(prefix or []), sys.executable, "-c", _CHILD + script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / ".build" / "lib")},
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"type": kind, "options": dataclasses.asdict(options)}) + "\n")
+    process.stdin.flush()
+    return process
+
+
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Run as nobody where the tests run as root, whom no file mode stops."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
