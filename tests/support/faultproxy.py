@@ -169,9 +169,11 @@ def _until_closed(source: socket.socket) -> Iterator[bytes]:
 
 
 def _status_answer(status: int) -> bytes:
-    body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    """S3's words for 503 and 403; for any other status a page as web servers have it."""
+    code = {503: "SlowDown", 403: "AccessDenied"}.get(status)
+    body = f"<Error><Code>{code}</Code><Message>A fault.</Message></Error>" if code else "<html>A fault<br></html>"
     head = f"HTTP/1.1 {status} Fault\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n"
-    return f"{head}connection: close\r\n\r\n".encode() + body
+    return f"{head}connection: close\r\n\r\n{body}".encode()
 
 
 def _reset(client: socket.socket) -> None:

@@ -46,6 +46,14 @@ _CREDENTIALS = (
     boto.CredentialRetrievalError,
     boto.ProfileNotFound,
 )
+_NO_ANSWER = (
+    boto.ConnectionError,
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+)
 _DENIED_HINTS: Dict[str, str] = {
     "InvalidAccessKeyId": "The store does not know this access key: check access_key_id and endpoint_url.",
     "SignatureDoesNotMatch": "Check secret_access_key, and the region when the store uses one of its own.",
@@ -133,7 +141,7 @@ def _unanswered(exc: BaseException, what: str, details: Dict[str, Any]) -> Lifeb
             "Set ca_bundle to the authority that signed it, or check the host name in endpoint_url.",
             **details,
         )
-    if isinstance(exc, (boto.HTTPClientError, boto.IncompleteReadError, urllib3.exceptions.HTTPError, OSError)):
+    if isinstance(exc, _NO_ANSWER):
         return StoreUnavailable(
             f"{what}: no complete answer ({exc}).",
             "Check endpoint_url, the network, the firewall and the store; then try again.",
