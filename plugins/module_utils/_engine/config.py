@@ -127,6 +127,7 @@ class Config:
 
     ``data_dir`` is the data directory that this configuration protects: a server that runs in another one is a
     clone and may not archive. ``config_file`` is ``postgresql.conf`` where it lies outside the data directory.
+    ``command`` is the host command that PostgreSQL calls to archive and to restore WAL.
     """
 
     cluster: str
@@ -137,6 +138,7 @@ class Config:
     connection: ConnectionConfig = ConnectionConfig()
     backup: BackupConfig = BackupConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
+    command: str = "lifeboat"
     lock_dir: Optional[str] = None
     source: Optional[str] = None
 
@@ -151,14 +153,22 @@ def load(path: str) -> Config:
     try:
         import yaml
     except ImportError as exc:
-        raise DependencyMissing("The Python library PyYAML is not installed.", "Install python3-yaml (Debian) or PyYAML.") from exc
+        raise DependencyMissing(
+            "The Python library PyYAML is not installed.", "Install python3-yaml (Debian) or PyYAML."
+        ) from exc
     try:
         with open(path, encoding="utf-8") as stream:
             data = yaml.safe_load(stream)
     except OSError as exc:
-        raise ConfigError(f"Cannot read the configuration file {path}: {exc.strerror}.", "Check the path and its owner; --config names another one.", path=path) from exc
+        raise ConfigError(
+            f"Cannot read the configuration file {path}: {exc.strerror}.",
+            "Check the path and its owner; --config names another one.",
+            path=path,
+        ) from exc
     except yaml.YAMLError as exc:
-        raise ConfigError(f"{path} is not valid YAML: {exc}.", "Correct the file at the place named.", path=path) from exc
+        raise ConfigError(
+            f"{path} is not valid YAML: {exc}.", "Correct the file at the place named.", path=path
+        ) from exc
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds no mapping.", "It must at least have 'cluster' and 'repositories'.", path=path)
     return parse(data, source=os.path.abspath(path))
@@ -170,26 +180,39 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     values = {k: v for k, v in data.items() if v is not None}
     raw = values.pop("repositories", None)
     if not isinstance(raw, (list, tuple)) or not raw:
-        raise ConfigError(f"{where}: 'repositories' must be a list with at least one repository.", "Give each a type ('s3' or 'directory') and its options.")
+        raise ConfigError(
+            f"{where}: 'repositories' must be a list with at least one repository.",
+            "Give each a type ('s3' or 'directory') and its options.",
+        )
     repositories = tuple(_repository(item, f"repositories[{i}]", where) for i, item in enumerate(raw))
     names = [r.name for r in repositories]
     if len(set(names)) != len(names):
-        raise ConfigError(f"{where}: two repositories share a name ({', '.join(names)}).", "Give each repository a 'name' of its own.")
+        raise ConfigError(
+            f"{where}: two repositories share a name ({', '.join(names)}).", "Give each repository a 'name' of its own."
+        )
     if not any(r.required for r in repositories):
-        raise ConfigError(f"{where}: no repository is required, so nothing would ever be durable.", "Set 'required: true' on at least one.")
+        raise ConfigError(
+            f"{where}: no repository is required, so nothing would ever be durable.",
+            "Set 'required: true' on at least one.",
+        )
     values.pop("source", None)
     for key, cls in (("connection", ConnectionConfig), ("backup", BackupConfig), ("objectives", ObjectivesConfig)):
         if key in values:
             values[key] = _build(cls, values[key], key, where)
     config: Config = _build(Config, {**values, "repositories": repositories, "source": source}, "", where)
     if not _CLUSTER_NAME.match(config.cluster):
-        raise ConfigError(f"{where}: cluster is {config.cluster!r}.", "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.")
+        raise ConfigError(
+            f"{where}: cluster is {config.cluster!r}.",
+            "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.",
+        )
     return config
 
 
 def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     if not isinstance(item, Mapping):
-        raise ConfigError(f"{where}: {path} must be a mapping, not {type(item).__name__}.", "Give it a type and its options.")
+        raise ConfigError(
+            f"{where}: {path} must be a mapping, not {type(item).__name__}.", "Give it a type and its options."
+        )
     values = {k: v for k, v in item.items() if v is not None}
     kind = values.pop("type", None)
     if kind not in _STORE_TYPES:
@@ -204,7 +227,9 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
 def _build(cls: Any, data: Any, path: str, where: str) -> Any:
     """Make the dataclass ``cls`` of a mapping: unknown, missing and ill-typed keys are errors that name their path."""
     if not isinstance(data, Mapping):
-        raise ConfigError(f"{where}: {path} must be a mapping, not {type(data).__name__}.", "See the documented options.")
+        raise ConfigError(
+            f"{where}: {path} must be a mapping, not {type(data).__name__}.", "See the documented options."
+        )
     values = {k: v for k, v in data.items() if v is not None}
     fields = {f.name: f for f in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)

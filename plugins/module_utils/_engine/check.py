@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat check``: can we archive, is the window what was promised, is there a gap."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Dict, Iterator, List, Optional
+
+from . import clock
+from .config import Config
+from .errors import LifeboatError
+from .info import Contents, newest_backup, read_contents
+from .model import format_time
+from .postgres.connection import session
+from .postgres.facts import archiver_state, read_facts, require_backup_ready
+from .repository.repository import Repositories
+
+OK, WARNING, CRITICAL = "ok", "warning", "critical"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question and its answer. ``status``: ``ok``, ``warning`` or ``critical``."""
+
+    name: str
+    status: str
+    message: str
+    hint: str = ""
+
+
+def check(config: Config) -> List[Check]:
+    """Ask everything; a question that cannot be asked is a critical answer, never an exception."""
+    out: List[Check] = []
+    archived_name: Optional[str] = None
+    system: Optional[str] = None
+    try:
+        with session(config.connection) as sql:
+            facts = read_facts(sql)
+            system = facts.system_identifier
+            require_backup_ready(facts)
+            out.append(
+                Check(
+                    "server",
+                    OK,
+                    f"PostgreSQL {facts.version}, {'standby' if facts.in_recovery else 'primary'}, archive_mode {facts.archive_mode}",
+                )
+            )
+            state = archiver_state(sql)
+            archived_name = state.last_archived or None
+            if state.failing:
+                out.append(
+                    Check(
+                        "archiving",
+                        CRITICAL,
+                        f"archive_command fails on {state.last_failed} ({state.failed_count} failures).",
+                        "The server's log has its words.",
+                    )
+                )
+            elif archived_name:
+                out.append(
+                    Check("archiving", OK, f"{archived_name} was archived at {format_time(state.last_archived_at)}")
+                )
+            else:
+                out.append(
+                    Check(
+                        "archiving", WARNING, "Nothing was archived yet.", "SELECT pg_switch_wal(), then check again."
+                    )
+                )
+    except LifeboatError as exc:
+        out.append(_failed("server", exc))
+    repositories = Repositories.open(config)
+    try:
+        for repository in repositories.items:
+            severity = CRITICAL if repository.required else WARNING
+            try:
+                if system:
+                    repository.owns(system)
+                out += _repository(config, read_contents(repository), severity)
+                if archived_name and system and repository.required:
+                    out.append(
+                        _has_segment(
+                            repository.store.head(repository.layout.wal(system, archived_name)) is not None,
+                            repository.name,
+                            archived_name,
+                        )
+                    )
+            except LifeboatError as exc:
+                out.append(_failed(f"repository {repository.name}", exc, severity))
+    finally:
+        repositories.close()
+    return out
+
+
+def _failed(name: str, exc: LifeboatError, status: str = CRITICAL) -> Check:
+    return Check(name, status, exc.message, exc.hint)
+
+
+def _has_segment(there: bool, repository: str, name: str) -> Check:
+    if there:
+        return Check(f"repository {repository}: WAL", OK, f"holds {name}, the last one the server archived")
+    return Check(
+        f"repository {repository}: WAL",
+        CRITICAL,
+        f"The server says {name} is archived, but the repository does not have it.",
+        "Is archive_command Lifeboat's, with this configuration? Make a new full backup when it is.",
+    )
+
+
+def _repository(config: Config, contents: Contents, severity: str) -> Iterator[Check]:
+    """The checks of one repository's contents."""
+    name, now, promised = f"repository {contents.repository.name}", clock.now(), config.objectives
+    newest = newest_backup(contents)
+    if newest is None:
+        yield Check(f"{name}: backups", severity, "It holds no finished backup.", "Make one: lifeboat backup.")
+        return
+    age = now - newest.finished_at
+    limit = promised.max_backup_age
+    late = limit is not None and age.total_seconds() > limit
+    yield Check(
+        f"{name}: backups",
+        severity if late else OK,
+        f"{len(contents.catalog.backups)} backups, the newest {newest.label} is {_span(age)} old"
+        + (f", more than {_span(timedelta(seconds=limit or 0))}" if late else ""),
+        "Look at the schedule's log." if late else "",
+    )
+    for damaged in contents.catalog.damaged:
+        yield Check(f"{name}: backup {damaged.label}", severity, damaged.error.message, damaged.error.hint)
+    for label, run in sorted(contents.runs.items()):
+        if run.missing:
+            more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""
+            yield Check(
+                f"{name}: gap",
+                severity,
+                f"Behind backup {label}, WAL segment {run.missing[0]}{more} is missing.",
+                "Make a full backup now: a restore cannot cross the gap.",
+            )
+    yield _window(config, contents, name, severity)
+
+
+def _window(config: Config, contents: Contents, name: str, severity: str) -> Check:
+    promised, now = config.objectives, clock.now()
+    if not contents.windows:
+        return Check(
+            f"{name}: window",
+            severity,
+            "No point-in-time restore is possible.",
+            "Make a full backup, and see that WAL is archived.",
+        )
+    last = max(contents.windows, key=lambda w: w.end)
+    text = f"{format_time(last.start)} to {format_time(last.end)} ({_span(last.end - last.start)}) on timeline {last.timeline}"
+    if promised.rpo is not None and (now - last.end).total_seconds() > promised.rpo:
+        return Check(
+            f"{name}: window",
+            severity,
+            f"{text}: it ended {_span(now - last.end)} ago, more than the RPO of {promised.rpo:g} s.",
+            "Is the server idle, with archive_timeout above the RPO? Is archiving failing?",
+        )
+    first = min(w.start for w in contents.windows)
+    if promised.window is not None and now - first < timedelta(days=promised.window):
+        return Check(
+            f"{name}: window",
+            WARNING,
+            f"{text}: shorter than the promised {promised.window:g} days.",
+            "It grows with time; check retention if it does not.",
+        )
+    return Check(f"{name}: window", OK, text)
+
+
+def _span(delta: timedelta) -> str:
+    seconds = int(delta.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def as_dict(checks: List[Check]) -> Dict[str, Any]:
+    """As plain data, with the worst status on top."""
+    order = (OK, WARNING, CRITICAL)
+    return {
+        "status": max((c.status for c in checks), key=order.index, default=OK),
+        "checks": [asdict(c) for c in checks],
+    }

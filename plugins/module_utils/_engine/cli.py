@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host command ``lifeboat``: parse, call one command, show its answer.
+
+Exit status: 0 done; 1 an error, or a check that is critical; 2 wrong usage, or a check that warns. ``wal-fetch`` has
+PostgreSQL's contract instead (see :mod:`.commands.wal`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from typing import List, Optional, Sequence
+
+from .commands import backup, check, listing, restore, verify, wal
+
+# drill
+from .errors import LifeboatError
+from .terminal import Terminal
+from .version import VERSION
+
+_COMMANDS = (backup, listing, check, wal, restore, verify)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command's own arguments."""
+    parser = argparse.ArgumentParser(
+        prog="lifeboat", description="Back up, archive and restore a PostgreSQL cluster on object storage."
+    )
+    parser.add_argument(
+        "--config",
+        default="/etc/lifeboat/main.yml",
+        metavar="FILE",
+        help="the cluster's configuration (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--version", action="version", version=f"lifeboat {VERSION}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_arguments(subparsers)
+    return parser
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one command; the only place where an error becomes an exit status."""
+    args = build_parser().parse_args(argv)
+    terminal = Terminal(show_progress=not args.quiet and not args.json)
+    try:
+        answer = args.handler(args, terminal)
+    except LifeboatError as exc:
+        terminal.finish()
+        print(json.dumps({"error": exc.as_dict()}, default=str) if args.json else _words(exc), file=sys.stderr)
+        return int(getattr(args, "error_status", lambda _: 1)(exc))
+    except KeyboardInterrupt:
+        terminal.finish()
+        print("lifeboat: interrupted", file=sys.stderr)
+        return int(getattr(args, "error_status", lambda _: 125)(None))
+    except Exception as exc:
+        # A traceback for whoever mends it; restore_command still needs its own status, or recovery would end early.
+        terminal.finish()
+        traceback.print_exc()
+        return int(getattr(args, "error_status", lambda _: 1)(exc))
+    terminal.finish()
+    text = json.dumps(answer.data, indent=2, default=str) if args.json else answer.text
+    try:
+        if text:
+            print(text, flush=True)
+    except BrokenPipeError:
+        # The reader had enough (| head); Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(answer.status)
+
+
+def _words(exc: LifeboatError) -> str:
+    lines: List[str] = [f"lifeboat: {exc.message}"]
+    if exc.hint:
+        lines.append(f"  -> {exc.hint}")
+    return "\n".join(lines) + f" [{exc.error_code}]"

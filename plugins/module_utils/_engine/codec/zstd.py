@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zstandard as byte streams. Every frame carries a checksum of its content, which the decoder verifies."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator
+
+from ..errors import DependencyMissing, ObjectCorrupt
+
+_CHUNK = 1024 * 1024
+
+
+def _zstandard() -> Any:
+    try:
+        import zstandard
+    except ImportError as exc:
+        raise DependencyMissing(
+            "The Python library zstandard is not installed.", "Install python3-zstandard (Debian) or zstandard."
+        ) from exc
+    return zstandard
+
+
+class Compressor:
+    """A push compressor: ``feed`` bytes, get compressed bytes; ``finish`` gives the rest of the one frame."""
+
+    def __init__(self, level: int = 1, threads: int = 0) -> None:
+        self._stream = _zstandard().ZstdCompressor(level=level, threads=threads, write_checksum=True).compressobj()
+
+    def feed(self, data: bytes) -> bytes:
+        """Compressed bytes that became ready, often none."""
+        out: bytes = self._stream.compress(data)
+        return out
+
+    def finish(self) -> bytes:
+        """The end of the frame."""
+        out: bytes = self._stream.flush()
+        return out
+
+
+def compress(data: bytes, level: int = 1) -> bytes:
+    """One frame of ``data`` with content size and checksum."""
+    out: bytes = _zstandard().ZstdCompressor(level=level, write_checksum=True).compress(data)
+    return out
+
+
+_DAMAGED = "The stored object is damaged: restore from another repository or another backup."
+
+
+def decompress(data: bytes, name: str, limit: int) -> bytes:
+    """The content of one frame made by :func:`compress`, at most ``limit`` bytes.
+
+    ObjectCorrupt (naming ``name``) when it is empty, damaged, cut short or too large.
+    """
+    zstandard = _zstandard()
+    try:
+        size = zstandard.get_frame_parameters(data).content_size
+        if not 0 <= size <= limit:
+            raise ObjectCorrupt(f"{name} announces {size} bytes of content, more than {limit}.", _DAMAGED, key=name)
+        out = b"".join(decompress_stream([data], name))
+    except zstandard.ZstdError as exc:
+        raise ObjectCorrupt(f"{name} ({len(data)} bytes) is not intact: {exc}.", _DAMAGED, key=name) from exc
+    if len(out) != size:
+        raise ObjectCorrupt(f"{name} ends after {len(out)} of {size} bytes.", _DAMAGED, key=name)
+    return out
+
+
+def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The content of a sequence of frames, as it arrives, in pieces of at most 1 MiB.
+
+    A frame with a wrong checksum raises ObjectCorrupt. A stream that is cut short simply ends: whoever reads an
+    object also checks its size and SHA-256. Memory: one incoming chunk and one piece.
+    """
+    zstandard = _zstandard()
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(
+            _Source(chunks), read_across_frames=True, read_size=_CHUNK // 8
+        ) as reader:
+            while True:
+                piece = reader.read(_CHUNK)
+                if not piece:
+                    return
+                yield piece
+    except zstandard.ZstdError as exc:
+        raise ObjectCorrupt(f"{name} is not intact: {exc}.", _DAMAGED, key=name) from exc
+
+
+class _Source:
+    """An iterable of chunks as the object with ``read`` that the decoder asks for."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        out, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(out)

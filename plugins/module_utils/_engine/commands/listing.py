@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat list`` and ``lifeboat show``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Dict, List
+
+from .. import info
+from ..config import load
+from ..repository.catalog import load_catalog
+from ..repository.repository import Repositories
+from ..runbook import restore_by_hand
+from ..terminal import Answer, Terminal, bullets, duration, size, table
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Register the commands."""
+    parser = subparsers.add_parser("list", help="backups, windows and gaps")
+    parser.set_defaults(handler=run_list)
+    parser = subparsers.add_parser("show", help="one backup, what its host must have, and how to restore it by hand")
+    parser.add_argument("label")
+    parser.set_defaults(handler=run_show)
+
+
+def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """A table of the backups, then the windows and gaps."""
+    data = info.describe(load(args.config))
+    rows = [_row(b) for b in data["backups"]]
+    lines: List[str] = [f"cluster {data['cluster']} in repository {data['repository']}"]
+    lines += bullets([f"passed over {p['repository']}: {p['message']}" for p in data["passed_over"]])
+    lines += [
+        "",
+        table(["label", "consistent at", "data", "stored", "timeline", "stop LSN", "restore takes"], rows)
+        if rows
+        else "no finished backup",
+    ]
+    for window in data["windows"]:
+        lines.append("")
+        lines.append(
+            f"window on timeline {window['timeline']}: {window['start']} to {window['end']} ({duration(window['seconds'])}), up to LSN {window['end_lsn']}"
+        )
+    for gap in data["gaps"]:
+        lines.append(
+            f"GAP behind {gap['label']}: {gap['missing_count']} segments are missing, the first is {gap['missing'][0]}"
+        )
+    lines += [f"DAMAGED {d['label']}: {d['message']}" for d in data["damaged"]]
+    lines += [f"unfinished, ignored: {label}" for label in data["unfinished"]]
+    return Answer(data, "\n".join(lines))
+
+
+def _row(backup: Dict[str, Any]) -> List[str]:
+    mark = "" if backup["restorable"] else " (WAL missing)"
+    return [
+        backup["label"] + mark, backup["finished_at"][:19] + "Z", size(backup["data_size"]), size(backup["stored_size"]), str(backup["timeline"]),
+        backup["stop_lsn"], f"about {duration(backup['estimated_seconds'])}",
+    ]  # fmt: skip
+
+
+def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """All facts of one backup."""
+    config = load(args.config)
+    repositories = Repositories.open(config)
+    try:
+        repository = repositories.readable()
+        backup = load_catalog(repository).find(args.label)
+    finally:
+        repositories.close()
+    data = {**backup.as_dict(), "stored_size": backup.stored_size, "by_hand": restore_by_hand(repository, backup)}
+    needs = backup.requirements
+    lines = [
+        f"{backup.label} in {repository.location}",
+        f"PostgreSQL {backup.server_version}, system identifier {backup.system_identifier}, timeline {backup.timeline}" + (", from a standby" if backup.from_standby else ""),
+        f"consistent at {data['finished_at']}; WAL from {data['start_lsn']} to {data['stop_lsn']}",
+        f"{size(backup.data_size)} of data, {size(backup.stored_size)} stored",
+        "", "files", *bullets([f"{f.name}  {size(f.size)}  sha256 {f.sha256}" for f in backup.files]),
+    ]  # fmt: skip
+    if backup.tablespaces:
+        lines += [
+            "",
+            "tablespaces",
+            *bullets([f"{t.oid} {t.name} at {t.location}  {size(t.size)}" for t in backup.tablespaces]),
+        ]
+    lines += [
+        "",
+        "the new host must have",
+        *bullets([f"{k}: {needs[k]}" for k in ("os", "libc", "machine", "extensions") if needs.get(k)]),
+    ]
+    lines += bullets([f"{k} = {v}" for k, v in sorted((needs.get("settings") or {}).items())])
+    lines += ["", "by hand, without Lifeboat", data["by_hand"]]
+    return Answer(data, "\n".join(lines))

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat restore``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Dict, List
+
+from .. import restore
+from ..config import load
+from ..errors import ConfigError
+from ..model import Target
+from ..restore.request import ACTIONS, ARCHIVING, EXISTING, LEAVE, RestorePlan, RestoreRequest, RestoreResult
+from ..terminal import Answer, Terminal, bullets, duration, size
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("restore", help="bring the cluster back, to the latest or to a chosen moment")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--latest", action="store_true", help="to the end of the archived WAL (default)")
+    target.add_argument("--immediate", action="store_true", help="to the end of the backup")
+    target.add_argument(
+        "--time", metavar="TIME", help="'2026-11-22 14:02:00+00'; without a zone it is the server's TimeZone"
+    )
+    target.add_argument("--lsn", metavar="LSN", help="0/3000028")
+    target.add_argument("--xid", metavar="XID", help="a transaction id")
+    target.add_argument("--name", metavar="NAME", help="a restore point (pg_create_restore_point)")
+    parser.add_argument("--exclusive", action="store_true", help="stop just before the target instead of just after it")
+    parser.add_argument(
+        "--timeline", default="latest", help="latest, current (the backup's) or a number (default: %(default)s)"
+    )
+    parser.add_argument("--label", help="this backup, instead of the newest that was finished before the target")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="restore there; any other directory than the configured one becomes a clone"
+    )
+    parser.add_argument(
+        "--tablespace",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="put the tablespace at OLD into NEW (repeatable)",
+    )
+    parser.add_argument(
+        "--existing",
+        choices=EXISTING,
+        default="refuse",
+        help="what to do with directories that are not empty (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--action", choices=ACTIONS, default="promote", help="what to do at the target (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--archiving",
+        choices=ARCHIVING,
+        default="auto",
+        help="whether the restored cluster archives (default: %(default)s: not in a clone)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting for the restored cluster (repeatable)",
+    )
+    parser.add_argument(
+        "--leave", choices=LEAVE, default="running", help="how to leave a promoted server (default: %(default)s)"
+    )
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up when recovery takes longer")
+    parser.add_argument("--plan", action="store_true", help="show what would be done, and do nothing")
+    parser.set_defaults(handler=run)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Plan, then apply unless only the plan was asked for."""
+    config = load(args.config)
+    planned = restore.plan(config, _request(args))
+    if args.plan:
+        return Answer(planned.as_dict(), describe_plan(planned))
+    if not args.quiet:
+        for line in describe_plan(planned).splitlines():
+            terminal.note(line)
+    result = restore.apply(config, planned, terminal)
+    return Answer(
+        {"changed": not planned.satisfied, "plan": planned.as_dict(), "restore": result.as_dict()},
+        describe_result(planned, result),
+    )
+
+
+def _request(args: argparse.Namespace) -> RestoreRequest:
+    kind, value = next(
+        ((k, getattr(args, k)) for k in ("time", "lsn", "xid", "name") if getattr(args, k) is not None), ("", None)
+    )
+    kind = kind or ("immediate" if args.immediate else "latest")
+    return RestoreRequest(
+        target=Target(kind, value, not args.exclusive, args.timeline), label=args.label, data_dir=args.data_dir, tablespaces=_pairs(args.tablespace, "--tablespace"),
+        existing=args.existing, action=args.action, archiving=args.archiving, settings=_pairs(args.set, "--set"), leave=args.leave, timeout=args.timeout,
+    )  # fmt: skip
+
+
+def _pairs(words: List[str], option: str) -> Dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    for left, sign, _ in pairs:
+        if not sign or not left:
+            raise ConfigError(f"{option} {left!r} has no '='.", f"Write {option} NAME=VALUE.")
+    return {left: right for left, _, right in pairs}
+
+
+def describe_plan(planned: RestorePlan) -> str:
+    """The plan as a person reads it at three in the morning."""
+    data = planned.as_dict()
+    if planned.satisfied:
+        return f"{planned.data_dir} already is the result of this restore; nothing to do"
+    window = data["window"]
+    lines = [
+        f"restore to {data['target']} on timeline {data['target_timeline']}, then {planned.request.action}",
+        f"from backup {planned.backup.label} (consistent at {data['backup_finished_at']}) in repository {data['repository']}",
+        f"reachable with it: {window['start']} to {window['end']}, LSN {window['end_lsn']}",
+        f"fetch {size(data['bytes_to_fetch'])}, write {size(data['bytes_to_write'])}, replay at most {data['segments_needed']} WAL segments: about {duration(planned.estimated_seconds)}",
+        f"archiving of the restored cluster: {'on' if planned.archiving else 'off'}",
+    ]
+    words = {
+        "missing": "is made",
+        "empty": "is filled",
+        "unfinished": "holds an unfinished restore, which is replaced",
+        "occupied": "is moved aside and made anew",
+    }
+    lines += bullets([f"{p.path} {words[p.state]} ({size(p.size)})" for p in planned.places])
+    lines += [f"passed over: {text}" for text in planned.passed_over]
+    return "\n".join([*lines, *planned.notes])
+
+
+def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
+    """What was reached, and how long each phase took."""
+    if planned.satisfied:
+        return f"{planned.data_dir} already is the result of this restore; nothing was done"
+    commit = f"last commit at {result.reached_time}" if result.reached_time else "no commit was replayed"
+    lines = [
+        f"restored {result.label} to {result.target}: reached LSN {result.reached_lsn}, {commit}",
+        f"timeline {result.timeline} (from {result.parent_timeline}); the server in {result.data_dir} is {result.state}",
+        ", ".join(f"{name} {duration(seconds)}" for name, seconds in result.timings.items()),
+    ]
+    return "\n".join(lines + [f"the former content is kept in {path}" for path in result.moved_aside])

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat wal-push`` and ``lifeboat wal-fetch``, as PostgreSQL calls them.
+
+``archive_command``: 0 only when the file is durable; anything else is tried again. PostgreSQL does not count a status above
+125 as a failure, so a failed push is always 1. ``restore_command``: 1 says "confirmed not there", and recovery takes it
+for the end of WAL; a status above 125 stops recovery, and that is what any doubt becomes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..config import load
+from ..terminal import Answer, Terminal
+from ..wal.fetch import fetch
+from ..wal.push import push
+
+NOT_FOUND = 1
+ABORT_RECOVERY = 254
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Register the commands."""
+    parser = subparsers.add_parser("wal-push", help="archive_command = 'lifeboat --config FILE wal-push %%p'")
+    parser.add_argument("path", help="%%p: the file, relative to the data directory")
+    parser.set_defaults(handler=run_push)
+    parser = subparsers.add_parser("wal-fetch", help="restore_command = 'lifeboat --config FILE wal-fetch %%f %%p'")
+    parser.add_argument("name", help="%%f: the file's name in the archive")
+    parser.add_argument("path", help="%%p: where to put it, relative to the data directory")
+    parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
+
+
+def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Archive one file; silent when all is well, because PostgreSQL calls it for every segment."""
+    pushed = push(load(args.config), args.path)
+    return Answer({"name": pushed.name, "stored": pushed.stored, "already": list(pushed.already)}, "")
+
+
+def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Bring one file back, or say that it is not there."""
+    fetched = fetch(load(args.config), args.name, args.path)
+    if fetched is None:
+        return Answer({"name": args.name, "found": False}, "", NOT_FOUND)
+    return Answer({"name": fetched.name, "found": True, "repository": fetched.repository, "size": fetched.size}, "")

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a repository holds: backups, windows, gaps, and how long a restore would take. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .config import Config
+from .model import BackupManifest, format_time
+from .postgres.timeline import path_to
+from .postgres.wal_names import format_lsn
+from .repository.catalog import Catalog, load_catalog
+from .repository.repository import Repositories, Repository, histories
+from .restore.target import estimate_seconds
+from .wal.inventory import Run, archived, find_run
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of time to which a point-in-time restore can go, on one timeline.
+
+    From the moment the ``label`` backup was consistent to the time the last uninterrupted segment reached the store;
+    the last reachable commit is not later than that. ``missing`` names the segments of a gap that ends it.
+    """
+
+    system_identifier: str
+    timeline: int
+    label: str
+    start: datetime
+    end: datetime
+    end_lsn: int
+    missing: Tuple[str, ...] = ()
+    missing_count: int = 0
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data."""
+        return {
+            "system_identifier": self.system_identifier, "timeline": self.timeline, "label": self.label, "start": format_time(self.start),
+            "end": format_time(self.end), "end_lsn": format_lsn(self.end_lsn), "seconds": (self.end - self.start).total_seconds(),
+            "missing": list(self.missing), "missing_count": self.missing_count,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A repository's backups with what the WAL behind each of them allows."""
+
+    repository: Repository
+    catalog: Catalog
+    runs: Dict[str, Run]
+    windows: Tuple[Window, ...]
+
+
+def read_contents(repository: Repository) -> Contents:
+    """Read the catalog and list the WAL of every cluster identity in it."""
+    catalog = load_catalog(repository)
+    runs: Dict[str, Run] = {}
+    for system in {b.system_identifier for b in catalog.backups}:
+        backups = catalog.of_system(system)
+        known = dict(histories(repository, system))
+        size = backups[0].segment_size
+        timelines = sorted({*known, *(b.timeline for b in backups)})
+        have = archived(repository, system, timelines, min(b.start_lsn for b in backups), size)
+        for backup in backups:
+            runs[backup.label] = find_run(path_to(backup.timeline, known), backup.start_lsn, size, have)
+    return Contents(repository, catalog, runs, tuple(find_windows(catalog.backups, runs)))
+
+
+def find_windows(backups: Sequence[BackupManifest], runs: Dict[str, Run]) -> List[Window]:
+    """Join the runs of backups that reach the same end on the same timeline into windows, oldest first. Pure."""
+    windows: Dict[Tuple[str, int, int], Window] = {}
+    for backup in sorted(backups, key=lambda b: b.finished_at):
+        run = runs[backup.label]
+        if run.archived_at is None or run.end < backup.stop_lsn:
+            continue
+        key = (backup.system_identifier, backup.timeline, run.end)
+        windows.setdefault(key, Window(
+            backup.system_identifier, backup.timeline, backup.label, backup.finished_at, max(run.archived_at, backup.finished_at), run.end,
+            run.missing, run.missing_count,
+        ))  # fmt: skip
+    return list(windows.values())
+
+
+def describe(config: Config) -> Dict[str, Any]:
+    """Everything a person or a playbook asks before a restore, from the first repository that answers.
+
+    Keys: ``cluster``, ``repository``, ``passed_over``, ``backups`` (manifests with ``chain``, ``restorable``,
+    ``estimated_seconds``), ``windows``, ``gaps``, ``unfinished``, ``damaged``.
+    """
+    repositories = Repositories.open(config)
+    try:
+        repository = repositories.readable()
+        contents = read_contents(repository)
+        passed = [{"repository": u.repository, **u.error.as_dict()} for u in repositories.passed_over]
+    finally:
+        repositories.close()
+    catalog = contents.catalog
+    return {
+        "cluster": config.cluster,
+        "repository": repository.location,
+        "passed_over": passed,
+        "backups": [_backup(b, contents.runs[b.label]) for b in catalog.backups],
+        "windows": [w.as_dict() for w in contents.windows],
+        "gaps": [
+            {"label": label, "missing": list(run.missing), "missing_count": run.missing_count}
+            for label, run in sorted(contents.runs.items())
+            if run.missing
+        ],
+        "unfinished": list(catalog.unfinished),
+        "damaged": [{"label": d.label, **d.error.as_dict()} for d in catalog.damaged],
+    }
+
+
+def _backup(backup: BackupManifest, run: Run) -> Dict[str, Any]:
+    seconds, basis = estimate_seconds(backup, len(run.segments))
+    return {
+        **backup.as_dict(),
+        "stored_size": backup.stored_size,
+        "chain": [backup.label],
+        "restorable": run.end >= backup.stop_lsn,
+        "estimated_seconds": round(seconds, 1),
+        "estimate_basis": basis,
+    }
+
+
+def newest_backup(contents: Contents) -> Optional[BackupManifest]:
+    """The backup that finished last."""
+    return max(contents.catalog.backups, key=lambda b: b.finished_at, default=None)

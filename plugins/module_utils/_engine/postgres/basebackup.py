@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``BASE_BACKUP``: the server's own copy of its cluster, streamed (PostgreSQL manual, "Streaming Replication Protocol").
+
+The answer is one COPY stream of messages: ``n`` begins an archive (its name and a tablespace path), ``d`` carries bytes,
+``p`` tells the progress in bytes, ``m`` begins the ``backup_manifest``.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Callable, Optional, Protocol
+
+from ..config import ConnectionConfig
+from ..errors import LifeboatError, PostgresError, ServerNotReady
+from .connection import connect, driver
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """``compression_level`` and ``workers`` apply where the server compresses (``server_zstd``)."""
+
+    label: str
+    checkpoint: str
+    server_zstd: bool
+    compression_level: int
+    workers: int
+    max_rate_kb: Optional[int] = None
+
+    def command(self) -> str:
+        """The replication command."""
+        options = [
+            f"LABEL '{self.label}'", "PROGRESS", f"CHECKPOINT '{self.checkpoint}'", "WAIT false", "TABLESPACE_MAP",
+            "MANIFEST 'yes'", "MANIFEST_CHECKSUMS 'CRC32C'",
+        ]  # fmt: skip
+        if self.max_rate_kb:
+            options.append(f"MAX_RATE {self.max_rate_kb}")
+        if self.server_zstd:
+            options += [
+                "COMPRESSION 'zstd'",
+                f"COMPRESSION_DETAIL 'level={self.compression_level},workers={self.workers}'",
+            ]
+        return f"BASE_BACKUP ({', '.join(options)})"
+
+
+class ArchiveSink(Protocol):
+    """Takes the archives of a backup, one after the other."""
+
+    def begin(self, tablespace: Optional[str]) -> None:
+        """An archive begins: of a tablespace (its OID), or the data directory's (None)."""
+
+    def data(self, chunk: bytes) -> None:
+        """The next bytes of the archive."""
+
+    def end(self) -> None:
+        """The archive is complete."""
+
+
+class _Receiver:
+    """The file object that psycopg2 writes each message to."""
+
+    def __init__(self, sink: ArchiveSink, progress: Callable[[int], None]) -> None:
+        self._sink = sink
+        self._progress = progress
+        self._open = False
+        self._in_manifest = False
+        self.manifest = bytearray()
+
+    def write(self, message: bytes) -> int:
+        kind = message[:1]
+        if kind == b"d":
+            if self._in_manifest:
+                self.manifest += message[1:]
+            else:
+                self._sink.data(message[1:])
+        elif kind == b"n":
+            self.finish_archive()
+            name = message[1:].split(b"\0", 1)[0].decode()
+            oid = name.split(".", 1)[0]
+            self._sink.begin(None if oid == "base" else oid)
+            self._open = True
+        elif kind == b"m":
+            self.finish_archive()
+            self._in_manifest = True
+        elif kind == b"p":
+            self._progress(struct.unpack(">q", message[1:9])[0])
+        return len(message)
+
+    def finish_archive(self) -> None:
+        if self._open:
+            self._sink.end()
+            self._open = False
+
+
+def stream(
+    connection: ConnectionConfig, options: StreamOptions, sink: ArchiveSink, progress: Callable[[int], None]
+) -> bytes:
+    """Run one base backup into ``sink``; returns the ``backup_manifest``.
+
+    Memory: one message (about 32 KiB), what the sink holds, and the manifest (about 150 bytes for each file).
+    Raises ServerNotReady with ``details["unsupported_compression"]`` before any data when the server has no zstd.
+    """
+    pg = driver()
+    with closing(connect(connection, replication=True)) as link, closing(link.cursor()) as cursor:
+        receiver = _Receiver(sink, progress)
+        try:
+            cursor.copy_expert(options.command(), receiver)
+        except pg.Error as exc:
+            raise _translate(exc, link) from exc
+        return bytes(receiver.manifest)
+
+
+def _translate(exc: Any, link: Any) -> LifeboatError:
+    text = str(exc).strip()
+    if "compression is not supported by this build" in text or "unrecognized compression" in text:
+        return ServerNotReady(
+            f"The server cannot compress: {text}", "Set backup.compress_at to client.", unsupported_compression=True
+        )
+    if "permission denied" in text:
+        return ServerNotReady(f"The server refused the base backup: {text}", "The role needs REPLICATION.")
+    if "checksum verification failure" in text:
+        said = "; ".join(n.strip() for n in link.notices[-5:])
+        return PostgresError(
+            f"The server found damaged pages while it was backed up: {text}. {said}",
+            "The database itself is corrupt: run pg_amcheck, and restore from an older backup.",
+            sqlstate=exc.pgcode,
+        )
+    return PostgresError(
+        f"The base backup ended early: {text}",
+        "Nothing was recorded; the next backup starts afresh.",
+        sqlstate=exc.pgcode,
+    )

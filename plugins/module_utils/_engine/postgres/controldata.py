@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``global/pg_control``: whose cluster a data directory is, and in which state (PostgreSQL manual, ``pg_controldata``)."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import Optional
+
+from ..errors import DataDirectoryRefused
+from ..process import run
+from .wal_names import parse_lsn
+
+
+def read_system_identifier(data_dir: str) -> str:
+    """The system identifier, from the first 8 bytes of the file: cheap enough for every archived segment."""
+    path = os.path.join(data_dir, "global", "pg_control")
+    try:
+        with open(path, "rb") as stream:
+            raw = stream.read(8)
+    except OSError as exc:
+        raise DataDirectoryRefused(
+            f"{data_dir} is not the data directory of a cluster: {path}: {exc.strerror}.",
+            "Check data_dir.",
+            data_dir=data_dir,
+        ) from exc
+    if len(raw) < 8:
+        raise DataDirectoryRefused(
+            f"{path} is too short to be a control file.", "Check the disk; restore this cluster.", data_dir=data_dir
+        )
+    return str(struct.unpack("=Q", raw)[0])
+
+
+@dataclass(frozen=True)
+class ControlData:
+    """What ``pg_controldata`` tells; LSNs as ints, None where it says 0/0."""
+
+    system_identifier: str
+    state: str
+    timeline: int
+    checkpoint: Optional[int]
+    min_recovery: Optional[int]
+    segment_size: int
+
+
+def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
+    """Run ``pg_controldata``."""
+    text = run([program(bin_dir, "pg_controldata"), "-D", data_dir]).stdout
+    fields = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in text.splitlines())}
+    return ControlData(
+        system_identifier=fields["Database system identifier"],
+        state=fields["Database cluster state"],
+        timeline=int(fields["Latest checkpoint's TimeLineID"]),
+        checkpoint=parse_lsn(fields["Latest checkpoint location"]) or None,
+        min_recovery=parse_lsn(fields["Minimum recovery ending location"]) or None,
+        segment_size=int(fields["Bytes per WAL segment"]),
+    )
+
+
+def program(bin_dir: Optional[str], name: str) -> str:
+    """The path of one of PostgreSQL's programs; by PATH where no ``bin_dir`` is set."""
+    return os.path.join(bin_dir, name) if bin_dir else name

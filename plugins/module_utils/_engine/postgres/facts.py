@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a running server says of itself, and whether it is fit to be protected."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Tuple
+
+from ..errors import ServerNotReady
+from ..model import Tablespace
+from .connection import Session
+from .wal_names import parse_lsn
+
+# BASE_BACKUP with server-side compression and one COPY stream came with PostgreSQL 15.
+OLDEST_VERSION = 150000
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """A snapshot of the server. Sizes are bytes; ``size`` is that of all tablespaces."""
+
+    version: str
+    version_num: int
+    system_identifier: str
+    in_recovery: bool
+    wal_level: str
+    archive_mode: str
+    archive_command: str
+    archive_library: str
+    segment_size: int
+    tablespaces: Tuple[Tablespace, ...]
+    size: int
+    may_replicate: bool
+    user: str
+
+
+def read_facts(session: Session) -> ServerFacts:
+    """Ask the server; needs no more than CONNECT, and pg_monitor for the sizes of tablespaces."""
+    names = (
+        "server_version",
+        "server_version_num",
+        "wal_level",
+        "archive_mode",
+        "archive_command",
+        "archive_library",
+        "wal_segment_size",
+    )
+    settings = dict(session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(names)]))
+    spaces = session.rows(
+        "SELECT oid::text, spcname, pg_tablespace_location(oid), pg_tablespace_size(oid) FROM pg_tablespace WHERE spcname <> 'pg_global' ORDER BY oid"
+    )
+    may_replicate, user = session.row(
+        "SELECT rolreplication OR rolsuper, rolname FROM pg_roles WHERE rolname = current_user"
+    )
+    return ServerFacts(
+        version=settings["server_version"],
+        version_num=int(settings["server_version_num"]),
+        system_identifier=str(session.value("SELECT system_identifier FROM pg_control_system()")),
+        in_recovery=bool(session.value("SELECT pg_is_in_recovery()")),
+        wal_level=settings["wal_level"],
+        archive_mode=settings["archive_mode"],
+        archive_command=settings.get("archive_command", ""),
+        archive_library=settings.get("archive_library", ""),
+        segment_size=int(settings["wal_segment_size"]),
+        tablespaces=tuple(Tablespace(oid, name, location) for oid, name, location, _ in spaces if location),
+        size=sum(int(size) for *_, size in spaces),
+        may_replicate=bool(may_replicate),
+        user=user,
+    )
+
+
+def require_backup_ready(facts: ServerFacts) -> None:
+    """ServerNotReady, naming the setting and the way out, unless a base backup of this server can be made and used."""
+    if facts.version_num < OLDEST_VERSION:
+        raise ServerNotReady(
+            f"PostgreSQL {facts.version} is too old: Lifeboat needs 15 or newer.",
+            "Upgrade the server (pg_upgrade), then back it up.",
+        )
+    if facts.wal_level not in ("replica", "logical"):
+        raise ServerNotReady(
+            f"wal_level is {facts.wal_level}: base backups and WAL archiving need at least replica.",
+            "ALTER SYSTEM SET wal_level = 'replica', then restart the server.",
+            setting="wal_level",
+            value=facts.wal_level,
+        )
+    if not facts.may_replicate:
+        raise ServerNotReady(
+            f"The role {facts.user} may not replicate.",
+            f'ALTER ROLE "{facts.user}" REPLICATION, or connect as another role (connection.user).',
+            role=facts.user,
+        )
+    if facts.archive_mode == "off" or (
+        facts.in_recovery and facts.archive_mode != "always" and not facts.archive_command and not facts.archive_library
+    ):
+        raise ServerNotReady(
+            f"archive_mode is {facts.archive_mode}: without archived WAL a base backup cannot be restored.",
+            "Set archive_mode = on and archive_command = 'lifeboat --config FILE wal-push %p', then restart the server.",
+            setting="archive_mode",
+            value=facts.archive_mode,
+        )
+    if not facts.in_recovery and not facts.archive_command.strip() and not facts.archive_library.strip():
+        raise ServerNotReady(
+            "archive_command is empty: WAL is not archived.",
+            "ALTER SYSTEM SET archive_command = 'lifeboat --config FILE wal-push %p'; SELECT pg_reload_conf().",
+            setting="archive_command",
+            value="",
+        )
+
+
+@dataclass(frozen=True)
+class ArchiverState:
+    """``pg_stat_archiver``, and how many segments wait (None where the role may not look)."""
+
+    last_archived: str
+    last_archived_at: datetime
+    failed_count: int
+    last_failed: str
+    failing: bool
+
+
+def archiver_state(session: Session) -> ArchiverState:
+    """What the archiver process did last."""
+    row = session.row(
+        "SELECT coalesce(last_archived_wal, ''), last_archived_time, failed_count, coalesce(last_failed_wal, ''),"
+        " coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver"
+    )
+    return ArchiverState(*row)
+
+
+_RANGE = re.compile(r'"Timeline":\s*(\d+),\s*"Start-LSN":\s*"([^"]+)",\s*"End-LSN":\s*"([^"]+)"')
+
+
+@dataclass(frozen=True)
+class WalRange:
+    """The WAL that makes a backup consistent, from its ``backup_manifest``."""
+
+    timeline: int
+    start: int
+    stop: int
+
+
+def manifest_wal_range(manifest: bytes) -> WalRange:
+    """``WAL-Ranges`` of a ``backup_manifest`` (PostgreSQL manual, "Backup Manifest Format")."""
+    ranges = [
+        WalRange(int(t), parse_lsn(a), parse_lsn(b))
+        for t, a, b in _RANGE.findall(manifest[-4096:].decode(errors="replace"))
+    ]
+    if not ranges:
+        raise ServerNotReady(
+            "The server sent a backup_manifest without WAL ranges.", "Is this PostgreSQL, 15 or newer?"
+        )
+    return WalRange(max(r.timeline for r in ranges), min(r.start for r in ranges), max(r.stop for r in ranges))

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recovery settings in ``postgresql.auto.conf`` (PostgreSQL manual, "Archive Recovery", "Recovery Target")."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from typing import Any, Dict, Mapping
+
+from ..model import Target, format_time
+
+_AUTO = "postgresql.auto.conf"
+_SETTING = re.compile(r"^\s*([A-Za-z_.][A-Za-z0-9_.]*)\s*=?")
+_RECOVERY = (
+    "restore_command",
+    "recovery_",
+    "archive_cleanup_command",
+    "primary_conninfo",
+    "primary_slot_name",
+    "standby_mode",
+    "promote_trigger_file",
+)
+
+
+def recovery_settings(target: Target, timeline: int, action: str, restore_command: str) -> Dict[str, str]:
+    """The settings that make a server recover to the target. ``target``'s time is aware."""
+    settings = {"restore_command": restore_command, "recovery_target_timeline": str(timeline)}
+    if target.kind == "immediate":
+        settings["recovery_target"] = "immediate"
+    elif target.kind == "time":
+        settings["recovery_target_time"] = format_time(target.moment()).replace("T", " ").replace("Z", "+00")
+    elif target.kind != "latest":
+        settings[f"recovery_target_{target.kind}"] = target.value or ""
+    if target.kind in ("time", "lsn", "xid"):
+        settings["recovery_target_inclusive"] = "on" if target.inclusive else "off"
+    if target.kind != "latest":
+        settings["recovery_target_action"] = action
+    return settings
+
+
+def restore_command(command: str, config_path: str) -> str:
+    """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character."""
+    words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch"
+    return words.replace("%", "%%") + ' "%f" "%p"'
+
+
+def without_recovery(text: str) -> str:
+    """The content of a settings file less every setting that steers a recovery."""
+
+    def keep(line: str) -> bool:
+        match = _SETTING.match(line)
+        return not (match and match.group(1).lower().startswith(_RECOVERY))
+
+    return "".join(line for line in text.splitlines(keepends=True) if keep(line))
+
+
+def with_settings(text: str, settings: Mapping[str, Any]) -> str:
+    """The content of a settings file with these settings in place of earlier ones of the same name."""
+    names = {name.lower() for name in settings}
+    kept = [line for line in text.splitlines() if not ((m := _SETTING.match(line)) and m.group(1).lower() in names)]
+    return "\n".join([*kept, *(f"{name} = {quote(value)}" for name, value in settings.items())]) + "\n"
+
+
+def quote(value: Any) -> str:
+    """A value as ``postgresql.conf`` takes it."""
+    if isinstance(value, bool):
+        value = "on" if value else "off"
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def rewrite(data_dir: str, settings: Mapping[str, Any]) -> None:
+    """Replace all recovery settings of a stopped server by these (none of them: by nothing)."""
+    path = os.path.join(data_dir, _AUTO)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        text = ""
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(with_settings(without_recovery(text), settings))
+    os.chmod(path, 0o600)
+
+
+def set_signal(data_dir: str, wanted: bool) -> None:
+    """Make ``recovery.signal`` the only signal file, or remove both."""
+    for name in ("standby.signal", "recovery.signal"):
+        try:
+            os.unlink(os.path.join(data_dir, name))
+        except FileNotFoundError:
+            pass
+    if wanted:
+        with open(os.path.join(data_dir, "recovery.signal"), "w", encoding="utf-8"):
+            pass

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start, watch and stop a server by ``pg_ctl`` (PostgreSQL manual, "Server Setup and Operation")."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Mapping, Optional, Tuple
+
+from ..errors import ConfigError, ProcessFailed, RecoveryFailed
+from ..process import run
+from .controldata import program
+
+_RUNNING = 0
+
+
+def is_running(bin_dir: Optional[str], data_dir: str) -> bool:
+    """Whether a server runs in this data directory."""
+    if not os.path.isdir(data_dir) or not os.path.exists(os.path.join(data_dir, "postmaster.pid")):
+        return False
+    return run([program(bin_dir, "pg_ctl"), "status", "-D", data_dir], check=False).status == _RUNNING
+
+
+def endpoint(data_dir: str) -> Optional[Tuple[str, int]]:
+    """Socket directory (or address) and port of the server that runs here, from ``postmaster.pid``; None before it listens."""
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
+            lines = [line.strip() for line in stream]
+        host = lines[4] or lines[5].replace("*", "localhost")
+        return (host, int(lines[3])) if host else None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def refuse_root() -> None:
+    """ConfigError for root, as whom PostgreSQL's programs do not run."""
+    if os.geteuid() == 0:
+        raise ConfigError(
+            "PostgreSQL does not run as root, and neither does a restore.",
+            "Run as the owner of the data directory, e.g. sudo -u postgres, or become_user: postgres.",
+        )
+
+
+def start(
+    bin_dir: Optional[str], data_dir: str, config_file: Optional[str], settings: Mapping[str, str], log: str, wait: bool
+) -> None:
+    """Start the server with extra settings on its command line; with ``wait`` until it accepts connections."""
+    options = dict(settings)
+    if config_file:
+        options = {"config_file": config_file, "data_directory": data_dir, **options}
+    words = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+    argv = [program(bin_dir, "pg_ctl"), "start", "-D", data_dir, "-l", log, "-w" if wait else "-W", "-t", "3600"]
+    try:
+        run([*argv, "-o", words] if words else argv)
+    except ProcessFailed as exc:
+        raise RecoveryFailed(
+            f"The server in {data_dir} does not start: {last_words(log)}", f"Its log is {log}.", log=log
+        ) from exc
+
+
+def stop(bin_dir: Optional[str], data_dir: str, mode: str = "fast") -> None:
+    """Stop the server and wait until it is down."""
+    run([program(bin_dir, "pg_ctl"), "stop", "-D", data_dir, "-m", mode, "-w", "-t", "3600"])
+
+
+def last_words(log: str, lines: int = 8) -> str:
+    """The lines of a server log that tell why it ended: its last FATAL or PANIC and what follows, else its end."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as stream:
+            tail = stream.readlines()[-200:]
+    except OSError:
+        return "it left no log"
+    fatal = [i for i, line in enumerate(tail) if "FATAL:" in line or "PANIC:" in line]
+    chosen = tail[fatal[0] : fatal[0] + lines] if fatal else tail[-lines:]
+    return " ".join(line.strip() for line in chosen) or "its log is empty"

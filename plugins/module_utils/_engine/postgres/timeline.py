@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Timelines and their history files (PostgreSQL manual, "Continuous Archiving", section "Timelines").
+
+``00000003.history`` has a line for each ancestor: its number, the LSN at which its child left it, and a reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, Mapping, Optional, Tuple
+
+from ..errors import WalInvalid
+from .wal_names import Segment, history_name, parse_lsn
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stretch of a timeline on the way to another: it is followed until ``switch`` (None: to its end)."""
+
+    timeline: int
+    switch: Optional[int]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TimelinePath:
+    """The way that recovery takes to the last timeline, oldest first."""
+
+    steps: Tuple[Step, ...]
+
+    @property
+    def timeline(self) -> int:
+        """The timeline at the end of the path."""
+        return self.steps[-1].timeline
+
+    def at(self, lsn: int) -> int:
+        """The timeline that the path is on at the byte ``lsn``."""
+        for step in self.steps:
+            if step.switch is None or lsn < step.switch:
+                return step.timeline
+        return self.timeline
+
+    def contains(self, timeline: int, lsn: int) -> bool:
+        """Whether a cluster that is at ``lsn`` of ``timeline`` can follow this path."""
+        for step in self.steps:
+            if step.timeline == timeline:
+                return step.switch is None or lsn <= step.switch
+        return False
+
+    def fork_of(self, timeline: int) -> Optional[int]:
+        """Where the path leaves ``timeline``; None when it does not."""
+        return next((s.switch for s in self.steps if s.timeline == timeline), None)
+
+    def segments(self, start: int, size: int) -> Iterator[Segment]:
+        """The segments that recovery reads from the LSN ``start`` on, without an end.
+
+        A segment in which a switch lies is read from the timeline after the switch: it begins with a copy.
+        """
+        number = start // size
+        while True:
+            yield Segment(self.at((number + 1) * size - 1), number, size)
+            number += 1
+
+
+def parse_history(timeline: int, text: str) -> TimelinePath:
+    """The path to ``timeline`` told by its history file."""
+    steps = []
+    for line in text.splitlines():
+        fields = line.split("#", 1)[0].split(None, 2)
+        if not fields:
+            continue
+        try:
+            steps.append(Step(int(fields[0]), parse_lsn(fields[1]), fields[2] if len(fields) > 2 else ""))
+        except (ValueError, IndexError) as exc:
+            raise WalInvalid(
+                f"{history_name(timeline)} has a line that is no timeline switch: {line!r}.",
+                "Restore the file from another repository.",
+                name=history_name(timeline),
+            ) from exc
+    numbers = [s.timeline for s in steps] + [timeline]
+    if numbers != sorted(set(numbers)):
+        raise WalInvalid(
+            f"{history_name(timeline)} does not list rising timelines: {numbers}.",
+            "Restore the file from another repository.",
+            name=history_name(timeline),
+        )
+    return TimelinePath((*steps, Step(timeline, None)))
+
+
+def path_to(timeline: int, histories: Mapping[int, str]) -> TimelinePath:
+    """The path to ``timeline``, given the texts of the history files by timeline; the first timeline has none."""
+    if timeline in histories:
+        return parse_history(timeline, histories[timeline])
+    return TimelinePath((Step(timeline, None),))

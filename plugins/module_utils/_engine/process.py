@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only file that spawns a program.
+
+Programs run with ``LC_ALL=C`` so that their messages can be read, and never through a shell. Secrets go through the
+environment or standard input, never through the arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess  # pylint: disable=ansible-bad-function
+from dataclasses import dataclass
+from typing import IO, Any, Mapping, Optional, Sequence
+
+from .errors import DependencyMissing, ProcessFailed
+
+_TAIL = 4000
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a program left: its exit status and its output as text (undecodable bytes replaced)."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def environment(extra: Optional[Mapping[str, str]] = None) -> dict[str, str]:
+    """The environment of a spawned program."""
+    return {**os.environ, "LC_ALL": "C", **(extra or {})}
+
+
+def run(
+    argv: Sequence[str],
+    check: bool = True,
+    cwd: Optional[str] = None,
+    env: Optional[Mapping[str, str]] = None,
+    timeout: Optional[float] = None,
+) -> Finished:
+    """Run a program to its end. With ``check`` a non-zero status raises ProcessFailed with the end of its output."""
+    try:
+        done = subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=cwd,
+            env=environment(env),
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as exc:
+        raise _missing(argv[0]) from exc
+    except PermissionError as exc:
+        raise ProcessFailed(
+            f"{argv[0]} may not be run: {exc.strerror}.", "Check its mode and its owner.", argv=list(argv)
+        ) from exc
+    except subprocess.TimeoutExpired as exc:
+        raise ProcessFailed(
+            f"{_show(argv)} did not end within {timeout} s.", "Look at what it waits for.", argv=list(argv)
+        ) from exc
+    out = Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    if check and out.status:
+        raise failed(argv, out.status, out.stderr or out.stdout)
+    return out
+
+
+def spawn(
+    argv: Sequence[str], stdin: Any = None, stdout: Any = None, stderr: Any = None, cwd: Optional[str] = None
+) -> subprocess.Popen[bytes]:
+    """Start a program and give its handle. ``PIPE`` of this module stands for a pipe."""
+    try:
+        return subprocess.Popen(list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment())
+    except FileNotFoundError as exc:
+        raise _missing(argv[0]) from exc
+
+
+PIPE = subprocess.PIPE
+DEVNULL = subprocess.DEVNULL
+
+
+class Feed:
+    """A program that is fed through its standard input: ``write``, then ``finish`` or ``kill``.
+
+    ``stderr`` is a file that collects its messages, so that a full pipe never blocks it.
+    """
+
+    def __init__(self, argv: Sequence[str], stderr: IO[bytes], cwd: Optional[str] = None) -> None:
+        self._argv = list(argv)
+        self._stderr = stderr
+        self._process = spawn(argv, stdin=PIPE, stdout=DEVNULL, stderr=stderr, cwd=cwd)
+
+    def write(self, data: bytes) -> None:
+        """Hand over the next bytes; ProcessFailed with its own words when the program is gone."""
+        try:
+            assert self._process.stdin is not None
+            self._process.stdin.write(data)
+        except BrokenPipeError:
+            self.finish()
+            raise
+
+    def finish(self) -> None:
+        """Close its input and wait for its end; ProcessFailed when it complains."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+        status = self._process.wait()
+        if status:
+            self._stderr.seek(0)
+            raise failed(self._argv, status, self._stderr.read().decode(errors="replace"))
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+def failed(argv: Sequence[str], status: int, output: str) -> ProcessFailed:
+    """The error for a program that ended with ``status``."""
+    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    tail = output.strip()[-_TAIL:]
+    return ProcessFailed(
+        f"{_show(argv)} {how}: {tail or 'it said nothing'}",
+        "Its own message above says why.",
+        argv=list(argv),
+        status=status,
+        output=tail,
+    )
+
+
+def _missing(program: str) -> DependencyMissing:
+    return DependencyMissing(
+        f"The program {program} is not there.",
+        "Install it, or set bin_dir to PostgreSQL's bin directory.",
+        program=program,
+    )
+
+
+def _show(argv: Sequence[str]) -> str:
+    return " ".join(shlex.quote(a) for a in argv)

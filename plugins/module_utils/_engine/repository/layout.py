@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only place that spells the keys of a repository, format 1.
+
+<cluster>/repository.json
+<cluster>/systems/<system identifier>.json
+<cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json
+<cluster>/wal/<system identifier>/<timeline>.history
+<cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Optional
+
+from ..postgres.wal_names import is_history, split_name
+
+_LABEL = re.compile(r"^\d{8}T\d{6}Z-(full|diff|incr)$")
+MANIFEST = "manifest.json"
+SERVER_MANIFEST = "backup_manifest"
+
+
+def make_label(started: datetime, backup_type: str) -> str:
+    """``20261122T020000Z-full``: the time the backup started, in UTC, and its type."""
+    return f"{started.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{backup_type}"
+
+
+def is_label(text: str) -> bool:
+    """Whether this is a backup's label."""
+    return bool(_LABEL.match(text))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The keys of one cluster, relative to the store's prefix."""
+
+    cluster: str
+
+    @property
+    def repository(self) -> str:
+        """The record that makes this a repository."""
+        return f"{self.cluster}/repository.json"
+
+    @property
+    def systems(self) -> str:
+        """Prefix of the records of the known system identifiers."""
+        return f"{self.cluster}/systems/"
+
+    def system(self, identifier: str) -> str:
+        """The record of a system identifier."""
+        return f"{self.systems}{identifier}.json"
+
+    @property
+    def backups(self) -> str:
+        """Prefix of all base backups."""
+        return f"{self.cluster}/backups/"
+
+    def backup(self, label: str, name: str) -> str:
+        """A file of a backup."""
+        return f"{self.backups}{label}/{name}"
+
+    def manifest(self, label: str) -> str:
+        """The record that makes a backup exist."""
+        return self.backup(label, MANIFEST)
+
+    def wal_root(self, system: str) -> str:
+        """Prefix of all WAL of a system identifier."""
+        return f"{self.cluster}/wal/{system}/"
+
+    def wal_log(self, system: str, timeline: int, log: Optional[int] = None) -> str:
+        """Prefix of a timeline's WAL, or of one log's (4 GiB) of it."""
+        prefix = f"{self.wal_root(system)}{timeline:08X}/"
+        return prefix if log is None else f"{prefix}{log:08X}/"
+
+    def wal(self, system: str, name: str) -> str:
+        """A file that PostgreSQL archives, by the name PostgreSQL gives it."""
+        if is_history(name):
+            return f"{self.wal_root(system)}{name}"
+        timeline, log = split_name(name)
+        return f"{self.wal_root(system)}{timeline}/{log}/{name}.zst"
+
+
+def wal_name(key: str) -> str:
+    """The reverse of :meth:`Layout.wal`: PostgreSQL's name for the object ``key``."""
+    name = key.rsplit("/", 1)[-1]
+    return name[:-4] if name.endswith(".zst") else name

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a planned restore: prepare, extract, verify, recover, finish."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Optional
+
+from .. import clock
+from ..config import Config
+from ..model import format_time
+from ..postgres import server
+from ..postgres.recovery import recovery_settings, restore_command, rewrite, set_signal
+from ..postgres.wal_names import format_lsn
+from ..progress import Progress, Silent
+from ..repository.repository import Repositories
+from . import extract
+from .places import clear, fingerprint, prepare, read_marker, write_marker
+from .recover import READABLE_LOG, Reached, isolation, require_reached, watch
+from .request import RestorePlan, RestoreResult
+
+_LOG = "lifeboat_restore.log"
+
+
+def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = None) -> RestoreResult:
+    """Restore as planned. On a failure the directories stay marked as unfinished: the next restore starts afresh."""
+    if planned.satisfied:
+        return RestoreResult(**(read_marker(planned.data_dir) or {})["result"])
+    run = _Restore(config, planned, progress or Silent())
+    run.extract()
+    run.verify()
+    reached = run.recover()
+    return run.finish(reached)
+
+
+class _Restore:
+    """One restore under way: the clock of its phases, and the state that they hand on."""
+
+    def __init__(self, config: Config, planned: RestorePlan, progress: Progress) -> None:
+        self._config, self._planned, self._progress = config, planned, progress
+        self._data_dir = planned.data_dir
+        self._log = os.path.join(self._data_dir, _LOG)
+        self._timings: Dict[str, float] = {}
+        self._begin = self._since = clock.monotonic()
+        self._aside: List[str] = []
+        self._bytes = 0
+        self._marker: Dict[str, Any] = {
+            "request": fingerprint(planned.request, planned.target.describe()),
+            "system_identifier": planned.backup.system_identifier,
+            "label": planned.backup.label,
+        }
+
+    def _done(self, phase: str) -> None:
+        now = clock.monotonic()
+        self._timings[phase] = round(now - self._since, 3)
+        self._since = now
+
+    @property
+    def _tablespaces(self) -> Dict[str, str]:
+        return {p.tablespace: p.path for p in self._planned.places if p.tablespace}
+
+    def extract(self) -> None:
+        planned = self._planned
+        self._progress.phase(f"extract {planned.backup.label}")
+        self._aside = prepare(planned.places, self._marker)
+        for path in self._aside:
+            self._progress.note(f"moved aside: {path}")
+        repositories = Repositories.open(self._config)
+        try:
+            repository = next(r for r in repositories.items if r.location == planned.repository)
+            self._bytes = extract.extract(
+                repository,
+                planned.backup,
+                self._data_dir,
+                self._tablespaces,
+                lambda done: self._progress.advance(done, planned.backup.data_size),
+            )
+        except BaseException:
+            for place in planned.places:
+                clear(place.path)
+            raise
+        finally:
+            repositories.close()
+        self._done("extract")
+
+    def verify(self) -> None:
+        self._progress.phase("pg_verifybackup")
+        extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label)
+        extract.remap(self._data_dir, self._tablespaces)
+        self._done("verify")
+
+    def _permanent_settings(self) -> Dict[str, Any]:
+        return {**({} if self._planned.archiving else {"archive_mode": "off"}), **self._planned.request.settings}
+
+    def recover(self) -> Reached:
+        planned, config = self._planned, self._config
+        self._progress.phase(f"recover to {planned.target.describe()}")
+        command = restore_command(config.command, config.source or "")
+        action = planned.request.action
+        rewrite(
+            self._data_dir,
+            {**self._permanent_settings(), **recovery_settings(planned.target, planned.path.timeline, action, command)},
+        )
+        set_signal(self._data_dir, True)
+        if os.path.exists(self._log):
+            os.unlink(self._log)
+        try:
+            if action == "pause":
+                reached = self._start_and_watch({"hot_standby": "on", **READABLE_LOG})
+            else:
+                with isolation() as settings:
+                    reached = self._start_and_watch(settings)
+                    if action == "promote":
+                        server.stop(config.bin_dir, self._data_dir)
+        except BaseException:
+            if server.is_running(config.bin_dir, self._data_dir):
+                server.stop(config.bin_dir, self._data_dir, "immediate")
+            raise
+        self._done("recover")
+        return reached
+
+    def _start_and_watch(self, settings: Dict[str, str]) -> Reached:
+        server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)
+        reached = watch(self._config, self._planned, self._log, self._progress)
+        require_reached(self._planned, reached)
+        return reached
+
+    def finish(self, reached: Reached) -> RestoreResult:
+        planned, config = self._planned, self._config
+        state = {"promote": "stopped", "pause": "paused", "shutdown": "shut down in recovery"}[planned.request.action]
+        if planned.request.action == "promote":
+            rewrite(self._data_dir, self._permanent_settings())
+            set_signal(self._data_dir, False)
+            if planned.request.leave == "running":
+                self._progress.phase("start")
+                server.start(config.bin_dir, self._data_dir, config.config_file, {}, self._log, wait=True)
+                state = "running"
+        self._done("finish")
+        self._timings["total"] = round(clock.monotonic() - self._begin, 3)
+        result = RestoreResult(
+            label=planned.backup.label, target=planned.target.describe(), reached_lsn=format_lsn(reached.lsn),
+            reached_time=format_time(reached.time) if reached.time else None, timeline=reached.timeline, parent_timeline=reached.parent,
+            data_dir=self._data_dir, repository=planned.repository, moved_aside=tuple(self._aside), bytes_stored=planned.backup.stored_size,
+            bytes_restored=self._bytes, segments=reached.segments, state=state, log=self._log, timings=dict(self._timings),
+        )  # fmt: skip
+        write_marker(
+            self._data_dir, {**self._marker, "finished": True, "timeline": reached.timeline, "result": result.as_dict()}
+        )
+        return result

@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watch a server recover, and hold it against what was planned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Dict, Iterator, Optional
+
+from .. import clock
+from ..config import Config
+from ..errors import PostgresError, RecoveryFailed
+from ..model import format_time
+from ..postgres import server
+from ..postgres.connection import Session, local, session
+from ..postgres.controldata import read_control
+from ..postgres.wal_names import format_lsn, parse_lsn
+from ..progress import Progress
+from .extract import read_tail
+from .request import RestorePlan
+
+_POLL = 0.2
+_STARTING = 30.0
+# The log is read for progress and for the end: in English, and in one file.
+READABLE_LOG = {"lc_messages": "C", "logging_collector": "off", "log_destination": "stderr"}
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where recovery ended. ``parent`` is the timeline it replayed, ``timeline`` the one it is on now."""
+
+    lsn: int
+    time: Optional[datetime]
+    timeline: int
+    parent: int
+    reason: str
+    segments: int
+
+
+@contextmanager
+def isolation() -> Iterator[Dict[str, str]]:
+    """Settings under which only this process can reach the server: until it is proven, nobody writes to it.
+
+    With ``hot_standby`` off, recovery does not depend on ``max_connections`` and its kin.
+    """
+    private = tempfile.mkdtemp(prefix="lifeboat-", dir="/tmp")
+    try:
+        hba = os.path.join(private, "pg_hba.conf")
+        with open(hba, "w", encoding="utf-8") as stream:
+            stream.write("local all all trust\n")
+        yield {
+            "listen_addresses": "",
+            "unix_socket_directories": private,
+            "hba_file": hba,
+            "hot_standby": "off",
+            **READABLE_LOG,
+        }
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) -> Reached:
+    """Wait until the started server did what the plan's action asks; RecoveryFailed when it ends or takes too long."""
+    data_dir, action = planned.data_dir, planned.request.action
+    begin = clock.monotonic()
+    tail = _LogTail(log)
+    while True:
+        progress.advance(tail.restored(), planned.segments_needed)
+        waited = clock.monotonic() - begin
+        if not server.is_running(config.bin_dir, data_dir):
+            # pg_ctl returns before the server has written its postmaster.pid.
+            if waited > _STARTING or tail.ended:
+                return _after_shutdown(config, planned, log)
+        else:
+            reached = _ask(config, planned, action)
+            if reached:
+                return reached
+        if planned.request.timeout is not None and waited > planned.request.timeout:
+            raise RecoveryFailed(
+                f"Recovery did not end within {planned.request.timeout:g} s; {tail.restored()} of at most {planned.segments_needed} segments were replayed.",
+                f"Allow more time (timeout). The server was stopped; its log is {log}.",
+                log=log,
+            )
+        clock.sleep(_POLL)
+
+
+def _ask(config: Config, planned: RestorePlan, action: str) -> Optional[Reached]:
+    where = server.endpoint(planned.data_dir)
+    if where is None:
+        return None
+    try:
+        with session(local(config.connection, *where)) as sql:
+            if action == "pause":
+                paused = sql.value("SELECT pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused'")
+                return _paused(sql, planned) if paused else None
+            return None if sql.value("SELECT pg_is_in_recovery()") else _promoted(sql, planned)
+    except PostgresError:
+        # "The database system is starting up": not yet. A server that gave up is noticed by its absence.
+        return None
+
+
+def _promoted(sql: Session, planned: RestorePlan) -> Reached:
+    timeline = int(sql.value("SELECT pg_walfile_name(pg_current_wal_lsn())")[:8], 16)
+    history = read_tail(planned.data_dir, timeline)
+    if history is None:
+        raise RecoveryFailed(
+            f"The promoted server is on timeline {timeline} without a history file.",
+            "It did not recover from the archive.",
+            timeline=timeline,
+        )
+    parent, lsn, reason = history
+    return _reached(
+        planned, parse_lsn(lsn), sql.value("SELECT pg_last_xact_replay_timestamp()"), timeline, parent, reason
+    )
+
+
+def _paused(sql: Session, planned: RestorePlan) -> Reached:
+    lsn, time = sql.row("SELECT pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()")
+    timeline = int(sql.value("SELECT min_recovery_end_timeline FROM pg_control_recovery()")) or planned.path.timeline
+    return _reached(planned, parse_lsn(lsn), time, timeline, timeline, "paused")
+
+
+def _after_shutdown(config: Config, planned: RestorePlan, log: str) -> Reached:
+    control = read_control(config.bin_dir, planned.data_dir)
+    if planned.request.action == "shutdown" and control.state == "shut down in recovery":
+        return _reached(
+            planned,
+            control.min_recovery or control.checkpoint or 0,
+            None,
+            control.timeline,
+            control.timeline,
+            "shut down",
+        )
+    raise RecoveryFailed(
+        f"The server stopped during recovery: {server.last_words(log)}",
+        f"Its log is {log}. Run the restore again when the cause is mended: it starts afresh.",
+        log=log,
+    )
+
+
+def _reached(
+    planned: RestorePlan, lsn: int, time: Optional[datetime], timeline: int, parent: int, reason: str
+) -> Reached:
+    size = planned.backup.segment_size
+    segments = max(lsn - 1, 0) // size - planned.backup.start_lsn // size + 1
+    return Reached(lsn, time, timeline, parent, reason, segments)
+
+
+def require_reached(planned: RestorePlan, reached: Reached) -> None:
+    """RecoveryFailed unless recovery ended on the planned timeline and at the target: settings alone prove nothing. Pure."""
+    target = planned.target
+    wrong = None
+    if reached.parent != planned.path.timeline and reached.lsn >= (planned.path.fork_of(reached.parent) or 0):
+        wrong = f"it followed timeline {reached.parent} instead of {planned.path.timeline}"
+    elif reached.lsn < planned.backup.stop_lsn:
+        wrong = (
+            f"it ended at {format_lsn(reached.lsn)}, before the backup's end at {format_lsn(planned.backup.stop_lsn)}"
+        )
+    elif target.kind == "latest" and planned.run.segments and reached.lsn < planned.run.segments[-1].start:
+        wrong = f"it ended at {format_lsn(reached.lsn)}, but the archive goes on to {format_lsn(planned.run.end)}"
+    elif target.kind == "time" and reached.time and reached.time > target.moment():
+        wrong = f"the last replayed commit is of {format_time(reached.time)}"
+    elif planned.located is not None:
+        if target.inclusive and reached.lsn < planned.located:
+            wrong = f"it ended at {format_lsn(reached.lsn)}, before the target at {format_lsn(planned.located)}"
+        elif not target.inclusive and reached.lsn > planned.located:
+            wrong = f"it ended at {format_lsn(reached.lsn)}, behind the target at {format_lsn(planned.located)}"
+    if wrong:
+        raise RecoveryFailed(
+            f"Recovery did not end at the target {target.describe()}: {wrong}.",
+            "The server was stopped and must not be used. Keep its log, and restore again.",
+            reached_lsn=format_lsn(reached.lsn),
+            reached_time=format_time(reached.time) if reached.time else None,
+            timeline=reached.timeline,
+        )
+
+
+class _LogTail:
+    """Counts the segments that the server says it restored and notices its end, reading its log only once."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._offset, self._count = path, 0, 0
+        self.ended = False
+
+    def restored(self) -> int:
+        try:
+            with open(self._path, "rb") as stream:
+                stream.seek(self._offset)
+                new = stream.read()
+        except OSError:
+            return self._count
+        complete = new[: new.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        self._count += complete.count(b"restored log file")
+        self.ended = self.ended or any(
+            word in complete for word in (b"FATAL:", b"PANIC:", b"database system is shut down")
+        )
+        return self._count

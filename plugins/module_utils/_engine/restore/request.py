@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a restore: what is asked, what would be done, what was done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from ..errors import ConfigError
+from ..model import BackupManifest, Target, format_time
+from ..postgres.timeline import TimelinePath
+from ..postgres.wal_names import format_lsn
+from ..wal.inventory import Run
+
+ACTIONS = ("promote", "pause", "shutdown")
+EXISTING = ("refuse", "move_aside")
+ARCHIVING = ("auto", "on", "off")
+LEAVE = ("running", "stopped")
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    """What is asked.
+
+    ``data_dir`` None means the configured one. ``tablespaces`` maps a location at the source to one here.
+    ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added to
+    the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
+    """
+
+    target: Target = Target()
+    label: Optional[str] = None
+    data_dir: Optional[str] = None
+    tablespaces: Mapping[str, str] = field(default_factory=dict)
+    existing: str = "refuse"
+    action: str = "promote"
+    archiving: str = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    leave: str = "running"
+    timeout: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("action", ACTIONS), ("existing", EXISTING), ("archiving", ARCHIVING), ("leave", LEAVE)):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"The restore option {name} is {getattr(self, name)!r}.", f"Choose one of: {', '.join(allowed)}."
+                )
+        if self.action != "promote" and self.target.kind == "latest":
+            raise ConfigError(
+                f"A restore to 'latest' has no target to {self.action} at.",
+                "Choose action promote (leave: stopped stops it afterwards), or a target of another kind.",
+            )
+        if self.action == "pause" and self.leave == "stopped":
+            raise ConfigError(
+                "A paused server that is stopped is not paused.", "Choose action shutdown, or leave running."
+            )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory that receives one archive: its present state decides what happens to what is there.
+
+    ``state``: ``missing``, ``empty``, ``unfinished`` (an interrupted restore of ours, which may be replaced) or
+    ``occupied`` (moved aside).
+    """
+
+    path: str
+    state: str
+    size: int
+    tablespace: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class RestorePlan:
+    """What would be done. ``satisfied``: the data directory already is the result of this very restore.
+
+    ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
+    window ends with, where it was looked up. ``segments_needed`` bounds the WAL to be replayed.
+    """
+
+    request: RestoreRequest
+    target: Target
+    repository: str
+    passed_over: Tuple[str, ...]
+    backup: BackupManifest
+    path: TimelinePath
+    run: Run
+    data_dir: str
+    places: Tuple[Place, ...]
+    archiving: bool
+    segments_needed: int
+    estimated_seconds: float
+    located: Optional[int] = None
+    latest_commit: Optional[datetime] = None
+    satisfied: bool = False
+    notes: Tuple[str, ...] = ()
+
+    def as_dict(self) -> Dict[str, Any]:
+        """For check mode, ``--json`` and the diff."""
+        return {
+            "target": self.target.describe(),
+            "target_timeline": self.path.timeline,
+            "action": self.request.action,
+            "label": self.backup.label,
+            "backup_finished_at": format_time(self.backup.finished_at),
+            "repository": self.repository,
+            "passed_over": list(self.passed_over),
+            "window": {
+                "start": format_time(self.backup.finished_at),
+                "end": format_time(self.latest_commit or self.run.archived_at or self.backup.finished_at),
+                "end_lsn": format_lsn(self.run.end),
+            },
+            "data_dir": self.data_dir,
+            "places": [asdict(p) for p in self.places],
+            "archiving": self.archiving,
+            "bytes_to_fetch": self.backup.stored_size,
+            "bytes_to_write": self.backup.data_size,
+            "segments_needed": self.segments_needed,
+            "estimated_seconds": round(self.estimated_seconds, 1),
+            "satisfied": self.satisfied,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class RestoreResult:
+    """What was done. ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit."""
+
+    label: str
+    target: str
+    reached_lsn: str
+    reached_time: Optional[str]
+    timeline: int
+    parent_timeline: int
+    data_dir: str
+    repository: str
+    moved_aside: Tuple[str, ...]
+    bytes_stored: int
+    bytes_restored: int
+    segments: int
+    state: str
+    log: str
+    timings: Mapping[str, float]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "moved_aside": list(self.moved_aside), "timings": dict(self.timings)}

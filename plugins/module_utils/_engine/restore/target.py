@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where to stop: pure decisions about backups, timelines and targets. No I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from ..errors import BackupMissing, TargetUnreachable, WalGap
+from ..model import BackupManifest, Target, format_time
+from ..postgres.timeline import TimelinePath, path_to
+from ..postgres.wal_names import Segment, format_lsn, parse_lsn
+from ..wal.inventory import Run
+
+
+def choose_timeline(target: Target, known: Iterable[int], histories: Mapping[int, str]) -> Optional[TimelinePath]:
+    """The path to the target's timeline; None for ``current`` (it is the chosen backup's).
+
+    ``known`` are the timelines of backups and history files.
+    """
+    if target.timeline == "current":
+        return None
+    numbers = sorted(set(known) | set(histories))
+    if target.timeline == "latest":
+        return path_to(numbers[-1], histories)
+    number = int(target.timeline)
+    if number not in numbers:
+        raise TargetUnreachable(
+            f"The repository knows no timeline {number}; it knows {', '.join(map(str, numbers))}.",
+            "Choose one of those, or latest.",
+            timelines=numbers,
+        )
+    return path_to(number, histories)
+
+
+def on_path(backups: Sequence[BackupManifest], path: Optional[TimelinePath]) -> List[BackupManifest]:
+    """The backups from which recovery can follow ``path``."""
+    return [b for b in backups if path is None or path.contains(b.timeline, b.stop_lsn)]
+
+
+def require_on_path(backup: BackupManifest, path: Optional[TimelinePath]) -> None:
+    """TargetUnreachable when the path left the backup's timeline before the backup was finished."""
+    if path is None or path.contains(backup.timeline, backup.stop_lsn):
+        return
+    fork = path.fork_of(backup.timeline)
+    how = (
+        f"it left timeline {backup.timeline} at {format_lsn(fork)}, before that backup's end at {format_lsn(backup.stop_lsn)}"
+        if fork is not None
+        else (f"it does not pass timeline {backup.timeline}")
+    )
+    raise TargetUnreachable(
+        f"Timeline {path.timeline} cannot be reached from backup {backup.label}: {how}.",
+        f"Choose target timeline {backup.timeline} (or current), or a backup that was made on timeline {path.timeline}'s way.",
+        label=backup.label,
+        timeline=path.timeline,
+    )
+
+
+def choose_backup(
+    backups: Sequence[BackupManifest],
+    target: Target,
+    position: Optional[int],
+    label: Optional[str],
+    path: Optional[TimelinePath],
+) -> BackupManifest:
+    """The newest backup that was finished before the target; ``backups`` holds just one when a label was asked for.
+
+    ``position`` is the target's LSN where it has one.
+    """
+    if not backups:
+        raise BackupMissing(
+            "No backup lies on the way to the target timeline.",
+            "Choose another target timeline; lifeboat list shows each backup's.",
+        )
+    if label:
+        require_on_path(backups[0], path)
+    candidates = on_path(backups, path)
+    if not candidates:
+        require_on_path(max(backups, key=lambda b: b.finished_at), path)
+    good = [b for b in candidates if not _too_early(b, target, position)]
+    if good:
+        return max(good, key=lambda b: (b.finished_at, b.label))
+    first = min(candidates, key=lambda b: b.finished_at)
+    what = f"{target.describe()}" + (
+        f" (at {format_lsn(position)})" if position is not None and target.kind != "lsn" else ""
+    )
+    began = (
+        first.started_at <= target.moment()
+        if target.kind == "time"
+        else position is not None and position > first.start_lsn
+    )
+    where = (
+        f"lies between the start and the end of backup {first.label}" if began else f"lies before backup {first.label}"
+    )
+    which = "the backup that was asked for" if label else "the earliest that can lead there"
+    raise TargetUnreachable(
+        f"The target {what} {where}, {which}: it became consistent at {format_time(first.finished_at)} (LSN {format_lsn(first.stop_lsn)}).",
+        f"Choose a target after that{', or another backup' if label else ''}.",
+        earliest=format_time(first.finished_at),
+        earliest_lsn=format_lsn(first.stop_lsn),
+        label=first.label,
+    )
+
+
+def _too_early(backup: BackupManifest, target: Target, position: Optional[int]) -> bool:
+    if target.kind == "time":
+        return target.moment() <= backup.finished_at
+    return position is not None and position < backup.stop_lsn
+
+
+def target_position(target: Target, located: Optional[int]) -> Optional[int]:
+    """The target as an LSN, where it is one or was found in the WAL."""
+    return parse_lsn(target.value or "") if target.kind == "lsn" else located
+
+
+def require_consistent(backup: BackupManifest, run: Run) -> None:
+    """WalGap unless the run reaches the end of the backup."""
+    if run.end < backup.stop_lsn:
+        missing = _first_missing(run)
+        raise WalGap(
+            f"Backup {backup.label} cannot be made consistent: WAL segment {missing} is not in the repository.",
+            "Nothing was touched. Choose another backup (label), or bring the segment from another repository.",
+            missing=list(run.missing) or [missing],
+            label=backup.label,
+        )
+
+
+def require_reachable(
+    target: Target,
+    position: Optional[int],
+    run: Run,
+    latest: Optional[datetime],
+    now: datetime,
+    last_record: Optional[int] = None,
+) -> None:
+    """Raise WalGap or TargetUnreachable when the WAL that is there does not contain the target.
+
+    ``latest`` is the time of the last commit in the run, ``last_record`` the LSN of its last record, where looked up.
+    """
+    if target.kind == "immediate":
+        return
+    if target.kind == "latest":
+        if run.missing:
+            raise _gap(run, "the latest moment", latest)
+        return
+    if target.kind == "time":
+        moment = target.moment()
+        if moment > now:
+            raise TargetUnreachable(
+                f"The target time {format_time(moment)} lies in the future (it is {format_time(now)}).",
+                "Choose latest, or a past time.",
+                **_until(run, latest),
+            )
+        if latest is None or not (moment < latest or (moment == latest and not target.inclusive)):
+            _beyond(target, run, latest)
+    elif position is None or position > run.end or (last_record is not None and position > last_record):
+        _beyond(target, run, latest)
+
+
+def _beyond(target: Target, run: Run, latest: Optional[datetime]) -> None:
+    if run.missing:
+        raise _gap(run, target.describe(), latest)
+    until = _until(run, latest)
+    time = (
+        f"the last archived commit, at {until['latest']}"
+        if until["latest"]
+        else "the end of the backup, with no commit after it"
+    )
+    raise TargetUnreachable(
+        f"The target {target.describe()} lies after the archived WAL: it ends with {time} (LSN {until['latest_lsn']}).",
+        "Choose latest, or a target before that.",
+        **until,
+    )
+
+
+def _gap(run: Run, what: str, latest: Optional[datetime]) -> WalGap:
+    until = _until(run, latest)
+    more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""
+    reach = f" The latest commit before the gap is at {until['latest']}." if until["latest"] else ""
+    return WalGap(
+        f"{what[0].upper()}{what[1:]} cannot be reached: WAL segment {_first_missing(run)}{more} is not in the repository, but later ones are.{reach}",
+        f"Nothing was touched. Bring the missing WAL from another repository, or choose a target up to LSN {until['latest_lsn']}.",
+        missing=list(run.missing),
+        missing_count=run.missing_count,
+        **until,
+    )
+
+
+def _until(run: Run, latest: Optional[datetime]) -> dict[str, Optional[str]]:
+    return {"latest": format_time(latest) if latest else None, "latest_lsn": format_lsn(run.end)}
+
+
+def _first_missing(run: Run) -> str:
+    return run.missing[0] if run.missing else run.next_needed.name
+
+
+def segments_needed(backup: BackupManifest, target: Target, position: Optional[int], run: Run) -> int:
+    """How many segments recovery reads at most."""
+    if target.kind == "immediate":
+        last = Segment.ending_at(backup.timeline, backup.stop_lsn, backup.segment_size).number
+    elif position is not None:
+        last = Segment.ending_at(backup.timeline, position, backup.segment_size).number
+    else:
+        return len(run.segments)
+    return last - run.first_needed.number + 1
+
+
+def estimate_seconds(backup: BackupManifest, segments: int) -> Tuple[float, str]:
+    """A rough forecast and what it rests on: the rate at which this backup was made, and 0.2 s for each segment."""
+    streamed = float(backup.timings.get("stream", 0.0))
+    rate = backup.data_size / streamed if streamed > 0 else 100e6
+    return backup.data_size / rate + 0.2 * segments + 3.0, f"{rate / 1e6:.0f} MB/s as at the backup, 0.2 s a segment"

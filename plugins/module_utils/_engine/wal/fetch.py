@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``restore_command``: bring one WAL file back from the first repository that has it.
+
+The contract (PostgreSQL manual, "Recovering Using a Continuous Archive Backup"): "not found" is said only when every
+repository confirmed it; any doubt is an error, so that recovery stops instead of ending early.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import List, Optional
+
+from .. import clock
+from ..codec import zstd
+from ..config import Config
+from ..errors import DiskFull, LifeboatError, ObjectMissing, StoreUnavailable, WalInvalid
+from ..postgres.controldata import read_system_identifier
+from ..postgres.timeline import parse_history
+from ..postgres.wal_names import is_history, is_segment, is_wal_file
+from ..repository.repository import Repositories, Repository
+from .segment import check_segment
+
+# PostgreSQL's largest segment (initdb --wal-segsize) is 1 GiB.
+MAX_WAL_FILE = 1024 * 1024 * 1024
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A WAL file that was brought back, and the repository it came from."""
+
+    name: str
+    repository: str
+    size: int
+
+
+def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) -> Optional[Fetched]:
+    """Write the file ``name`` to ``path`` (relative to ``data_dir``); None when all repositories confirm it is missing.
+
+    A repository that cannot be read is asked again in three rounds; a damaged copy is passed over for the next
+    repository. When one of them stays in doubt and no other has the file, its error is raised. Memory: as for a push.
+    """
+    data_dir = os.path.abspath(data_dir or os.getcwd())
+    if not is_wal_file(name):
+        return None
+    system = read_system_identifier(data_dir)
+    repositories = Repositories.open(config)
+    try:
+        for attempt in range(_ROUNDS):
+            doubts: List[LifeboatError] = []
+            for repository in repositories.items:
+                try:
+                    content = read_wal(repository, system, name)
+                except ObjectMissing:
+                    continue
+                except LifeboatError as exc:
+                    doubts.append(exc)
+                    continue
+                _write(os.path.join(data_dir, path), content)
+                return Fetched(name, repository.name, len(content))
+            if not doubts:
+                return None
+            if not any(isinstance(d, StoreUnavailable) for d in doubts):
+                break
+            clock.sleep(attempt)
+        raise doubts[0]
+    finally:
+        repositories.close()
+
+
+def read_wal(repository: Repository, system: str, name: str) -> bytes:
+    """The checked content of a WAL file; ObjectMissing when the repository confirms that it has none."""
+    key = repository.layout.wal(system, name)
+    raw = repository.store.get(key)
+    if is_history(name):
+        parse_history(int(name[:8], 16), raw.decode(errors="replace"))
+        return raw
+    content = zstd.decompress(raw, key, MAX_WAL_FILE)
+    if is_segment(name):
+        check_segment(name, content, system)
+    return content
+
+
+def _write(path: str, content: bytes) -> None:
+    try:
+        with open(path, "wb") as stream:
+            stream.write(content)
+    except OSError as exc:
+        if exc.errno == 28:
+            raise DiskFull(
+                f"No room for WAL at {path}.", "Free some space; recovery goes on from where it stopped.", path=path
+            ) from exc
+        raise WalInvalid(
+            f"Cannot write {path}: {exc.strerror}.", "Check the directory's owner and mode.", path=path
+        ) from exc

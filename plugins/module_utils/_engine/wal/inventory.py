@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which WAL a repository has, and where it is interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from ..postgres.timeline import TimelinePath
+from ..postgres.wal_names import Segment, is_segment
+from ..repository.layout import wal_name
+from ..repository.repository import Repository
+from ..store.protocol import ObjectInfo
+
+Archived = Dict[Segment, ObjectInfo]
+_NAMED_MISSING = 50
+
+
+@dataclass(frozen=True)
+class Run:
+    """The uninterrupted WAL from a point on along a timeline path.
+
+    ``missing`` names segments (at most 50) that interrupt it although later ones exist: a gap. ``end`` is the LSN
+    behind the last segment of the run, ``archived_at`` the time the store took that segment.
+    """
+
+    segments: Tuple[Segment, ...]
+    stored_bytes: int
+    archived_at: Optional[datetime]
+    first_needed: Segment
+    missing: Tuple[str, ...] = ()
+    missing_count: int = 0
+
+    @property
+    def end(self) -> int:
+        """LSN behind the last segment; the start where the run is empty."""
+        return self.segments[-1].end if self.segments else self.first_needed.start
+
+    @property
+    def next_needed(self) -> Segment:
+        """The first segment that is not there (its timeline is the last one's)."""
+        if not self.segments:
+            return self.first_needed
+        last = self.segments[-1]
+        return Segment(last.timeline, last.number + 1, last.size)
+
+
+def archived(repository: Repository, system: str, timelines: Iterable[int], start: int, size: int) -> Archived:
+    """Every complete segment in the repository from the LSN ``start`` on, by listing. Memory: about 300 bytes each."""
+    found: Archived = {}
+    for timeline in timelines:
+        prefix = repository.layout.wal_log(system, timeline)
+        first = Segment.at(timeline, start, size)
+        before = repository.layout.wal(system, Segment(timeline, first.number - 1, size).name) if first.number else ""
+        for info in repository.store.list(prefix, start_after=before):
+            name = wal_name(info.key)
+            if is_segment(name):
+                found[Segment.parse(name, size)] = info
+    return found
+
+
+def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
+    """Follow ``path`` from ``start`` as far as ``have`` goes without interruption. Pure."""
+    run: List[Segment] = []
+    needed = path.segments(start, size)
+    first = following = next(needed)
+    while following in have and have[following].size > 0:
+        run.append(following)
+        following = next(needed)
+    later = [s.number for s in have if s.number > following.number and path.at(s.end - 1) == s.timeline]
+    missing: List[str] = []
+    count = 0
+    if later:
+        for number in range(following.number, max(later)):
+            segment = Segment(path.at((number + 1) * size - 1), number, size)
+            if segment not in have or have[segment].size == 0:
+                count += 1
+                if len(missing) < _NAMED_MISSING:
+                    missing.append(segment.name)
+    return Run(
+        segments=tuple(run),
+        stored_bytes=sum(have[s].size for s in run),
+        archived_at=have[run[-1]].modified if run else None,
+        first_needed=first,
+        missing=tuple(missing),
+        missing_count=count,
+    )
+
+
+def absent(repository: Repository, system: str, segments: Sequence[Segment]) -> Tuple[str, ...]:
+    """The names of those segments that the repository confirms it has not (or has empty)."""
+    heads = ((s.name, repository.store.head(repository.layout.wal(system, s.name))) for s in segments)
+    return tuple(name for name, info in heads if info is None or info.size == 0)

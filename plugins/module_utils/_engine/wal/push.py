@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``archive_command``: put one WAL file into every required repository.
+
+The contract (PostgreSQL manual, "Continuous Archiving"): success only when the file is durable everywhere it must be;
+an identical file again succeeds; a different one under the same name fails and touches nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from ..codec import zstd
+from ..config import Config
+from ..errors import CloneRefused, ConfigError, LifeboatError, ObjectExists, WalConflict, WalInvalid
+from ..postgres.controldata import read_system_identifier
+from ..postgres.timeline import parse_history
+from ..postgres.wal_names import is_history, is_segment, is_wal_file
+from ..repository.repository import Repositories, Repository
+from .segment import check_segment
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """One pushed file: bytes stored per repository, and the repositories that had it already."""
+
+    name: str
+    stored: int
+    already: Tuple[str, ...]
+
+
+def push(config: Config, path: str, data_dir: Optional[str] = None) -> Pushed:
+    """Archive the file ``path`` (relative to ``data_dir``, by default the working directory, as PostgreSQL calls it).
+
+    Memory: the file and its compressed form, about twice the segment size.
+    """
+    data_dir = os.path.abspath(data_dir or os.getcwd())
+    refuse_clone(config, data_dir)
+    name = os.path.basename(path)
+    if not is_wal_file(name):
+        raise ConfigError(
+            f"{name!r} is not the name of a WAL file.", "Set archive_command = 'lifeboat --config FILE wal-push %p'."
+        )
+    system = read_system_identifier(data_dir)
+    content = _read(os.path.join(data_dir, path), name, system)
+    body = content if is_history(name) else zstd.compress(content, config.backup.compression_level)
+    repositories = Repositories.open(config)
+    try:
+        with ThreadPoolExecutor(max_workers=len(repositories.required)) as pool:
+            results = list(pool.map(lambda r: _put(r, system, name, content, body), repositories.required))
+    finally:
+        repositories.close()
+    errors = [r for r in results if isinstance(r, LifeboatError)]
+    if errors:
+        raise errors[0]
+    return Pushed(name, len(body), tuple(r for r in results if isinstance(r, str)))
+
+
+def refuse_clone(config: Config, data_dir: str) -> None:
+    """CloneRefused unless ``data_dir`` is the one that the configuration protects."""
+    if config.data_dir and os.path.realpath(data_dir) != os.path.realpath(config.data_dir):
+        raise CloneRefused(
+            f"{data_dir} is not {config.data_dir}, the data directory that {config.source or 'this configuration'} protects: a clone may not archive here.",
+            "Set archive_mode = off in the clone, or give it a configuration and a repository of its own.",
+            data_dir=data_dir,
+            protected=config.data_dir,
+        )
+
+
+def _read(path: str, name: str, system: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except OSError as exc:
+        raise WalInvalid(
+            f"Cannot read WAL file {path}: {exc.strerror}.", "Check the path that archive_command passes.", name=name
+        ) from exc
+    if is_segment(name):
+        check_segment(name, content, system)
+    elif is_history(name):
+        parse_history(int(name[:8], 16), content.decode(errors="replace"))
+    elif not content:
+        raise WalInvalid(f"WAL file {path} is empty.", "Nothing was stored; check the disk.", name=name)
+    return content
+
+
+def _put(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> object:
+    """None when stored, the repository's name when it was there already, the error otherwise."""
+    key = repository.layout.wal(system, name)
+    try:
+        repository.adopt(system)
+        repository.store.put(key, body)
+        return None
+    except ObjectExists:
+        return _compare(repository, key, name, content)
+    except LifeboatError as exc:
+        return exc
+
+
+def _compare(repository: Repository, key: str, name: str, content: bytes) -> object:
+    try:
+        stored = repository.store.get(key)
+        if (stored if is_history(name) else zstd.decompress(stored, key, len(content) + 1)) == content:
+            return repository.name
+    except LifeboatError as exc:
+        if exc.error_code != "object_corrupt":
+            return exc
+    return WalConflict(
+        f"Repository {repository.location} already holds {name} with different content.",
+        "Nothing was overwritten. Two servers may archive into one prefix, or a clone was started: find the other writer before anything else.",
+        name=name,
+        key=key,
+        repository=repository.name,
+    )

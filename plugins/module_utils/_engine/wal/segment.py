@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a WAL segment says of itself: its first page header (PostgreSQL source ``xlog_internal.h``).
+
+``XLogLongPageHeaderData``: magic u16, info u16, timeline u32, page address u64, rest length u32, padding u32,
+system identifier u64, segment size u32, block size u32; in the byte order of the server's machine.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from ..errors import WalInvalid
+from ..postgres.wal_names import Segment, format_lsn
+
+_HEADER = struct.Struct("=HHIQI4xQII")
+_LONG_HEADER = 0x0002
+
+
+@dataclass(frozen=True)
+class SegmentHeader:
+    """The identity of a segment, read from its first 40 bytes."""
+
+    timeline: int
+    start: int
+    system_identifier: str
+    size: int
+
+
+def read_header(name: str, data: bytes) -> SegmentHeader:
+    """The header at the start of ``data``; WalInvalid when there is none."""
+    hint = "Nothing was stored or handed over. Look at the file's source: its disk, and whoever wrote it."
+    if len(data) < _HEADER.size:
+        raise WalInvalid(f"WAL segment {name} has {len(data)} bytes: that is no segment.", hint, name=name)
+    _magic, info, timeline, start, _rest, system, size, block = _HEADER.unpack_from(data)
+    if (
+        not info & _LONG_HEADER
+        or block not in (1024, 2048, 4096, 8192, 16384, 32768, 65536)
+        or size & (size - 1)
+        or not size
+    ):
+        raise WalInvalid(f"WAL segment {name} does not begin with a WAL page header.", hint, name=name)
+    return SegmentHeader(timeline, start, str(system), size)
+
+
+def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHeader:
+    """Check that ``data`` is the whole segment ``name`` of the cluster ``system_identifier``.
+
+    The timeline in the header may be an older one: the first segment after a switch begins with a copy.
+    """
+    header = read_header(name, data)
+    hint = "Nothing was stored or handed over. Find out which server wrote it."
+    if header.system_identifier != system_identifier:
+        raise WalInvalid(
+            f"WAL segment {name} belongs to the cluster with system identifier {header.system_identifier}, not {system_identifier}.",
+            hint,
+            name=name,
+        )
+    if len(data) != header.size:
+        raise WalInvalid(f"WAL segment {name} has {len(data)} bytes instead of {header.size}.", hint, name=name)
+    expected = Segment.parse(name, header.size)
+    if header.start != expected.start or header.timeline > expected.timeline:
+        raise WalInvalid(
+            f"The content of WAL segment {name} is that of timeline {header.timeline} at {format_lsn(header.start)}.",
+            hint,
+            name=name,
+        )
+    return header
