@@ -17,13 +17,12 @@ import traceback
 from typing import List, Optional, Sequence
 
 from .commands import backup, check, listing, restore, verify, wal
-
-# drill
+from .drill import commands as drill
 from .errors import LifeboatError
 from .terminal import Terminal
 from .version import VERSION
 
-_COMMANDS = (backup, listing, check, wal, restore, verify)
+_COMMANDS = (backup, listing, check, wal, restore, verify, drill)
 
 
 def build_parser() -> argparse.ArgumentParser:

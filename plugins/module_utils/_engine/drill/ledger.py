@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger's writer: commit small transactions, and note each one outside the database once it is acknowledged.
+
+The table is ``lifeboat_ledger``. Every row's payload follows from its writer and id, so that a row can be told from
+another that only has its number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any, Dict, Optional, Tuple
+
+from .. import clock
+from ..config import ConnectionConfig
+from ..errors import ConfigError, PostgresError
+from ..postgres.connection import connect, driver
+from ..postgres.wal_names import parse_lsn
+from .records import Commit, Ledger, parse_ledger
+
+TABLE = "lifeboat_ledger"
+#: SQL for the payload that a row of the table must have.
+PAYLOAD_SQL = "encode(sha256(convert_to(writer || ':' || id, 'UTF8')), 'hex')"
+_CREATE = (
+    f"CREATE TABLE IF NOT EXISTS {TABLE} (id bigint PRIMARY KEY, writer int NOT NULL, payload text NOT NULL,"
+    " written_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+)
+# RETURNING is evaluated once the row is in the WAL: the commit record can only lie behind it.
+_INSERT = f"INSERT INTO {TABLE} (id, writer, payload) VALUES (%s, %s, %s) RETURNING pg_current_wal_insert_lsn()"  # noqa: S608
+
+
+def payload(writer: int, number: int) -> str:
+    """The payload of a row."""
+    return hashlib.sha256(f"{writer}:{number}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long and how fast: commits per second (0: as fast as the server answers), and what ends it.
+
+    It ends when the file ``stop_file`` appears, when ``duration`` seconds are over, or when the server vanishes.
+    """
+
+    rate: float = 100.0
+    duration: Optional[float] = None
+    stop_file: Optional[str] = None
+
+    def over(self, elapsed: float) -> Optional[str]:
+        """Why to end now, or None."""
+        if self.stop_file is not None and os.path.exists(self.stop_file):
+            return "asked to stop"
+        if self.duration is not None and elapsed >= self.duration:
+            return "duration over"
+        return None
+
+
+class _Vanished(Exception):
+    """The connection broke; carries the commit that was sent and not answered."""
+
+    def __init__(self, in_flight: Optional[Commit]) -> None:
+        super().__init__("the server vanished")
+        self.in_flight = in_flight
+
+
+def write(
+    connection: ConnectionConfig, path: str, pace: Pace, dbname: Optional[str] = None, writer: int = 1
+) -> Dict[str, Any]:
+    """Commit and note until the pace says so or the server vanishes, which is a normal end.
+
+    :param path: the ledger, made anew; one line is flushed for each commit, only after the server acknowledged it
+    :return: ``commits``, ``ended``, ``ended_at``, ``ledger``
+    :raises PostgresError: the server answers but refuses
+    """
+    try:
+        stream = open(path, "x", encoding="utf-8")  # noqa: SIM115
+    except OSError as exc:
+        raise ConfigError(
+            f"Cannot create the ledger {path}: {exc.strerror}.", "Name a new file in an existing directory.", path=path
+        ) from exc
+    with stream, closing(connect(connection, dbname)) as server:
+        commits, ledger_end = _run(_Writer(server, writer), stream, pace)
+        _line(stream, ledger_end.end_dict())
+    return {"commits": commits, "ended": ledger_end.ended, "ended_at": ledger_end.end_dict()["at"], "ledger": path}
+
+
+def read(path: str) -> Ledger:
+    """The ledger in a file."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return parse_ledger(stream.read(), path)
+    except OSError as exc:
+        raise ConfigError(
+            f"Cannot read the ledger {path}: {exc.strerror}.", "Was the writer started?", path=path
+        ) from exc
+
+
+def _run(writer: _Writer, stream: IO[str], pace: Pace) -> Tuple[int, Ledger]:
+    started = clock.monotonic()
+    count = 0
+    try:
+        number = writer.prepare()
+        while True:
+            reason = pace.over(clock.monotonic() - started)
+            if reason:
+                return count, Ledger((), reason, clock.now())
+            commit = writer.commit(number + count)
+            count += 1
+            _line(stream, commit.as_dict())
+            if commit.lsn_after is None:
+                raise _Vanished(None)
+            if pace.rate > 0:
+                clock.sleep(max(0.0, started + count / pace.rate - clock.monotonic()))
+    except _Vanished as exc:
+        return count, Ledger((), "server vanished", clock.now(), exc.in_flight)
+
+
+class _Writer:
+    """One connection that commits."""
+
+    def __init__(self, connection: Any, writer: int) -> None:
+        self._cursor = connection.cursor()
+        self._connection = connection
+        self._writer = writer
+        self._pg = driver()
+
+    def prepare(self) -> int:
+        """Make the table where it is missing; give the first free id."""
+        # Whatever the server's default: an acknowledged commit is one that is on disk.
+        self._ask("SET synchronous_commit = on")
+        self._ask(_CREATE)
+        return int(self._ask(f"SELECT coalesce(max(id), 0) + 1 FROM {TABLE}"))  # noqa: S608
+
+    def commit(self, number: int) -> Commit:
+        """One transaction, from BEGIN to the acknowledgement and the question for the LSN after it."""
+        started: datetime = clock.now()
+        self._ask("BEGIN")
+        before = parse_lsn(self._ask(_INSERT, number, self._writer, payload(self._writer, number)))
+        try:
+            self._ask("COMMIT")
+        except _Vanished as exc:
+            raise _Vanished(Commit(number, started, None, before, None)) from exc
+        acked = clock.now()
+        try:
+            after = parse_lsn(self._ask("SELECT pg_current_wal_flush_lsn()"))
+        except _Vanished:
+            return Commit(number, started, acked, before, None)
+        return Commit(number, started, acked, before, after)
+
+    def _ask(self, sql: str, *parameters: Any) -> Any:
+        """The first value of the first row, if any; _Vanished when the connection is gone."""
+        try:
+            self._cursor.execute(sql, parameters or None)
+            row = self._cursor.fetchone() if self._cursor.description else None
+        except self._pg.Error as exc:
+            if self._connection.closed:
+                raise _Vanished(None) from exc
+            raise PostgresError(
+                f"PostgreSQL refused the ledger's {sql.split(maxsplit=1)[0]}: {str(exc).strip()}",
+                "Check the privileges of the connection's user.",
+                sqlstate=exc.pgcode,
+            ) from exc
+        return row[0] if row else None
+
+
+def _line(stream: IO[str], record: Dict[str, Any]) -> None:
+    stream.write(json.dumps(record) + "\n")
+    stream.flush()

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disaster: SIGKILL to a server and all its children, then its files are gone.
+
+Only a cluster below a directory that carries the drill's mark is ever touched, so no slip of a path can reach another.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from typing import Any, Dict, List, Optional, Tuple
+
+from .. import clock
+from ..errors import DataDirectoryRefused
+from ..model import format_time
+from ..postgres.controldata import read_control
+from ..postgres.wal_names import Segment, format_lsn, is_segment
+
+#: The file that makes a directory a drill's own.
+MARK = ".lifeboat-drill"
+_GONE_WITHIN = 30.0
+_OWN = "A drill destroys only what it has made itself."
+_START = "Start it; a disaster under load needs a server."
+
+
+def strike(root: str, data_dir: str, bin_dir: Optional[str] = None) -> Dict[str, Any]:
+    """Destroy the cluster in ``data_dir``, which lies below the marked directory ``root``, as a dying host would.
+
+    The whole process tree is frozen first, archive_command included, so that nothing goes on after ``at``.
+
+    :return: ``at``, ``killed`` (command lines), ``removed`` (directories), ``archived_wal`` (the last segment that
+        PostgreSQL had been told is safe), ``archived_lsn`` (its end), ``waiting`` (segments still to be archived)
+    :raises DataDirectoryRefused: not the drill's own, or no server runs in it
+    """
+    directories = _own_directories(root, data_dir)
+    postmaster = _postmaster(data_dir)
+    at = clock.now()
+    pids = _freeze(postmaster)
+    killed = [_command_line(pid) for pid in pids]
+    for pid in pids:
+        _signal(pid, signal.SIGKILL)
+    _await_end(pids)
+    archived, waiting = _archive_status(data_dir, read_control(bin_dir, data_dir).segment_size)
+    for directory in directories:
+        shutil.rmtree(directory)
+    return {
+        "at": format_time(at),
+        "killed": killed,
+        "removed": directories,
+        "archived_wal": archived.name if archived else None,
+        "archived_lsn": format_lsn(archived.end) if archived else None,
+        "waiting": waiting,
+    }
+
+
+def _own_directories(root: str, data_dir: str) -> List[str]:
+    """The data directory and its tablespaces, all below the marked root."""
+    base = os.path.realpath(root)
+    if not os.path.isfile(os.path.join(base, MARK)):
+        raise DataDirectoryRefused(f"{root} is no drill's directory: it has no file {MARK}.", _OWN, root=root)
+    links = os.path.join(data_dir, "pg_tblspc")
+    found = [os.path.realpath(data_dir)]
+    if os.path.isdir(links):
+        found += [os.path.realpath(os.path.join(links, name)) for name in sorted(os.listdir(links))]
+    for directory in found:
+        if os.path.commonpath([base, directory]) != base or directory == base:
+            raise DataDirectoryRefused(f"{directory} does not lie below {base}.", _OWN, directory=directory, root=root)
+    return found
+
+
+def _postmaster(data_dir: str) -> int:
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
+            pid = int(stream.readline())
+    except (OSError, ValueError) as exc:
+        raise DataDirectoryRefused(f"No server runs in {data_dir}: {exc}.", _START, data_dir=data_dir) from exc
+    if not os.path.isdir(f"/proc/{pid}") or os.path.realpath(f"/proc/{pid}/cwd") != os.path.realpath(data_dir):
+        raise DataDirectoryRefused(
+            f"No server runs in {data_dir}: process {pid} is not its postmaster.", _START, data_dir=data_dir
+        )
+    return pid
+
+
+def _freeze(postmaster: int) -> List[int]:
+    """Stop a process and all its descendants; a stopped process starts no other one."""
+    frozen: List[int] = []
+    fresh = [postmaster]
+    while fresh:
+        for pid in fresh:
+            _signal(pid, signal.SIGSTOP)
+        frozen += fresh
+        parents = _parents()
+        fresh = [pid for pid, parent in parents.items() if parent in frozen and pid not in frozen]
+    return frozen
+
+
+def _parents() -> Dict[int, int]:
+    """The parent of every living process (``proc(5)``, the fourth field of ``stat``)."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stream:
+                    state, parent = stream.read().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue
+            if state != "Z":
+                found[int(name)] = int(parent)
+    return found
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _await_end(pids: List[int]) -> None:
+    deadline = clock.monotonic() + _GONE_WITHIN
+    while any(pid in _parents() for pid in pids):
+        if clock.monotonic() > deadline:
+            raise DataDirectoryRefused(
+                "The server's processes do not end after SIGKILL.",
+                "Look at them with ps; nothing was removed.",
+                pids=pids,
+            )
+        clock.sleep(0.01)
+
+
+def _command_line(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            return stream.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return f"process {pid}"
+
+
+def _archive_status(data_dir: str, segment_size: int) -> Tuple[Optional[Segment], List[str]]:
+    """What PostgreSQL itself noted: the last segment that is archived, and the names of those that are not yet."""
+    names = sorted(os.listdir(os.path.join(data_dir, "pg_wal", "archive_status")))
+    done = [n[: -len(".done")] for n in names if n.endswith(".done")]
+    ready = [n[: -len(".ready")] for n in names if n.endswith(".ready")]
+    segments = [Segment.parse(n, segment_size) for n in done if is_segment(n)]
+    return max(segments, default=None, key=lambda s: s.number), [n for n in ready if is_segment(n)]

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as plain text, for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Sequence
+
+from .markup import moment, rate, seconds, size
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """Tables of at most about 110 columns."""
+    lines = [f"Disaster recovery drill: {report['result'].upper()}"]
+    if report["failure"]:
+        lines += [
+            "",
+            f"It could not go on at: {report['failure'].get('step')}",
+            f"  {report['failure'].get('message')}",
+        ]
+    for restore in report["restores"]:
+        lines += ["", *_restore(restore)]
+    lines += ["", *_summary(report)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _restore(restore: Mapping[str, Any]) -> List[str]:
+    result = restore["result"]
+    lines = [
+        f"Restore {restore['number']}: {restore['title']}",
+        f"  reached LSN {result['reached_lsn']}, last commit {moment(result['reached_time'])}",
+        "",
+    ]
+    rows = [("phase", "time", "data", "segments", "MB/s")]
+    for p in restore["phases"]:
+        segments = "" if p["segments"] is None else str(p["segments"])
+        rows.append((p["name"], seconds(p["seconds"]), size(p["bytes"]), segments, rate(p["bytes_per_second"])))
+    rows.append(("total", seconds(restore["rto_seconds"]), "", "", ""))
+    lines += _table(rows)
+    lines.append("")
+    for check in restore["checks"]:
+        lines.append(f"  {'ok  ' if check['ok'] else 'FAIL'}  {check['title']}")
+        if not check["ok"]:
+            lines += [
+                f"          expected {check['expected']}",
+                f"          found    {check['found']}",
+                f"          by       {check['how']}",
+            ]
+    if not restore["checks"]:
+        lines.append("  FAIL  not examined")
+    verdict = restore["verdict"]
+    if verdict and verdict["lost"]:
+        lost = verdict["lost"]
+        word = "lost" if restore["target"]["kind"] == "latest" else "given up by the target"
+        lines.append(
+            f"  {len(lost)} acknowledged commits {word}: {lost[0]['id']} to {lost[-1]['id']},"
+            f" {moment(lost[0]['acked_at'])} to {moment(lost[-1]['acked_at'])}"
+        )
+    return lines
+
+
+def _summary(report: Mapping[str, Any]) -> List[str]:
+    rto, rpo, checks = report["rto"], report["rpo"], report["checks"]
+    rows = [("", "measured", "objective", "")]
+    if rto:
+        rows.append(("RTO", seconds(rto["seconds"]), _objective(rto), _word(rto["check"]["ok"])))
+    if rpo:
+        rows.append(
+            (
+                "RPO",
+                f"{seconds(rpo['seconds'])}, {rpo['transactions']} transactions",
+                _objective(rpo),
+                _word(rpo["check"]["ok"]),
+            )
+        )
+    rows.append(
+        ("checks", f"{checks['passed']} of {checks['all']}", "all", _word(checks["passed"] == checks["all"] > 0))
+    )
+    return _table(rows, left=4)
+
+
+def _objective(part: Mapping[str, Any]) -> str:
+    return "none" if part["objective"] is None else f"{part['objective']:g} s"
+
+
+def _word(good: bool) -> str:
+    return "ok" if good else "FAIL"
+
+
+def _table(rows: Sequence[Sequence[str]], left: int = 1) -> List[str]:
+    """Columns as wide as they must be; the first ``left`` to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  " + "   ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))
+        for row in rows
+    ]
