@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Argument specifications that can be merged; ``doc_fragments`` document the same groups of options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """Options and the rules between them, as ``AnsibleModule`` takes them."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    required_if: tuple[tuple[Any, ...], ...] = ()
+    supports_check_mode: bool = True
+
+    def merged(self, other: ArgumentSpec) -> ArgumentSpec:
+        """Both groups of options; a name in both is a mistake."""
+        twice = set(self.options) & set(other.options)
+        if twice:
+            raise ValueError(f"options declared twice: {', '.join(sorted(twice))}")
+        return ArgumentSpec(
+            {**self.options, **other.options}, self.required_if + other.required_if, self.supports_check_mode
+        )
+
+    def create_module(self) -> AnsibleModule:
+        """The module with its parsed options."""
+        return AnsibleModule(
+            argument_spec=self.options, required_if=self.required_if, supports_check_mode=self.supports_check_mode
+        )
+
+
+def cluster_spec() -> ArgumentSpec:
+    """The options of the doc fragment ``lifeboat.postgres.cluster``."""
+    return ArgumentSpec({"config_file": {"type": "path", "default": "/etc/lifeboat/main.yml"}})

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run one engine operation as an Ansible module: the only place where an engine error becomes ``fail_json``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Mapping, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._engine.config import Config, load
+from .._engine.errors import LifeboatError
+from .argument_spec import ArgumentSpec
+
+# What an operation gives back: the module's result, always with ``changed``.
+Operation = Callable[[AnsibleModule, Config], Mapping[str, Any]]
+
+
+def run(spec: ArgumentSpec, operation: Operation) -> NoReturn:
+    """Parse the options, load the cluster's configuration, run the operation, and end the module."""
+    module = spec.create_module()
+    try:
+        config = load(module.params["config_file"])
+        module.no_log_values.update(secrets(config))
+        result = operation(module, config)
+    except LifeboatError as exc:
+        module.fail_json(
+            msg=" ".join(filter(None, (exc.message, exc.hint))),
+            error_code=exc.error_code,
+            hint=exc.hint,
+            details=plain(exc.details),
+        )
+    module.exit_json(**plain(result))
+
+
+def secrets(config: Config) -> set[str]:
+    """Every secret of a configuration, so that Ansible hides them wherever they might appear."""
+    found = {config.connection.password}
+    for repository in config.repositories:
+        found |= {getattr(repository.store, name, None) for name in ("secret_access_key", "session_token")}
+    return {value for value in found if value}
+
+
+def plain(data: Any) -> Any:
+    """Data that JSON knows: tuples become lists, anything else its text."""
+    return json.loads(json.dumps(data, default=str))
+
+
+def text(data: Mapping[str, Any]) -> str:
+    """A record as lines, for ``--diff``."""
+    return json.dumps(data, indent=2, sort_keys=True, default=str) + "\n"

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_backup
+short_description: Make a base backup of a PostgreSQL cluster
+version_added: 0.1.0
+description:
+  - Streams PostgreSQL's own base backup straight into every required repository, without a staging disk, from a
+    primary or a
+    standby, with all its tablespaces.
+  - The backup exists once all WAL that it needs was found in every required repository. A run that is interrupted
+    before leaves
+    nothing that could be taken for a backup.
+author: The Lifeboat authors (@lifeboat)
+extends_documentation_fragment:
+  - lifeboat.postgres.cluster
+  - lifeboat.postgres.attributes
+  - lifeboat.postgres.attributes.diff
+options:
+  type:
+    description: The kind of backup.
+    type: str
+    choices: [full]
+    default: full
+  max_age:
+    description:
+      - Do nothing when every required repository has a backup younger than this many seconds.
+      - Without it each run makes a backup.
+    type: float
+  accept_new_system:
+    description:
+      - Let a cluster that was created anew (C(initdb), C(pg_upgrade)) join the ones that the repository keeps.
+      - Otherwise a cluster with another system identifier is refused, because most often the repository is somebody
+        else's.
+    type: bool
+    default: false
+seealso:
+  - module: lifeboat.postgres.pg_backup_info
+  - module: lifeboat.postgres.pg_restore_pitr
+"""
+
+EXAMPLES = r"""
+- name: Back up before the deploy, unless there is a backup of the last hour
+  lifeboat.postgres.pg_backup:
+    config_file: /etc/lifeboat/main.yml
+    max_age: 3600
+  become: true
+  become_user: postgres
+
+- name: Back up a large cluster in the background
+  lifeboat.postgres.pg_backup:
+  become: true
+  become_user: postgres
+  async: 86400
+  poll: 30
+"""
+
+RETURN = r"""
+backup:
+  description:
+    - The record of the backup that was made, or of the one that is fresh enough.
+    - In check mode, when a backup would be made, what is known before it.
+  returned: success
+  type: dict
+  sample:
+    label: 20261122T020000Z-full
+    type: full
+    timeline: 1
+    start_lsn: 0/6000028
+    stop_lsn: 0/6000120
+    finished_at: "2026-11-22T02:00:41Z"
+    data_size: 1610612736
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import backup
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+
+SPEC = ArgumentSpec(
+    {
+        "type": {"type": "str", "choices": ["full"], "default": "full"},
+        "max_age": {"type": "float"},
+        "accept_new_system": {"type": "bool", "default": False},
+    }
+)
+
+
+def make_backup(module: AnsibleModule, config: Config) -> dict[str, Any]:
+    """Plan, and apply unless in check mode."""
+    options = module.params
+    planned = backup.plan(
+        config, backup.BackupRequest(options["type"], options["max_age"], options["accept_new_system"])
+    )
+    changed = planned.fresh is None
+    if changed and module.check_mode:
+        record = planned.as_dict()
+    else:
+        record = backup.apply(config, planned).as_dict()
+    return {"changed": changed, "backup": record, "diff": {"before": "", "after": text(record) if changed else ""}}
+
+
+def main() -> None:
+    """Run the module."""
+    run(cluster_spec().merged(SPEC), make_backup)
+
+
+if __name__ == "__main__":
+    main()

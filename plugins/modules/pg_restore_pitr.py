@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_restore_pitr
+short_description: Restore a PostgreSQL cluster to the latest or to a chosen moment
+version_added: 0.1.0
+description:
+  - Picks the backup and the timeline for the target, checks that every WAL segment on the way is there, and only then
+    touches
+    anything. Streams the backup without staging, proves it with C(pg_verifybackup), recovers, and asserts that
+    recovery ended
+    at the target.
+  - Until that is proven the server listens only to this module. A promoted server is then started with its own
+    settings.
+  - Run it as the owner of the data directory; PostgreSQL refuses root.
+author: The Lifeboat authors (@lifeboat)
+extends_documentation_fragment:
+  - lifeboat.postgres.cluster
+  - lifeboat.postgres.attributes
+  - lifeboat.postgres.attributes.diff
+options:
+  target:
+    description:
+      - Where recovery stops.
+      - V(latest) is the end of the archived WAL, V(immediate) the end of the backup, V(name) a restore point.
+    type: str
+    choices: [latest, immediate, time, lsn, xid, name]
+    default: latest
+  target_value:
+    description:
+      - The time, LSN, transaction id or name. Required for the targets that have one.
+      - A time without a zone is read in the server's C(TimeZone), as PostgreSQL does.
+    type: str
+  target_inclusive:
+    description: Whether the target itself is still replayed. For V(time), V(lsn) and V(xid).
+    type: bool
+    default: true
+  target_timeline:
+    description: V(latest), V(current) (the backup's own) or the number of a timeline.
+    type: str
+    default: latest
+  target_action:
+    description: What to do at the target.
+    type: str
+    choices: [promote, pause, shutdown]
+    default: promote
+  label:
+    description: Use this backup, instead of the newest that was finished before the target.
+    type: str
+  data_dir:
+    description:
+      - Restore into this directory instead of the configured one.
+      - What is restored elsewhere is a clone, and does not archive unless O(archiving=on).
+    type: path
+  tablespace_mapping:
+    description: From the location of a tablespace at the source to its new directory. Those not named keep their
+    location.
+    type: dict
+    default: {}
+  existing:
+    description:
+      - What to do with a directory that is not empty. V(refuse) fails, V(move_aside) renames it; nothing is ever
+        deleted.
+      - A running server is refused in any case.
+    type: str
+    choices: [refuse, move_aside]
+    default: refuse
+  archiving:
+    description: Whether the restored cluster archives its WAL. V(auto) means only in the configured data directory.
+    type: str
+    choices: [auto, "on", "off"]
+    default: auto
+  settings:
+    description: Server settings to add to the restored cluster, for example another port.
+    type: dict
+    default: {}
+  leave:
+    description: How to leave a promoted server. V(stopped) hands it to the service manager.
+    type: str
+    choices: [running, stopped]
+    default: running
+  timeout:
+    description: Give up when recovery takes longer than this many seconds. Without it, wait as long as it takes.
+    type: float
+seealso:
+  - module: lifeboat.postgres.pg_backup_info
+  - name: Recovery targets
+    description: PostgreSQL's manual on recovery targets.
+    link: https://www.postgresql.org/docs/current/runtime-config-wal.html#RUNTIME-CONFIG-WAL-RECOVERY-TARGET
+"""
+
+EXAMPLES = r"""
+- name: Undo an accident, in place, keeping what is there now
+  lifeboat.postgres.pg_restore_pitr:
+    config_file: /etc/lifeboat/main.yml
+    target: time
+    target_value: "2026-11-22 14:01:59+00"
+    existing: move_aside
+    leave: stopped
+  become: true
+  become_user: postgres
+
+- name: Look at yesterday's data beside the live cluster
+  lifeboat.postgres.pg_restore_pitr:
+    target: time
+    target_value: "2026-11-21 18:00:00+00"
+    data_dir: /srv/scratch/main
+    tablespace_mapping:
+      /srv/tablespaces/history: /srv/scratch/history
+    settings:
+      port: 5999
+  become: true
+  become_user: postgres
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - What is or would be done. C(label), C(repository), C(window), C(places), C(segments_needed), C(bytes_to_fetch),
+      C(estimated_seconds) and
+      more.
+  returned: success
+  type: dict
+restore:
+  description:
+    - What was reached. C(reached_lsn), C(reached_time), C(timeline), C(moved_aside), C(segments), C(bytes_restored),
+      C(log), and C(timings) in
+      seconds.
+    - When nothing had to be done, the record of the restore that made the data directory what it is.
+  returned: success, not in check mode when something would be changed
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import restore
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import TARGET_KINDS, Target
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore.request import (
+    ACTIONS,
+    ARCHIVING,
+    EXISTING,
+    LEAVE,
+)
+
+SPEC = ArgumentSpec(
+    {
+        "target": {"type": "str", "choices": list(TARGET_KINDS), "default": "latest"},
+        "target_value": {"type": "str"},
+        "target_inclusive": {"type": "bool", "default": True},
+        "target_timeline": {"type": "str", "default": "latest"},
+        "target_action": {"type": "str", "choices": list(ACTIONS), "default": "promote"},
+        "label": {"type": "str"},
+        "data_dir": {"type": "path"},
+        "tablespace_mapping": {"type": "dict", "default": {}},
+        "existing": {"type": "str", "choices": list(EXISTING), "default": "refuse"},
+        "archiving": {"type": "str", "choices": list(ARCHIVING), "default": "auto"},
+        "settings": {"type": "dict", "default": {}},
+        "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
+        "timeout": {"type": "float"},
+    },
+    required_if=tuple(("target", kind, ("target_value",)) for kind in ("time", "lsn", "xid", "name")),
+)
+
+
+def request(options: dict[str, Any]) -> restore.RestoreRequest:
+    """The options in the engine's words."""
+    same = ("label", "data_dir", "existing", "archiving", "settings", "leave", "timeout")
+    return restore.RestoreRequest(
+        target=Target(
+            options["target"], options["target_value"], options["target_inclusive"], options["target_timeline"]
+        ),
+        tablespaces=options["tablespace_mapping"],
+        action=options["target_action"],
+        **{name: options[name] for name in same},
+    )
+
+
+def make_restore(module: AnsibleModule, config: Config) -> dict[str, Any]:
+    """Plan, and apply unless in check mode."""
+    planned = restore.plan(config, request(module.params))
+    changed = not planned.satisfied
+    before = {place.path: place.state for place in planned.places}
+    result: dict[str, Any] = {"changed": changed, "plan": planned.as_dict()}
+    if not (changed and module.check_mode):
+        result["restore"] = restore.apply(config, planned).as_dict()
+    if changed:
+        after = dict.fromkeys(before, f"{planned.backup.label} restored to {planned.target.describe()}")
+        result["diff"] = {"before": text(before), "after": text(after)}
+    return result
+
+
+def main() -> None:
+    """Run the module."""
+    run(cluster_spec().merged(SPEC), make_restore)
+
+
+if __name__ == "__main__":
+    main()
