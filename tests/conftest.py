@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, List, Optional
 
 import pytest
 from lifeboat.config import S3Options
 from support.faultproxy import FaultProxy
+from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
 from support.stores import SeaweedFS, s3_options_for
 
 # --- object stores ----------------------------------------------------------------------------------------------
@@ -43,3 +44,54 @@ def fault_proxy(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
     proxy = FaultProxy(seaweedfs.port)
     yield proxy
     proxy.close()
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------
+
+
+def _installation(found: Optional[Installation]) -> Installation:
+    require_ordinary_user()
+    if found is None:
+        pytest.fail("No PostgreSQL of version 15 or newer was found: run make setup, or install postgresql.")
+    return found
+
+
+_INSTALLATIONS: List[Optional[Installation]] = [*installations()] or [None]
+
+
+@pytest.fixture(scope="session", params=_INSTALLATIONS, ids=lambda i: f"pg{i.major if i else '-none'}")
+def postgres(request: pytest.FixtureRequest) -> Installation:
+    """Every PostgreSQL found here, one after the other."""
+    return _installation(request.param)
+
+
+@pytest.fixture(scope="session")
+def newest_postgres() -> Installation:
+    """The newest PostgreSQL found here, for tests whose subject does not differ between versions."""
+    return _installation(_INSTALLATIONS[-1])
+
+
+@pytest.fixture(scope="session")
+def oldest_postgres() -> Installation:
+    """The oldest PostgreSQL found here; the newest one where there is only one."""
+    return _installation(_INSTALLATIONS[0])
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Clusters to copy, so that initdb runs once for each kind."""
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture(scope="module")
+def module_sites(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
+    """Makes protected clusters that live as long as the test module."""
+    with open_sites(templates, tmp_path_factory.mktemp("sites")) as sites:
+        yield sites
+
+
+@pytest.fixture
+def sites(templates: Templates, tmp_path: Path) -> Iterator[Sites]:
+    """Makes protected clusters that live as long as the test."""
+    with open_sites(templates, tmp_path / "sites") as made:
+        yield made
