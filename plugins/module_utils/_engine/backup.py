@@ -99,7 +99,7 @@ def _fresh(required: Tuple[Repository, ...], system: str, max_age: Optional[floa
 
 
 def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = None) -> BackupManifest:
-    """Make the backup that was planned (or give the fresh one). Memory: the stores' bounds plus the server's manifest."""
+    """Make the planned backup (or give the fresh one). Memory: the stores' bounds plus the server's manifest."""
     if planned.fresh:
         return planned.fresh
     progress = progress or Silent()
@@ -115,10 +115,11 @@ def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = No
 
 @contextmanager
 def _exclusive(sql: Session, config: Config) -> Iterator[None]:
-    """One backup of a server at a time, whichever host started it: the server holds the lock, and drops it with the session."""
+    """One backup of a server at a time, from any host: the server holds the lock, and drops it with the session."""
     if not sql.value("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]):
         holder = sql.rows(
-            "SELECT a.pid, coalesce(a.client_addr::text, 'a local socket'), a.backend_start FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            "SELECT a.pid, coalesce(a.client_addr::text, 'a local socket'), a.backend_start"
+            " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
             " WHERE l.locktype = 'advisory' AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = %s",
             [_ADVISORY_LOCK],
         )
@@ -151,13 +152,26 @@ def _make(
     progress.phase("wait for WAL")
     _await_wal(config.backup, required, facts, wal, sql)
     manifest = BackupManifest(
-        label=label, type=planned.request.type, cluster=config.cluster, system_identifier=facts.system_identifier, timeline=wal.timeline,
-        start_lsn=wal.start, stop_lsn=wal.stop, segment_size=facts.segment_size, started_at=started_at, finished_at=finished_at,
-        server_version=facts.version, server_version_num=facts.version_num, files=tuple(files), data_size=sum(sizes.values()),
+        label=label,
+        type=planned.request.type,
+        cluster=config.cluster,
+        system_identifier=facts.system_identifier,
+        timeline=wal.timeline,
+        start_lsn=wal.start,
+        stop_lsn=wal.stop,
+        segment_size=facts.segment_size,
+        started_at=started_at,
+        finished_at=finished_at,
+        server_version=facts.version,
+        server_version_num=facts.version_num,
+        files=tuple(files),
+        data_size=sum(sizes.values()),
         tablespaces=_tablespaces(facts, read_facts(sql), files, sizes),
-        from_standby=facts.in_recovery, requirements=requirements.collect(sql, config.connection),
-        timings={"stream": round(streamed - begin, 3), "wal": round(clock.monotonic() - streamed, 3)}, lifeboat_version=VERSION,
-    )  # fmt: skip
+        from_standby=facts.in_recovery,
+        requirements=requirements.collect(sql, config.connection),
+        timings={"stream": round(streamed - begin, 3), "wal": round(clock.monotonic() - streamed, 3)},
+        lifeboat_version=VERSION,
+    )
     body = dump_manifest(manifest)
     for repository in required:
         repository.store.put(repository.layout.manifest(label), body)
@@ -204,9 +218,13 @@ def _never_archived(
         else "archive_command did not fail."
     )
     if facts.in_recovery:
-        why += " This is a standby: the primary must archive its current segment (archive_timeout, or pg_switch_wal() there)."
+        why += (
+            " This is a standby: the primary must archive its current segment"
+            " (archive_timeout, or pg_switch_wal() there)."
+        )
     return WalGap(
-        f"The backup needs WAL that did not reach {where} within {config.wal_timeout:g} s: {', '.join(names[:5])}. {why}",
+        f"The backup needs WAL that did not reach {where} within {config.wal_timeout:g} s:"
+        f" {', '.join(names[:5])}. {why}",
         "No backup was recorded. Look at the server's log for archive_command's words, then run the backup again.",
         missing=names,
         repositories=[name for name, segments in pending.items() if segments],
@@ -269,7 +287,7 @@ class _RepositorySink:
     def __enter__(self) -> _RepositorySink:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         with ExitStack() as stack:
             for writer in self._writers:
                 stack.callback(writer.abort)

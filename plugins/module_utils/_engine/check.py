@@ -45,7 +45,8 @@ def check(config: Config) -> List[Check]:
                 Check(
                     "server",
                     OK,
-                    f"PostgreSQL {facts.version}, {'standby' if facts.in_recovery else 'primary'}, archive_mode {facts.archive_mode}",
+                    f"PostgreSQL {facts.version}, {'standby' if facts.in_recovery else 'primary'},"
+                    f" archive_mode {facts.archive_mode}",
                 )
             )
             state = archiver_state(sql)
@@ -150,7 +151,10 @@ def _window(config: Config, contents: Contents, name: str, severity: str) -> Che
             "Make a full backup, and see that WAL is archived.",
         )
     last = max(contents.windows, key=lambda w: w.end)
-    text = f"{format_time(last.start)} to {format_time(last.end)} ({_span(last.end - last.start)}) on timeline {last.timeline}"
+    text = (
+        f"{format_time(last.start)} to {format_time(last.end)}"
+        f" ({_span(last.end - last.start)}) on timeline {last.timeline}"
+    )
     if promised.rpo is not None and (now - last.end).total_seconds() > promised.rpo:
         return Check(
             f"{name}: window",

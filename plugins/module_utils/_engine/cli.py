@@ -7,6 +7,8 @@ Exit status: 0 done; 1 an error, or a check that is critical; 2 wrong usage, or 
 PostgreSQL's contract instead (see :mod:`.commands.wal`).
 """
 
+# pylint: disable=ansible-bad-function  # a command prints, a module would not
+
 from __future__ import annotations
 
 import argparse

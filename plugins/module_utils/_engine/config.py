@@ -19,6 +19,7 @@ from typing import Any, Mapping, Optional, Tuple, Union
 from .errors import ConfigError, DependencyMissing
 
 MIB = 1024 * 1024
+_NONE = type(None)
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 
 
@@ -256,6 +257,6 @@ def _coerce(value: Any, hint: Any, path: str, where: str) -> Any:
             return value
     if typing.get_origin(hint) is tuple or not allowed:
         return value
-    names = " or ".join(t.__name__ for t in allowed if t is not type(None))
+    names = " or ".join(t.__name__ for t in allowed if t is not _NONE)
     shown = "a value" if "secret" in path or "password" in path or "token" in path else repr(value)
     raise ConfigError(f"{where}: {path} is {shown} ({type(value).__name__}).", f"It must be {names}.")

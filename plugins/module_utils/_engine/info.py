@@ -39,10 +39,16 @@ class Window:
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""
         return {
-            "system_identifier": self.system_identifier, "timeline": self.timeline, "label": self.label, "start": format_time(self.start),
-            "end": format_time(self.end), "end_lsn": format_lsn(self.end_lsn), "seconds": (self.end - self.start).total_seconds(),
-            "missing": list(self.missing), "missing_count": self.missing_count,
-        }  # fmt: skip
+            "system_identifier": self.system_identifier,
+            "timeline": self.timeline,
+            "label": self.label,
+            "start": format_time(self.start),
+            "end": format_time(self.end),
+            "end_lsn": format_lsn(self.end_lsn),
+            "seconds": (self.end - self.start).total_seconds(),
+            "missing": list(self.missing),
+            "missing_count": self.missing_count,
+        }
 
 
 @dataclass(frozen=True)
@@ -78,10 +84,19 @@ def find_windows(backups: Sequence[BackupManifest], runs: Dict[str, Run]) -> Lis
         if run.archived_at is None or run.end < backup.stop_lsn:
             continue
         key = (backup.system_identifier, backup.timeline, run.end)
-        windows.setdefault(key, Window(
-            backup.system_identifier, backup.timeline, backup.label, backup.finished_at, max(run.archived_at, backup.finished_at), run.end,
-            run.missing, run.missing_count,
-        ))  # fmt: skip
+        windows.setdefault(
+            key,
+            Window(
+                backup.system_identifier,
+                backup.timeline,
+                backup.label,
+                backup.finished_at,
+                max(run.archived_at, backup.finished_at),
+                run.end,
+                run.missing,
+                run.missing_count,
+            ),
+        )
     return list(windows.values())
 
 

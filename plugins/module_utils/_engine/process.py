@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess  # pylint: disable=ansible-bad-function
+import subprocess
 from dataclasses import dataclass
-from typing import IO, Any, Mapping, Optional, Sequence
+from typing import IO, Any, Mapping, Optional, Sequence, cast
 
 from .errors import DependencyMissing, ProcessFailed
 
@@ -43,7 +43,7 @@ def run(
 ) -> Finished:
     """Run a program to its end. With ``check`` a non-zero status raises ProcessFailed with the end of its output."""
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -73,7 +73,9 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a program and give its handle. ``PIPE`` of this module stands for a pipe."""
     try:
-        return subprocess.Popen(list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment())
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
+            list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment()
+        )
     except FileNotFoundError as exc:
         raise _missing(argv[0]) from exc
 
@@ -92,21 +94,21 @@ class Feed:
         self._argv = list(argv)
         self._stderr = stderr
         self._process = spawn(argv, stdin=PIPE, stdout=DEVNULL, stderr=stderr, cwd=cwd)
+        # Popen has it whenever a pipe was asked for.
+        self._stdin = cast(IO[bytes], self._process.stdin)
 
     def write(self, data: bytes) -> None:
         """Hand over the next bytes; ProcessFailed with its own words when the program is gone."""
         try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(data)
+            self._stdin.write(data)
         except BrokenPipeError:
             self.finish()
             raise
 
     def finish(self) -> None:
         """Close its input and wait for its end; ProcessFailed when it complains."""
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.close()
+            self._stdin.close()
         except BrokenPipeError:
             pass
         status = self._process.wait()

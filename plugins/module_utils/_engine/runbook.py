@@ -50,7 +50,10 @@ def restore_by_hand(repository: Repository, backup: BackupManifest) -> str:
         "# A WAL file: its timeline and log are the first two groups of 8 digits of its name.",
         "cat > \"$PGDATA/fetch_wal\" <<'END'",
         "#!/bin/sh",
-        "# An object that is not there ends recovery; look at this script's messages before you trust the end it finds.",
+        (
+            "# An object that is not there ends recovery; look at this script's messages"
+            " before you trust the end it finds."
+        ),
         f"fetch() {{ {fetch}; }}",
         'case "$1" in',
         f'*.history) fetch {shlex.quote(wal)}/"$1" > "$2" || {{ rm -f "$2"; exit 1; }} ;;',
@@ -60,7 +63,10 @@ def restore_by_hand(repository: Repository, backup: BackupManifest) -> str:
         "esac",
         "END",
         'chmod 700 "$PGDATA/fetch_wal"',
-        f"# Recovers from {format_lsn(backup.start_lsn)} to the end of the archive. For another target add recovery_target_time etc. here.",
+        (
+            f"# Recovers from {format_lsn(backup.start_lsn)} to the end of the archive."
+            " For another target add recovery_target_time etc. here."
+        ),
         'printf "restore_command = \'./fetch_wal %%f %%p\'\\narchive_mode = off\\n" >> "$PGDATA/postgresql.auto.conf"',
         'touch "$PGDATA/recovery.signal"',
         'pg_ctl -D "$PGDATA" -w start',

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from . import clock
 
@@ -22,7 +22,7 @@ class Answer:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; numbers (cells that begin with a digit, heads in ``<>``) are not special."""
+    """Columns as wide as their widest cell, all of them aligned to the left."""
     widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
     lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
     return "\n".join(lines)
@@ -41,10 +41,19 @@ def duration(seconds: float) -> str:
     """Seconds for people: ``2 min 5 s``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(round(seconds)), 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s" if not hours else ""]
     return " ".join(p for p in parts if p)
+
+
+def _segments(count: int) -> str:
+    return f"{count} segments"
+
+
+def _say(text: str, end: str = "\n") -> None:
+    sys.stderr.write(text + end)
+    sys.stderr.flush()
 
 
 class Terminal:
@@ -63,7 +72,7 @@ class Terminal:
         self.finish()
         self._phase, self._since, self._last = name, clock.monotonic(), 0.0
         if self._show and not self._bar:
-            print(f"lifeboat: {name}", file=sys.stderr, flush=True)
+            _say(f"lifeboat: {name}")
 
     def advance(self, done: int, total: Optional[int] = None) -> None:
         """Show how far the phase is: bytes, or segments while WAL is replayed."""
@@ -73,31 +82,31 @@ class Terminal:
         self._last = now
         text = self._line(done, total, now - self._since)
         if self._bar:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            _say(f"\r\x1b[K{text}", end="")
             self._dirty = True
         elif now - self._since >= 10:
-            print(f"lifeboat: {text}", file=sys.stderr, flush=True)
+            _say(f"lifeboat: {text}")
 
     def _line(self, done: int, total: Optional[int], seconds: float) -> str:
         counts_bytes = not self._phase.startswith("recover")
-        amount = (lambda n: size(n)) if counts_bytes else (lambda n: f"{n} segments")
+        amount: Callable[[int], str] = size if counts_bytes else _segments
         if not total:
             return f"{self._phase}: {amount(done)}"
         share = min(done / total, 1.0)
-        bar = "#" * int(share * 24)
+        gauge = "#" * int(share * 24)
         rate = f", {size(done / seconds)}/s" if counts_bytes and seconds > 0.5 else ""
-        return f"{self._phase} [{bar:<24}] {share:4.0%} {amount(done)} of {amount(total)}{rate}"
+        return f"{self._phase} [{gauge:<24}] {share:4.0%} {amount(done)} of {amount(total)}{rate}"
 
     def note(self, text: str) -> None:
         """A line that stays."""
         self.finish()
         if self._show:
-            print(f"lifeboat: {text}", file=sys.stderr, flush=True)
+            _say(f"lifeboat: {text}")
 
     def finish(self) -> None:
         """End a bar's line."""
         if self._dirty:
-            print(file=sys.stderr)
+            _say("")
             self._dirty = False
 
 

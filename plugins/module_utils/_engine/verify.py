@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read stored backups back and hold them against their manifests: sizes, SHA-256, and the WAL that makes them consistent."""
+"""Read stored backups back and hold them against their manifests: sizes, SHA-256, WAL that makes them consistent."""
 
 from __future__ import annotations
 
@@ -46,9 +46,13 @@ class Verification:
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""
         return {
-            "labels": list(self.labels), "bytes_read": self.bytes_read, "segments_read": self.segments_read, "seconds": round(self.seconds, 3),
-            "intact": self.intact, "findings": [{"repository": f.repository, "label": f.label, **f.error.as_dict()} for f in self.findings],
-        }  # fmt: skip
+            "labels": list(self.labels),
+            "bytes_read": self.bytes_read,
+            "segments_read": self.segments_read,
+            "seconds": round(self.seconds, 3),
+            "intact": self.intact,
+            "findings": [{"repository": f.repository, "label": f.label, **f.error.as_dict()} for f in self.findings],
+        }
 
 
 def verify(config: Config, label: Optional[str] = None, progress: Optional[Progress] = None) -> Verification:
@@ -99,7 +103,8 @@ def _wal(repository: Repository, backup: BackupManifest, counts: List[int]) -> L
         except LifeboatError as exc:
             if exc.error_code == "object_missing":
                 exc = WalGap(
-                    f"Backup {backup.label} needs WAL segment {segment.name}, which is not in repository {repository.location}.",
+                    f"Backup {backup.label} needs WAL segment {segment.name},"
+                    f" which is not in repository {repository.location}.",
                     "Bring it from another repository; without it the backup cannot be made consistent.",
                     missing=[segment.name],
                 )

@@ -39,7 +39,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     made = backup.apply(config, planned, terminal)
     changed = planned.fresh is None
     text = (
-        f"{made.label}: {size(made.data_size)} backed up as {size(made.stored_size)} in {duration(sum(made.timings.values()))}"
+        f"{made.label}: {size(made.data_size)} backed up"
+        f" as {size(made.stored_size)} in {duration(sum(made.timings.values()))}"
         if changed
         else f"{made.label} is fresh enough; nothing was done"
     )

@@ -40,7 +40,8 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     for window in data["windows"]:
         lines.append("")
         lines.append(
-            f"window on timeline {window['timeline']}: {window['start']} to {window['end']} ({duration(window['seconds'])}), up to LSN {window['end_lsn']}"
+            f"window on timeline {window['timeline']}: {window['start']} to {window['end']}"
+            f" ({duration(window['seconds'])}), up to LSN {window['end_lsn']}"
         )
     for gap in data["gaps"]:
         lines.append(
@@ -54,9 +55,14 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 def _row(backup: Dict[str, Any]) -> List[str]:
     mark = "" if backup["restorable"] else " (WAL missing)"
     return [
-        backup["label"] + mark, backup["finished_at"][:19] + "Z", size(backup["data_size"]), size(backup["stored_size"]), str(backup["timeline"]),
-        backup["stop_lsn"], f"about {duration(backup['estimated_seconds'])}",
-    ]  # fmt: skip
+        backup["label"] + mark,
+        backup["finished_at"][:19] + "Z",
+        size(backup["data_size"]),
+        size(backup["stored_size"]),
+        str(backup["timeline"]),
+        backup["stop_lsn"],
+        f"about {duration(backup['estimated_seconds'])}",
+    ]
 
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -72,11 +78,14 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
     needs = backup.requirements
     lines = [
         f"{backup.label} in {repository.location}",
-        f"PostgreSQL {backup.server_version}, system identifier {backup.system_identifier}, timeline {backup.timeline}" + (", from a standby" if backup.from_standby else ""),
+        f"PostgreSQL {backup.server_version}, system identifier {backup.system_identifier}, timeline {backup.timeline}"
+        + (", from a standby" if backup.from_standby else ""),
         f"consistent at {data['finished_at']}; WAL from {data['start_lsn']} to {data['stop_lsn']}",
         f"{size(backup.data_size)} of data, {size(backup.stored_size)} stored",
-        "", "files", *bullets([f"{f.name}  {size(f.size)}  sha256 {f.sha256}" for f in backup.files]),
-    ]  # fmt: skip
+        "",
+        "files",
+        *bullets([f"{f.name}  {size(f.size)}  sha256 {f.sha256}" for f in backup.files]),
+    ]
     if backup.tablespaces:
         lines += [
             "",

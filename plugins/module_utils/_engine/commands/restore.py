@@ -95,17 +95,25 @@ def _request(args: argparse.Namespace) -> RestoreRequest:
     )
     kind = kind or ("immediate" if args.immediate else "latest")
     return RestoreRequest(
-        target=Target(kind, value, not args.exclusive, args.timeline), label=args.label, data_dir=args.data_dir, tablespaces=_pairs(args.tablespace, "--tablespace"),
-        existing=args.existing, action=args.action, archiving=args.archiving, settings=_pairs(args.set, "--set"), leave=args.leave, timeout=args.timeout,
-    )  # fmt: skip
+        target=Target(kind, value, not args.exclusive, args.timeline),
+        label=args.label,
+        data_dir=args.data_dir,
+        tablespaces=_pairs(args.tablespace, "--tablespace"),
+        existing=args.existing,
+        action=args.action,
+        archiving=args.archiving,
+        settings=_pairs(args.set, "--set"),
+        leave=args.leave,
+        timeout=args.timeout,
+    )
 
 
 def _pairs(words: List[str], option: str) -> Dict[str, str]:
     pairs = [word.partition("=") for word in words]
-    for left, sign, _ in pairs:
+    for left, sign, _right in pairs:
         if not sign or not left:
             raise ConfigError(f"{option} {left!r} has no '='.", f"Write {option} NAME=VALUE.")
-    return {left: right for left, _, right in pairs}
+    return {left: right for left, _sign, right in pairs}
 
 
 def describe_plan(planned: RestorePlan) -> str:
@@ -116,9 +124,15 @@ def describe_plan(planned: RestorePlan) -> str:
     window = data["window"]
     lines = [
         f"restore to {data['target']} on timeline {data['target_timeline']}, then {planned.request.action}",
-        f"from backup {planned.backup.label} (consistent at {data['backup_finished_at']}) in repository {data['repository']}",
+        (
+            f"from backup {planned.backup.label} (consistent at {data['backup_finished_at']})"
+            f" in repository {data['repository']}"
+        ),
         f"reachable with it: {window['start']} to {window['end']}, LSN {window['end_lsn']}",
-        f"fetch {size(data['bytes_to_fetch'])}, write {size(data['bytes_to_write'])}, replay at most {data['segments_needed']} WAL segments: about {duration(planned.estimated_seconds)}",
+        (
+            f"fetch {size(data['bytes_to_fetch'])}, write {size(data['bytes_to_write'])},"
+            f" replay at most {data['segments_needed']} WAL segments: about {duration(planned.estimated_seconds)}"
+        ),
         f"archiving of the restored cluster: {'on' if planned.archiving else 'off'}",
     ]
     words = {
@@ -139,7 +153,10 @@ def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
     commit = f"last commit at {result.reached_time}" if result.reached_time else "no commit was replayed"
     lines = [
         f"restored {result.label} to {result.target}: reached LSN {result.reached_lsn}, {commit}",
-        f"timeline {result.timeline} (from {result.parent_timeline}); the server in {result.data_dir} is {result.state}",
+        (
+            f"timeline {result.timeline} (from {result.parent_timeline});"
+            f" the server in {result.data_dir} is {result.state}"
+        ),
         ", ".join(f"{name} {duration(seconds)}" for name, seconds in result.timings.items()),
     ]
     return "\n".join(lines + [f"the former content is kept in {path}" for path in result.moved_aside])

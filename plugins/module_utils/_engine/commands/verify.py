@@ -24,7 +24,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 1 when anything is wrong."""
     done = verify.verify(load(args.config), args.label, terminal)
     lines = [
-        f"{len(done.labels)} backups, {size(done.bytes_read)} and {done.segments_read} WAL segments read in {duration(done.seconds)}: {'intact' if done.intact else 'DAMAGED'}"
+        f"{len(done.labels)} backups, {size(done.bytes_read)} and {done.segments_read} WAL segments"
+        f" read in {duration(done.seconds)}: {'intact' if done.intact else 'DAMAGED'}"
     ]
     for finding in done.findings:
         lines += [f"{finding.repository}: {finding.label}: {finding.error.message}", f"  -> {finding.error.hint}"]

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``lifeboat wal-push`` and ``lifeboat wal-fetch``, as PostgreSQL calls them.
 
-``archive_command``: 0 only when the file is durable; anything else is tried again. PostgreSQL does not count a status above
-125 as a failure, so a failed push is always 1. ``restore_command``: 1 says "confirmed not there", and recovery takes it
-for the end of WAL; a status above 125 stops recovery, and that is what any doubt becomes.
+``archive_command``: 0 only when the file is durable; anything else is tried again. PostgreSQL does not count a status
+above 125 as a failure, so a failed push is always 1. ``restore_command``: 1 says "confirmed not there", and recovery
+takes it for the end of WAL; a status above 125 stops recovery, and that is what any doubt becomes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``BASE_BACKUP``: the server's own copy of its cluster, streamed (PostgreSQL manual, "Streaming Replication Protocol").
+"""``BASE_BACKUP``: the server's own copy of its cluster (PostgreSQL manual, "Streaming Replication Protocol").
 
-The answer is one COPY stream of messages: ``n`` begins an archive (its name and a tablespace path), ``d`` carries bytes,
-``p`` tells the progress in bytes, ``m`` begins the ``backup_manifest``.
+The answer is one COPY stream of messages: ``n`` begins an archive (its name and a tablespace path), ``d`` carries
+bytes, ``p`` tells the progress in bytes, ``m`` begins the ``backup_manifest``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,14 @@ class StreamOptions:
     def command(self) -> str:
         """The replication command."""
         options = [
-            f"LABEL '{self.label}'", "PROGRESS", f"CHECKPOINT '{self.checkpoint}'", "WAIT false", "TABLESPACE_MAP",
-            "MANIFEST 'yes'", "MANIFEST_CHECKSUMS 'CRC32C'",
-        ]  # fmt: skip
+            f"LABEL '{self.label}'",
+            "PROGRESS",
+            f"CHECKPOINT '{self.checkpoint}'",
+            "WAIT false",
+            "TABLESPACE_MAP",
+            "MANIFEST 'yes'",
+            "MANIFEST_CHECKSUMS 'CRC32C'",
+        ]
         if self.max_rate_kb:
             options.append(f"MAX_RATE {self.max_rate_kb}")
         if self.server_zstd:

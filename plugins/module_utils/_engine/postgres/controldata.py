@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``global/pg_control``: whose cluster a data directory is, and in which state (PostgreSQL manual, ``pg_controldata``)."""
+"""``global/pg_control``: whose cluster a data directory is, and in which state (``pg_controldata`` in the manual)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ControlData:
 def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
     """Run ``pg_controldata``."""
     text = run([program(bin_dir, "pg_controldata"), "-D", data_dir]).stdout
-    fields = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in text.splitlines())}
+    fields = {k.strip(): v.strip() for k, _colon, v in (line.partition(":") for line in text.splitlines())}
     return ControlData(
         system_identifier=fields["Database system identifier"],
         state=fields["Database cluster state"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Tuple
+from typing import Dict, Tuple
 
 from ..errors import ServerNotReady
 from ..model import Tablespace
@@ -49,9 +49,12 @@ def read_facts(session: Session) -> ServerFacts:
         "archive_library",
         "wal_segment_size",
     )
-    settings = dict(session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(names)]))
+    settings: Dict[str, str] = dict(
+        session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(names)])
+    )
     spaces = session.rows(
-        "SELECT oid::text, spcname, pg_tablespace_location(oid), pg_tablespace_size(oid) FROM pg_tablespace WHERE spcname <> 'pg_global' ORDER BY oid"
+        "SELECT oid::text, spcname, pg_tablespace_location(oid), pg_tablespace_size(oid)"
+        " FROM pg_tablespace WHERE spcname <> 'pg_global' ORDER BY oid"
     )
     may_replicate, user = session.row(
         "SELECT rolreplication OR rolsuper, rolname FROM pg_roles WHERE rolname = current_user"
@@ -66,8 +69,8 @@ def read_facts(session: Session) -> ServerFacts:
         archive_command=settings.get("archive_command", ""),
         archive_library=settings.get("archive_library", ""),
         segment_size=int(settings["wal_segment_size"]),
-        tablespaces=tuple(Tablespace(oid, name, location) for oid, name, location, _ in spaces if location),
-        size=sum(int(size) for *_, size in spaces),
+        tablespaces=tuple(Tablespace(oid, name, location) for oid, name, location, _size in spaces if location),
+        size=sum(int(size) for *_rest, size in spaces),
         may_replicate=bool(may_replicate),
         user=user,
     )
@@ -98,7 +101,8 @@ def require_backup_ready(facts: ServerFacts) -> None:
     ):
         raise ServerNotReady(
             f"archive_mode is {facts.archive_mode}: without archived WAL a base backup cannot be restored.",
-            "Set archive_mode = on and archive_command = 'lifeboat --config FILE wal-push %p', then restart the server.",
+            "Set archive_mode = on and archive_command = 'lifeboat --config FILE wal-push %p',"
+            " then restart the server.",
             setting="archive_mode",
             value=facts.archive_mode,
         )

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host must have to run a restored cluster; recorded in every backup.
 
-Shape: ``os``, ``libc``, ``icu`` (of this host, where the server is local), ``settings`` (those that recovery or start-up
-depend on), ``extensions`` and ``databases`` (name to facts), ``config_files`` (paths only, never their content).
+Shape: ``os``, ``libc``, ``machine`` (of this host, where the server is local), ``settings`` (those that recovery or
+start-up depend on), ``extensions`` and ``databases`` (name to facts), ``config_files`` (paths only, never their
+content).
 """
 
 from __future__ import annotations
@@ -18,20 +19,31 @@ from .connection import session as open_session
 
 # Lower than at the source, the first five stop recovery; a missing preload library stops the start.
 SETTINGS = (
-    "max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction",
-    "shared_preload_libraries", "data_checksums", "TimeZone", "server_encoding", "wal_segment_size", "block_size", "huge_pages",
-)  # fmt: skip
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+    "shared_preload_libraries",
+    "data_checksums",
+    "TimeZone",
+    "server_encoding",
+    "wal_segment_size",
+    "block_size",
+    "huge_pages",
+)
 CONFIG_FILES = ("config_file", "hba_file", "ident_file", "data_directory")
 
 
 def collect(session: Session, connection: ConnectionConfig) -> Dict[str, Any]:
     """Ask the server and every database that takes connections."""
     names = list(SETTINGS) + list(CONFIG_FILES)
-    settings = dict(session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [names]))
+    settings: Dict[str, str] = dict(session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [names]))
     databases: Dict[str, Any] = {}
     extensions: Dict[str, str] = {}
     for name, connectable, collation, ctype, encoding, size in session.rows(
-        "SELECT datname, datallowconn AND NOT datistemplate, datcollate, datctype, pg_encoding_to_char(encoding), pg_database_size(oid)"
+        "SELECT datname, datallowconn AND NOT datistemplate, datcollate, datctype,"
+        " pg_encoding_to_char(encoding), pg_database_size(oid)"
         " FROM pg_database ORDER BY datname"
     ):
         databases[name] = {"collate": collation, "ctype": ctype, "encoding": encoding, "size": int(size)}

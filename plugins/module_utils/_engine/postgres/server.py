@@ -24,7 +24,7 @@ def is_running(bin_dir: Optional[str], data_dir: str) -> bool:
 
 
 def endpoint(data_dir: str) -> Optional[Tuple[str, int]]:
-    """Socket directory (or address) and port of the server that runs here, from ``postmaster.pid``; None before it listens."""
+    """Socket directory (or address) and port of the server here, from ``postmaster.pid``; None before it listens."""
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
             lines = [line.strip() for line in stream]

@@ -45,8 +45,10 @@ class Repository:
         if self.store.head(self.layout.system(system)) is None:
             known = self.systems()
             raise ForeignRepository(
-                f"Repository {self.location} does not know the cluster with system identifier {system}; it keeps {', '.join(known) or 'none'}.",
-                "Check bucket, prefix and cluster name. If this cluster was created anew, accept it by a backup with --accept-new-system.",
+                f"Repository {self.location} does not know the cluster with system identifier {system};"
+                f" it keeps {', '.join(known) or 'none'}.",
+                "Check bucket, prefix and cluster name."
+                " If this cluster was created anew, accept it by a backup with --accept-new-system.",
                 repository=self.name,
                 system_identifier=system,
                 known=known,
@@ -112,7 +114,8 @@ class Repositories:
                     return repository
                 raise ForeignRepository(
                     f"Repository {repository.location} holds no cluster of this name.",
-                    "Check bucket, prefix and cluster name; a repository begins with the first archived segment or backup.",
+                    "Check bucket, prefix and cluster name;"
+                    " a repository begins with the first archived segment or backup.",
                     repository=repository.name,
                 )
             except (StoreError, ForeignRepository) as exc:

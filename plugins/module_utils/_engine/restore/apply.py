@@ -140,11 +140,22 @@ class _Restore:
         self._done("finish")
         self._timings["total"] = round(clock.monotonic() - self._begin, 3)
         result = RestoreResult(
-            label=planned.backup.label, target=planned.target.describe(), reached_lsn=format_lsn(reached.lsn),
-            reached_time=format_time(reached.time) if reached.time else None, timeline=reached.timeline, parent_timeline=reached.parent,
-            data_dir=self._data_dir, repository=planned.repository, moved_aside=tuple(self._aside), bytes_stored=planned.backup.stored_size,
-            bytes_restored=self._bytes, segments=reached.segments, state=state, log=self._log, timings=dict(self._timings),
-        )  # fmt: skip
+            label=planned.backup.label,
+            target=planned.target.describe(),
+            reached_lsn=format_lsn(reached.lsn),
+            reached_time=format_time(reached.time) if reached.time else None,
+            timeline=reached.timeline,
+            parent_timeline=reached.parent,
+            data_dir=self._data_dir,
+            repository=planned.repository,
+            moved_aside=tuple(self._aside),
+            bytes_stored=planned.backup.stored_size,
+            bytes_restored=self._bytes,
+            segments=reached.segments,
+            state=state,
+            log=self._log,
+            timings=dict(self._timings),
+        )
         write_marker(
             self._data_dir, {**self._marker, "finished": True, "timeline": reached.timeline, "result": result.as_dict()}
         )

@@ -29,8 +29,8 @@ def extract(
 ) -> int:
     """Fill the empty directories; ``tablespaces`` maps OIDs to directories. Returns the bytes extracted.
 
-    Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's bound
-    and 1 MiB. Raises BackupCorrupt or DiskFull.
+    Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's
+    bound and 1 MiB. Raises BackupCorrupt or DiskFull.
     """
     done = 0
     for file in backup.files:
@@ -99,7 +99,7 @@ def _link(data_dir: str, tablespaces: Mapping[str, str]) -> None:
 
 
 def verify(bin_dir: Optional[str], data_dir: str, label: str) -> None:
-    """``pg_verifybackup``: every file is there with its size and checksum. WAL is not parsed, it comes from the repository."""
+    """``pg_verifybackup``: every file is there with its size and checksum. WAL is not parsed: the repository has it."""
     try:
         run(
             [
@@ -140,5 +140,5 @@ def read_tail(data_dir: str, timeline: int) -> Optional[Tuple[int, str, str]]:
             lines: List[str] = [line for line in stream.read().splitlines() if line.strip()]
     except FileNotFoundError:
         return None
-    parent, lsn, reason = (lines[-1].split("\t") + ["", ""])[:3]
+    parent, lsn, reason = ([*lines[-1].split("\t"), "", ""])[:3]
     return int(parent), lsn, reason

@@ -17,7 +17,7 @@ from ..postgres.controldata import read_control, read_system_identifier
 from ..postgres.server import is_running
 from .request import Place, RestoreRequest
 
-# In the data directory, from before the first byte is extracted: whose work this is, and at the end that it is finished.
+# In the data directory, from before the first byte is extracted: whose work this is, and at the end, that it is done.
 MARKER = "lifeboat_restore.json"
 _SPARE = 64 * 1024 * 1024
 
@@ -102,7 +102,8 @@ def require_room(places: Iterable[Place]) -> None:
         free = disk.f_bavail * disk.f_frsize
         if free < size + _SPARE:
             raise DiskFull(
-                f"The file system of {sample[device]} has {free} bytes free; the restore needs {size} and some room for WAL.",
+                f"The file system of {sample[device]} has {free} bytes free;"
+                f" the restore needs {size} and some room for WAL.",
                 "Free some space, or map data_dir and tablespaces elsewhere.",
                 path=sample[device],
                 free=free,
@@ -117,7 +118,7 @@ def _existing_parent(path: str) -> str:
 
 
 def prepare(places: Sequence[Place], marker: Mapping[str, Any]) -> List[str]:
-    """Make every directory empty and private, the data directory (the first) marked; returns where former content went."""
+    """Make every directory empty and private, mark the data directory (the first); returns where old content went."""
     aside: List[str] = []
     for place in places:
         if place.state == "occupied":

@@ -59,10 +59,23 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     needed = decide.segments_needed(backup, route.target, route.position, route.run)
     seconds, basis = decide.estimate_seconds(backup, needed)
     return RestorePlan(
-        request=request, target=route.target, repository=repository.location, passed_over=passed, backup=backup, path=route.path, run=route.run,
-        data_dir=data_dir, places=places, archiving=archiving, segments_needed=needed, estimated_seconds=seconds, located=route.position,
-        latest_commit=route.latest, satisfied=satisfied, notes=(f"estimate: {basis}", *route.notes),
-    )  # fmt: skip
+        request=request,
+        target=route.target,
+        repository=repository.location,
+        passed_over=passed,
+        backup=backup,
+        path=route.path,
+        run=route.run,
+        data_dir=data_dir,
+        places=places,
+        archiving=archiving,
+        segments_needed=needed,
+        estimated_seconds=seconds,
+        located=route.position,
+        latest_commit=route.latest,
+        satisfied=satisfied,
+        notes=(f"estimate: {basis}", *route.notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -160,7 +173,8 @@ def _require_version(bin_dir: Optional[str], backup: BackupManifest) -> None:
     here = next((w for w in words.split() if w[:1].isdigit()), "")
     if here.split(".")[0] != str(major):
         raise RecoveryFailed(
-            f"Backup {backup.label} is of PostgreSQL {backup.server_version}; here is {here or 'an unknown version'} ({bin_dir or 'on PATH'}).",
+            f"Backup {backup.label} is of PostgreSQL {backup.server_version};"
+            f" here is {here or 'an unknown version'} ({bin_dir or 'on PATH'}).",
             f"Install PostgreSQL {major} and set bin_dir to its programs.",
             label=backup.label,
         )
@@ -174,7 +188,8 @@ def _require_config_file(config: Config, backup: BackupManifest) -> None:
     )
     if outside and not config.config_file:
         raise ConfigError(
-            f"The source's postgresql.conf lay outside its data directory, at {files['config_file']}, so the backup does not hold it.",
+            f"The source's postgresql.conf lay outside its data directory, at {files['config_file']},"
+            " so the backup does not hold it.",
             "Set config_file to the postgresql.conf that the restored server shall use.",
         )
     if config.config_file and not os.path.isfile(config.config_file):

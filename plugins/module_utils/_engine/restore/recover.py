@@ -83,7 +83,8 @@ def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) ->
                 return reached
         if planned.request.timeout is not None and waited > planned.request.timeout:
             raise RecoveryFailed(
-                f"Recovery did not end within {planned.request.timeout:g} s; {tail.restored()} of at most {planned.segments_needed} segments were replayed.",
+                f"Recovery did not end within {planned.request.timeout:g} s;"
+                f" {tail.restored()} of at most {planned.segments_needed} segments were replayed.",
                 f"Allow more time (timeout). The server was stopped; its log is {log}.",
                 log=log,
             )
@@ -153,7 +154,7 @@ def _reached(
 
 
 def require_reached(planned: RestorePlan, reached: Reached) -> None:
-    """RecoveryFailed unless recovery ended on the planned timeline and at the target: settings alone prove nothing. Pure."""
+    """RecoveryFailed unless recovery ended at the target on the planned timeline: settings prove nothing. Pure."""
     target = planned.target
     wrong = None
     if reached.parent != planned.path.timeline and reached.lsn >= (planned.path.fork_of(reached.parent) or 0):

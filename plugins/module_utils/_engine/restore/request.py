@@ -26,8 +26,8 @@ class RestoreRequest:
     """What is asked.
 
     ``data_dir`` None means the configured one. ``tablespaces`` maps a location at the source to one here.
-    ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added to
-    the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
+    ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added
+    to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
     """
 
     target: Target = Target()

@@ -46,13 +46,15 @@ def require_on_path(backup: BackupManifest, path: Optional[TimelinePath]) -> Non
         return
     fork = path.fork_of(backup.timeline)
     how = (
-        f"it left timeline {backup.timeline} at {format_lsn(fork)}, before that backup's end at {format_lsn(backup.stop_lsn)}"
+        f"it left timeline {backup.timeline} at {format_lsn(fork)},"
+        f" before that backup's end at {format_lsn(backup.stop_lsn)}"
         if fork is not None
         else (f"it does not pass timeline {backup.timeline}")
     )
     raise TargetUnreachable(
         f"Timeline {path.timeline} cannot be reached from backup {backup.label}: {how}.",
-        f"Choose target timeline {backup.timeline} (or current), or a backup that was made on timeline {path.timeline}'s way.",
+        f"Choose target timeline {backup.timeline} (or current),"
+        f" or a backup that was made on timeline {path.timeline}'s way.",
         label=backup.label,
         timeline=path.timeline,
     )
@@ -96,7 +98,8 @@ def choose_backup(
     )
     which = "the backup that was asked for" if label else "the earliest that can lead there"
     raise TargetUnreachable(
-        f"The target {what} {where}, {which}: it became consistent at {format_time(first.finished_at)} (LSN {format_lsn(first.stop_lsn)}).",
+        f"The target {what} {where}, {which}:"
+        f" it became consistent at {format_time(first.finished_at)} (LSN {format_lsn(first.stop_lsn)}).",
         f"Choose a target after that{', or another backup' if label else ''}.",
         earliest=format_time(first.finished_at),
         earliest_lsn=format_lsn(first.stop_lsn),
@@ -180,8 +183,10 @@ def _gap(run: Run, what: str, latest: Optional[datetime]) -> WalGap:
     more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""
     reach = f" The latest commit before the gap is at {until['latest']}." if until["latest"] else ""
     return WalGap(
-        f"{what[0].upper()}{what[1:]} cannot be reached: WAL segment {_first_missing(run)}{more} is not in the repository, but later ones are.{reach}",
-        f"Nothing was touched. Bring the missing WAL from another repository, or choose a target up to LSN {until['latest_lsn']}.",
+        f"{what[0].upper()}{what[1:]} cannot be reached: WAL segment {_first_missing(run)}{more}"
+        f" is not in the repository, but later ones are.{reach}",
+        "Nothing was touched. Bring the missing WAL from another repository,"
+        f" or choose a target up to LSN {until['latest_lsn']}.",
         missing=list(run.missing),
         missing_count=run.missing_count,
         **until,

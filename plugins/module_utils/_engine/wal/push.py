@@ -64,7 +64,9 @@ def refuse_clone(config: Config, data_dir: str) -> None:
     """CloneRefused unless ``data_dir`` is the one that the configuration protects."""
     if config.data_dir and os.path.realpath(data_dir) != os.path.realpath(config.data_dir):
         raise CloneRefused(
-            f"{data_dir} is not {config.data_dir}, the data directory that {config.source or 'this configuration'} protects: a clone may not archive here.",
+            f"{data_dir} is not {config.data_dir},"
+            f" the data directory that {config.source or 'this configuration'} protects:"
+            " a clone may not archive here.",
             "Set archive_mode = off in the clone, or give it a configuration and a repository of its own.",
             data_dir=data_dir,
             protected=config.data_dir,
@@ -111,7 +113,8 @@ def _compare(repository: Repository, key: str, name: str, content: bytes) -> obj
             return exc
     return WalConflict(
         f"Repository {repository.location} already holds {name} with different content.",
-        "Nothing was overwritten. Two servers may archive into one prefix, or a clone was started: find the other writer before anything else.",
+        "Nothing was overwritten. Two servers may archive into one prefix,"
+        " or a clone was started: find the other writer before anything else.",
         name=name,
         key=key,
         repository=repository.name,

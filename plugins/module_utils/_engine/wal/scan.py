@@ -95,5 +95,7 @@ def _matches(
     arguments = ["--rmgr=XLOG"] if by_name else ["--rmgr=Transaction", f"--xid={target.value}"]
     for segment in reversed(segments):
         for record in reversed(records(repository, bin_dir, system, segment, arguments)):
-            if (by_name and record.kind == "RESTORE_POINT" and record.description.strip() == target.value) or (not by_name and record.kind.startswith(("COMMIT", "ABORT"))):
+            if (by_name and record.kind == "RESTORE_POINT" and record.description.strip() == target.value) or (
+                not by_name and record.kind.startswith(("COMMIT", "ABORT"))
+            ):
                 yield record.lsn

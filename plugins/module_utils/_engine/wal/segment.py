@@ -54,7 +54,8 @@ def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHead
     hint = "Nothing was stored or handed over. Find out which server wrote it."
     if header.system_identifier != system_identifier:
         raise WalInvalid(
-            f"WAL segment {name} belongs to the cluster with system identifier {header.system_identifier}, not {system_identifier}.",
+            f"WAL segment {name} belongs to the cluster with system identifier {header.system_identifier},"
+            f" not {system_identifier}.",
             hint,
             name=name,
         )
