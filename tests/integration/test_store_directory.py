@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterator
@@ -234,6 +235,14 @@ def test_without_hard_links(store: Store, root: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ObjectExists):
         store.put("a/x", b"second")
     assert store.get("a/x") == b"first"
+
+    rename = os.rename
+
+    def late(source: str, target: str) -> None:
+        time.sleep(0.01)  # time enough for a rival between the check of the name and its use
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", late)
 
     def contend(n: int) -> bool:
         try:

@@ -12,6 +12,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -236,10 +237,11 @@ def test_a_certificate_that_is_not_trusted(s3_options: S3Options, tmp_path: Path
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     subprocess.run([*request, *subject, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    with TlsServer(key, certificate) as url:
-        options = replace(s3_options, endpoint_url=url)
+    with TlsServer(key, certificate) as server:
+        options = replace(s3_options, endpoint_url=server.url)
         error = refused(options, "get", StoreUnavailable)
         assert "ca_bundle" in error.hint
+        assert server.connections == 1
         trusted = open_store(replace(options, ca_bundle=str(certificate)))
         with pytest.raises(ObjectMissing):
             trusted.get("x")
@@ -268,13 +270,21 @@ class TlsServer:
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        outer = self
+
+        class Server(http.server.ThreadingHTTPServer):
+            def get_request(self) -> Any:
+                outer.connections += 1
+                return super().get_request()
+
+        self.connections = 0
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"https://127.0.0.1:{self._server.server_address[1]}"
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def __enter__(self) -> str:
-        return f"https://127.0.0.1:{self._server.server_address[1]}"
+    def __enter__(self) -> TlsServer:
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
@@ -471,6 +481,7 @@ def test_memory_stays_within_the_bound(s3_options: S3Options, parallel: int) -> 
     def download() -> None:
         for chunk in store.read("x", size=12 * PART):
             assert len(chunk) == PART
+            time.sleep(0.05)  # a slow consumer, so that everything that may be fetched ahead is
 
     assert peak(upload) <= PART * (parallel + 2) + slack
     assert peak(download) <= PART * (parallel + 1) + slack
@@ -532,6 +543,15 @@ def test_the_store_checks_what_it_receives(store: Store, monkeypatch: pytest.Mon
     with pytest.raises(StoreError, match="BadDigest"):
         long_put(store, "x", b"1" * (PART + 1))
     assert store.head("x") is None
+
+
+def test_requests_that_change_something_carry_what_stores_ask_for(proxied: Store, fault_proxy: FaultProxy) -> None:
+    proxied.put("x", b"1")
+    assert fault_proxy.last_headers["if-none-match"] == "*"
+    assert fault_proxy.last_headers["x-amz-checksum-crc32"] == "g9zvtw=="
+    assert fault_proxy.last_headers["content-length"] == "1"
+    proxied.delete(["x"])
+    assert fault_proxy.last_headers["content-md5"]
 
 
 def test_delete_tells_what_it_could_not(s3_options: S3Options, store: Store) -> None:

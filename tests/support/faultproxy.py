@@ -50,6 +50,7 @@ class FaultProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.requests: List[Tuple[str, str]] = []
+        self.last_headers: Dict[str, str] = {}
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -94,6 +95,7 @@ class FaultProxy:
                 return
             first, headers, rest = head
             method, target, _ = first.split(" ", 2)
+            self.last_headers = headers
             fault = self._take(method, target)
             if fault is not None and fault.kind == HANG:
                 self._closing.wait()
