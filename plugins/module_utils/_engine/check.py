@@ -17,6 +17,7 @@ from .model import format_time
 from .postgres.connection import session
 from .postgres.facts import archiver_state, read_facts, require_backup_ready
 from .repository.repository import Repositories
+from .restore.target import estimate_seconds
 
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
 
@@ -139,6 +140,14 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
                 "Make a full backup now: a restore cannot cross the gap.",
             )
     yield _window(config, contents, name, severity)
+    if promised.rto is not None:
+        seconds, basis = estimate_seconds(newest, len(contents.runs[newest.label].segments))
+        text = f"to the latest moment about {_span(timedelta(seconds=seconds))} ({basis})"
+        if seconds > promised.rto:
+            hint = "Make backups more often, so that less WAL is replayed; then measure by a drill."
+            yield Check(f"{name}: restore", severity, f"{text}, more than the RTO of {promised.rto:g} s", hint)
+        else:
+            yield Check(f"{name}: restore", OK, text)
 
 
 def _window(config: Config, contents: Contents, name: str, severity: str) -> Check:

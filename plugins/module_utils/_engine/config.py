@@ -20,7 +20,7 @@ from .errors import ConfigError, DependencyMissing
 
 MIB = 1024 * 1024
 _NONE = type(None)
-_CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+_CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,6 @@ class Config:
     backup: BackupConfig = BackupConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
     command: str = "lifeboat"
-    lock_dir: Optional[str] = None
     source: Optional[str] = None
 
     @property

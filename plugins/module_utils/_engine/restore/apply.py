@@ -42,7 +42,7 @@ class _Restore:
         self._config, self._planned, self._progress = config, planned, progress
         self._data_dir = planned.data_dir
         self._log = os.path.join(self._data_dir, _LOG)
-        self._timings: Dict[str, float] = {}
+        self._timings: Dict[str, float] = {"plan": round(planned.seconds, 3)}
         self._begin = self._since = clock.monotonic()
         self._aside: List[str] = []
         self._bytes = 0
@@ -138,7 +138,7 @@ class _Restore:
                 server.start(config.bin_dir, self._data_dir, config.config_file, {}, self._log, wait=True)
                 state = "running"
         self._done("finish")
-        self._timings["total"] = round(clock.monotonic() - self._begin, 3)
+        self._timings["total"] = round(planned.seconds + clock.monotonic() - self._begin, 3)
         result = RestoreResult(
             label=planned.backup.label,
             target=planned.target.describe(),

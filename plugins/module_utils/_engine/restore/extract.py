@@ -12,6 +12,7 @@ from typing import Callable, Iterator, List, Mapping, Optional, Tuple
 from ..codec.zstd import decompress_stream
 from ..errors import BackupCorrupt, DiskFull, ObjectCorrupt, ProcessFailed
 from ..model import ArchiveFile, BackupManifest
+from ..pipeline import ahead
 from ..postgres.controldata import program
 from ..process import Feed, run
 from ..repository.layout import SERVER_MANIFEST
@@ -30,14 +31,14 @@ def extract(
     """Fill the empty directories; ``tablespaces`` maps OIDs to directories. Returns the bytes extracted.
 
     Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's
-    bound and 1 MiB. Raises BackupCorrupt or DiskFull.
+    bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
     """
     done = 0
     for file in backup.files:
         if file.name == SERVER_MANIFEST:
             continue
         target = tablespaces[file.tablespace] if file.tablespace else data_dir
-        for size in _unpack(_checked(repository, backup, file), target):
+        for size in _unpack(ahead(_checked(repository, backup, file)), target):
             done += size
             progress(done)
     _link(data_dir, tablespaces)

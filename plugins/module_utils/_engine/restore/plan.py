@@ -31,6 +31,7 @@ from .request import RestorePlan, RestoreRequest
 
 def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     """Look at everything the restore needs; raise before anything is touched if it cannot succeed."""
+    begin = clock.monotonic()
     refuse_root()
     data_dir = request.data_dir or config.data_dir
     if not data_dir:
@@ -75,6 +76,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         latest_commit=route.latest,
         satisfied=satisfied,
         notes=(f"estimate: {basis}", *route.notes),
+        seconds=clock.monotonic() - begin,
     )
 
 

@@ -77,7 +77,8 @@ class RestorePlan:
     """What would be done. ``satisfied``: the data directory already is the result of this very restore.
 
     ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
-    window ends with, where it was looked up. ``segments_needed`` bounds the WAL to be replayed.
+    window ends with, where it was looked up. ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
+    the planning took.
     """
 
     request: RestoreRequest
@@ -96,6 +97,7 @@ class RestorePlan:
     latest_commit: Optional[datetime] = None
     satisfied: bool = False
     notes: Tuple[str, ...] = ()
+    seconds: float = 0.0
 
     def as_dict(self) -> Dict[str, Any]:
         """For check mode, ``--json`` and the diff."""
