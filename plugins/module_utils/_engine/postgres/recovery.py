@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping
 
 from ..model import Target, format_time
 
@@ -54,21 +54,26 @@ def without_recovery(text: str) -> str:
         match = _SETTING.match(line)
         return not (match and match.group(1).lower().startswith(_RECOVERY))
 
-    return "".join(line for line in text.splitlines(keepends=True) if keep(line))
+    return "".join(line for line in _lines(text) if keep(line))
 
 
 def with_settings(text: str, settings: Mapping[str, Any]) -> str:
     """The content of a settings file with these settings in place of earlier ones of the same name."""
     names = {name.lower() for name in settings}
-    kept = [line for line in text.splitlines() if not ((m := _SETTING.match(line)) and m.group(1).lower() in names)]
-    return "\n".join([*kept, *(f"{name} = {quote(value)}" for name, value in settings.items())]) + "\n"
+    kept = [line for line in _lines(text) if not ((m := _SETTING.match(line)) and m.group(1).lower() in names)]
+    return "".join([*kept, *(f"{name} = {quote(value)}\n" for name, value in settings.items())])
+
+
+def _lines(text: str) -> List[str]:
+    """Lines as PostgreSQL counts them: ``str.splitlines`` would also break a value at U+2028 and its kin."""
+    return [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def quote(value: Any) -> str:
     """A value as ``postgresql.conf`` takes it."""
     if isinstance(value, bool):
         value = "on" if value else "off"
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n") + "'"
 
 
 def rewrite(data_dir: str, settings: Mapping[str, Any]) -> None:
