@@ -79,6 +79,12 @@ def parse_history(timeline: int, text: str) -> TimelinePath:
                 "Restore the file from another repository.",
                 name=history_name(timeline),
             ) from exc
+    if not steps:
+        raise WalInvalid(
+            f"{history_name(timeline)} names no ancestor: it is empty.",
+            "Restore the file from another repository.",
+            name=history_name(timeline),
+        )
     numbers = [s.timeline for s in steps] + [timeline]
     if numbers != sorted(set(numbers)):
         raise WalInvalid(

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Iterator, Tuple
 
 DEFAULT_SEGMENT_SIZE = 16 * 1024 * 1024
-_LSN = re.compile(r"^([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})$")
-_SEGMENT = re.compile(r"^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$")
-_HISTORY = re.compile(r"^([0-9A-F]{8})\.history$")
-_EXTRA = re.compile(r"^([0-9A-F]{24})\.(partial|[0-9A-F]{8}\.backup)$")
+_LSN = re.compile(r"^([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})\Z")
+_SEGMENT = re.compile(r"^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})\Z")
+_HISTORY = re.compile(r"^([0-9A-F]{8})\.history\Z")
+_EXTRA = re.compile(r"^([0-9A-F]{24})\.(partial|[0-9A-F]{8}\.backup)\Z")
 
 
 def parse_lsn(text: str) -> int:

@@ -19,7 +19,7 @@ from typing import Optional
 
 from ..postgres.wal_names import is_history, split_name
 
-_LABEL = re.compile(r"^\d{8}T\d{6}Z-(full|diff|incr)$")
+_LABEL = re.compile(r"^\d{8}T\d{6}Z-(full|diff|incr)\Z", re.ASCII)
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
 

@@ -70,11 +70,12 @@ def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
     while following in have and have[following].size > 0:
         run.append(following)
         following = next(needed)
-    later = [s.number for s in have if s.number > following.number and path.at(s.end - 1) == s.timeline]
+    # An empty object is no segment, but it shows that there was one.
+    known = [s.number for s in have if s.number >= following.number and path.at(s.end - 1) == s.timeline]
     missing: List[str] = []
     count = 0
-    if later:
-        for number in range(following.number, max(later)):
+    if known:
+        for number in range(following.number, max(known) + 1):
             segment = Segment(path.at((number + 1) * size - 1), number, size)
             if segment not in have or have[segment].size == 0:
                 count += 1
