@@ -153,6 +153,8 @@ def load_manifest(raw: bytes, name: str) -> BackupManifest:
         ) from exc
 
 
+# Not str.isdigit() or int(): they take the digits of every script, and int() also signs and underscores.
+_NUMBER = re.compile(r"^[0-9]+\Z")
 TARGET_KINDS = ("latest", "immediate", "time", "lsn", "xid", "name")
 
 
@@ -179,14 +181,14 @@ class Target:
                 f"The recovery target '{self.kind}' {'needs' if self.value is None else 'takes no'} value.",
                 "For example: time '2026-11-22 14:02:00+00', lsn 0/3000028, xid 742, name before_deploy.",
             )
-        if self.timeline not in ("latest", "current") and not self.timeline.isdigit():
+        if self.timeline not in ("latest", "current") and not _NUMBER.match(self.timeline):
             raise ConfigError(
                 f"The recovery target timeline is {self.timeline!r}.", "Use latest, current, or a number such as 2."
             )
         if self.kind == "lsn":
             _checked(parse_lsn, self.value or "", "an LSN", "Write it like 0/3000028.")
         if self.kind == "xid":
-            _checked(int, self.value or "", "a transaction id", "Write a number such as 742.")
+            _checked(_read_number, self.value or "", "a transaction id", "Write a number such as 742.")
         if self.kind == "time":
             _checked(
                 read_moment,
@@ -217,6 +219,12 @@ def _checked(read: Any, value: str, what: str, hint: str) -> None:
         read(value)
     except (ValueError, OverflowError) as exc:
         raise ConfigError(f"The recovery target {value!r} is not {what}.", hint) from exc
+
+
+def _read_number(text: str) -> int:
+    if not _NUMBER.match(text):
+        raise ValueError(f"{text!r} is not a number")
+    return int(text)
 
 
 _MOMENT = re.compile(
