@@ -5,6 +5,9 @@
 
 Every put is conditional (``If-None-Match: *``) and carries a CRC-32 that the store verifies. Requests are retried as
 :mod:`.s3_client` says; nothing hangs longer than its time-outs allow.
+
+Among rivals in the same moment, an object of one part has one winner everywhere. Of a multipart object SeaweedFS 4.48
+tests the condition just before it completes it, not while: give such objects names that nobody else writes.
 """
 
 from __future__ import annotations

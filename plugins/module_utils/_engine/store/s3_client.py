@@ -121,7 +121,7 @@ def _client_config(options: S3Options) -> Config:
         "connect_timeout": options.connect_timeout,
         "read_timeout": options.read_timeout,
         "retries": {"mode": "standard", "total_max_attempts": options.max_attempts},
-        "max_pool_connections": 2 * options.parallel + 4,
+        "max_pool_connections": max(32, 4 * options.parallel),  # several transfers share the client
         "s3": {"addressing_style": options.addressing_style},
     }
     # We send our own checksums as plain headers, which older S3 compatible stores understand too.
