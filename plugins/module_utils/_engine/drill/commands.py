@@ -30,7 +30,6 @@ def add_arguments(subparsers: Any) -> None:
     ledger.add_argument("--rate", type=float, default=100.0, metavar="N", help="commits per second (0: no limit)")
     ledger.add_argument("--duration", type=float, metavar="SECONDS", help="end after that time")
     ledger.add_argument("--stop-file", metavar="FILE", help="end when this file appears")
-    ledger.add_argument("--dbname", metavar="NAME", help="database (default: the configuration's)")
     _command(subparsers, "drill-survey", run_survey, "note what is in the server before the disaster")
     struck = _command(subparsers, "drill-strike", run_strike, "destroy the drill's own cluster, as a dying host would")
     struck.add_argument(
@@ -55,7 +54,7 @@ def run_ledger(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
     config = load(args.config)
     pace = Pace(rate=args.rate, duration=args.duration, stop_file=args.stop_file)
-    done = write(config.connection, Evidence(args.evidence).path(files.LEDGER), pace, dbname=args.dbname)
+    done = write(config.connection, Evidence(args.evidence).path(files.LEDGER), pace)
     return Answer(done, f"{done['commits']} commits acknowledged; {done['ended']} at {done['ended_at']}")
 
 

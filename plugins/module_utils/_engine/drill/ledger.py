@@ -68,11 +68,10 @@ class _Vanished(Exception):
         self.in_flight = in_flight
 
 
-def write(
-    connection: ConnectionConfig, path: str, pace: Pace, dbname: Optional[str] = None, writer: int = 1
-) -> Dict[str, Any]:
+def write(connection: ConnectionConfig, path: str, pace: Pace, writer: int = 1) -> Dict[str, Any]:
     """Commit and note until the pace says so or the server vanishes, which is a normal end.
 
+    :param connection: the server and the database that gets the table
     :param path: the ledger, made anew; one line is flushed for each commit, only after the server acknowledged it
     :return: ``commits``, ``ended``, ``ended_at``, ``ledger``
     :raises PostgresError: the server answers but refuses
@@ -83,7 +82,7 @@ def write(
         raise ConfigError(
             f"Cannot create the ledger {path}: {exc.strerror}.", "Name a new file in an existing directory.", path=path
         ) from exc
-    with stream, closing(connect(connection, dbname)) as server:
+    with stream, closing(connect(connection)) as server:
         commits, ledger_end = _run(_Writer(server, writer), stream, pace)
         _line(stream, ledger_end.end_dict())
     return {"commits": commits, "ended": ledger_end.ended, "ended_at": ledger_end.end_dict()["at"], "ledger": path}

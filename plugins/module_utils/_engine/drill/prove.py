@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ..config import Config, ConnectionConfig
@@ -70,7 +69,7 @@ def _ledger(
     connection: ConnectionConfig, evidence: Evidence, restore: Mapping[str, Any], disaster: Mapping[str, Any]
 ) -> Tuple[Verdict, List[int]]:
     ledger = read(evidence.path(files.LEDGER))
-    present, wrong = present_ids(replace(connection, dbname=restore["ledger_database"]), TABLE, PAYLOAD_SQL)
+    present, wrong = present_ids(connection, TABLE, PAYLOAD_SQL)
     return judge(ledger.records, frozenset(present), target_of(restore, disaster), parse_time(disaster["at"])), wrong
 
 

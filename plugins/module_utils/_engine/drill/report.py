@@ -103,7 +103,9 @@ def _phases(
     told: Mapping[str, Any], result: Mapping[str, Any], before: float, total: Optional[float], evidence: Evidence
 ) -> List[Dict[str, Any]]:
     """The engine's phases; what passed before the order and around the engine has lines of its own."""
-    timings = {name: float(value) for name, value in result["timings"].items() if name != "total"}
+    told_timings = {name: float(value) for name, value in result["timings"].items() if name != "total"}
+    order = [*_PHASES, *sorted(set(told_timings) - set(_PHASES))]
+    timings = {name: told_timings[name] for name in order if name in told_timings}
     segment_size = int(evidence.get(files.SURVEY).get("server", {}).get("segment_size", 0))
     sizes = {
         "extract": int(result["bytes_restored"]),
