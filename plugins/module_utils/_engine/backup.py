@@ -142,6 +142,7 @@ def _make(
     started_at, begin = sql.value("SELECT clock_timestamp()"), clock.monotonic()
     label = make_label(started_at, planned.request.type)
     progress.phase(f"backup {label}")
+    needs = requirements.collect(sql, config.connection)
     files, raw = _stream(config, label, facts, required, progress)
     finished_at, streamed = sql.value("SELECT clock_timestamp()"), clock.monotonic()
     wal = manifest_wal_range(raw)
@@ -168,7 +169,7 @@ def _make(
         data_size=sum(sizes.values()),
         tablespaces=_tablespaces(facts, read_facts(sql), files, sizes),
         from_standby=facts.in_recovery,
-        requirements=requirements.collect(sql, config.connection),
+        requirements=needs,
         timings={"stream": round(streamed - begin, 3), "wal": round(clock.monotonic() - streamed, 3)},
         lifeboat_version=VERSION,
     )

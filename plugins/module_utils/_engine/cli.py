@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import traceback
 from typing import List, Optional, Sequence
@@ -49,7 +50,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; the only place where an error becomes an exit status."""
-    args = build_parser().parse_args(argv)
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as exc:
+        # argparse's 2 would tell a recovery that the WAL has ended.
+        return (
+            wal.ABORT_RECOVERY
+            if exc.code and "wal-fetch" in (sys.argv if argv is None else argv)
+            else int(exc.code or 0)
+        )
+    if not args.command.startswith("wal-"):
+        # Ended by the service manager, an operation still drops what it began. PostgreSQL's commands just end.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     terminal = Terminal(show_progress=not args.quiet and not args.json)
     try:
         answer = args.handler(args, terminal)

@@ -30,6 +30,13 @@ def add_arguments(subparsers: Any) -> None:
     parser = subparsers.add_parser("wal-fetch", help="restore_command = 'lifeboat --config FILE wal-fetch %%f %%p'")
     parser.add_argument("name", help="%%f: the file's name in the archive")
     parser.add_argument("path", help="%%p: where to put it, relative to the data directory")
+    parser.add_argument(
+        "--not-found",
+        type=int,
+        default=NOT_FOUND,
+        metavar="STATUS",
+        help="exit status for a file that is not there (default: %(default)s)",
+    )
     parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
 
 
@@ -43,5 +50,5 @@ def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Bring one file back, or say that it is not there."""
     fetched = fetch(load(args.config), args.name, args.path)
     if fetched is None:
-        return Answer({"name": args.name, "found": False}, "", NOT_FOUND)
+        return Answer({"name": args.name, "found": False}, "", args.not_found)
     return Answer({"name": fetched.name, "found": True, "repository": fetched.repository, "size": fetched.size}, "")

@@ -39,6 +39,8 @@ def connect(config: ConnectionConfig, dbname: Optional[str] = None, replication:
     names = ("host", "port", "user", "password", "passfile", "sslmode", "sslrootcert", "connect_timeout")
     options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     options["application_name"] = "lifeboat"
+    # The session that holds the lock idles as long as a backup takes.
+    options["options"] = "-c statement_timeout=0 -c idle_session_timeout=0"
     try:
         if replication:
             return pg.connect(connection_factory=pg.extras.PhysicalReplicationConnection, **options)

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping
 from ..model import Target, format_time
 
 _AUTO = "postgresql.auto.conf"
+_NOT_FOUND = 100
 _SETTING = re.compile(r"^\s*([A-Za-z_.][A-Za-z0-9_.]*)\s*=?")
 _RECOVERY = (
     "restore_command",
@@ -42,9 +43,14 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
 
 
 def restore_command(command: str, config_path: str) -> str:
-    """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character."""
-    words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch"
-    return words.replace("%", "%%") + ' "%f" "%p"'
+    """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
+
+    "Not found" has a status of its own on the way, so that a command which cannot even start (1, 2, 127: a broken
+    Python, a missing package) stops recovery instead of ending it early.
+    """
+    words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch --not-found={_NOT_FOUND}"
+    verdict = f"case $? in 0) exit 0;; {_NOT_FOUND}) exit 1;; *) exit 254;; esac"
+    return words.replace("%", "%%") + f' "%f" "%p"; {verdict}'
 
 
 def without_recovery(text: str) -> str:

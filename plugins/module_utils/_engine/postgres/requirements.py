@@ -14,6 +14,7 @@ import platform
 from typing import Any, Dict
 
 from ..config import ConnectionConfig
+from ..errors import PostgresError
 from .connection import Session
 from .connection import session as open_session
 
@@ -48,10 +49,14 @@ def collect(session: Session, connection: ConnectionConfig) -> Dict[str, Any]:
     ):
         databases[name] = {"collate": collation, "ctype": ctype, "encoding": encoding, "size": int(size)}
         if connectable:
-            with open_session(connection, dbname=name) as inside:
-                extensions.update(
-                    inside.rows("SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'")
-                )
+            try:
+                with open_session(connection, dbname=name) as inside:
+                    extensions.update(
+                        inside.rows("SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'")
+                    )
+            except PostgresError as exc:
+                # A database that this role may not enter is no reason to have no backup.
+                databases[name]["extensions_unknown"] = exc.message
     local = (
         not connection.host or connection.host.startswith("/") or connection.host in ("localhost", "127.0.0.1", "::1")
     )

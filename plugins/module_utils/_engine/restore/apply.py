@@ -17,11 +17,9 @@ from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories
 from . import extract
-from .places import clear, fingerprint, prepare, read_marker, write_marker
+from .places import LOG, clear, fingerprint, prepare, read_marker, write_marker
 from .recover import READABLE_LOG, Reached, isolation, require_reached, watch
 from .request import RestorePlan, RestoreResult
-
-_LOG = "lifeboat_restore.log"
 
 
 def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = None) -> RestoreResult:
@@ -41,7 +39,7 @@ class _Restore:
     def __init__(self, config: Config, planned: RestorePlan, progress: Progress) -> None:
         self._config, self._planned, self._progress = config, planned, progress
         self._data_dir = planned.data_dir
-        self._log = os.path.join(self._data_dir, _LOG)
+        self._log = os.path.join(self._data_dir, LOG)
         self._timings: Dict[str, float] = {"plan": round(planned.seconds, 3)}
         self._begin = self._since = clock.monotonic()
         self._aside: List[str] = []

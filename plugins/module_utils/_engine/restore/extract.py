@@ -17,8 +17,11 @@ from ..postgres.controldata import program
 from ..process import Feed, run
 from ..repository.layout import SERVER_MANIFEST
 from ..repository.repository import Repository
+from .places import LOG, MARKER
 
 _MAP = "tablespace_map"
+# Left in the data directory by a restore, and so part of later backups; they tell nothing of this one.
+OURS = (MARKER, LOG)
 
 
 def extract(
@@ -74,6 +77,7 @@ def _unpack(chunks: Iterator[bytes], target: str) -> Iterator[int]:
                 "--no-same-owner",
                 "--anchored",
                 "--exclude=pg_tblspc/*",
+                *(f"--exclude={name}" for name in OURS),
             ],
             words,
         )
@@ -108,7 +112,7 @@ def verify(bin_dir: Optional[str], data_dir: str, label: str) -> None:
                 "--no-parse-wal",
                 "--quiet",
                 f"--ignore={_MAP}",
-                "--ignore=lifeboat_restore.json",
+                *(f"--ignore={name}" for name in OURS),
                 data_dir,
             ]
         )

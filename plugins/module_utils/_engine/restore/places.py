@@ -19,6 +19,7 @@ from .request import Place, RestoreRequest
 
 # In the data directory, from before the first byte is extracted: whose work this is, and at the end, that it is done.
 MARKER = "lifeboat_restore.json"
+LOG = "lifeboat_restore.log"
 _SPARE = 64 * 1024 * 1024
 
 

@@ -51,7 +51,6 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     finally:
         repositories.close()
     backup = route.backup
-    _require_version(config.bin_dir, backup)
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
     satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir)
     places = () if satisfied else survey(request, backup, data_dir, config.bin_dir)
@@ -95,6 +94,7 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     catalog = load_catalog(repository)
     backups = _candidates(catalog, request.label)
     system = backups[-1].system_identifier
+    _require_version(bin_dir, backups[-1])
     known = dict(histories(repository, system))
     zone, zone_note = _zone(backups[-1], request.target)
     target = request.target.resolved(zone)
