@@ -152,7 +152,7 @@ def _payloads(wrong: Sequence[int], verdict: Verdict) -> Check:
         "Every row of the ledger's table has the content it was written with",
         not wrong,
         "0 rows that differ",
-        f"{len(wrong)} rows that differ: {_some(wrong)}" if wrong else f"0 of {verdict.survived}",
+        f"{len(wrong)} rows that differ: {_some(wrong)}" if wrong else f"0 of {verdict.survived} rows",
         "SELECT id FROM lifeboat_ledger WHERE payload <> " + PAYLOAD_SQL,  # noqa: S608
     )
 

@@ -53,7 +53,7 @@ def _head(report: Mapping[str, Any]) -> Markup:
         store = report["environment"]["repositories"][0]["store"]
         lead = (
             f"A PostgreSQL {source['version']} cluster of {size(source['size'])} was destroyed under load on"
-            f" {moment(disaster_at, date=True)}, and rebuilt from {store}: {_targets(report['restores'])}."
+            f" {moment(disaster_at, date=True)}, and {_targets(report['restores'], store)}."
         )
     elif backup:
         lead = "The drill ended before the disaster."
@@ -65,10 +65,11 @@ def _head(report: Mapping[str, Any]) -> Markup:
     )
 
 
-def _targets(restores: List[Mapping[str, Any]]) -> str:
+def _targets(restores: List[Mapping[str, Any]], store: str) -> str:
     if not restores:
-        return "not yet"
-    return ", and ".join(restore["title"] for restore in restores)
+        return f"has not been rebuilt from {store}"
+    times = {1: "once", 2: "twice"}.get(len(restores), f"{len(restores)} times")
+    return f"rebuilt from {store} {times}: " + ", and ".join(restore["title"] for restore in restores)
 
 
 def _failure(failure: Optional[Mapping[str, Any]]) -> Optional[Markup]:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Sequence
 
 from ..model import parse_time
-from .markup import Markup, tag
+from .markup import Markup, count, tag
 
-_LEFT, _WIDTH, _RIGHT = 210.0, 1080.0, 14.0
-_TOP, _ROW, _BAR = 34.0, 30.0, 16.0
+_WIDTH, _MARGIN = 1080.0, 12.0
+_TOP, _ROW, _BAR = 30.0, 44.0, 16.0
+_MARKER = 22.0
 
 
 def strip(report: Mapping[str, Any]) -> Optional[Markup]:
@@ -21,18 +22,11 @@ def strip(report: Mapping[str, Any]) -> Optional[Markup]:
     if not first or not end:
         return None
     axis = _Axis(parse_time(first), parse_time(end))
-    height = _TOP + _ROW * len(report["restores"]) + 8
+    height = _TOP + _ROW * max(len(report["restores"]), 1)
     shapes: List[Markup] = []
     for row, restore in enumerate(report["restores"]):
         shapes += _row(axis, restore, _TOP + row * _ROW)
-    for number, event in enumerate(report["story"], 1):
-        at = parse_time(event["at"])
-        if axis.start <= at <= axis.end and event["event"] not in ("ledger", "order", "open"):
-            red = " red" if event["event"] in ("drop", "disaster") else ""
-            x = axis.x(at)
-            shapes.append(tag("line", x1=_n(x), x2=_n(x), y1="20", y2=_n(height), cls=f"tick{red}"))
-            shapes.append(tag("circle", cx=_n(x), cy="11", r="9", cls=f"dot{red}"))
-            shapes.append(tag("text", number, x=_n(x), y="15", text_anchor="middle", cls="dot-text"))
+    shapes += _markers(axis, report["story"], height)
     return tag(
         "svg", shapes, viewBox=f"0 0 {_WIDTH:.0f} {height:.0f}", role="img", aria_label="What came back, over time"
     )
@@ -49,21 +43,44 @@ class _Axis:
     def x(self, at: datetime) -> float:
         """Where a moment lies, kept inside the picture."""
         part = min(max((at - self.start).total_seconds() / self._span, 0.0), 1.0)
-        return _LEFT + part * (_WIDTH - _LEFT - _RIGHT)
+        return _MARGIN + part * (_WIDTH - 2 * _MARGIN)
+
+
+def _markers(axis: _Axis, story: Sequence[Mapping[str, Any]], height: float) -> List[Markup]:
+    """The story's numbers at their moments, shifted to the left where they would cover one another."""
+    shapes: List[Markup] = []
+    free = _WIDTH
+    for number, event in reversed(list(enumerate(story, 1))):
+        at = parse_time(event["at"])
+        if not axis.start <= at <= axis.end or event["event"] in ("ledger", "order", "open"):
+            continue
+        red = " red" if event["event"] in ("drop", "disaster") else ""
+        x = axis.x(at)
+        place = min(x, free - _MARKER / 2)
+        free = place - _MARKER / 2
+        shapes.append(tag("path", d=f"M{_n(place)} 18L{_n(x)} {_n(_TOP)}V{_n(height)}", cls=f"tick{red}"))
+        shapes.append(tag("circle", cx=_n(place), cy="10", r="9.5", cls=f"dot{red}"))
+        shapes.append(tag("text", number, x=_n(place), y="14", text_anchor="middle", cls="dot-text"))
+    return shapes
 
 
 def _row(axis: _Axis, restore: Mapping[str, Any], top: float) -> List[Markup]:
-    label = tag("text", f"Restore {restore['number']}: {restore['title']}"[:36], x="0", y=_n(top + 13), cls="label")
+    label = tag("text", f"Restore {restore['number']}: {restore['title']}", x=_n(_MARGIN), y=_n(top + 13), cls="label")
+    top += 19
     verdict = restore["verdict"]
+    begin, end = axis.x(axis.start), axis.x(axis.end)
     if not verdict:
-        return [label, tag("text", "not judged", x=_n(_LEFT), y=_n(top + 13))]
+        bar = tag("rect", x=_n(begin), y=_n(top), width=_n(end - begin), height=_n(_BAR), cls="given")
+        return [label, bar]
     latest = restore["target"]["kind"] == "latest"
     last = verdict["last_survivor"]
-    until = axis.x(parse_time(last["acked_at"])) if last else _LEFT
-    end = axis.x(axis.end)
+    until = axis.x(parse_time(last["acked_at"])) if last else begin
+    lost = count(len(verdict["lost"]))
+    words = f"{count(verdict['survived'])} commits came back, {lost} {'lost' if latest else 'given up'}"
     return [
         label,
-        tag("rect", x=_n(_LEFT), y=_n(top), width=_n(until - _LEFT), height=_n(_BAR), cls="kept"),
+        tag("text", words, x=_n(end), y=_n(top - 6), text_anchor="end"),
+        tag("rect", x=_n(begin), y=_n(top), width=_n(until - begin), height=_n(_BAR), cls="kept"),
         tag("rect", x=_n(until), y=_n(top), width=_n(end - until), height=_n(_BAR), cls="gone" if latest else "given"),
     ]
 

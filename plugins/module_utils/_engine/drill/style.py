@@ -83,6 +83,7 @@ svg { display: block; width: 100%; height: auto; }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: var(--soft); }
 svg .label { fill: var(--ink); font-weight: 600; }
 svg .kept { fill: var(--good); } svg .gone { fill: var(--bad); } svg .given { fill: var(--past); }
+svg path { fill: none; }
 svg .tick { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; } svg .tick.red { stroke: var(--bad);
   stroke-dasharray: none; }
 svg .dot { fill: var(--soft); } svg .dot.red { fill: var(--bad); } svg .dot-text { fill: var(--card);
@@ -92,6 +93,6 @@ footer { color: var(--soft); font-size: 13px; margin-top: 28px; }
   columns: 1; }
   .story li { grid-template-columns: 26px 100px 1fr; } .story li span:nth-child(3) { display: none; } }
 @media print { :root { --page: #fff; --line: #ccc; } body { font-size: 11pt; } main { max-width: none; padding: 0; }
-  .card, .tile, tr, li { break-inside: avoid; } h2, h3 { break-after: avoid; } details > * { display: block; }
+  .card, .tile, tr, li { break-inside: avoid; } h2, h3 { break-after: avoid; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """

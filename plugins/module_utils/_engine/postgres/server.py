@@ -69,7 +69,8 @@ def last_words(log: str, lines: int = 8) -> str:
     """The lines of a server log that tell why it ended: its last FATAL or PANIC and what follows, else its end."""
     try:
         with open(log, encoding="utf-8", errors="replace") as stream:
-            tail = stream.readlines()[-200:]
+            # Whoever asks too early, as the watch over a recovery does, gets a FATAL that tells nothing.
+            tail = [line for line in stream if "the database system is starting up" not in line][-200:]
     except OSError:
         return "it left no log"
     fatal = [i for i, line in enumerate(tail) if "FATAL:" in line or "PANIC:" in line]
