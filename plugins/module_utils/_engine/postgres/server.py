@@ -14,6 +14,7 @@ from ..process import run
 from .controldata import program
 
 _RUNNING = 0
+_TOO_EARLY = ("system is starting up", "system is not accepting connections", "Hot standby mode is disabled")
 
 
 def is_running(bin_dir: Optional[str], data_dir: str) -> bool:
@@ -70,7 +71,7 @@ def last_words(log: str, lines: int = 8) -> str:
     try:
         with open(log, encoding="utf-8", errors="replace") as stream:
             # Whoever asks too early, as the watch over a recovery does, gets a FATAL that tells nothing.
-            tail = [line for line in stream if "the database system is starting up" not in line][-200:]
+            tail = [line for line in stream if not any(words in line for words in _TOO_EARLY)][-200:]
     except OSError:
         return "it left no log"
     fatal = [i for i, line in enumerate(tail) if "FATAL:" in line or "PANIC:" in line]
