@@ -14,6 +14,7 @@ from ..errors import ForeignRepository, LifeboatError, ObjectExists, ObjectMissi
 from ..model import FORMAT, format_time, open_record, seal_record
 from ..store import open_store
 from ..store.protocol import Store
+from ..store.unopened import UnopenedStore
 from .layout import Layout
 
 
@@ -28,8 +29,13 @@ class Repository:
 
     @classmethod
     def open(cls, config: RepositoryConfig, cluster: str) -> Repository:
-        """Connect; nothing is read yet."""
-        return cls(config.name, open_store(config.store), Layout(cluster), config.required)
+        """Connect; nothing is read yet. A directory that is not there is told by the first operation on it."""
+        store: Store
+        try:
+            store = open_store(config.store)
+        except StoreError as exc:
+            store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
+        return cls(config.name, store, Layout(cluster), config.required)
 
     @property
     def location(self) -> str:
