@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from .cli import main
+import sys
+import traceback
+
+try:
+    from .cli import main
+except Exception:
+    # Status 1 would tell a recovery that the WAL has ended, only because this installation is broken.
+    traceback.print_exc()
+    raise SystemExit(254 if "wal-fetch" in sys.argv else 1) from None
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -165,13 +165,24 @@ def load(path: str) -> Config:
             "Check the path and its owner; --config names another one.",
             path=path,
         ) from exc
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, ValueError) as exc:
+        # No cause: what PyYAML says may quote a secret.
         raise ConfigError(
-            f"{path} is not valid YAML: {exc}.", "Correct the file at the place named.", path=path
-        ) from exc
+            f"{path} is not valid YAML{_yaml_problem(exc)}.",
+            "Correct the file there; put a value with special characters into quotes.",
+            path=path,
+        ) from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds no mapping.", "It must at least have 'cluster' and 'repositories'.", path=path)
     return parse(data, source=os.path.abspath(path))
+
+
+def _yaml_problem(exc: Exception) -> str:
+    """Where and what, without the words that PyYAML quotes from the file."""
+    mark, problem = getattr(exc, "problem_mark", None), getattr(exc, "problem", None)
+    place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    words = re.sub(r"'.*'", "'...'", problem, flags=re.DOTALL) if problem else ""
+    return f"{place}: {words}" if words else place
 
 
 def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
@@ -215,7 +226,7 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
         )
     values = {k: v for k, v in item.items() if v is not None}
     kind = values.pop("type", None)
-    if kind not in _STORE_TYPES:
+    if not isinstance(kind, str) or kind not in _STORE_TYPES:
         raise ConfigError(f"{where}: {path}.type is {kind!r}.", f"Choose one of: {', '.join(sorted(_STORE_TYPES))}.")
     name = str(values.pop("name", "") or path.replace("repositories[", "repo").rstrip("]"))
     required = values.pop("required", True)

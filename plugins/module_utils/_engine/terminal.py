@@ -31,15 +31,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def size(count: float) -> str:
     """Bytes for people: ``1.5 GB`` (powers of 1000)."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(count) < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        text = f"{count:.0f}" if unit == "B" or count >= 99.95 else f"{count:.1f}"
+        if float(text) < 1000 or unit == "TB":
+            return f"{text} {unit}"
         count /= 1000
     return ""
 
 
 def duration(seconds: float) -> str:
     """Seconds for people: ``2 min 5 s``."""
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

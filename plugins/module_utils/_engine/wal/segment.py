@@ -64,7 +64,9 @@ def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHead
     try:
         expected = Segment.parse(name, header.size)
     except ValueError as exc:
-        raise WalInvalid(f"The name of WAL segment {name} does not fit its size of {header.size}.", hint, name=name) from exc
+        raise WalInvalid(
+            f"The name of WAL segment {name} does not fit its size of {header.size}.", hint, name=name
+        ) from exc
     if header.start != expected.start or header.timeline > expected.timeline:
         raise WalInvalid(
             f"The content of WAL segment {name} is that of timeline {header.timeline} at {format_lsn(header.start)}.",
