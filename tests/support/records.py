@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records for tests of pure decisions: backups and their WAL, with values that make sense together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, Iterable
+
+from lifeboat.model import ArchiveFile, BackupManifest
+from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE, Segment
+from lifeboat.repository.layout import make_label
+from lifeboat.store.protocol import ObjectInfo
+from lifeboat.wal.inventory import Archived
+
+EPOCH = datetime(2026, 11, 22, 2, tzinfo=timezone.utc)
+SYSTEM = "7412345678901234567"
+
+
+def moment(seconds: float) -> datetime:
+    """So many seconds after the epoch of these tests."""
+    return EPOCH + timedelta(seconds=seconds)
+
+
+def a_backup(
+    started: float = 0, finished: float = 10, start: int = 0x2000028, stop: int = 0x2000100, **more: Any
+) -> BackupManifest:
+    """A full backup; times are seconds after :data:`EPOCH`."""
+    manifest = BackupManifest(
+        label=make_label(moment(started), "full"),
+        type="full",
+        cluster="main",
+        system_identifier=SYSTEM,
+        timeline=1,
+        start_lsn=start,
+        stop_lsn=stop,
+        segment_size=DEFAULT_SEGMENT_SIZE,
+        started_at=moment(started),
+        finished_at=moment(finished),
+        server_version="17.2",
+        server_version_num=170002,
+        files=(ArchiveFile("base.tar.zst", 1000, "a" * 64), ArchiveFile("backup_manifest", 100, "b" * 64)),
+        data_size=5000,
+        lifeboat_version="0.1.0",
+    )
+    return replace(manifest, **more)
+
+
+def stored(segments: Iterable[Segment], size: int = 100) -> Archived:
+    """These segments as a repository lists them, each stored a second after the one before."""
+    return {s: ObjectInfo(s.name, size, moment(s.number)) for s in segments}

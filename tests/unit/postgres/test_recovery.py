@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recovery settings: what is written is what PostgreSQL reads."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lifeboat.model import Target
+from lifeboat.postgres.recovery import (
+    quote,
+    recovery_settings,
+    restore_command,
+    rewrite,
+    set_signal,
+    with_settings,
+    without_recovery,
+)
+
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+words = st.text(st.sampled_from("ab %'\"\\$`;&|<>*?~#=-/é"), min_size=1)
+
+
+def as_postgresql_reads(quoted: str) -> str:
+    """``guc-file.l``: a STRING token, then ``DeescapeQuotedString``."""
+    assert re.fullmatch(r"'([^'\\\n]|\\.|'')*'", quoted), f"{quoted!r} is no string of postgresql.conf"
+    escapes = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+    def plain(match: re.Match[str]) -> str:
+        token = match.group(0)
+        return "'" if token == "''" else escapes.get(token[1], token[1])
+
+    return re.sub(r"''|\\[^0-7]", plain, quoted[1:-1])
+
+
+@given(texts)
+def test_a_quoted_value_is_read_back(value: str) -> None:
+    assert as_postgresql_reads(quote(value)) == value
+
+
+def test_booleans_are_on_and_off() -> None:
+    assert (quote(True), quote(False), quote(7)) == ("'on'", "'off'", "'7'")
+
+
+def as_the_shell_gets_it(command: str, name: str, path: str) -> str:
+    """PostgreSQL's ``BuildRestoreCommand``: %f, %p and %% are replaced, one pass from the left."""
+    return re.sub(r"%(.)", lambda m: {"f": name, "p": path, "%": "%"}[m.group(1)], command)
+
+
+@given(words, words)
+def test_the_restore_command_calls_the_command_with_its_words(command: str, config: str) -> None:
+    line = as_the_shell_gets_it(restore_command(command, config), "000000010000000000000002", "pg_wal/RECOVERYXLOG")
+    call = line.rpartition("; case ")[0]
+    assert shlex.split(call) == [
+        command, "--config", config, "wal-fetch", "--not-found=100", "000000010000000000000002", "pg_wal/RECOVERYXLOG",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "told"), [(0, 0), (100, 1), (1, 254), (2, 254), (126, 254), (127, 254), (137, 254)])
+def test_only_a_confirmed_miss_is_an_end_of_wal(tmp_path: Path, status: int, told: int) -> None:
+    stub = tmp_path / "life boat"
+    stub.write_text(f"#!/bin/sh\nexit {status}\n")
+    stub.chmod(0o755)
+    line = as_the_shell_gets_it(restore_command(str(stub), "/etc/x.yml"), "000000010000000000000002", "p")
+    assert subprocess.run(["sh", "-c", line], check=False).returncode == told
+
+
+OLD = """\
+# recovery_target_time = 'a comment stays'
+shared_buffers = '1GB'
+restore_command = 'old'
+  Recovery_Target_Time = '2020-01-01'
+recovery_target_action=promote
+primary_conninfo = 'host=x'
+primary_slot_name = 's'
+archive_mode 'on'
+"""
+
+
+def test_everything_that_steers_a_recovery_goes() -> None:
+    assert without_recovery(OLD) == (
+        "# recovery_target_time = 'a comment stays'\nshared_buffers = '1GB'\narchive_mode 'on'\n"
+    )
+
+
+def test_a_setting_takes_the_place_of_its_namesakes() -> None:
+    text = with_settings("Port = 1\nport 2\nshared_buffers = '1GB'\nport=3", {"port": 4})
+    assert text == "shared_buffers = '1GB'\nport = '4'\n"
+
+
+@given(st.dictionaries(st.sampled_from(["port", "archive_mode", "a.b", "work_mem"]), texts))
+def test_settings_added_twice_are_there_once(settings: dict[str, str]) -> None:
+    once = with_settings("listen_addresses = ''\n", settings)
+    assert with_settings(once, settings) == once
+
+
+def test_rewrite_replaces_the_settings_of_an_earlier_recovery(tmp_path: Path) -> None:
+    auto = tmp_path / "postgresql.auto.conf"
+    auto.write_text(OLD)
+    rewrite(str(tmp_path), {"restore_command": "new"})
+    assert "old" not in auto.read_text()
+    assert auto.read_text().endswith("restore_command = 'new'\n")
+    assert auto.stat().st_mode & 0o777 == 0o600
+    rewrite(str(tmp_path), {})
+    assert "restore_command" not in auto.read_text()
+
+
+def test_only_one_signal_file_stays(tmp_path: Path) -> None:
+    (tmp_path / "standby.signal").touch()
+    set_signal(str(tmp_path), True)
+    assert [p.name for p in tmp_path.iterdir()] == ["recovery.signal"]
+    set_signal(str(tmp_path), False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (Target(), {}),
+        (Target("immediate"), {"recovery_target": "immediate", "recovery_target_action": "pause"}),
+        (
+            Target("time", "2026-11-22 14:02:00.5+02", inclusive=False),
+            {"recovery_target_time": "2026-11-22 12:02:00.500000+00", "recovery_target_inclusive": "off",
+             "recovery_target_action": "pause"},
+        ),
+        (
+            Target("lsn", "0/3000028"),
+            {"recovery_target_lsn": "0/3000028", "recovery_target_inclusive": "on", "recovery_target_action": "pause"},
+        ),
+        (
+            Target("xid", "742", inclusive=False),
+            {"recovery_target_xid": "742", "recovery_target_inclusive": "off", "recovery_target_action": "pause"},
+        ),
+        (Target("name", "it's"), {"recovery_target_name": "it's", "recovery_target_action": "pause"}),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Target) else "",
+)  # fmt: skip
+def test_the_settings_of_each_kind_of_target(target: Target, expected: dict[str, str]) -> None:
+    common = {"restore_command": "c", "recovery_target_timeline": "3"}
+    assert recovery_settings(target, 3, "pause", "c") == {**common, **expected}

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration: a wrong key, type or choice is named by its path, and no secret is ever shown."""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from pathlib import Path
+from typing import Any, Dict, List, Union
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from lifeboat.config import Config, DirectoryOptions, S3Options, load, parse
+from lifeboat.errors import ConfigError
+
+CANARY = "hunter2-canary"
+GOOD: Dict[str, Any] = {
+    "cluster": "main",
+    "data_dir": "/data",
+    "connection": {"host": "/run", "port": 5433, "user": "u", "password": CANARY},
+    "backup": {"compression_level": 3, "compress_at": "client", "wal_timeout": 5},
+    "objectives": {"rpo": 60, "window": 7.5},
+    "repositories": [
+        {
+            "name": "cloud",
+            "type": "s3",
+            "bucket": "b",
+            "secret_access_key": CANARY,
+            "session_token": CANARY,
+            "parallel": 2,
+        },
+        {"type": "directory", "path": "/mnt", "required": False},
+    ],
+}
+
+
+def changed(path: List[Union[str, int]], value: Any) -> Dict[str, Any]:
+    data = copy.deepcopy(GOOD)
+    place: Any = data
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return data
+
+
+def test_a_good_configuration() -> None:
+    config = parse(GOOD, source="/etc/x.yml")
+    assert (config.cluster, config.connection.port, config.backup.wal_timeout) == ("main", 5433, 5.0)
+    assert [(r.name, r.required) for r in config.repositories] == [("cloud", True), ("repo1", False)]
+    assert [r.name for r in config.required] == ["cloud"]
+    assert isinstance(config.repositories[0].store, S3Options)
+    assert config.repositories[1].store == DirectoryOptions("/mnt")
+    assert (config.source, config.command, config.objectives.rto) == ("/etc/x.yml", "lifeboat", None)
+
+
+def test_none_is_not_given() -> None:
+    assert parse(changed(["backup"], None)).backup.compress_at == "auto"
+    assert parse(changed(["connection", "port"], None)).connection.port == 5432
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (["clusters"], "x", "unknown option clusters"),
+        (["connection", "hots"], "x", "unknown option connection.hots"),
+        (["backup", "level"], 1, "unknown option backup.level"),
+        (["objectives", "RPO"], 1, "unknown option objectives.RPO"),
+        (["repositories", 0, "pth"], "x", "unknown option repositories[0].pth"),
+        (["repositories", 1, "bucket"], "x", "unknown option repositories[1].bucket"),
+        (["cluster"], None, "cluster is missing"),
+        (["repositories", 0, "bucket"], None, "repositories[0].bucket is missing"),
+        (["repositories", 1, "path"], None, "repositories[1].path is missing"),
+        (["cluster"], 7, "cluster is 7 (int)"),
+        (["cluster"], "a/b", "cluster is 'a/b'"),
+        (["cluster"], "../x", "cluster is '../x'"),
+        (["cluster"], "main\n", "cluster is 'main\\n'"),
+        (["cluster"], "", "cluster is ''"),
+        (["connection", "port"], "5432", "connection.port is '5432' (str)"),
+        (["connection", "port"], True, "connection.port is True (bool)"),
+        (["connection"], "postgres://u@h/db", "connection must be a mapping, not str"),
+        (["backup"], [], "backup must be a mapping, not list"),
+        (["backup", "wal_timeout"], "long", "backup.wal_timeout is 'long' (str)"),
+        (["backup", "compress_at"], "both", "backup.compress_at is 'both'"),
+        (["backup", "checkpoint"], "slow", "backup.checkpoint is 'slow'"),
+        (["repositories"], None, "'repositories' must be a list"),
+        (["repositories"], [], "'repositories' must be a list"),
+        (["repositories"], {"type": "s3"}, "'repositories' must be a list"),
+        (["repositories", 0], "s3://bucket", "repositories[0] must be a mapping, not str"),
+        (["repositories", 0, "type"], "gcs", "repositories[0].type is 'gcs'"),
+        (["repositories", 0, "type"], ["s3"], "repositories[0].type is ['s3']"),
+        (["repositories", 0, "type"], None, "repositories[0].type is None"),
+        (["repositories", 0, "sse"], "AES128", "repositories[0].sse is 'AES128'"),
+        (["repositories", 0, "addressing_style"], "dns", "repositories[0].addressing_style is 'dns'"),
+        (["repositories", 0, "validate_certs"], "no", "repositories[0].validate_certs is 'no' (str)"),
+        (["repositories", 0, "parallel"], 2.5, "repositories[0].parallel is 2.5 (float)"),
+        (["repositories", 0, "required"], "yes", "repositories[0].required is 'yes'"),
+        (["repositories", 0, "required"], False, "no repository is required"),
+        (["repositories", 1, "name"], "cloud", "two repositories share a name (cloud, cloud)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_by_its_path(path: List[Union[str, int]], value: Any, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(changed(path, value), source="/etc/x.yml")
+    assert caught.value.message.startswith("/etc/x.yml: ")
+    assert says in caught.value.message
+    assert caught.value.hint
+    assert CANARY not in str(caught.value)
+
+
+SECRETS = [["connection", "password"], ["repositories", 0, "secret_access_key"], ["repositories", 0, "session_token"]]
+
+
+@pytest.mark.parametrize("path", SECRETS, ids=lambda path: path[-1])
+@pytest.mark.parametrize("value", [[CANARY], {"x": CANARY}, 5])
+def test_a_secret_of_a_wrong_type_is_named_and_not_shown(path: List[Union[str, int]], value: Any) -> None:
+    with pytest.raises(ConfigError, match=str(path[-1])) as caught:
+        parse(changed(path, value))
+    assert CANARY not in str(caught.value)
+    assert "is a value (" in caught.value.message
+
+
+def test_repr_hides_every_secret() -> None:
+    config = parse(GOOD)
+    for text in (repr(config), str(config), f"{config.connection} {config.repositories[0]}"):
+        assert CANARY not in text
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    ),
+    st.data(),
+)
+def test_nonsense_is_a_config_error_and_nothing_else(value: Any, data: st.DataObject) -> None:
+    paths: List[List[Union[str, int]]] = [[k] for k in GOOD]
+    paths += [["connection", k] for k in GOOD["connection"]] + [["repositories", 0, k] for k in GOOD["repositories"][0]]
+    try:
+        assert isinstance(parse(changed(data.draw(st.sampled_from(paths)), value)), Config)
+    except ConfigError as exc:
+        assert CANARY not in str(exc)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_and_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "main.yml"
+    path.write_text(yaml.safe_dump(GOOD))
+    assert load(str(path)).source == str(path)
+    assert load(str(path)) == parse(GOOD, source=str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "holds no mapping"),
+        (b"- a\n", "holds no mapping"),
+        (b"a: b: c\n", "is not valid YAML"),
+        (b"cluster: \xff\xfe\n", "is not valid YAML"),
+        (b"cluster: 2026-99-99\n", "is not valid YAML"),
+        (b"? [a]\n: b\n", "is not valid YAML"),
+        (b"\x00", "is not valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "main.yml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=says) as caught:
+        load(str(path))
+    assert str(path) in caught.value.message
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.yml", tmp_path):
+        with pytest.raises(ConfigError, match="Cannot read the configuration file") as caught:
+            load(str(path))
+        assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("start", ["*", "!", "&a *", "%", "@", "`", "'", '"', "[", "{", "|", "a: ", "!!int "])
+def test_an_unquoted_password_that_breaks_yaml_is_not_shown(tmp_path: Path, start: str) -> None:
+    path = tmp_path / "main.yml"
+    path.write_text(f"cluster: main\nconnection:\n  password: {start}{CANARY}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(str(path))
+    assert str(path) in caught.value.message
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_yaml_error_tells_where_and_what(tmp_path: Path) -> None:
+    path = tmp_path / "main.yml"
+    path.write_text("cluster: main\nrepositories: a: b\n")
+    with pytest.raises(ConfigError, match="line 2, column 16: mapping values are not allowed here"):
+        load(str(path))

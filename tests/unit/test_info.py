@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows of point-in-time recovery, from backups and the WAL behind them."""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+from hypothesis import given
+from hypothesis import strategies as st
+from lifeboat.info import find_windows
+from lifeboat.model import BackupManifest
+from lifeboat.postgres.timeline import Step, TimelinePath
+from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
+from lifeboat.postgres.wal_names import Segment
+from lifeboat.wal.inventory import Run, find_run
+from support.records import a_backup, moment, stored
+
+PATH = TimelinePath((Step(1, None),))
+
+
+def runs_of(backups: List[BackupManifest], numbers: List[int]) -> Dict[str, Run]:
+    have = stored(Segment(1, n) for n in numbers)
+    return {b.label: find_run(PATH, b.start_lsn, SIZE, have) for b in backups}
+
+
+def a_backup_in(number: int) -> BackupManifest:
+    """A backup whose WAL lies in one segment; it is consistent in that segment's second."""
+    return a_backup(number - 0.9, number - 0.5, number * SIZE + 40, number * SIZE + 400)
+
+
+@given(st.sets(st.integers(1, 20), max_size=4), st.sets(st.integers(1, 24)))
+def test_windows_are_the_spans_that_backups_and_wal_cover(starts: set[int], numbers: set[int]) -> None:
+    backups = [a_backup(n * 10, n * 10 + 1, n * SIZE + 40, n * SIZE + 400) for n in sorted(starts)]
+    runs = runs_of(backups, sorted(numbers))
+    windows = find_windows(backups, runs)
+
+    spans: Dict[int, List[BackupManifest]] = {}
+    for backup in backups:
+        end = backup.start_lsn // SIZE
+        while end in numbers:
+            end += 1
+        if end > backup.start_lsn // SIZE:
+            spans.setdefault(end, []).append(backup)
+    assert [(w.label, w.end_lsn, w.start) for w in windows] == [
+        (group[0].label, end * SIZE, group[0].finished_at) for end, group in sorted(spans.items())
+    ]
+    for window in windows:
+        assert window.start <= window.end
+        gap = set(range(window.end_lsn // SIZE, max(numbers))) - numbers
+        assert (window.missing_count, list(window.missing)) == (len(gap), [Segment(1, n).name for n in sorted(gap)])
+
+
+def test_a_window_ends_when_its_last_segment_was_stored() -> None:
+    backup = a_backup_in(2)
+    (window,) = find_windows([backup], runs_of([backup], [2, 3, 4]))
+    assert (window.start, window.end) == (moment(1.5), moment(4))
+    assert window.as_dict()["seconds"] == 2.5
+
+
+def test_a_gap_parts_two_windows_and_is_named() -> None:
+    backups = [a_backup_in(2), a_backup_in(6)]
+    first, second = find_windows(backups, runs_of(backups, [2, 3, 6, 7]))
+    assert (first.end_lsn, first.missing) == (4 * SIZE, (Segment(1, 4).name, Segment(1, 5).name))
+    assert (second.end_lsn, second.missing) == (8 * SIZE, ())
+
+
+def test_a_backup_without_its_wal_has_no_window() -> None:
+    backup = a_backup(0, 1, 2 * SIZE + 40, 3 * SIZE + 5)
+    assert not find_windows([backup], runs_of([backup], [2]))
+    assert not find_windows([backup], runs_of([backup], []))
+    assert find_windows([backup], runs_of([backup], [2, 3]))
