@@ -13,6 +13,7 @@ from .picture import strip
 from .style import CSS
 
 _LISTED = 2000
+_CLOCK = {"disaster": "the disaster", "order": "its order"}
 _LOSS = "The price of going back: {n} acknowledged commits lie after the target and were given up by its choice"
 
 
@@ -86,9 +87,9 @@ def _failure(failure: Optional[Mapping[str, Any]]) -> Optional[Markup]:
 
 def _tiles(report: Mapping[str, Any]) -> Markup:
     rto, rpo, checks = report["rto"], report["rpo"], report["checks"]
-    tiles = [_no_tile("Time to recover (RTO)"), _no_tile("Data lost (RPO)"), _no_tile("Accident undone")]
+    tiles = [_no_tile("Time to recover (RTO)"), _no_tile("Data lost (RPO)"), _no_tile("Brought back to the moment")]
     if rto:
-        note = "from the disaster to the first committed write"
+        note = f"restore {rto['restore']}, from {_CLOCK[rto['clock']]} to the first committed write"
         tiles[0] = _tile("Time to recover (RTO)", seconds(rto["seconds"]), [note, _promise(rto)], rto["check"]["ok"])
     if rpo:
         value = f"{seconds(rpo['seconds'])}"
@@ -165,14 +166,13 @@ def _restore(restore: Mapping[str, Any]) -> Markup:
         "WAL replayed": f"{result['segments']} segments",
         "Into": result["data_dir"],
     }
-    clock = "the disaster" if restore["clock"] == "disaster" else "its order"
     return join(
         [
             tag("h2", f"Restore {restore['number']}: {restore['title']}"),
             tag(
                 "section",
                 _facts(facts),
-                tag("h3", f"Open for writes {seconds(restore['rto_seconds'])} after {clock}"),
+                tag("h3", f"Open for writes {seconds(restore['rto_seconds'])} after {_CLOCK[restore['clock']]}"),
                 _phases(restore),
                 tag("h3", "Checks"),
                 checks_table(restore["checks"]),
@@ -197,7 +197,7 @@ def _phases(restore: Mapping[str, Any]) -> Markup:
     for phase in restore["phases"]:
         left, width = 100 * begun / total, 100 * phase["seconds"] / total
         bar = tag("div", tag("i", style=f"left:{min(left, 99.6):.2f}%;width:{width:.2f}%"), cls="track")
-        rows.append(_phase_row(tag("span", phase["name"], tag("span", phase["what"], cls="how")), phase, bar))
+        rows.append(_phase_row(tag("span", phase["name"], tag("span", phase["what"], cls="what")), phase, bar))
         begun += phase["seconds"]
     total_row = {"seconds": restore["rto_seconds"], "bytes": None, "segments": None, "bytes_per_second": None}
     rows.append(_phase_row("total", total_row, Markup(""), cls="total"))

@@ -140,13 +140,16 @@ def _phase(name: str, what: str, seconds: float, size: Optional[int] = None) -> 
 
 def _rto(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
     """The longest time that any of the restores took."""
-    times = [r["rto_seconds"] for r in restores if r["rto_seconds"] is not None]
-    if not times:
+    opened = [r for r in restores if r["rto_seconds"] is not None]
+    if not opened:
         return None
-    seconds = max(times)
-    how = "clock at the disaster (or the order, for a later restore) and at the first committed write"
+    longest = max(opened, key=lambda r: float(r["rto_seconds"]))
+    seconds = float(longest["rto_seconds"])
+    how = "the host's clock at the disaster (at its order, for a later restore) and after the first committed write"
     return {
         "seconds": seconds,
+        "restore": longest["number"],
+        "clock": longest["clock"],
         "objective": config.objectives.rto,
         "check": _objective("rto", "The time to recover keeps its objective", seconds, config.objectives.rto, how),
     }

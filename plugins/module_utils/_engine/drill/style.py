@@ -24,7 +24,7 @@ h3 { font-size: 16px; margin: 22px 0 8px; }
 p { margin: 0 0 10px; }
 .kicker { color: var(--soft); font-size: 13px; letter-spacing: .06em; text-transform: uppercase; }
 .lead { font-size: 17px; max-width: 60em; }
-.soft, .how { color: var(--soft); }
+.soft, .how, .what { color: var(--soft); }
 .badge { display: inline-block; padding: 2px 12px; border-radius: 999px; font-weight: 700; font-size: 14px;
   letter-spacing: .05em; }
 .badge.good { color: var(--good); background: var(--good-bg); }
@@ -57,8 +57,10 @@ tbody tr:last-child td { border-bottom: 0; }
 .good-ink { color: var(--good); } .bad-ink { color: var(--bad); }
 .how { display: block; font: 11.5px/1.45 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
   margin-top: 2px; }
+.what { display: block; font-size: 12.5px; line-height: 1.4; }
 .track { position: relative; height: 12px; margin-top: 5px; background: var(--code); border-radius: 3px; }
 .track i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--bar); border-radius: 3px; }
+.two .card { margin: 0; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: 5px 18px; margin: 0; font-size: 14px; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
