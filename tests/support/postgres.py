@@ -260,7 +260,7 @@ class Site:
         return f'"{self.command}" --config "{self.config_file}" wal-push "%p"'
 
     def write(self, config_file: Optional[Path] = None, **changes: Any) -> Path:
-        """Write the host command and the configuration (JSON is YAML); ``changes`` replace keys, None leaves one out."""
+        """Write the host command and the configuration (JSON is YAML); ``changes`` replace keys, None drops one."""
         self.command.write_text(f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec {sys.executable} -m lifeboat "$@"\n')
         self.command.chmod(0o755)
         settings = {
