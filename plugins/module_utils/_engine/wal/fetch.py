@@ -53,11 +53,11 @@ def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) 
             doubts: List[LifeboatError] = []
             for repository in repositories.items:
                 try:
-                    content = read_wal(repository, system, name)
-                except ObjectMissing:
-                    continue
+                    content = _read_or_confirm(repository, system, name)
                 except LifeboatError as exc:
                     doubts.append(exc)
+                    continue
+                if content is None:
                     continue
                 _write(os.path.join(data_dir, path), content)
                 return Fetched(name, repository.name, len(content))
@@ -69,6 +69,19 @@ def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) 
         raise doubts[0]
     finally:
         repositories.close()
+
+
+def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional[bytes]:
+    """The content, or None when a repository that knows this cluster confirms that it has no such file.
+
+    An unmounted directory, or the wrong prefix, has no file either: that must not look like the end of the WAL.
+    """
+    try:
+        return read_wal(repository, system, name)
+    except ObjectMissing:
+        if repository.required:
+            repository.owns(system)
+        return None
 
 
 def read_wal(repository: Repository, system: str, name: str) -> bytes:
