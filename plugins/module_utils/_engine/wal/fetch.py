@@ -50,6 +50,7 @@ def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) 
     repositories = Repositories.open(config)
     try:
         for attempt in range(_ROUNDS):
+            clock.sleep(attempt)
             doubts: List[LifeboatError] = []
             for repository in repositories.items:
                 try:
@@ -65,7 +66,6 @@ def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) 
                 return None
             if not any(isinstance(d, StoreUnavailable) for d in doubts):
                 break
-            clock.sleep(attempt)
         raise doubts[0]
     finally:
         repositories.close()
