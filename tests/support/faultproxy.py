@@ -61,6 +61,11 @@ class FaultProxy:
         with self._lock:
             self._faults.append(fault)
 
+    def clear(self) -> None:
+        """Forget the faults that have not happened."""
+        with self._lock:
+            self._faults.clear()
+
     def count(self, method: str, target: str = "") -> int:
         """How many requests of that method came whose target contains ``target``."""
         with self._lock:
