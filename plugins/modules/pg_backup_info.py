@@ -60,7 +60,7 @@ backups:
   elements: dict
 windows:
   description: The spans of time to which a restore can go, each with C(timeline), C(start), C(end), C(end_lsn) and
-  C(seconds).
+    C(seconds).
   returned: success
   type: list
   elements: dict

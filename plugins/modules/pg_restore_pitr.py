@@ -58,7 +58,7 @@ options:
     type: path
   tablespace_mapping:
     description: From the location of a tablespace at the source to its new directory. Those not named keep their
-    location.
+      location.
     type: dict
     default: {}
   existing:

@@ -19,14 +19,14 @@ def open_store(options: StoreOptions) -> Store:
     """
     if isinstance(options, DirectoryOptions):
         return DirectoryStore(options)
-    try:
-        from .s3 import S3Store
-    except ImportError as exc:
-        if (exc.name or "").split(".")[0] not in ("boto3", "botocore"):
-            raise
+    # boto3 takes 0.4 s to import: only who has an S3 repository pays for it.
+    from . import sdk
+    from .s3 import S3Store
+
+    if sdk.MISSING:
         raise DependencyMissing(
-            f"The Python library {exc.name} is not installed, and an S3 repository needs it.",
+            f"The Python library {sdk.MISSING} is not installed, and an S3 repository needs it.",
             "Install python3-boto3 (Debian, Ubuntu) or boto3 (PyPI) for the Python that runs this.",
             library="boto3",
-        ) from exc
+        )
     return S3Store(options)

@@ -93,7 +93,7 @@ class DirectoryStore:
     def list_names(self, prefix: str) -> Iterator[str]:
         """One level; a directory without any object below it does not exist for an object store."""
         with translated(self._root, "list", prefix):
-            for name, _ in self._entries(prefix):
+            for name, _info in self._entries(prefix):
                 if not name.endswith("/") or next(self._walk(prefix + name, b""), None):
                     yield name
         self._confirm_root()
@@ -261,7 +261,7 @@ class DirectoryWriter:
 
     def _in_parent(self, parent: str, name_it: Callable[[], None]) -> None:
         """Another process may prune the empty directory between its making and its use."""
-        for _ in range(10):
+        for _attempt in range(10):
             _make_directories(parent)
             with contextlib.suppress(FileNotFoundError):
                 return name_it()

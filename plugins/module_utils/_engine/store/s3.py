@@ -82,7 +82,7 @@ class S3Store:
         ``a-b`` and ``a.b``, while keys that differ in nothing but their last component are in key order.
         """
         extra = {"StartAfter": self._prefix + start_after} if start_after else {}
-        for objects, _ in self._pages(prefix, **extra):
+        for objects, _prefixes in self._pages(prefix, **extra):
             yield from (_info(self._relative(item["Key"]), item, "Size") for item in objects)
 
     def list_names(self, prefix: str) -> Iterator[str]:

@@ -18,13 +18,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional
 
-import boto3
-from botocore import exceptions as boto
-from botocore.config import Config
-
 from .. import clock
 from ..config import S3Options
 from ..errors import ConfigError
+from . import sdk
 from .s3_errors import S3_FAILURES, Place, is_certificate_failure, translate
 
 _CREATE_ONLY = ("PutObject", "CompleteMultipartUpload")
@@ -74,7 +71,7 @@ def connect(options: S3Options) -> Connection:
     """Make the client; nothing is sent. Options that cannot work are a ``ConfigError``."""
     _check(options)
     try:
-        session = boto3.Session(
+        session = sdk.boto3.Session(
             aws_access_key_id=options.access_key_id,
             aws_secret_access_key=options.secret_access_key,
             aws_session_token=options.session_token,
@@ -87,7 +84,7 @@ def connect(options: S3Options) -> Connection:
             verify=(options.ca_bundle or None) if options.validate_certs else False,
             config=_client_config(options),
         )
-    except (boto.BotoCoreError, ValueError) as exc:
+    except (sdk.exceptions.BotoCoreError, ValueError) as exc:
         raise ConfigError(
             f"The S3 client for bucket {options.bucket!r} cannot be made: {exc}.",
             "Check endpoint_url, region and profile.",
@@ -116,7 +113,7 @@ def _check(options: S3Options) -> None:
             raise ConfigError(f"{name} is {getattr(options, name)}.", "It must be greater than zero.")
 
 
-def _client_config(options: S3Options) -> Config:
+def _client_config(options: S3Options) -> Any:
     known: Dict[str, Any] = {
         "connect_timeout": options.connect_timeout,
         "read_timeout": options.read_timeout,
@@ -127,9 +124,9 @@ def _client_config(options: S3Options) -> Config:
     # We send our own checksums as plain headers, which older S3 compatible stores understand too.
     newer = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
     try:
-        return Config(**known, **newer)
+        return sdk.Config(**known, **newer)
     except TypeError:  # botocore before 1.36
-        return Config(**known)
+        return sdk.Config(**known)
 
 
 def _create_only(client: Any) -> Mapping[str, Mapping[str, str]]:

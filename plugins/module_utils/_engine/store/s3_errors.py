@@ -13,10 +13,6 @@ import http.client
 from dataclasses import dataclass
 from typing import Any, Dict, Tuple, Type
 
-import urllib3.exceptions
-from botocore import exceptions as boto
-from botocore.parsers import ResponseParserError
-
 from ..errors import (
     BucketMissing,
     ConfigError,
@@ -29,13 +25,15 @@ from ..errors import (
     StoreFull,
     StoreUnavailable,
 )
+from .sdk import HTTPError, ResponseParserError
+from .sdk import exceptions as boto
 
 #: Everything that a call of the client, or the reading of its answer's body, raises for a reason outside this program.
 S3_FAILURES: Tuple[Type[BaseException], ...] = (
     boto.BotoCoreError,
     boto.ClientError,
     ResponseParserError,
-    urllib3.exceptions.HTTPError,
+    HTTPError,
     http.client.HTTPException,
     OSError,
 )
@@ -50,7 +48,7 @@ _NO_ANSWER = (
     boto.ConnectionError,
     boto.HTTPClientError,
     boto.IncompleteReadError,
-    urllib3.exceptions.HTTPError,
+    HTTPError,
     http.client.HTTPException,
     OSError,
 )
