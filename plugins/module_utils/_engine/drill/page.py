@@ -24,6 +24,7 @@ def render(report: Mapping[str, Any]) -> str:
         "main",
         _head(report),
         _failure(report["failure"]),
+        _failed_checks(report),
         _tiles(report),
         _story(report),
         [_restore(restore) for restore in report["restores"]],
@@ -85,6 +86,22 @@ def _failure(failure: Optional[Mapping[str, Any]]) -> Optional[Markup]:
     )
 
 
+def _failed_checks(report: Mapping[str, Any]) -> Optional[Markup]:
+    failed = [
+        (f"Restore {restore['number']}: {check['title']}", check)
+        for restore in report["restores"]
+        for check in restore["checks"]
+        if not check["ok"]
+    ]
+    failed += [(c["title"], c) for c in (report[n]["check"] for n in ("rto", "rpo") if report[n]) if not c["ok"]]
+    if not failed:
+        return None
+    lines = [
+        tag("li", title, ". Expected ", c["expected"], "; found ", tag("b", c["found"]), ".") for title, c in failed
+    ]
+    return tag("section", tag("h3", "These statements do not hold"), tag("ul", lines), cls="card failure")
+
+
 def _tiles(report: Mapping[str, Any]) -> Markup:
     rto, rpo, checks = report["rto"], report["rpo"], report["checks"]
     tiles = [_no_tile("Time to recover (RTO)"), _no_tile("Data lost (RPO)"), _no_tile("Brought back to the moment")]
@@ -92,9 +109,11 @@ def _tiles(report: Mapping[str, Any]) -> Markup:
         note = f"restore {rto['restore']}, from {_CLOCK[rto['clock']]} to the first committed write"
         tiles[0] = _tile("Time to recover (RTO)", seconds(rto["seconds"]), [note, _promise(rto)], rto["check"]["ok"])
     if rpo:
-        value = f"{seconds(rpo['seconds'])}"
-        note = f"{count(rpo['transactions'])} acknowledged commits, at the latest possible point"
-        tiles[1] = _tile("Data lost (RPO)", value, [note, _promise(rpo)], rpo["check"]["ok"])
+        notes = [f"{count(rpo['transactions'])} acknowledged commits, at the latest possible point", _promise(rpo)]
+        if rpo["missing"]:
+            notes.insert(1, f"{count(rpo['missing'])} of them had been archived, and had to be there")
+        good = rpo["check"]["ok"] and not rpo["missing"]
+        tiles[1] = _tile("Data lost (RPO)", seconds(rpo["seconds"]), notes, good)
     earlier = next((r for r in report["restores"] if r["target"]["kind"] != "latest" and r["verdict"]), None)
     if earlier:
         verdict = earlier["verdict"]
@@ -102,7 +121,9 @@ def _tiles(report: Mapping[str, Any]) -> Markup:
         good = not verdict["missing"] and not verdict["surplus"]
         note = f"of {count(verdict['required'])} commits before the target; {len(verdict['surplus'])} after it"
         tiles[2] = _tile("Brought back to the moment", f"{count(kept)} commits", [note], good)
-    done = checks["passed"] == checks["all"] and checks["all"] > 0
+    if not checks["all"]:
+        return tag("section", tiles, _no_tile("Checks passed"), cls="tiles")
+    done = checks["passed"] == checks["all"]
     note = "each with its evidence below" if done else "the rest failed, or was not reached"
     tiles.append(_tile("Checks passed", f"{checks['passed']} of {checks['all']}", [note], done))
     return tag("section", tiles, cls="tiles")
@@ -138,7 +159,9 @@ def _story(report: Mapping[str, Any]) -> Markup:
                 tag("span", event["text"]),
             )
         )
-    note = "Times are UTC, by the host's clock. What is green came back, red is lost, grey was given up."
+    note = "Times are UTC, by the host's clock."
+    if report["restores"]:
+        note += " What is green came back, red is lost, grey was given up."
     return join(
         [
             tag("h2", "What happened"),
@@ -227,7 +250,7 @@ def _lost(restore: Mapping[str, Any]) -> Optional[Markup]:
     verdict = restore["verdict"]
     if not verdict:
         return None
-    lost = verdict["lost"]
+    lost = restore["loss"]
     if not lost:
         return join([tag("h3", "Lost transactions"), tag("p", "None: every acknowledged commit is there.")])
     latest = restore["target"]["kind"] == "latest"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, List, Mapping, Optional, Sequence
 
 from ..model import parse_time
-from .markup import Markup, count, tag
+from .markup import Markup, count, join, tag
 
 _WIDTH, _MARGIN = 1080.0, 12.0
 _TOP, _ROW, _BAR = 30.0, 44.0, 16.0
@@ -19,14 +19,14 @@ _MARKER = 22.0
 def strip(report: Mapping[str, Any]) -> Optional[Markup]:
     """An SVG of the time between the ledger's first commit and the disaster; None when either is missing."""
     first, end = report["ledger"].get("first_at"), report["disaster"].get("at")
-    if not first or not end:
+    if not first or not end or not report["restores"]:
         return None
     axis = _Axis(parse_time(first), parse_time(end))
-    height = _TOP + _ROW * max(len(report["restores"]), 1)
-    shapes: List[Markup] = []
-    for row, restore in enumerate(report["restores"]):
-        shapes += _row(axis, restore, _TOP + row * _ROW)
+    height = _TOP + _ROW * len(report["restores"])
+    rows = [(restore, _TOP + row * _ROW) for row, restore in enumerate(report["restores"])]
+    shapes = [_bars(axis, restore, top + 19) for restore, top in rows]
     shapes += _markers(axis, report["story"], height)
+    shapes += [_words(axis, restore, top + 13) for restore, top in rows]
     return tag(
         "svg", shapes, viewBox=f"0 0 {_WIDTH:.0f} {height:.0f}", role="img", aria_label="What came back, over time"
     )
@@ -64,25 +64,35 @@ def _markers(axis: _Axis, story: Sequence[Mapping[str, Any]], height: float) -> 
     return shapes
 
 
-def _row(axis: _Axis, restore: Mapping[str, Any], top: float) -> List[Markup]:
-    label = tag("text", f"Restore {restore['number']}: {restore['title']}", x=_n(_MARGIN), y=_n(top + 13), cls="label")
-    top += 19
+def _bars(axis: _Axis, restore: Mapping[str, Any], top: float) -> Markup:
+    """What came back, and what did not."""
     verdict = restore["verdict"]
     begin, end = axis.x(axis.start), axis.x(axis.end)
-    if not verdict:
-        bar = tag("rect", x=_n(begin), y=_n(top), width=_n(end - begin), height=_n(_BAR), cls="given")
-        return [label, bar]
-    latest = restore["target"]["kind"] == "latest"
-    last = verdict["last_survivor"]
+    last = verdict["last_survivor"] if verdict else None
     until = axis.x(parse_time(last["acked_at"])) if last else begin
-    lost = count(len(verdict["lost"]))
-    words = f"{count(verdict['survived'])} commits came back, {lost} {'lost' if latest else 'given up'}"
-    return [
-        label,
-        tag("text", words, x=_n(end), y=_n(top - 6), text_anchor="end"),
-        tag("rect", x=_n(begin), y=_n(top), width=_n(until - begin), height=_n(_BAR), cls="kept"),
-        tag("rect", x=_n(until), y=_n(top), width=_n(end - until), height=_n(_BAR), cls="gone" if latest else "given"),
-    ]
+    rest = "gone" if verdict and restore["target"]["kind"] == "latest" else "given"
+    return join(
+        [
+            tag("rect", x=_n(begin), y=_n(top), width=_n(until - begin), height=_n(_BAR), cls="kept"),
+            tag("rect", x=_n(until), y=_n(top), width=_n(end - until), height=_n(_BAR), cls=rest),
+        ]
+    )
+
+
+def _words(axis: _Axis, restore: Mapping[str, Any], baseline: float) -> Markup:
+    """The restore's name, and the count of its commits."""
+    verdict = restore["verdict"]
+    words = "not examined"
+    if verdict:
+        gone = "lost" if restore["target"]["kind"] == "latest" else "given up"
+        words = f"{count(verdict['survived'])} commits came back, {count(len(restore['loss']))} {gone}"
+    name = f"Restore {restore['number']}: {restore['title']}"
+    return join(
+        [
+            tag("text", name, x=_n(axis.x(axis.start)), y=_n(baseline), cls="label"),
+            tag("text", words, x=_n(axis.x(axis.end) - 6), y=_n(baseline), text_anchor="end"),
+        ]
+    )
 
 
 def _n(value: float) -> str:

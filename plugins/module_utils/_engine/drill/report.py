@@ -95,8 +95,17 @@ def _restore(evidence: Evidence, number: int, disaster: Mapping[str, Any]) -> Di
         "phases": _phases(told, result, _seconds(since, told["ordered_at"]) or 0.0, total, evidence),
         "result": result,
         "verdict": judged.get("verdict"),
+        "loss": _loss(told["target"]["kind"], judged.get("verdict")),
         "checks": judged.get("checks", []),
     }
+
+
+def _loss(kind: str, verdict: Optional[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
+    """The commits lost at the latest possible point, or those that an earlier target gives up by its choice."""
+    if not verdict:
+        return []
+    missing = () if kind == "latest" else verdict["missing"]
+    return [commit for commit in verdict["lost"] if commit["id"] not in missing]
 
 
 def _phases(
@@ -165,6 +174,7 @@ def _rpo(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict
     return {
         "seconds": seconds,
         "transactions": latest["verdict"]["rpo_transactions"],
+        "missing": len(latest["verdict"]["missing"]),
         "restore": latest["number"],
         "objective": config.objectives.rpo,
         "check": _objective("rpo", "The data lost keeps its objective", seconds, config.objectives.rpo, how),

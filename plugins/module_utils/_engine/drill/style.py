@@ -31,6 +31,7 @@ p { margin: 0 0 10px; }
 .badge.bad { color: var(--bad); background: var(--bad-bg); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px;
   margin: 0 0 18px; }
+.card > :first-child { margin-top: 0; }
 .card > :last-child { margin-bottom: 0; }
 .failure { border-color: var(--bad); }
 .tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; margin: 22px 0 8px; }
@@ -83,12 +84,13 @@ summary { cursor: pointer; font-weight: 600; font-size: 14px; }
 .lost div { break-inside: avoid; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: var(--soft); }
+svg text { paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 svg .label { fill: var(--ink); font-weight: 600; }
 svg .kept { fill: var(--good); } svg .gone { fill: var(--bad); } svg .given { fill: var(--past); }
 svg path { fill: none; }
 svg .tick { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; } svg .tick.red { stroke: var(--bad);
   stroke-dasharray: none; }
-svg .dot { fill: var(--soft); } svg .dot.red { fill: var(--bad); } svg .dot-text { fill: var(--card);
+svg .dot { fill: var(--soft); } svg .dot.red { fill: var(--bad); } svg .dot-text { fill: var(--card); stroke: none;
   font-size: 11px; font-weight: 700; }
 footer { color: var(--soft); font-size: 13px; margin-top: 28px; }
 @media (max-width: 860px) { .tiles { grid-template-columns: 1fr 1fr; } .two { grid-template-columns: 1fr; } .lost {

@@ -49,9 +49,8 @@ def _restore(restore: Mapping[str, Any]) -> List[str]:
             ]
     if not restore["checks"]:
         lines.append("  FAIL  not examined")
-    verdict = restore["verdict"]
-    if verdict and verdict["lost"]:
-        lost = verdict["lost"]
+    lost = restore["loss"]
+    if lost:
         word = "lost" if restore["target"]["kind"] == "latest" else "given up by the target"
         lines.append(
             f"  {len(lost)} acknowledged commits {word}: {lost[0]['id']} to {lost[-1]['id']},"
