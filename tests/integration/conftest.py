@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters that several modules of tests look at and none of them changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from support.lost import Copy, Lost, lose_a_cluster
+from support.postgres import Installation, Templates, open_sites
+
+
+@pytest.fixture(scope="session")
+def lost(
+    newest_postgres: Installation, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lost]:
+    """A lost cluster with two backups; its repository stays as it is."""
+    with open_sites(templates, tmp_path_factory.mktemp("lost")) as sites:
+        yield lose_a_cluster(sites, newest_postgres)
+
+
+@pytest.fixture
+def copy(lost: Lost, tmp_path: Path) -> Copy:
+    """A copy of the lost cluster's repository, to be damaged."""
+    return lost.copy(tmp_path)
