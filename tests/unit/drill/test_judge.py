@@ -81,7 +81,9 @@ def test_what_postgresql_restores_to_the_end_of_wal_is_good(history: list[Record
 
 
 @given(histories(), st.integers(0, 160), st.booleans(), st.data())
-def test_a_commit_too_few_or_too_many_is_named(history: list[Record], tick: int, inclusive: bool, data: st.DataObject) -> None:
+def test_a_commit_too_few_or_too_many_is_named(
+    history: list[Record], tick: int, inclusive: bool, data: st.DataObject
+) -> None:
     target = TimeTarget(at(tick), inclusive)
     present = stopped_at(history, tick, inclusive)
     flipped = data.draw(st.sampled_from(commits(history)))

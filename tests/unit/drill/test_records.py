@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from lifeboat.drill.records import Commit, Ledger, parse_ledger
 from lifeboat.errors import ConfigError
 
-TIMES = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2090, 1, 1), timezones=st.just(timezone.utc))
+TIMES = st.integers(1_600_000_000_000_000, 3_000_000_000_000_000).map(
+    lambda tick: datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=tick)
+)
 LSNS = st.integers(0, 2**63 - 1)
 COMMITS = st.builds(Commit, st.integers(1, 2**62), TIMES, TIMES, LSNS, st.none() | LSNS)
 
