@@ -26,6 +26,11 @@ def switches(draw: st.DrawFn) -> List[Tuple[int, int]]:
     return list(zip(numbers, points))
 
 
+def places(ancestors: List[Tuple[int, int]]) -> List[int]:
+    """The bytes around every switch, where an error by one would show."""
+    return [max(0, point + d) for _, point in ancestors for d in (-1, 0, 1)] + [0, 25 * SIZE]
+
+
 def history(ancestors: List[Tuple[int, int]]) -> str:
     return "".join(f"{number}\t{format_lsn(point)}\tno recovery target specified\n" for number, point in ancestors)
 
@@ -39,19 +44,20 @@ def test_a_history_file_is_read_as_it_was_written(ancestors: List[Tuple[int, int
     assert path.fork_of(60) is None
 
 
-@given(switches(), st.integers(0, 25 * SIZE))
-def test_every_byte_belongs_to_the_first_ancestor_not_yet_left(ancestors: List[Tuple[int, int]], lsn: int) -> None:
+@given(switches())
+def test_every_byte_belongs_to_the_first_ancestor_not_yet_left(ancestors: List[Tuple[int, int]]) -> None:
     path = TimelinePath((*(Step(n, p) for n, p in ancestors), Step(60, None)))
-    assert path.at(lsn) == next((n for n, p in ancestors if p > lsn), 60)
+    for lsn in places(ancestors):
+        assert path.at(lsn) == next((n for n, p in ancestors if p > lsn), 60)
 
 
-@given(switches(), st.integers(1, 60), st.integers(0, 25 * SIZE))
-def test_a_cluster_may_follow_until_its_timeline_is_left(
-    ancestors: List[Tuple[int, int]], timeline: int, lsn: int
-) -> None:
+@given(switches(), st.integers(1, 60))
+def test_a_cluster_may_follow_until_its_timeline_is_left(ancestors: List[Tuple[int, int]], other: int) -> None:
     path = TimelinePath((*(Step(n, p) for n, p in ancestors), Step(60, None)))
     left = {**dict(ancestors), 60: 2**63}
-    assert path.contains(timeline, lsn) == (timeline in left and lsn <= left[timeline])
+    for timeline in (other, *left):
+        for lsn in places(ancestors):
+            assert path.contains(timeline, lsn) == (timeline in left and lsn <= left[timeline])
 
 
 @given(switches(), st.integers(0, 20 * SIZE))
