@@ -254,7 +254,7 @@ from lifeboat import restore
 from lifeboat.config import load
 from lifeboat.errors import LifeboatError
 config, data_dir, space, fill = json.loads(sys.stdin.read())
-request = restore.RestoreRequest(data_dir=data_dir, tablespaces={space: data_dir + " space"})
+request = restore.RestoreRequest(data_dir=data_dir, tablespaces={space: data_dir + " space"}, leave="stopped")
 try:
     planned = restore.plan(load(config), request)
     if fill:
