@@ -26,7 +26,7 @@ from lifeboat.store import open_store
 from seaweedfs import SeaweedFS
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
-from support.postgres import Installation, Site, Sites, alive, entry, free_port, run_program, until
+from support.postgres import Installation, Site, Sites, entry, free_port, run_program, until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration
@@ -393,7 +393,7 @@ def uploads(site: Site) -> List[str]:
 def slow_backup(site: Site, path: Path) -> Iterator[Tuple[subprocess.Popen[str], str]]:
     """A backup whose first part is on its way, while its tablespace is stored; and the key of that upload."""
     earlier = set(uploads(site))
-    config = with_store(site, path, cloud_options(site), max_rate_kb=6000)
+    config = with_store(site, path, cloud_options(site), max_rate_kb=4000)
     process = subprocess.Popen(
         [site.command, "--config", config, "--json", "backup"],
         stdout=subprocess.PIPE,
@@ -456,10 +456,11 @@ def test_a_backup_that_is_asked_to_end_leaves_nothing_half_done(
 
 def test_two_backups_at_once_is_one_too_many(cloud: Site, tmp_path: Path) -> None:
     with slow_backup(cloud, tmp_path / "slow.yml") as (process, _):
+        process.send_signal(signal.SIGSTOP)  # it cannot finish meanwhile, however slow this machine is
         pid = cloud.cluster.value("SELECT pid FROM pg_locks WHERE locktype = 'advisory'")
         error = refused(cloud, "backup_running", "cluster main", f"server process {pid}", "a local socket")
         assert "pg_terminate_backend" in error["hint"]
-        assert alive(process.pid)
+        process.send_signal(signal.SIGCONT)
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0
     assert json.loads(out)["backup"]["label"] in labels(cloud)
