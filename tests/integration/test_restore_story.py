@@ -220,6 +220,12 @@ def test_a_restore_point_and_the_end_of_the_backup_are_targets(story: Story) -> 
     at_once.stop()
 
 
+def segment_of(position: str, timeline: int) -> str:
+    """The name of the 16 MiB segment that holds an LSN."""
+    high, low = (int(part, 16) for part in position.split("/"))
+    return f"{timeline:08X}{high:08X}{low >> 24:08X}"
+
+
 def test_in_place_on_a_new_timeline_and_on_from_there(postgres: Installation, sites: Sites) -> None:
     site = sites(postgres, track_commit_timestamp="on")
     cluster = site.cluster
@@ -248,9 +254,13 @@ def test_in_place_on_a_new_timeline_and_on_from_there(postgres: Installation, si
     windows = {w["timeline"]: w for w in site.lifeboat("list").data["windows"]}
     assert set(windows) == {1, 2}
 
-    # From the backup of timeline 1 across the switch to the end of timeline 2.
+    # From the backup of timeline 1 across the switch to the end of timeline 2. A server that fails over inside a
+    # segment never archives the old timeline's copy of it: the new one's begins with the same records.
     across = site.clone("across")
+    (forked,) = site.repository_dir.glob(f"wal/*/00000001/00000000/{segment_of(fork, timeline=1)}.zst")
+    forked.rename(forked.with_suffix(".away"))
     result = site.lifeboat(*restore_arguments(across, "--label", first)).data["restore"]
+    forked.with_suffix(".away").rename(forked)
     assert rows(across) == expected([*kept, *second_life, *third_act])
     assert (result["parent_timeline"], result["timeline"]) == (2, 3)
     history = (across.data_dir / "pg_wal" / "00000003.history").read_text().split()
