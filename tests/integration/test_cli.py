@@ -24,9 +24,10 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def site(module_sites: Sites, newest_postgres: Installation) -> Site:
-    """Two backups with three segments of WAL behind the second; the server runs."""
+    """Two backups with a segment of WAL between them and three behind the second; the server runs."""
     made = module_sites(newest_postgres, name="cli")
     made.backup()
+    made.cluster.switch_wal()
     made.backup()
     for _ in range(3):
         made.cluster.switch_wal()
@@ -234,6 +235,30 @@ def test_a_gap_is_shown_by_list_and_check(site: Site, copy: Tuple[Path, Path]) -
     ]
     assert found
     assert all(lost.stem in c["message"] and c["status"] == "critical" for c in found)
+
+
+def test_a_gap_that_a_newer_backup_left_behind_is_a_warning(site: Site, copy: Tuple[Path, Path]) -> None:
+    repository, config = copy
+    first, second = labels(site)
+    starts = {
+        label: load_manifest((repository / "backups" / label / "manifest.json").read_bytes(), label).start_lsn
+        for label in (first, second)
+    }
+    between = [p for p in segments(repository) if starts[first] >> 24 < int(p.stem[16:], 16) < starts[second] >> 24]
+    assert between, "the second backup begins too soon after the first"
+    between[0].unlink()
+    (repository / "wal" / "not-ours").write_text("a foreign object is passed over")
+    told = site.lifeboat("check", config_file=config, status=2).data["checks"]
+    gap = next(c for c in told if c["name"] == "repository repo0: gap")
+    assert (gap["status"], between[0].stem in gap["message"], second in gap["hint"]) == ("warning", True, True)
+
+
+def test_verify_goes_on_when_one_repository_is_down(site: Site, tmp_path: Path) -> None:
+    down = {**entry(0, DirectoryOptions(str(tmp_path / "unmounted"))), "required": False}
+    config = site.write(tmp_path / "x.yml", repositories=[down, {**site.repositories[0], "name": "repo1"}])
+    data = site.lifeboat("verify", config_file=config, status=1).data
+    assert [(f["repository"], f["error_code"]) for f in data["findings"]] == [("repo0", "bucket_missing")]
+    assert data["labels"] == labels(site)
 
 
 def test_a_backup_whose_own_wal_is_gone_is_not_restorable(site: Site, copy: Tuple[Path, Path]) -> None:

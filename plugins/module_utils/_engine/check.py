@@ -133,11 +133,15 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
     for label, run in sorted(contents.runs.items()):
         if run.missing:
             more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""
+            # A gap that a newer backup has left behind narrows the window; the way to now is whole.
+            mended = not contents.runs[newest.label].missing
             yield Check(
                 f"{name}: gap",
-                severity,
+                WARNING if mended else severity,
                 f"Behind backup {label}, WAL segment {run.missing[0]}{more} is missing.",
-                "Make a full backup now: a restore cannot cross the gap.",
+                f"Restores from {newest.label} on are whole; earlier ones end at the gap."
+                if mended
+                else "Make a full backup now: a restore cannot cross the gap.",
             )
     yield _window(config, contents, name, severity)
     if promised.rto is not None:

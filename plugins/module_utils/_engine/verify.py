@@ -65,8 +65,14 @@ def verify(config: Config, label: Optional[str] = None, progress: Optional[Progr
     repositories = Repositories.open(config)
     try:
         for repository in repositories.items:
-            catalog = load_catalog(repository)
-            chosen = [catalog.find(label)] if label else list(catalog.backups)
+            try:
+                catalog = load_catalog(repository)
+                chosen = [catalog.find(label)] if label else list(catalog.backups)
+            except LifeboatError as exc:
+                if len(repositories.items) == 1:
+                    raise
+                findings.append(Finding(repository.name, label or "", exc))
+                continue
             if not label:
                 findings += [Finding(repository.name, d.label, d.error) for d in catalog.damaged]
             for backup in chosen:

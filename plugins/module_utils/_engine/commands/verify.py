@@ -28,5 +28,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
         f" read in {duration(done.seconds)}: {'intact' if done.intact else 'DAMAGED'}"
     ]
     for finding in done.findings:
-        lines += [f"{finding.repository}: {finding.label}: {finding.error.message}", f"  -> {finding.error.hint}"]
+        lines += [
+            f"{finding.repository}: {finding.label or 'all'}: {finding.error.message}",
+            f"  -> {finding.error.hint}",
+        ]
     return Answer(done.as_dict(), "\n".join(lines), 0 if done.intact else 1)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
@@ -58,7 +59,9 @@ def archived(repository: Repository, system: str, timelines: Iterable[int], star
         for info in repository.store.list(prefix, start_after=before):
             name = wal_name(info.key)
             if is_segment(name):
-                found[Segment.parse(name, size)] = info
+                # A name that no server with such segments gives is a foreign object, and none of our business.
+                with contextlib.suppress(ValueError):
+                    found[Segment.parse(name, size)] = info
     return found
 
 
