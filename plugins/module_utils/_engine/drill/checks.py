@@ -292,7 +292,7 @@ def _push_refused(program: Mapping[str, Any]) -> Check:
 
 def _untouched(before: Mapping[str, int], after: Mapping[str, int]) -> Check:
     changed = sorted(set(before.items()) ^ set(after.items()))
-    names = ", ".join(sorted({key for key, _ in changed})[:5])
+    names = ", ".join(sorted({change[0] for change in changed})[:5])
     found = f"changed: {names}" if changed else f"the same {len(after)} objects"
     return Check(
         "untouched",

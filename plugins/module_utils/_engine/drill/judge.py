@@ -141,7 +141,8 @@ def _rpo(last: Optional[Commit], lost: Iterable[Commit], disaster_at: datetime) 
 
 
 def _acked(commit: Commit) -> datetime:
-    assert commit.acked_at is not None
+    if commit.acked_at is None:
+        raise ValueError(f"commit {commit.id} was never acknowledged")
     return commit.acked_at
 
 

@@ -21,16 +21,16 @@ class Markup(str):
 Child = Union[str, int, None, Iterable["Child"]]
 
 
-def tag(name: str, /, *children: Child, **attributes: Optional[str]) -> Markup:
+def tag(element: str, /, *children: Child, **attributes: Optional[str]) -> Markup:
     """An element. Attributes are escaped; ``_`` becomes ``-``, ``cls`` is ``class``, None leaves one out."""
     shown = "".join(
         f' {"class" if key == "cls" else key.replace("_", "-")}="{html.escape(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    if name in _VOID:
-        return Markup(f"<{name}{shown}>")
-    return Markup(f"<{name}{shown}>{join(children)}</{name}>")
+    if element in _VOID:
+        return Markup(f"<{element}{shown}>")
+    return Markup(f"<{element}{shown}>{join(children)}</{element}>")
 
 
 def join(children: Child) -> Markup:

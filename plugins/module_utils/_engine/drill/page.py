@@ -219,8 +219,8 @@ def _phases(restore: Mapping[str, Any]) -> Markup:
     begun = 0.0
     for phase in restore["phases"]:
         left, width = 100 * begun / total, 100 * phase["seconds"] / total
-        bar = tag("div", tag("i", style=f"left:{min(left, 99.6):.2f}%;width:{width:.2f}%"), cls="track")
-        rows.append(_phase_row(tag("span", phase["name"], tag("span", phase["what"], cls="what")), phase, bar))
+        track = tag("div", tag("i", style=f"left:{min(left, 99.6):.2f}%;width:{width:.2f}%"), cls="track")
+        rows.append(_phase_row(tag("span", phase["name"], tag("span", phase["what"], cls="what")), phase, track))
         begun += phase["seconds"]
     total_row = {"seconds": restore["rto_seconds"], "bytes": None, "segments": None, "bytes_per_second": None}
     rows.append(_phase_row("total", total_row, Markup(""), cls="total"))
@@ -228,9 +228,9 @@ def _phases(restore: Mapping[str, Any]) -> Markup:
     return tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), cls="phases")
 
 
-def _phase_row(name: Child, phase: Mapping[str, Any], bar: Markup, cls: Optional[str] = None) -> Markup:
+def _phase_row(name: Child, phase: Mapping[str, Any], track: Markup, cls: Optional[str] = None) -> Markup:
     segments = "" if phase["segments"] is None else str(phase["segments"])
-    cells = (name, seconds(phase["seconds"]), size(phase["bytes"]), segments, rate(phase["bytes_per_second"]), bar)
+    cells = (name, seconds(phase["seconds"]), size(phase["bytes"]), segments, rate(phase["bytes_per_second"]), track)
     return tag("tr", [tag("td", cell) for cell in cells], cls=cls)
 
 

@@ -21,7 +21,7 @@ from .checks import Observed, checks
 from .evidence import Evidence
 from .judge import JudgedTarget, TimeTarget, Verdict, WalTarget, judge
 from .ledger import PAYLOAD_SQL, TABLE, read
-from .survey import inventory, present_ids, some_segment, survey
+from .survey import inventory, present_ids, current_segment, survey
 
 
 def prove(config: Config, evidence: Evidence, number: int) -> Dict[str, Any]:
@@ -84,7 +84,7 @@ def _amcheck(config: Config, connection: ConnectionConfig) -> Dict[str, Any]:
 
 def _push(config: Config, connection: ConnectionConfig, data_dir: str) -> Dict[str, Any]:
     """Offer the server's own current WAL file to the repository, exactly as its archive_command would."""
-    _, segment = some_segment(connection)
+    segment = current_segment(connection)
     argv = [config.command, "--config", str(config.source), "--json", "wal-push", os.path.join("pg_wal", segment)]
     done = run(argv, check=False, cwd=data_dir)
     return {

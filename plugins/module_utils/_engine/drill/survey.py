@@ -18,7 +18,6 @@ from .. import clock
 from ..config import Config, ConnectionConfig, S3Options
 from ..model import format_time
 from ..postgres.connection import Session, session
-from ..postgres.wal_names import format_lsn, parse_lsn
 from ..repository.repository import Repositories
 from ..version import VERSION
 
@@ -107,14 +106,13 @@ def present_ids(connection: ConnectionConfig, table: str, payload_sql: str) -> T
         if server.value("SELECT to_regclass(%s) IS NULL", [table]):
             return [], []
         rows = server.rows(f"SELECT id, payload = {payload_sql} FROM {table} ORDER BY id")  # noqa: S608
-    return [int(i) for i, _ in rows], [int(i) for i, good in rows if not good]
+    return [int(row[0]) for row in rows], [int(row[0]) for row in rows if not row[1]]
 
 
-def some_segment(connection: ConnectionConfig) -> Tuple[str, str]:
-    """The LSN that a server is at, and the name of the WAL file it writes."""
+def current_segment(connection: ConnectionConfig) -> str:
+    """The name of the WAL file that a server writes."""
     with session(connection) as server:
-        lsn, name = server.row("SELECT pg_current_wal_lsn()::text, pg_walfile_name(pg_current_wal_lsn())")
-    return format_lsn(parse_lsn(lsn)), str(name)
+        return str(server.value("SELECT pg_walfile_name(pg_current_wal_lsn())"))
 
 
 def inventory(config: Config) -> Dict[str, Any]:
