@@ -441,7 +441,8 @@ def open_sites(templates: Templates, root: Path) -> Iterator[Sites]:
 
 def restore_arguments(clone: Cluster, *more: str, tablespaces: Sequence[Tuple[str, str]] = ()) -> List[str]:
     """The arguments of ``lifeboat restore`` for a clone that is reached by its own port and socket."""
-    words = ["restore", "--data-dir", str(clone.data_dir)]
+    # A recovery that never ends is stopped and told, rather than left behind by pytest's own time-out.
+    words = ["restore", "--timeout", "180", "--data-dir", str(clone.data_dir)]
     for name, value in clone.network.items():
         words += ["--set", f"{name}={value}"]
     for old, new in tablespaces:
