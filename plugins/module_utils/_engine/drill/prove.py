@@ -21,7 +21,7 @@ from .checks import Observed, checks
 from .evidence import Evidence
 from .judge import JudgedTarget, TimeTarget, Verdict, WalTarget, judge
 from .ledger import PAYLOAD_SQL, TABLE, read
-from .survey import inventory, present_ids, current_segment, survey
+from .survey import current_segment, inventory, present_ids, survey
 
 
 def prove(config: Config, evidence: Evidence, number: int) -> Dict[str, Any]:
