@@ -25,12 +25,15 @@ def is_running(bin_dir: Optional[str], data_dir: str) -> bool:
 
 
 def endpoint(data_dir: str) -> Optional[Tuple[str, int]]:
-    """Socket directory (or address) and port of the server here, from ``postmaster.pid``; None before it listens."""
+    """Socket directory (or address) and port of the server here; None before it takes connections.
+
+    From ``postmaster.pid`` (``miscadmin.h``): line 4 the port, 5 the socket directory, 6 the address, 8 the status.
+    """
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
             lines = [line.strip() for line in stream]
         host = lines[4] or lines[5].replace("*", "localhost")
-        return (host, int(lines[3])) if host else None
+        return (host, int(lines[3])) if host and lines[7] in ("ready", "standby") else None
     except (OSError, ValueError, IndexError):
         return None
 
