@@ -128,7 +128,12 @@ def test_a_dropped_table_comes_back_by_a_time_without_zone(story: Story) -> None
     # Nothing of the recovery stays behind, and the clone is no second writer into the repository.
     left = state_of(clone)
     assert left.pop("archive_mode") == "off"
-    assert left == {"restore_command": "", "recovery_target_time": "", "recovery_target_timeline": "latest"}
+    assert left == {
+        "restore_command": "",
+        "recovery_target_time": "",
+        "recovery_target_lsn": "",
+        "recovery_target_timeline": "latest",
+    }
     assert not (clone.data_dir / "recovery.signal").exists()
     segment = str(clone.value("SELECT pg_walfile_name(pg_current_wal_lsn())"))
     with pytest.raises(CloneRefused) as refused:
@@ -259,7 +264,10 @@ def test_in_place_on_a_new_timeline_and_on_from_there(postgres: Installation, si
     across = site.clone("across")
     (forked,) = site.repository_dir.glob(f"wal/*/00000001/00000000/{segment_of(fork, timeline=1)}.zst")
     forked.rename(forked.with_suffix(".away"))
-    result = site.lifeboat(*restore_arguments(across, "--label", first)).data["restore"]
+    done = site.lifeboat(*restore_arguments(across, "--label", first)).data
+    result = done["restore"]
+    # The plan saw all of it too: as far as the backup that lies behind the switch can go.
+    assert done["plan"]["window"]["end_lsn"] == windows[2]["end_lsn"]
     forked.with_suffix(".away").rename(forked)
     assert rows(across) == expected([*kept, *second_life, *third_act])
     assert (result["parent_timeline"], result["timeline"]) == (2, 3)
