@@ -97,10 +97,16 @@ def _ask(config: Config, planned: RestorePlan, action: str) -> Optional[Reached]
         return None
     try:
         with session(local(config.connection, *where)) as sql:
-            if action == "pause":
-                paused = sql.value("SELECT pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused'")
-                return _paused(sql, planned) if paused else None
-            return None if sql.value("SELECT pg_is_in_recovery()") else _promoted(sql, planned)
+            recovering = bool(sql.value("SELECT pg_is_in_recovery()"))
+            if action != "pause":
+                return None if recovering else _promoted(sql, planned)
+            if not recovering:
+                raise RecoveryFailed(
+                    "The server left recovery instead of pausing at the target.",
+                    "Somebody resumed or promoted it. Restore again, and let nobody in before it pauses.",
+                )
+            paused = sql.value("SELECT pg_get_wal_replay_pause_state() = 'paused'")
+            return _paused(sql, planned) if paused else None
     except PostgresError:
         # "The database system is starting up": not yet. A server that gave up is noticed by its absence.
         return None
