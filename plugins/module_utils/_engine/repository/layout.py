@@ -6,6 +6,7 @@
 <cluster>/repository.json
 <cluster>/systems/<system identifier>.json
 <cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json
+<cluster>/files/<set>/<label>/data.tar.zst  manifest.json
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
 """
@@ -66,6 +67,14 @@ class Layout:
     def manifest(self, label: str) -> str:
         """The record that makes a backup exist."""
         return self.backup(label, MANIFEST)
+
+    def file_set_prefix(self, name: str) -> str:
+        """Prefix of all copies of a file set."""
+        return f"{self.cluster}/files/{name}/"
+
+    def file_set(self, name: str, label: str, file: str) -> str:
+        """A file of a copy of a file set."""
+        return f"{self.file_set_prefix(name)}{label}/{file}"
 
     def wal_root(self, system: str) -> str:
         """Prefix of all WAL of a system identifier."""
