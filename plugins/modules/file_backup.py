@@ -42,7 +42,6 @@ copy:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import files

@@ -182,7 +182,7 @@ def restore_files(
         if not matching:
             known = ", ".join(c.label for c in copies[-5:]) or "none"
             raise BackupMissing(
-                f"Repository {repository.location} has no copy {label or ''} of file set {name!r}; the newest: {known}.",
+                f"Repository {repository.location} has no copy {label or ''} of file set {name!r}; newest: {known}.",
                 "Make one: lifeboat files backup SET.",
                 file_set=name,
                 label=label,
