@@ -253,6 +253,11 @@ def _file_set(item: Any, path: str, where: str) -> FileSetConfig:
     return found
 
 
+def parse_repository(data: Mapping[str, Any]) -> RepositoryConfig:
+    """Check the mapping of one repository, without a configuration around it."""
+    return _repository(data, "repository", "repository")
+
+
 def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     if not isinstance(item, Mapping):
         raise ConfigError(

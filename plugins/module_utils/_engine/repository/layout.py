@@ -9,6 +9,7 @@
 <cluster>/files/<set>/<label>/data.tar.zst  manifest.json
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
+.lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ SERVER_MANIFEST = "backup_manifest"
 def make_label(started: datetime, backup_type: str) -> str:
     """``20261122T020000Z-full``: the time the backup started, in UTC, and its type."""
     return f"{started.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{backup_type}"
+
+
+def trial(token: str) -> str:
+    """The object that a store is tried with."""
+    return f".lifeboat-trial/{token}"
 
 
 def is_label(text: str) -> bool:
