@@ -21,6 +21,11 @@ options:
     description: The name of a set in C(file_sets) of the configuration.
     type: str
     required: true
+  max_age:
+    description:
+      - Do nothing when every required repository has a copy younger than this many seconds.
+      - Without it each run stores a copy.
+    type: float
 seealso:
   - module: lifeboat.postgres.file_restore
 """
@@ -34,8 +39,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 copy:
-  description: The record of the copy that was made.
-  returned: success, not in check mode
+  description: The record of the copy that was made, or of the one that is fresh enough.
+  returned: success, not in check mode when a copy would be made
   type: dict
 """
 
@@ -47,13 +52,16 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner 
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import files
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
 
-SPEC = ArgumentSpec({"file_set": {"type": "str", "required": True}})
+SPEC = ArgumentSpec({"file_set": {"type": "str", "required": True}, "max_age": {"type": "float"}})
 
 
 def store_files(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Store the set, unless in check mode."""
-    name = module.params["file_set"]
+    """Store the set, unless in check mode or there is a fresh copy."""
+    name, max_age = module.params["file_set"], module.params["max_age"]
     chosen = files.set_named(config, name)
+    fresh = None if max_age is None else files.fresh_copy(config, name, max_age)
+    if fresh:
+        return {"changed": False, "copy": fresh.as_dict()}
     after = text({"file_set": name, "paths": list(chosen.paths), "excludes": list(chosen.excludes)})
     result: dict[str, Any] = {"changed": True, "diff": {"before": "", "after": after}}
     if not module.check_mode:

@@ -14,7 +14,7 @@ import platform
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
 from .codec.zstd import Compressor, decompress_stream
@@ -150,6 +150,20 @@ def list_files(repository: Repository, name: str) -> List[FileSetBackup]:
     return sorted(found, key=lambda b: b.label)
 
 
+def fresh_copy(config: Config, name: str, max_age: float) -> Optional[FileSetBackup]:
+    """The newest copy, when every required repository has one that is at most ``max_age`` seconds old."""
+    set_named(config, name)
+    repositories = Repositories.open(config)
+    try:
+        copies = [list_files(repository, name)[-1:] for repository in repositories.required]
+    finally:
+        repositories.close()
+    if not all(copies):
+        return None
+    oldest = min((found[0] for found in copies), key=lambda copy: copy.created_at)
+    return oldest if (clock.now() - oldest.created_at).total_seconds() <= max_age else None
+
+
 def _load(raw: bytes, key: str) -> FileSetBackup:
     data = open_record(raw, key)
     fields = {k: v for k, v in data.items() if k not in ("sha256", "format")}
@@ -171,8 +185,12 @@ def restore_files(
     target: str = "/",
     apply: bool = True,
     progress: Optional[Progress] = None,
+    only: Sequence[str] = (),
 ) -> FilesRestored:
-    """Bring a file set back below ``target``: the newest copy, or ``label``'s. With ``apply`` off it only compares."""
+    """Bring a file set back below ``target``: the newest copy, or ``label``'s. With ``apply`` off it only compares.
+
+    ``only`` are absolute paths: what lies elsewhere is left out.
+    """
     progress = progress or Silent()
     repositories = Repositories.open(config)
     try:
@@ -189,9 +207,10 @@ def restore_files(
             )
         chosen = matching[-1]
         progress.phase(f"file set {name}: {chosen.label}")
-        differences = _compare(repository, chosen, target)
+        members = _members(chosen.paths, only)
+        differences = _compare(repository, chosen, target, members) if members else ()
         if differences and apply:
-            _extract(repository, chosen, target)
+            _extract(repository, chosen, target, members)
         return FilesRestored(chosen.label, repository.location, bool(differences), differences)
     finally:
         repositories.close()
@@ -203,9 +222,19 @@ def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:
     return ahead(decompress_stream(raw, key))
 
 
-def _compare(repository: Repository, chosen: FileSetBackup, target: str) -> Tuple[str, ...]:
+def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:
+    """What of a set's paths lies below ``only``, in tar's words: all of it without ``only``. Pure."""
+    stored = [path.strip("/") for path in paths]
+    if not only:
+        return tuple(stored)
+    wanted = [path.strip("/") for path in only]
+    inside = [s for s in stored if any(f"{s}/".startswith(f"{w}/") for w in wanted)]
+    return (*inside, *(w for w in wanted if w not in inside and any(f"{w}/".startswith(f"{s}/") for s in stored)))
+
+
+def _compare(repository: Repository, chosen: FileSetBackup, target: str, members: Sequence[str]) -> Tuple[str, ...]:
     with tempfile.TemporaryFile() as words:
-        tar = Feed([*_at(target), "--compare"], words, stdout=words)
+        tar = Feed([*_at(target), "--compare", "--", *members], words, stdout=words)
         try:
             for chunk in _chunks(repository, chosen):
                 tar.write(chunk)
@@ -219,12 +248,11 @@ def _compare(repository: Repository, chosen: FileSetBackup, target: str) -> Tupl
             tar.kill()
 
 
-def _extract(repository: Repository, chosen: FileSetBackup, target: str) -> None:
+def _extract(repository: Repository, chosen: FileSetBackup, target: str, members: Sequence[str]) -> None:
     keep = f"--suffix=.before-{clock.now():%Y%m%dT%H%M%SZ}"
     with tempfile.TemporaryFile() as words:
-        tar = Feed(
-            [*_at(target), "--extract", "--same-owner", "--preserve-permissions", "--backup=simple", keep], words
-        )
+        how = ["--extract", "--same-owner", "--preserve-permissions", "--backup=simple", keep]
+        tar = Feed([*_at(target), *how, "--", *members], words)
         try:
             for chunk in _chunks(repository, chosen):
                 tar.write(chunk)
