@@ -28,6 +28,11 @@ options:
     description: Restore below this directory.
     type: path
     default: /
+  only:
+    description: Bring back only what lies below these absolute paths.
+    type: list
+    elements: path
+    default: []
 seealso:
   - module: lifeboat.postgres.file_backup
 """
@@ -69,6 +74,7 @@ SPEC = ArgumentSpec(
         "file_set": {"type": "str", "required": True},
         "label": {"type": "str"},
         "target": {"type": "path", "default": "/"},
+        "only": {"type": "list", "elements": "path", "default": []},
     }
 )
 
@@ -76,7 +82,14 @@ SPEC = ArgumentSpec(
 def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Compare, and restore unless in check mode."""
     options = module.params
-    done = files.restore_files(config, options["file_set"], options["label"], options["target"], not module.check_mode)
+    done = files.restore_files(
+        config,
+        options["file_set"],
+        options["label"],
+        options["target"],
+        not module.check_mode,
+        only=options["only"],
+    )
     before = "".join(f"{line}\n" for line in done.differences)
     return {**asdict(done), "diff": {"before": before, "after": ""}}
 
