@@ -86,6 +86,17 @@ options:
   timeout:
     description: Give up when recovery takes longer than this many seconds. Without it, wait as long as it takes.
     type: float
+  assume_stopped:
+    description:
+      - Do not refuse the plan because a server runs in the data directory; a restore is still refused.
+      - For check mode, so that a playbook knows that a restore can succeed before it stops the server.
+    type: bool
+    default: false
+  progress_file:
+    description:
+      - Keep the phase and how far it is in this file, as JSON with C(phase), C(done), C(total) and C(note).
+      - For a playbook that runs the restore asynchronously and wants to tell how it goes.
+    type: path
 seealso:
   - module: lifeboat.postgres.pg_backup_info
   - name: Recovery targets
@@ -143,6 +154,7 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner 
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import restore
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import TARGET_KINDS, Target
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.progress import Written
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore.request import (
     ACTIONS,
     ARCHIVING,
@@ -165,6 +177,8 @@ SPEC = ArgumentSpec(
         "settings": {"type": "dict", "default": {}},
         "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
         "timeout": {"type": "float"},
+        "assume_stopped": {"type": "bool", "default": False},
+        "progress_file": {"type": "path"},
     },
     required_if=tuple(("target", kind, ("target_value",)) for kind in ("time", "lsn", "xid", "name")),
 )
@@ -172,7 +186,7 @@ SPEC = ArgumentSpec(
 
 def request(options: dict[str, Any]) -> restore.RestoreRequest:
     """The options in the engine's words."""
-    same = ("label", "data_dir", "existing", "archiving", "settings", "leave", "timeout")
+    same = ("label", "data_dir", "existing", "archiving", "settings", "leave", "timeout", "assume_stopped")
     return restore.RestoreRequest(
         target=Target(
             options["target"], options["target_value"], options["target_inclusive"], options["target_timeline"]
@@ -190,7 +204,8 @@ def make_restore(module: AnsibleModule, config: Config) -> dict[str, Any]:
     before = {place.path: place.state for place in planned.places}
     result: dict[str, Any] = {"changed": changed, "plan": planned.as_dict()}
     if not (changed and module.check_mode):
-        result["restore"] = restore.apply(config, planned).as_dict()
+        path = module.params["progress_file"]
+        result["restore"] = restore.apply(config, planned, Written(path) if path else None).as_dict()
     if changed:
         after = dict.fromkeys(before, f"{planned.backup.label} restored to {planned.target.describe()}")
         result["diff"] = {"before": text(before), "after": text(after)}

@@ -38,3 +38,25 @@ class ArgumentSpec:
 def cluster_spec() -> ArgumentSpec:
     """The options of the doc fragment ``lifeboat.postgres.cluster``."""
     return ArgumentSpec({"config_file": {"type": "path", "default": "/etc/lifeboat/main.yml"}})
+
+
+def repository_spec() -> ArgumentSpec:
+    """The option of the doc fragment ``lifeboat.postgres.repository``; the engine has the defaults."""
+    texts = ("name", "bucket", "prefix", "endpoint_url", "region", "access_key_id", "profile", "storage_class")
+    options: dict[str, Any] = {
+        "type": {"type": "str", "choices": ["s3", "directory"], "required": True},
+        "required": {"type": "bool"},
+        "path": {"type": "path"},
+        "addressing_style": {"type": "str", "choices": ["auto", "path", "virtual"]},
+        "secret_access_key": {"type": "str", "no_log": True},
+        "session_token": {"type": "str", "no_log": True},
+        "ca_bundle": {"type": "path"},
+        "validate_certs": {"type": "bool"},
+        "sse": {"type": "str", "choices": ["AES256", "aws:kms"]},
+        "sse_kms_key_id": {"type": "str", "no_log": False},
+        "connect_timeout": {"type": "float"},
+        "read_timeout": {"type": "float"},
+        **{name: {"type": "int"} for name in ("max_attempts", "part_size", "parallel")},
+        **{name: {"type": "str"} for name in texts},
+    }
+    return ArgumentSpec({"repository": {"type": "dict", "required": True, "options": options}})

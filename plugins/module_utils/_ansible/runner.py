@@ -20,11 +20,20 @@ Operation = Callable[[AnsibleModule, Config], Mapping[str, Any]]
 
 def run(spec: ArgumentSpec, operation: Operation) -> NoReturn:
     """Parse the options, load the cluster's configuration, run the operation, and end the module."""
-    module = spec.create_module()
-    try:
+
+    def with_config(module: AnsibleModule) -> Mapping[str, Any]:
         config = load(module.params["config_file"])
         module.no_log_values.update(secrets(config))
-        result = operation(module, config)
+        return operation(module, config)
+
+    run_without_config(spec, with_config)
+
+
+def run_without_config(spec: ArgumentSpec, operation: Callable[[AnsibleModule], Mapping[str, Any]]) -> NoReturn:
+    """Parse the options, run an operation that needs no configuration of a cluster, and end the module."""
+    module = spec.create_module()
+    try:
+        result = operation(module)
     except LifeboatError as exc:
         module.fail_json(
             msg=" ".join(filter(None, (exc.message, exc.hint))),

@@ -123,6 +123,15 @@ class ObjectivesConfig:
 
 
 @dataclass(frozen=True)
+class FileSetConfig:
+    """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``."""
+
+    name: str
+    paths: Tuple[str, ...]
+    excludes: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Config:
     """One cluster with its server and its repositories.
 
@@ -139,6 +148,7 @@ class Config:
     connection: ConnectionConfig = ConnectionConfig()
     backup: BackupConfig = BackupConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
+    file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     source: Optional[str] = None
 
@@ -210,6 +220,10 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     for key, cls in (("connection", ConnectionConfig), ("backup", BackupConfig), ("objectives", ObjectivesConfig)):
         if key in values:
             values[key] = _build(cls, values[key], key, where)
+    if "file_sets" in values:
+        values["file_sets"] = tuple(
+            _file_set(item, f"file_sets[{i}]", where) for i, item in enumerate(values["file_sets"])
+        )
     config: Config = _build(Config, {**values, "repositories": repositories, "source": source}, "", where)
     if not _CLUSTER_NAME.match(config.cluster):
         raise ConfigError(
@@ -217,6 +231,31 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.",
         )
     return config
+
+
+def _file_set(item: Any, path: str, where: str) -> FileSetConfig:
+    """A file set; its lists become tuples."""
+    if not isinstance(item, Mapping):
+        raise ConfigError(f"{where}: {path} must be a mapping, not {type(item).__name__}.", "Give it a name and paths.")
+    values = dict(item)
+    for key in ("paths", "excludes"):
+        given = values.get(key)
+        if given is not None and not (isinstance(given, (list, tuple)) and all(isinstance(g, str) for g in given)):
+            raise ConfigError(f"{where}: {path}.{key} is {given!r}.", "It must be a list of paths.")
+        if given is not None:
+            values[key] = tuple(given)
+    found: FileSetConfig = _build(FileSetConfig, values, path, where)
+    if not _CLUSTER_NAME.match(found.name) or not found.paths:
+        raise ConfigError(
+            f"{where}: {path} has the name {found.name!r} and {len(found.paths)} paths.",
+            "Name it with letters, digits, '.', '_', '-', and list at least one path.",
+        )
+    return found
+
+
+def parse_repository(data: Mapping[str, Any]) -> RepositoryConfig:
+    """Check the mapping of one repository, without a configuration around it."""
+    return _repository(data, "repository", "repository")
 
 
 def _repository(item: Any, path: str, where: str) -> RepositoryConfig:

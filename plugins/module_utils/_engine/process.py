@@ -13,7 +13,7 @@ import os
 import shlex
 import subprocess
 from dataclasses import dataclass
-from typing import IO, Any, Mapping, Optional, Sequence, cast
+from typing import IO, Any, Iterator, Mapping, Optional, Sequence, cast
 
 from .errors import DependencyMissing, ProcessFailed
 
@@ -90,10 +90,12 @@ class Feed:
     ``stderr`` is a file that collects its messages, so that a full pipe never blocks it.
     """
 
-    def __init__(self, argv: Sequence[str], stderr: IO[bytes], cwd: Optional[str] = None) -> None:
+    def __init__(
+        self, argv: Sequence[str], stderr: IO[bytes], cwd: Optional[str] = None, stdout: Optional[IO[bytes]] = None
+    ) -> None:
         self._argv = list(argv)
         self._stderr = stderr
-        self._process = spawn(argv, stdin=PIPE, stdout=DEVNULL, stderr=stderr, cwd=cwd)
+        self._process = spawn(argv, stdin=PIPE, stdout=stdout or DEVNULL, stderr=stderr, cwd=cwd)
         # Popen has it whenever a pipe was asked for.
         self._stdin = cast(IO[bytes], self._process.stdin)
 
@@ -121,6 +123,32 @@ class Feed:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+
+class Drain:
+    """A program whose standard output is read: ``chunks``, each at most 1 MiB; ProcessFailed at the end if it failed.
+
+    ``accept`` are the exit statuses that count as success.
+    """
+
+    def __init__(self, argv: Sequence[str], stderr: IO[bytes], accept: Sequence[int] = (0,)) -> None:
+        self._argv, self._stderr, self._accept = list(argv), stderr, accept
+        self._process = spawn(argv, stdin=DEVNULL, stdout=PIPE, stderr=stderr)
+        self._stdout = cast(IO[bytes], self._process.stdout)
+
+    def chunks(self) -> Iterator[bytes]:
+        """All its output; the program is ended when the reader stops early."""
+        try:
+            while chunk := self._stdout.read(1024 * 1024):
+                yield chunk
+            status = self._process.wait()
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+        if status not in self._accept:
+            self._stderr.seek(0)
+            raise failed(self._argv, status, self._stderr.read().decode(errors="replace"))
 
 
 def failed(argv: Sequence[str], status: int, output: str) -> ProcessFailed:

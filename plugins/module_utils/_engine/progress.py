@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Optional, Protocol
+
+from . import clock
 
 
 class Progress(Protocol):
@@ -32,3 +35,37 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Nothing."""
+
+
+class Written:
+    """Keeps ``phase``, ``done``, ``total`` (None while unknown) and ``note`` as JSON in a file, for another process.
+
+    The file is replaced at most once a second while a phase goes on. That it cannot be written stops nothing.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._state: dict[str, Optional[object]] = {"phase": "", "done": 0, "total": None, "note": ""}
+        self._last = 0.0
+
+    def phase(self, name: str) -> None:
+        """A new phase begins."""
+        self._write(phase=name, done=0, total=None)
+
+    def advance(self, done: int, total: Optional[int] = None) -> None:
+        """How far the phase is."""
+        if clock.monotonic() - self._last >= 1:
+            self._write(done=done, total=total)
+
+    def note(self, text: str) -> None:
+        """Something a person wants to know."""
+        self._write(note=text)
+
+    def _write(self, **changes: Optional[object]) -> None:
+        self._state.update(changes)
+        self._last = clock.monotonic()
+        try:
+            with open(self._path, "w", encoding="utf-8") as stream:
+                stream.write(json.dumps(self._state) + "\n")
+        except OSError:
+            pass

@@ -6,8 +6,10 @@
 <cluster>/repository.json
 <cluster>/systems/<system identifier>.json
 <cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json
+<cluster>/files/<set>/<label>/data.tar.zst  manifest.json
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
+.lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 """
 
 from __future__ import annotations
@@ -27,6 +29,11 @@ SERVER_MANIFEST = "backup_manifest"
 def make_label(started: datetime, backup_type: str) -> str:
     """``20261122T020000Z-full``: the time the backup started, in UTC, and its type."""
     return f"{started.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{backup_type}"
+
+
+def trial(token: str) -> str:
+    """The object that a store is tried with."""
+    return f".lifeboat-trial/{token}"
 
 
 def is_label(text: str) -> bool:
@@ -66,6 +73,14 @@ class Layout:
     def manifest(self, label: str) -> str:
         """The record that makes a backup exist."""
         return self.backup(label, MANIFEST)
+
+    def file_set_prefix(self, name: str) -> str:
+        """Prefix of all copies of a file set."""
+        return f"{self.cluster}/files/{name}/"
+
+    def file_set(self, name: str, label: str, file: str) -> str:
+        """A file of a copy of a file set."""
+        return f"{self.file_set_prefix(name)}{label}/{file}"
 
     def wal_root(self, system: str) -> str:
         """Prefix of all WAL of a system identifier."""

@@ -17,7 +17,17 @@ from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories
 from . import extract
-from .places import LOG, clear, fingerprint, prepare, read_marker, write_marker
+from .places import (
+    LOG,
+    clear,
+    fingerprint,
+    hold,
+    hold_unfinished,
+    prepare,
+    read_marker,
+    refuse_running,
+    write_marker,
+)
 from .recover import READABLE_LOG, Reached, isolation, require_reached, watch
 from .request import RestorePlan, RestoreResult
 
@@ -27,10 +37,13 @@ def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = N
     if planned.satisfied:
         return RestoreResult(**(read_marker(planned.data_dir) or {})["result"])
     run = _Restore(config, planned, progress or Silent())
-    run.extract()
-    run.verify()
-    reached = run.recover()
-    return run.finish(reached)
+    try:
+        run.extract()
+        run.verify()
+        reached = run.recover()
+        return run.finish(reached)
+    finally:
+        run.release()
 
 
 class _Restore:
@@ -43,6 +56,7 @@ class _Restore:
         self._timings: Dict[str, float] = {"plan": round(planned.seconds, 3)}
         self._begin = self._since = clock.monotonic()
         self._aside: List[str] = []
+        self._held: Optional[int] = None
         self._bytes = 0
         self._marker: Dict[str, Any] = {
             "request": fingerprint(planned.request, planned.target.describe()),
@@ -55,6 +69,10 @@ class _Restore:
         self._timings[phase] = round(now - self._since, 3)
         self._since = now
 
+    def release(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+
     @property
     def _tablespaces(self) -> Dict[str, str]:
         return {p.tablespace: p.path for p in self._planned.places if p.tablespace}
@@ -62,7 +80,11 @@ class _Restore:
     def extract(self) -> None:
         planned = self._planned
         self._progress.phase(f"extract {planned.backup.label}")
+        refuse_running(self._data_dir, self._config.bin_dir)
+        self._held = hold_unfinished(self._data_dir)
         self._aside = prepare(planned.places, self._marker)
+        if self._held is None:
+            self._held = hold(self._data_dir)
         for path in self._aside:
             self._progress.note(f"moved aside: {path}")
         repositories = Repositories.open(self._config)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -25,10 +26,11 @@ _SPARE = 64 * 1024 * 1024
 
 def survey(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_dir: Optional[str]) -> Tuple[Place, ...]:
     """Look at every directory that the restore fills; raises DataDirectoryRefused or ConfigError, touches nothing."""
-    if is_running(bin_dir, data_dir):
-        raise DataDirectoryRefused(
-            f"A server is running in {data_dir}.", "Stop it first, or restore into another data_dir.", data_dir=data_dir
-        )
+    if not request.assume_stopped:
+        refuse_running(data_dir, bin_dir)
+    other = hold_unfinished(data_dir)
+    if other is not None:
+        os.close(other)
     unknown = set(request.tablespaces) - {t.location for t in backup.tablespaces}
     if unknown:
         known = ", ".join(t.location for t in backup.tablespaces) or "none"
@@ -51,6 +53,38 @@ def survey(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_d
     for place in places:
         _may_fill(place, request, backup, data_dir)
     return tuple(places)
+
+
+def refuse_running(data_dir: str, bin_dir: Optional[str]) -> None:
+    """DataDirectoryRefused while a server runs there."""
+    if is_running(bin_dir, data_dir):
+        raise DataDirectoryRefused(
+            f"A server is running in {data_dir}.", "Stop it first, or restore into another data_dir.", data_dir=data_dir
+        )
+
+
+def hold_unfinished(data_dir: str) -> Optional[int]:
+    """:func:`hold`, where a restore left or leaves a directory unfinished; None elsewhere."""
+    marker = read_marker(data_dir)
+    return None if marker is None or marker.get("finished", True) else hold(data_dir)
+
+
+def hold(data_dir: str) -> int:
+    """Lock a marked data directory until this descriptor is closed; refuse it while another restore fills it."""
+    held = os.open(os.path.join(data_dir, MARKER), os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        os.close(held)
+        raise DataDirectoryRefused(
+            f"Another restore into {data_dir} is running.",
+            "Wait until it has ended, or end it; then restore again.",
+            data_dir=data_dir,
+        ) from exc
+    except OSError:
+        # A file system without locks is no reason not to restore.
+        pass
+    return held
 
 
 def _place(path: str, size: int, tablespace: Optional[str], ours: Sequence[str]) -> Place:

@@ -28,6 +28,7 @@ class RestoreRequest:
     ``data_dir`` None means the configured one. ``tablespaces`` maps a location at the source to one here.
     ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added
     to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
+    With ``assume_stopped`` a running server is no reason to refuse the plan; it is still one to refuse the restore.
     """
 
     target: Target = Target()
@@ -40,6 +41,7 @@ class RestoreRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     leave: str = "running"
     timeout: Optional[float] = None
+    assume_stopped: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("action", ACTIONS), ("existing", EXISTING), ("archiving", ARCHIVING), ("leave", LEAVE)):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The boto3 client of one S3 store: how it is made, called and retried.
+"""The boto3 clients of one S3 store: how they are made, called and retried.
 
 Works with boto3 1.26 (Debian 12) and newer. botocore's *standard* retry mode repeats requests that met a 5xx,
 ``SlowDown``, a reset or a time-out, after a jittered back-off; a 4xx is final. Time is bounded by ``max_attempts``
@@ -67,8 +67,41 @@ class Connection:
         self.client.close()
 
 
+@dataclass(frozen=True)
+class Identities:
+    """The users of the account that owns the bucket (AWS' IAM API, where a store has it)."""
+
+    client: Any
+    place: Place
+
+    def call(self, method: str, user: str, **params: Any) -> Any:
+        """One request about a user, with failures translated."""
+        operation: str = self.client.meta.method_to_api_mapping[method]
+        try:
+            return getattr(self.client, method)(UserName=user, **params)
+        except S3_FAILURES as exc:
+            raise translate(exc, self.place, operation, user) from exc
+
+    def close(self) -> None:
+        self.client.close()
+
+
 def connect(options: S3Options) -> Connection:
     """Make the client; nothing is sent. Options that cannot work are a ``ConfigError``."""
+    client = _client("s3", options)
+    events = client.meta.events
+    events.register("before-call.s3.DeleteObjects", _add_content_md5)
+    events.register_first("needs-retry.s3", _never_retry_certificates)
+    return Connection(client, Place(options.bucket, client.meta.endpoint_url), options, _create_only(client))
+
+
+def connect_iam(options: S3Options) -> Identities:
+    """The IAM client of the same account: at ``endpoint_url``, or AWS' own where there is none."""
+    client = _client("iam", options)
+    return Identities(client, Place(options.bucket, client.meta.endpoint_url))
+
+
+def _client(service: str, options: S3Options) -> Any:
     _check(options)
     try:
         session = sdk.boto3.Session(
@@ -77,8 +110,8 @@ def connect(options: S3Options) -> Connection:
             aws_session_token=options.session_token,
             profile_name=options.profile,
         )
-        client = session.client(
-            "s3",
+        return session.client(
+            service,
             endpoint_url=options.endpoint_url,
             region_name=options.region or session.region_name or ("us-east-1" if options.endpoint_url else None),
             verify=(options.ca_bundle or None) if options.validate_certs else False,
@@ -86,14 +119,10 @@ def connect(options: S3Options) -> Connection:
         )
     except (sdk.exceptions.BotoCoreError, ValueError) as exc:
         raise ConfigError(
-            f"The S3 client for bucket {options.bucket!r} cannot be made: {exc}.",
+            f"The client of {service} for bucket {options.bucket!r} cannot be made: {exc}.",
             "Check endpoint_url, region and profile.",
             bucket=options.bucket,
         ) from exc
-    events = client.meta.events
-    events.register("before-call.s3.DeleteObjects", _add_content_md5)
-    events.register_first("needs-retry.s3", _never_retry_certificates)
-    return Connection(client, Place(options.bucket, client.meta.endpoint_url), options, _create_only(client))
 
 
 def _check(options: S3Options) -> None:

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every scenario's tests share: its hosts, through podman, and its store, as this machine sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+import boto3
+import pytest
+import testinfra
+import yaml
+from testinfra.host import Host
+
+
+@pytest.fixture(scope="session")
+def scenario() -> Dict[str, Any]:
+    """molecule.yml, merged and with the environment filled in."""
+    loaded: Dict[str, Any] = yaml.safe_load(Path(os.environ["MOLECULE_FILE"]).read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def machines(scenario: Mapping[str, Any]) -> Dict[str, Host]:
+    """The hosts by their names in the inventory. Commands run as root: ``machines["db13"].check_output("id -un")``."""
+    prefix = f"lifeboat{os.environ['LIFEBOAT_HOSTS']}-{os.environ['MOLECULE_SCENARIO_NAME']}"
+    names = [platform["name"] for platform in scenario["platforms"]]
+    return {name: testinfra.get_host(f"podman://{prefix}-{name}") for name in names}
+
+
+@pytest.fixture(scope="session")
+def store(machines: Mapping[str, Host]) -> Any:
+    """A boto3 client for the scenario's store, over TLS."""
+    made = Path(os.environ["LIFEBOAT_CHECKOUT"], ".build", "hosts")
+    keys = json.loads((made / "store.json").read_text(encoding="utf-8"))
+    address = machines["s3"].check_output("hostname -I").split()[0]
+    return boto3.client(
+        "s3",
+        endpoint_url=f"https://{address}:8333",
+        region_name="us-east-1",
+        aws_access_key_id=keys["access_key_id"],
+        aws_secret_access_key=keys["secret_access_key"],
+        verify=str(made / "ca.pem"),
+    )

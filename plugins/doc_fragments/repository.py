@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the option that describes a repository."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment ``lifeboat.postgres.repository``."""
+
+    DOCUMENTATION = r"""
+options:
+  repository:
+    description: One entry of C(repositories) in Lifeboat's configuration.
+    type: dict
+    required: true
+    suboptions:
+      type:
+        description: The kind of store.
+        type: str
+        choices: [s3, directory]
+        required: true
+      name:
+        description: Its name, for messages.
+        type: str
+      required:
+        description: Whether a segment must be in it before PostgreSQL is told that it is archived.
+        type: bool
+      path:
+        description: The directory.
+        type: path
+      bucket:
+        description: The bucket.
+        type: str
+      prefix:
+        description: What every key begins with.
+        type: str
+      endpoint_url:
+        description: The store, when it is not AWS.
+        type: str
+      region:
+        description: The region.
+        type: str
+      addressing_style:
+        description: Whether the bucket's name is part of the path or of the host name.
+        type: str
+        choices: [auto, path, virtual]
+      access_key_id:
+        description: The access key that hosts use. Without it, boto3's chain of credentials.
+        type: str
+      secret_access_key:
+        description: Its secret.
+        type: str
+      session_token:
+        description: The token of temporary credentials.
+        type: str
+      profile:
+        description: A profile of the AWS configuration files.
+        type: str
+      ca_bundle:
+        description: A PEM file with the authority that signed the store's certificate.
+        type: path
+      validate_certs:
+        description: Whether the store's certificate is checked.
+        type: bool
+      sse:
+        description: Encryption at rest.
+        type: str
+        choices: [AES256, "aws:kms"]
+      sse_kms_key_id:
+        description: The key of V(aws:kms).
+        type: str
+      storage_class:
+        description: The storage class of new objects.
+        type: str
+      connect_timeout:
+        description: Seconds.
+        type: float
+      read_timeout:
+        description: Seconds.
+        type: float
+      max_attempts:
+        description: How often a request is sent at most.
+        type: int
+      part_size:
+        description: Bytes of one part of a multipart upload.
+        type: int
+      parallel:
+        description: How many parts are on their way at once.
+        type: int
+notes:
+  - A failure has RV(ignore:error_code), a stable word for programs, RV(ignore:hint), the way out, and
+    RV(ignore:details).
+"""

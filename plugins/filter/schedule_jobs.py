@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: schedule_jobs
+short_description: Turn lifeboat_schedule into the jobs of a cluster
+version_added: 0.1.0
+author: The Lifeboat authors (@lifeboat)
+description:
+  - Lays the user's mapping over the defaults, checks every cron expression, and says of each job when it runs and, if
+    it does not, why.
+  - A cron expression is also told as C(OnCalendar) of systemd, so that timers can be made from it and C(systemd-analyze
+    calendar) can tell the next run.
+positional: _input
+options:
+  _input:
+    description: The mapping of the user, job to C(cron) or C(calendar), C(enabled), C(jitter), C(on_change).
+    type: dict
+    required: true
+  defaults:
+    description: The same mapping with a default for every job that there is, and its C(title) and C(unavailable).
+    type: dict
+    required: true
+  method:
+    description: What runs the jobs.
+    type: str
+    choices: [cron, systemd]
+    default: cron
+"""
+
+EXAMPLES = r"""
+- name: Show the schedule
+  ansible.builtin.debug:
+    msg: "{{ {'full': {'cron': '30 3 * * *'}} | lifeboat.postgres.schedule_jobs(defaults=defaults) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - A list of mappings C(job), C(title), C(cron), C(calendar), C(jitter), C(on_change), C(runs) and C(reason).
+    - C(calendar) is empty when systemd has no such form; C(reason) is empty when the job runs.
+  type: list
+  elements: dict
+"""
+
+import re
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from ansible.errors import AnsibleFilterError
+
+_NAMES = {
+    "month": ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+    "day of the week": ["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+}
+_MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_KEYS = ("cron", "calendar", "enabled", "jitter", "on_change")
+_ZONE = re.compile(r"\s(UTC|[A-Za-z_]+/[A-Za-z_/+-]+)$")
+
+
+class Field(NamedTuple):
+    """What a field of a cron expression may hold."""
+
+    name: str
+    low: int
+    high: int
+
+
+_FIELDS = (
+    Field("minute", 0, 59),
+    Field("hour", 0, 23),
+    Field("day of the month", 1, 31),
+    Field("month", 1, 12),
+    Field("day of the week", 0, 7),
+)
+
+
+def _number(field: Field, text: str) -> int:
+    """A number or a name; ValueError with words for the user."""
+    names = _NAMES.get(field.name, [])
+    if text.lower() in names:
+        return names.index(text.lower()) + (1 if field.name == "month" else 0)
+    if not text.isdecimal() or not field.low <= int(text) <= field.high:
+        raise ValueError(f"the {field.name} is {text!r}: give {field.low} to {field.high}")
+    return int(text)
+
+
+def _parts(field: Field, text: str) -> List[Tuple[int, int, int]]:
+    """First, last and step of each part of a field."""
+    out = []
+    for part in text.split(","):
+        span, _slash, step = part.partition("/")
+        if _slash and (not step.isdecimal() or int(step) == 0):
+            raise ValueError(f"the {field.name} is {part!r}: give a number of 1 or more behind the slash")
+        if span == "*":
+            low, high = field.low, 6 if field.high == 7 else field.high
+        else:
+            first, dash, last = span.partition("-")
+            low = _number(field, first)
+            high = _number(field, last) if dash else low
+            if _slash and not dash:
+                raise ValueError(f"the {field.name} is {part!r}: a step needs a range or * before the slash")
+            if high < low:
+                raise ValueError(f"the {field.name} is {part!r}: the range goes backwards")
+        out.append((low, high, int(step or 1)))
+    return out
+
+
+def _component(field: Field, text: str) -> str:
+    """A field in the words of OnCalendar."""
+    parts = _parts(field, text)
+    if field.name == "day of the week":
+        days = sorted({day % 7 for low, high, step in parts for day in range(low, high + 1, step)})
+        return ",".join(_NAMES[field.name][day].capitalize() for day in days)
+    if text == "*":
+        return "*"
+    words = []
+    for low, high, step in parts:
+        if low == high:
+            words.append(f"{low:02d}")
+        elif step == 1:
+            words.append(f"{low:02d}..{high:02d}")
+        elif high == field.high:
+            words.append(f"{low:02d}/{step}")
+        else:
+            words.append(f"{low:02d}..{high:02d}/{step}")
+    return ",".join(words)
+
+
+def on_calendar(cron: str) -> str:
+    """A cron expression as ``OnCalendar`` in UTC, empty when there is no such form; ValueError when it is none."""
+    fields = _MACROS.get(cron.strip(), cron).split()
+    if len(fields) != len(_FIELDS):
+        raise ValueError("it must have five fields (minute hour day month weekday), or be @daily and the like")
+    minute, hour, day, month, weekday = (_component(f, text) for f, text in zip(_FIELDS, fields))
+    days, weekdays = (not fields[i].startswith("*") for i in (2, 4))
+    if days and weekdays:
+        # cron runs when either of them fits, systemd when both do.
+        return ""
+    on = f"{weekday} " if fields[4] != "*" else ""
+    return f"{on}*-{month}-{day} {hour}:{minute}:00 UTC"
+
+
+def _merged(name: str, default: Mapping[str, Any], given: Any) -> Dict[str, Any]:
+    """A job's options. Whoever gives one form of the time does not want the default's other form."""
+    if given is None:
+        given = {}
+    if not isinstance(given, Mapping):
+        raise AnsibleFilterError(
+            f"lifeboat_schedule.{name} is {given!r}: give a mapping, such as {{cron: '{default.get('cron')}'}}."
+        )
+    unknown = sorted(set(given) - set(_KEYS))
+    if unknown:
+        raise AnsibleFilterError(f"lifeboat_schedule.{name} has {', '.join(unknown)}; known are {', '.join(_KEYS)}.")
+    base = dict(default)
+    if given.get("cron") or given.get("calendar"):
+        base.pop("cron", None)
+        base.pop("calendar", None)
+    return {**base, **{key: value for key, value in given.items() if value is not None}}
+
+
+def _times(name: str, options: Mapping[str, Any], method: str) -> Tuple[str, str]:
+    """The job's time in both forms."""
+    cron, calendar = str(options.get("cron") or "").strip(), str(options.get("calendar") or "").strip()
+    where = f"lifeboat_schedule.{name}"
+    if method == "cron" and not cron:
+        raise AnsibleFilterError(
+            f"{where} has only calendar: {calendar!r}, which cron does not know."
+            " Give it cron: '30 3 * * *' or the like, or set schedule_method: systemd."
+        )
+    translated = ""
+    if cron:
+        try:
+            translated = on_calendar(cron)
+        except ValueError as exc:
+            raise AnsibleFilterError(f"{where}.cron is {cron!r}: {exc}.") from exc
+    if calendar and not _ZONE.search(calendar):
+        calendar += " UTC"
+    if method == "systemd" and not (calendar or translated):
+        raise AnsibleFilterError(
+            f"{where}.cron is {cron!r}: with both a day of the month and a weekday, cron means either and systemd both."
+            " Give it calendar, or set schedule_method: cron."
+        )
+    return cron, translated if method == "cron" else calendar or translated
+
+
+def _job(name: str, options: Mapping[str, Any], method: str) -> Dict[str, Any]:
+    cron, calendar = _times(name, options, method)
+    enabled, jitter = options.get("enabled", True), options.get("jitter", 0)
+    if not isinstance(enabled, bool):
+        raise AnsibleFilterError(f"lifeboat_schedule.{name}.enabled is {enabled!r}: give true or false.")
+    if isinstance(jitter, bool) or not str(jitter).isdecimal():
+        raise AnsibleFilterError(f"lifeboat_schedule.{name}.jitter is {jitter!r}: give seconds.")
+    reason: Optional[str] = options.get("unavailable") or ("" if enabled else "switched off in lifeboat_schedule")
+    return {
+        "job": name,
+        "title": options.get("title", name),
+        "cron": cron,
+        "calendar": calendar,
+        "jitter": int(jitter),
+        "on_change": bool(options.get("on_change", False)),
+        "runs": not reason,
+        "reason": reason,
+    }
+
+
+def schedule_jobs(given: Any, defaults: Mapping[str, Mapping[str, Any]], method: str = "cron") -> List[Dict[str, Any]]:
+    """Every job of the defaults, with the user's changes; AnsibleFilterError names the option and its value."""
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise AnsibleFilterError(f"lifeboat_schedule is {given!r}: give a mapping of jobs.")
+    if method not in ("cron", "systemd"):
+        raise AnsibleFilterError(f"schedule_method is {method!r}: give cron or systemd.")
+    unknown = sorted(set(given) - set(defaults))
+    if unknown:
+        raise AnsibleFilterError(
+            f"lifeboat_schedule has no job {', '.join(unknown)}; there are: {', '.join(defaults)}."
+        )
+    return [_job(name, _merged(name, default, given.get(name)), method) for name, default in defaults.items()]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        """Their names."""
+        return {"schedule_jobs": schedule_jobs}

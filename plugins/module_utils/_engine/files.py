@@ -1,0 +1,265 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""File sets: named lists of paths, each stored as one ``data.tar.zst`` and its record, written last.
+
+GNU tar reads and writes the files, with owner, mode, ACL, extended attributes and sparse files kept. A restore first
+compares (``tar --compare``): where nothing differs nothing is written; a file that differs is kept under another name.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from . import clock
+from .codec.zstd import Compressor, decompress_stream
+from .config import Config, FileSetConfig
+from .errors import BackupMissing, ConfigError, ObjectMissing, ProcessFailed
+from .model import FORMAT, ArchiveFile, format_time, open_record, parse_time, seal_record
+from .pipeline import ahead
+from .process import Drain, Feed
+from .progress import Progress, Silent
+from .repository.layout import make_label
+from .repository.repository import Repositories, Repository
+
+_DATA = "data.tar.zst"
+_TAR = ["tar", "--acls", "--xattrs", "--directory=/", "--file=-"]
+
+
+@dataclass(frozen=True)
+class FileSetBackup:
+    """One stored copy of a file set. ``data_size`` is that of the tar archive, in bytes."""
+
+    label: str
+    file_set: str
+    cluster: str
+    host: str
+    created_at: datetime
+    paths: Tuple[str, ...]
+    excludes: Tuple[str, ...]
+    data_size: int
+    file: ArchiveFile
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The record as JSON knows it."""
+        return {
+            "format": FORMAT,
+            **asdict(self),
+            "created_at": format_time(self.created_at),
+            "paths": list(self.paths),
+            "excludes": list(self.excludes),
+        }
+
+
+@dataclass(frozen=True)
+class FilesRestored:
+    """What a restore of a file set did. ``differences`` are ``tar --compare``'s words, at most 1000 of them."""
+
+    label: str
+    repository: str
+    changed: bool
+    differences: Tuple[str, ...]
+
+
+def set_named(config: Config, name: str) -> FileSetConfig:
+    """The configured file set of that name."""
+    for candidate in config.file_sets:
+        if candidate.name == name:
+            return candidate
+    known = ", ".join(s.name for s in config.file_sets) or "none"
+    raise ConfigError(
+        f"There is no file set {name!r}; configured are: {known}.", "Add it to file_sets, or correct the name."
+    )
+
+
+def backup_files(config: Config, name: str, progress: Optional[Progress] = None) -> FileSetBackup:
+    """Store a file set in every required repository. Memory: the stores' bounds and about 1 MiB."""
+    progress = progress or Silent()
+    chosen = set_named(config, name)
+    for path in chosen.paths:
+        if not os.path.isabs(path):
+            raise ConfigError(f"File set {name}: the path {path!r} is not absolute.", "Give the whole path.")
+        if not os.path.lexists(path):
+            raise ConfigError(f"File set {name}: {path} does not exist.", "Correct the path, or drop it from the set.")
+    created = clock.now()
+    label = make_label(created, "files")
+    progress.phase(f"file set {name}")
+    repositories = Repositories.open(config)
+    try:
+        return _store(config, chosen, label, created, repositories.required, progress)
+    finally:
+        repositories.close()
+
+
+def _store(
+    config: Config,
+    chosen: FileSetConfig,
+    label: str,
+    created: datetime,
+    required: Tuple[Repository, ...],
+    progress: Progress,
+) -> FileSetBackup:
+    writers = [r.store.writer(r.layout.file_set(chosen.name, label, _DATA)) for r in required]
+    compressor, size = Compressor(3), 0
+    try:
+        for chunk in _read_files(chosen):
+            size += len(chunk)
+            progress.advance(size)
+            out = compressor.feed(chunk)
+            for writer in writers:
+                writer.write(out)
+        rest = compressor.finish()
+        for writer in writers:
+            writer.write(rest)
+        written = [writer.commit() for writer in writers]
+    finally:
+        for writer in writers:
+            writer.abort()
+    record = FileSetBackup(
+        label, chosen.name, config.cluster, platform.node(), created, chosen.paths, chosen.excludes, size,
+        ArchiveFile(_DATA, written[0].size, written[0].sha256),
+    )  # fmt: skip
+    for repository in required:
+        repository.store.put(
+            repository.layout.file_set(chosen.name, label, "manifest.json"), seal_record(record.as_dict())
+        )
+    return record
+
+
+def _read_files(chosen: FileSetConfig) -> Iterator[bytes]:
+    """The tar archive of the set. Status 1 of GNU tar tells of a file that changed meanwhile: the copy is still one."""
+    argv = [*_TAR, "--create", "--sparse", "--anchored", *(f"--exclude={e.lstrip('/')}" for e in chosen.excludes)]
+    with tempfile.TemporaryFile() as words:
+        yield from Drain([*argv, "--", *(p.strip("/") for p in chosen.paths)], words, accept=(0, 1)).chunks()
+
+
+def list_files(repository: Repository, name: str) -> List[FileSetBackup]:
+    """The finished copies of a file set, oldest first."""
+    found = []
+    for entry in repository.store.list_names(repository.layout.file_set_prefix(name)):
+        key = repository.layout.file_set(name, entry.rstrip("/"), "manifest.json")
+        try:
+            found.append(_load(repository.store.get(key), key))
+        except ObjectMissing:
+            continue
+    return sorted(found, key=lambda b: b.label)
+
+
+def fresh_copy(config: Config, name: str, max_age: float) -> Optional[FileSetBackup]:
+    """The newest copy, when every required repository has one that is at most ``max_age`` seconds old."""
+    set_named(config, name)
+    repositories = Repositories.open(config)
+    try:
+        copies = [list_files(repository, name)[-1:] for repository in repositories.required]
+    finally:
+        repositories.close()
+    if not all(copies):
+        return None
+    oldest = min((found[0] for found in copies), key=lambda copy: copy.created_at)
+    return oldest if (clock.now() - oldest.created_at).total_seconds() <= max_age else None
+
+
+def _load(raw: bytes, key: str) -> FileSetBackup:
+    data = open_record(raw, key)
+    fields = {k: v for k, v in data.items() if k not in ("sha256", "format")}
+    return FileSetBackup(
+        **{
+            **fields,
+            "created_at": parse_time(fields["created_at"]),
+            "paths": tuple(fields["paths"]),
+            "excludes": tuple(fields["excludes"]),
+            "file": ArchiveFile(**fields["file"]),
+        }
+    )
+
+
+def restore_files(
+    config: Config,
+    name: str,
+    label: Optional[str] = None,
+    target: str = "/",
+    apply: bool = True,
+    progress: Optional[Progress] = None,
+    only: Sequence[str] = (),
+) -> FilesRestored:
+    """Bring a file set back below ``target``: the newest copy, or ``label``'s. With ``apply`` off it only compares.
+
+    ``only`` are absolute paths: what lies elsewhere is left out.
+    """
+    progress = progress or Silent()
+    repositories = Repositories.open(config)
+    try:
+        repository = repositories.readable()
+        copies = list_files(repository, name)
+        matching = [c for c in copies if label in (None, c.label)]
+        if not matching:
+            known = ", ".join(c.label for c in copies[-5:]) or "none"
+            raise BackupMissing(
+                f"Repository {repository.location} has no copy {label or ''} of file set {name!r}; newest: {known}.",
+                "Make one: lifeboat files backup SET.",
+                file_set=name,
+                label=label,
+            )
+        chosen = matching[-1]
+        progress.phase(f"file set {name}: {chosen.label}")
+        members = _members(chosen.paths, only)
+        differences = _compare(repository, chosen, target, members) if members else ()
+        if differences and apply:
+            _extract(repository, chosen, target, members)
+        return FilesRestored(chosen.label, repository.location, bool(differences), differences)
+    finally:
+        repositories.close()
+
+
+def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:
+    key = repository.layout.file_set(chosen.file_set, chosen.label, _DATA)
+    raw = repository.store.read(key, sha256=chosen.file.sha256, size=chosen.file.size)
+    return ahead(decompress_stream(raw, key))
+
+
+def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:
+    """What of a set's paths lies below ``only``, in tar's words: all of it without ``only``. Pure."""
+    stored = [path.strip("/") for path in paths]
+    if not only:
+        return tuple(stored)
+    wanted = [path.strip("/") for path in only]
+    inside = [s for s in stored if any(f"{s}/".startswith(f"{w}/") for w in wanted)]
+    return (*inside, *(w for w in wanted if w not in inside and any(f"{w}/".startswith(f"{s}/") for s in stored)))
+
+
+def _compare(repository: Repository, chosen: FileSetBackup, target: str, members: Sequence[str]) -> Tuple[str, ...]:
+    with tempfile.TemporaryFile() as words:
+        tar = Feed([*_at(target), "--compare", "--", *members], words, stdout=words)
+        try:
+            for chunk in _chunks(repository, chosen):
+                tar.write(chunk)
+            tar.finish()
+            return ()
+        except ProcessFailed as exc:
+            if exc.details.get("status") not in (1, 2):
+                raise
+            return tuple(str(exc.details["output"]).splitlines()[:1000])
+        finally:
+            tar.kill()
+
+
+def _extract(repository: Repository, chosen: FileSetBackup, target: str, members: Sequence[str]) -> None:
+    keep = f"--suffix=.before-{clock.now():%Y%m%dT%H%M%SZ}"
+    with tempfile.TemporaryFile() as words:
+        how = ["--extract", "--same-owner", "--preserve-permissions", "--backup=simple", keep]
+        tar = Feed([*_at(target), *how, "--", *members], words)
+        try:
+            for chunk in _chunks(repository, chosen):
+                tar.write(chunk)
+            tar.finish()
+        finally:
+            tar.kill()
+
+
+def _at(target: str) -> List[str]:
+    return [f"--directory={target}" if word.startswith("--directory") else word for word in _TAR]

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as a user gets it: built, installed offline into an empty path, and asked for an assessment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, List, Mapping
+
+import pytest
+import yaml
+from support.lost import Copy
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent
+
+
+def ansible(home: Path, program: str, *arguments: Any, status: int = 0) -> str:
+    """Run one of Ansible's programs with a home of its own, so that no other collection is in sight; its output."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    done = subprocess.run(
+        [str(PROGRAMS / program), *map(str, arguments)],
+        cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        env={
+            **environment, "HOME": str(home), "PWD": str(home), "ANSIBLE_HOME": str(home / "ansible"),
+            "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"), "ANSIBLE_LOCALHOST_WARNING": "False",
+        },
+    )  # fmt: skip
+    assert done.returncode == status, f"{program} {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose only collection is the one that was built from this checkout."""
+    home = tmp_path_factory.mktemp("controller")
+    ansible(home, "ansible-galaxy", "collection", "build", CHECKOUT, "--output-path", home / "dist")
+    (archive,) = (home / "dist").iterdir()
+    ansible(home, "ansible-galaxy", "collection", "install", archive, "--offline", "-p", home / "collections")
+    return home
+
+
+def rebuild(
+    home: Path, repositories: List[Mapping[str, Any]], *arguments: str, status: int = 0, **variables: Any
+) -> str:
+    """Assess a rebuild of this machine."""
+    inventory = {
+        "all": {
+            "hosts": {"here": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
+            "vars": {
+                "ansible_become": False,
+                "lifeboat_clusters": [{"name": "main"}],
+                "lifeboat_repositories": repositories,
+                "lifeboat_objectives": {"rto": 900},
+                **variables,
+            },
+        }
+    }
+    (home / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    words = ("-i", home / "inventory.yml", "lifeboat.postgres.dr_rebuild", "--check", *arguments)
+    return ansible(home, "ansible-playbook", *words, status=status)
+
+
+def test_an_assessment_tells_what_can_come_back(installed: Path, copy: Copy) -> None:
+    gone = {"name": "gone", "type": "directory", "path": str(copy.root / "nowhere")}
+    told = rebuild(installed, [gone, {"name": "kept", "type": "directory", "path": str(copy.root.parent)}])
+    assert "gone: CANNOT BE USED" in told and "kept: answers, 2 backups" in told
+    assert f"last good backup   {copy.lost.second['label']}" in told
+    assert "The objective (RTO) is 15 min 0 s: within." in told
+    assert "failed=0" in told and "changed=0" in told
+
+
+def test_without_a_backup_it_ends(installed: Path, tmp_path: Path) -> None:
+    told = rebuild(installed, [{"name": "empty", "type": "directory", "path": str(tmp_path)}], status=2)
+    assert "No repository that answers has a backup of cluster main that can be restored" in told
+
+
+def test_an_unknown_target_is_named(installed: Path, copy: Copy) -> None:
+    repository = {"name": "kept", "type": "directory", "path": str(copy.root.parent)}
+    told = rebuild(installed, [repository], status=2, dr_target="time")
+    assert "dr_target is time and dr_target_value is ''" in told

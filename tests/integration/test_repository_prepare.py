@@ -1,0 +1,307 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A repository made ready: what a real store keeps, enforces and lacks, and what its identities cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from jinja2 import Template
+from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.errors import BucketMissing, ConfigError, ObjectExists, StoreAccessDenied, StoreUnavailable
+from lifeboat.repository.features import HOLDS, PLANNED, PROMISES, UNKNOWN, WEAKER
+from lifeboat.repository.identities import Identity, read_credentials, with_credentials
+from lifeboat.repository.prepare import BucketRequest, DirectoryRequest, Prepared, bucket_ready, directory_ready
+from lifeboat.repository.settings import settings_for
+from lifeboat.store import open_store
+from support.faultproxy import FaultProxy
+from support.stores import ROOT, SeaweedFS, s3_options_for, unprivileged
+
+pytestmark = pytest.mark.integration
+POLICIES = ROOT / "roles" / "repository" / "templates" / "policies"
+
+
+@pytest.fixture
+def options(seaweedfs: SeaweedFS) -> S3Options:
+    """A bucket that is not there yet."""
+    return s3_options_for(seaweedfs, f"ready-{secrets.token_hex(5)}", "team")
+
+
+@pytest.fixture
+def raw(options: S3Options) -> Any:
+    return client_of(options, "s3")
+
+
+def client_of(options: S3Options, service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=options.endpoint_url,
+        aws_access_key_id=options.access_key_id,
+        aws_secret_access_key=options.secret_access_key,
+        region_name="us-east-1",
+    )
+
+
+def identities(options: S3Options) -> tuple[Identity, ...]:
+    """The ones of the role, from its own templates."""
+    made: List[Identity] = []
+    for name in ("writer", "reader", "janitor"):
+        text = Template((POLICIES / f"{name}.json.j2").read_text()).render(bucket=options.bucket, prefix="team/")
+        made.append(Identity(name, f"{options.bucket}-{name}", json.loads(text)))
+    return tuple(made)
+
+
+def states(prepared: Prepared) -> Dict[str, str]:
+    return {f.name: f.state for f in prepared.features}
+
+
+def objects_of(client: Any, bucket: str) -> List[str]:
+    answer = client.list_object_versions(Bucket=bucket)
+    return [v["Key"] for v in answer.get("Versions", []) + answer.get("DeleteMarkers", [])]
+
+
+def test_a_new_bucket_gets_every_setting_that_the_store_has(options: S3Options, raw: Any) -> None:
+    prepared = bucket_ready(BucketRequest(options), apply=True)
+    assert raw.get_bucket_versioning(Bucket=options.bucket)["Status"] == "Enabled"
+    rule = raw.get_bucket_encryption(Bucket=options.bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    (rule,) = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    found = states(prepared)
+    there = ("versioning", "encryption", "stale_uploads", "create_only", "checksums")
+    assert [found[name] for name in there] == [HOLDS] * len(there)
+    assert prepared.changes[0] == f"bucket {options.bucket} made"
+
+
+def test_what_the_store_lacks_is_a_warning_that_names_the_promise(options: S3Options) -> None:
+    prepared = bucket_ready(BucketRequest(options), apply=True)
+    found = states(prepared)
+    assert found["public_access_block"] == WEAKER and found["tls_only"] == WEAKER
+    blocked, clear = (
+        next(w for w in prepared.warnings if w.startswith(n)) for n in ("public_access_block", "tls_only")
+    )
+    assert "501 NotImplemented" in blocked and PROMISES["public_access_block"] in blocked
+    assert "plain HTTP" in clear and PROMISES["tls_only"] in clear
+
+
+def test_a_second_run_changes_nothing_and_leaves_no_object(options: S3Options, raw: Any) -> None:
+    first = bucket_ready(BucketRequest(options), apply=True)
+    second = bucket_ready(BucketRequest(options), apply=True)
+    assert first.changes and second.changes == ()
+    assert second.before == second.after
+    assert objects_of(raw, options.bucket) == []
+
+
+def test_check_mode_tells_what_would_be_done_and_does_nothing(options: S3Options, raw: Any, tmp_path: Path) -> None:
+    request = BucketRequest(options, identities=identities(options), credentials_file=str(tmp_path / "keys.json"))
+    planned = bucket_ready(request, apply=False)
+    assert states(planned)["versioning"] == PLANNED and states(planned)["create_only"] == UNKNOWN
+    assert f"user {options.bucket}-writer made" in planned.changes
+    with pytest.raises(ClientError):
+        raw.head_bucket(Bucket=options.bucket)
+    assert not (tmp_path / "keys.json").exists()
+    bucket_ready(request, apply=True)
+    assert bucket_ready(request, apply=False).changes == ()
+
+
+def test_rules_of_others_are_kept(options: S3Options, raw: Any) -> None:
+    raw.create_bucket(Bucket=options.bucket)
+    theirs = {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 30}}
+    raw.put_bucket_lifecycle_configuration(Bucket=options.bucket, LifecycleConfiguration={"Rules": [theirs]})
+    bucket_ready(BucketRequest(options), apply=True)
+    rules = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
+    assert [rule["ID"] for rule in rules] == ["logs", "lifeboat-abort-stale-uploads"]
+    bucket_ready(BucketRequest(options, abort_days=3), apply=True)
+    rules = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
+    assert [r.get("AbortIncompleteMultipartUpload") for r in rules] == [None, {"DaysAfterInitiation": 3}]
+
+
+def test_what_is_left_alone_is_not_touched(options: S3Options, raw: Any) -> None:
+    prepared = bucket_ready(BucketRequest(options, leave=("versioning", "encryption")), apply=True)
+    assert "Status" not in raw.get_bucket_versioning(Bucket=options.bucket)
+    assert not {"versioning", "encryption"} & set(states(prepared))
+
+
+def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
+    options: S3Options, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a proxy that ends TLS: the endpoint looks like HTTPS, and the store sees plain HTTP."""
+    raw.create_bucket(Bucket=options.bucket)
+    theirs = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Theirs",
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": "s3:GetObject",
+                "Resource": f"arn:aws:s3:::{options.bucket}/public/*",
+            }
+        ],
+    }
+    raw.put_bucket_policy(Bucket=options.bucket, Policy=json.dumps(theirs))
+    monkeypatch.setattr("lifeboat.repository.prepare.is_clear_text", lambda _: False)
+    prepared = bucket_ready(BucketRequest(options), apply=True)
+    (feature,) = (f for f in prepared.features if f.name == "tls_only")
+    assert feature.state == WEAKER and "taken back" in feature.detail
+    kept = json.loads(raw.get_bucket_policy(Bucket=options.bucket)["Policy"])["Statement"]
+    assert [statement["Sid"] for statement in kept] == ["Theirs"]
+    raw.put_object(Bucket=options.bucket, Key="team/x", Body=b"x")
+
+
+def test_a_policy_against_clear_text_joins_the_statements_of_others() -> None:
+    (tls,) = (s for s in settings_for(S3Options(bucket="b"), 7) if s.name == "tls_only")
+    theirs = {"Version": "2012-10-17", "Statement": {"Sid": "Theirs", "Effect": "Allow"}}
+    wanted = tls.wanted(theirs)
+    assert [s["Sid"] for s in wanted["Statement"]] == ["Theirs", "LifeboatTlsOnly"]
+    assert tls.wanted(wanted) == wanted
+    allowed = {"Statement": [{"Effect": "Allow", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}
+    assert tls.wanted(allowed) != allowed
+
+
+# --- identities -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(options: S3Options, tmp_path: Path) -> Iterator[tuple[Prepared, Dict[str, S3Options]]]:
+    """The three identities, and the store's options with the keys of each."""
+    path = str(tmp_path / "keys" / "keys.json")
+    prepared = bucket_ready(BucketRequest(options, identities=identities(options), credentials_file=path), apply=True)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    keys = {name: with_credentials(options, values) for name, values in read_credentials(path).items()}
+    yield prepared, {name: value for name, value in keys.items() if value}
+
+
+def test_the_writer_stores_and_reads_and_cannot_delete_or_lose_a_version(
+    options: S3Options, raw: Any, made: tuple[Prepared, Dict[str, S3Options]]
+) -> None:
+    prepared, by = made
+    assert states(prepared)["writer_writes"] == HOLDS and states(prepared)["writer_cannot_delete"] == HOLDS
+    store = open_store(by["writer"])
+    store.put("main/x", b"first")
+    assert store.get("main/x") == b"first" and store.head("main/none") is None
+    with pytest.raises(ObjectExists):
+        store.put("main/x", b"second")
+    assert [f.key for f in store.delete(["main/x"])] == ["main/x"]
+    with store.writer("main/large") as writer:
+        writer.write(bytes(11 * 1024 * 1024))
+    store.close()
+    writer_client = client_of(by["writer"], "s3")
+    (version,) = (
+        v["VersionId"] for v in raw.list_object_versions(Bucket=options.bucket, Prefix="team/main/x")["Versions"]
+    )
+    for refused in (
+        lambda: writer_client.delete_object(Bucket=options.bucket, Key="team/main/x"),
+        lambda: writer_client.delete_object(Bucket=options.bucket, Key="team/main/x", VersionId=version),
+        lambda: writer_client.put_object(Bucket=options.bucket, Key="other/x", Body=b"x"),
+        lambda: writer_client.put_bucket_versioning(
+            Bucket=options.bucket, VersioningConfiguration={"Status": "Suspended"}
+        ),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+    # SeaweedFS does not know the condition that refuses a plain put; versioning keeps what it would replace.
+    assert states(prepared)["writer_cannot_overwrite"] == WEAKER
+    writer_client.put_object(Bucket=options.bucket, Key="team/main/x", Body=b"forged")
+    kept = raw.get_object(Bucket=options.bucket, Key="team/main/x", VersionId=version)["Body"].read()
+    assert kept == b"first"
+
+
+def test_the_reader_only_reads_and_the_janitor_only_removes(
+    options: S3Options, raw: Any, made: tuple[Prepared, Dict[str, S3Options]]
+) -> None:
+    _, by = made
+    raw.put_object(Bucket=options.bucket, Key="team/main/y", Body=b"y")
+    reader, janitor = open_store(by["reader"]), open_store(by["janitor"])
+    assert reader.get("main/y") == b"y" and [o.key for o in reader.list("main/")] == ["main/y"]
+    for store in (reader, janitor):
+        with pytest.raises(StoreAccessDenied):
+            store.put("main/z", b"z")
+    assert [f.key for f in reader.delete(["main/y"])] == ["main/y"]
+    assert janitor.delete(["main/y"]) == [] and reader.head("main/y") is None
+    reader.close()
+    janitor.close()
+
+
+def test_a_second_run_makes_no_second_key_and_mends_a_policy(
+    options: S3Options, made: tuple[Prepared, Dict[str, S3Options]], tmp_path: Path
+) -> None:
+    request = BucketRequest(
+        options, identities=identities(options), credentials_file=str(tmp_path / "keys" / "keys.json")
+    )
+    before = read_credentials(request.credentials_file)
+    assert bucket_ready(request, apply=True).changes == ()
+    assert read_credentials(request.credentials_file) == before
+    client_of(options, "iam").put_user_policy(
+        UserName=f"{options.bucket}-reader",
+        PolicyName="lifeboat",
+        PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+        ),
+    )
+    assert bucket_ready(request, apply=True).changes == (f"policy of {options.bucket}-reader put",)
+    reader = open_store(by_name(request.credentials_file, options, "reader"))
+    with pytest.raises(StoreAccessDenied):
+        reader.put("main/z", b"z")
+    reader.close()
+
+
+def by_name(path: str, options: S3Options, name: str) -> S3Options:
+    found = with_credentials(options, read_credentials(path)[name])
+    assert found is not None
+    return found
+
+
+def test_hosts_that_hold_the_administrators_keys_are_told(options: S3Options) -> None:
+    prepared = bucket_ready(BucketRequest(options, hosts=options, leave=("versioning",)), apply=True)
+    found = {f.name: f for f in prepared.features}
+    assert found["writer_cannot_delete"].state == WEAKER
+    assert found["writer_cannot_overwrite"].state == WEAKER and "lost" in found["writer_cannot_overwrite"].detail
+    with pytest.raises(ConfigError, match="credentials_file"):
+        bucket_ready(BucketRequest(options, identities=identities(options)), apply=True)
+
+
+def test_a_store_that_does_not_answer_is_an_error_and_no_weaker_promise(
+    options: S3Options, fault_proxy: FaultProxy
+) -> None:
+    proxied = replace(options, endpoint_url=fault_proxy.endpoint_url, max_attempts=1)
+    fault_proxy.close()
+    with pytest.raises(StoreUnavailable):
+        bucket_ready(BucketRequest(proxied), apply=True)
+    with pytest.raises(StoreAccessDenied):
+        bucket_ready(BucketRequest(replace(options, secret_access_key="wrong")), apply=True)
+
+
+# --- directories ------------------------------------------------------------------------------------------------
+
+
+def test_a_directory_is_checked_and_made_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "backups"
+    request = DirectoryRequest(DirectoryOptions(str(path)))
+    with pytest.raises(BucketMissing, match="does not exist"):
+        directory_ready(request, apply=True)
+    asked = replace(request, create=True, apart_from=(str(tmp_path / "data"),))
+    assert directory_ready(asked, apply=False).changes and not path.exists()
+    prepared = directory_ready(asked, apply=True)
+    assert states(prepared) == {"directory": HOLDS, "apart": WEAKER}
+    assert str(tmp_path / "data") in prepared.warnings[0]
+    assert directory_ready(asked, apply=True).changes == () and list(path.iterdir()) == []
+    elsewhere = replace(asked, apart_from=("/proc",))
+    assert states(directory_ready(elsewhere, apply=True))["apart"] == HOLDS
+
+
+def test_a_directory_that_cannot_be_written_weakens_the_promise(tmp_path: Path) -> None:
+    path = tmp_path / "backups"
+    path.mkdir(mode=0o555)
+    with unprivileged():
+        prepared = directory_ready(DirectoryRequest(DirectoryOptions(str(path))), apply=True)
+    assert states(prepared)["directory"] == WEAKER and "cannot be written" in prepared.warnings[0]

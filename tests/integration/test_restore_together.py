@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restore beside a running server, and beside another restore."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from lifeboat import restore
+from lifeboat.config import load
+from lifeboat.errors import DataDirectoryRefused
+from lifeboat.restore.places import hold, write_marker
+from support.lost import Copy
+from support.postgres import Installation, Sites
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_plan_may_assume_that_the_server_is_stopped_and_a_restore_may_not(
+    copy: Copy, sites: Sites, newest_postgres: Installation
+) -> None:
+    running = sites(newest_postgres).cluster
+    planned = copy.plan(running.data_dir, existing="move_aside", assume_stopped=True)
+    assert planned.places[0].state == "occupied"
+    with pytest.raises(DataDirectoryRefused, match="server is running"):
+        restore.apply(load(str(copy.config_file)), planned)
+    assert running.value("SELECT 1") == 1
+    assert not list(running.data_dir.parent.glob("*.before-*"))
+
+
+def test_a_directory_that_another_restore_fills_is_refused(copy: Copy, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    write_marker(str(clone), {"finished": False, "tablespaces": []})
+    (clone / "half").write_text("of a file")
+    other = hold(str(clone))
+    with pytest.raises(DataDirectoryRefused, match=r"Another restore into .*clone is running"):
+        copy.plan(clone)
+    os.close(other)
+    planned = copy.plan(clone)
+    assert planned.places[0].state == "unfinished"
+    other = hold(str(clone))
+    with pytest.raises(DataDirectoryRefused, match="Another restore"):
+        restore.apply(load(str(copy.config_file)), planned)
+    os.close(other)
+    assert (clone / "half").exists()

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``wal-prove``: archiving is proved by a segment in every required repository, or told to be broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lifeboat.config import DirectoryOptions
+from support.postgres import Installation, Site, Sites
+
+pytestmark = pytest.mark.integration
+
+
+def two_repositories(sites: Sites, postgres: Installation, root: Path, **settings: str) -> Site:
+    stores = [DirectoryOptions(str(root / name)) for name in ("near", "far")]
+    for store in stores:
+        Path(store.path).mkdir()
+    return sites(postgres, *stores, fresh=True, **settings)
+
+
+def stored(site: Site, name: str) -> int:
+    return sum(len([*Path(r["path"]).rglob(f"{name}*")]) for r in site.repositories)
+
+
+def test_a_segment_is_found_everywhere_and_proves_it_once(sites: Sites, postgres: Installation, tmp_path: Path) -> None:
+    site = two_repositories(sites, postgres, tmp_path)
+
+    first = site.lifeboat("wal-prove").data
+    assert first["switched"] and first["repositories"] == ["repo0", "repo1"]
+    assert stored(site, first["segment"]) == 2
+
+    position = site.cluster.value("SELECT pg_current_wal_insert_lsn()::text")
+    again = site.lifeboat("wal-prove").data
+    assert (again["switched"], again["segment"]) == (False, first["segment"])
+    assert site.cluster.value("SELECT pg_current_wal_insert_lsn()::text") == position
+
+    # Settings were read again, and the current segment is empty: a proof needs a record, and ends it.
+    site.cluster.execute("SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")
+    renewed = site.lifeboat("wal-prove").data
+    assert renewed["switched"] and renewed["segment"] > first["segment"] and stored(site, renewed["segment"]) == 2
+
+
+def test_a_repository_that_lost_the_proof_gets_a_new_one(sites: Sites, postgres: Installation, tmp_path: Path) -> None:
+    site = two_repositories(sites, postgres, tmp_path)
+    first = site.lifeboat("wal-prove").data
+    for path in Path(site.repositories[1]["path"]).rglob(f"{first['segment']}*"):
+        path.unlink()
+
+    assert site.lifeboat("wal-prove").data["switched"]
+
+
+def test_a_command_that_only_says_yes_is_found_out(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+    site = two_repositories(sites, newest_postgres, tmp_path, archive_command="/bin/true")
+
+    error = site.lifeboat("wal-prove", status=1).error
+    assert error["error_code"] == "wal_gap" and "repo0" in error["message"] and "repo1" in error["message"]
+
+
+def test_a_command_that_fails_is_told_before_the_time_is_over(
+    sites: Sites, newest_postgres: Installation, tmp_path: Path
+) -> None:
+    site = two_repositories(sites, newest_postgres, tmp_path, archive_command="/bin/false")
+
+    error = site.lifeboat("wal-prove", "--timeout", "3000", status=1).error
+    assert error["error_code"] == "wal_gap" and error["details"]["failed_count"] >= 3
+
+
+def test_a_repository_that_is_away_is_told(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+    site = two_repositories(sites, newest_postgres, tmp_path)
+    site.lifeboat("wal-prove")
+    (tmp_path / "far").rename(tmp_path / "away")
+
+    error = site.lifeboat("wal-prove", status=1).error
+    assert str(tmp_path / "far") in error["message"]
+
+
+def test_a_server_that_cannot_archive_is_told(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+    site = two_repositories(sites, newest_postgres, tmp_path, archive_mode="off")
+
+    error = site.lifeboat("wal-prove", status=1).error
+    assert error["error_code"] == "server_not_ready" and "archive_mode" in error["message"]
+
+
+def test_a_standby_is_told_apart(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+    site = two_repositories(sites, newest_postgres, tmp_path)
+    site.cluster.stop()
+    (site.cluster.data_dir / "standby.signal").touch()
+    site.cluster.start()
+
+    error = site.lifeboat("wal-prove", status=1).error
+    assert error["error_code"] == "server_not_ready" and "standby" in error["message"]
