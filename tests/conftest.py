@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from pathlib import Path
 from typing import Iterator, List, Optional
 
@@ -14,6 +15,9 @@ from lifeboat.config import S3Options
 from support.faultproxy import FaultProxy
 from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
 from support.stores import SeaweedFS, s3_options_for
+
+# A shell that starts the tests in the background lets them, and every program they start, ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # --- object stores ----------------------------------------------------------------------------------------------
 
