@@ -130,6 +130,9 @@ def _component(field: Field, text: str) -> str:
             words.append(f"{low:02d}")
         elif step == 1:
             words.append(f"{low:02d}..{high:02d}")
+        elif field.name in ("day of the month", "month"):
+            # Not by a step of systemd: in version 252, *-*-01/7 goes from 29 December to 8 January.
+            words += [f"{number:02d}" for number in range(low, high + 1, step)]
         elif high == field.high:
             words.append(f"{low:02d}/{step}")
         else:
@@ -183,7 +186,7 @@ def _times(name: str, options: Mapping[str, Any], method: str) -> Tuple[str, str
         try:
             translated = on_calendar(cron)
         except ValueError as exc:
-            raise AnsibleFilterError(f"{where}.cron is {cron!r}: {exc}.") from exc
+            raise AnsibleFilterError(f"{where}.cron is {cron!r}: {exc}.") from None
     if calendar and not _ZONE.search(calendar):
         calendar += " UTC"
     if method == "systemd" and not (calendar or translated):

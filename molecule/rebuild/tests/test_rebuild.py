@@ -82,10 +82,11 @@ def contents(host: Host) -> Dict[str, Any]:
     return dict(json.loads(told))
 
 
-def archived_to_here(host: Host) -> bool:
-    """Whether the segment that was current a moment ago is archived."""
+def wait_archived(host: Host) -> None:
+    """End the current segment, and wait until it is archived."""
     segment = sql(host, "SELECT pg_walfile_name(pg_switch_wal())", "postgres")
-    return sql(host, f"SELECT left(last_archived_wal, 24) >= '{segment}' FROM pg_stat_archiver", "postgres") == "t"
+    question = f"SELECT coalesce(left(last_archived_wal, 24), '') >= '{segment}' FROM pg_stat_archiver"
+    until(lambda: sql(host, question, "postgres") == "t", f"{segment} is archived")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -143,7 +144,7 @@ def healthy(host: Host) -> None:
 def protected(host: Host, timeline: int) -> None:
     """Archiving works on the new timeline, there is a full backup of it, and the schedule is back."""
     assert sql(host, "SELECT timeline_id FROM pg_control_checkpoint()", "postgres") == str(timeline)
-    until(lambda: archived_to_here(host), "WAL of the new timeline is archived")
+    wait_archived(host)
     held = contents(host)
     assert held["backups"][-1]["timeline"] == timeline and held["windows"][-1]["timeline"] == timeline
     assert host.file("/etc/cron.d/lifeboat-shop").exists
@@ -182,7 +183,7 @@ def test_archiving_catches_up_after_the_store_was_away(machines: Dict[str, Host]
             time.sleep(5)
     finally:
         host.check_output("ip route del blackhole %s", STORE)
-    until(lambda: archived_to_here(host), "archiving caught up")
+    wait_archived(host)
     assert contents(host)["gaps"] == []
 
 
