@@ -38,7 +38,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-copy:
+stored:
   description: The record of the copy that was made, or of the one that is fresh enough.
   returned: success, not in check mode when a copy would be made
   type: dict
@@ -61,11 +61,11 @@ def store_files(module: AnsibleModule, config: Config) -> dict[str, Any]:
     chosen = files.set_named(config, name)
     fresh = None if max_age is None else files.fresh_copy(config, name, max_age)
     if fresh:
-        return {"changed": False, "copy": fresh.as_dict()}
+        return {"changed": False, "stored": fresh.as_dict()}
     after = text({"file_set": name, "paths": list(chosen.paths), "excludes": list(chosen.excludes)})
     result: dict[str, Any] = {"changed": True, "diff": {"before": "", "after": after}}
     if not module.check_mode:
-        result["copy"] = files.backup_files(config, name).as_dict()
+        result["stored"] = files.backup_files(config, name).as_dict()
     return result
 
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pack_engine.py ENGINE MAIN ARCHIVE: the engine as the package lifeboat, the same bytes from every checkout.
 
-Prints the names of all files as a JSON list. A file's time is made of its content, because Python finds stale bytecode by
-the source's time and size.
+Writes the names of all files as a JSON list. A file's time is made of its content, because Python finds stale bytecode
+by the source's time and size.
 """
 
 import gzip
@@ -55,7 +55,7 @@ def main():
                     data = stream.read()
                 tar.addfile(_entry(name, data), io.BytesIO(data))
                 names.append(name)
-    print(json.dumps(names))
+    sys.stdout.write(json.dumps(names))
 
 
 main()
