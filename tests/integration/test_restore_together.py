@@ -54,7 +54,6 @@ def test_a_directory_that_this_user_cannot_make_or_move_is_refused(copy: Copy, t
     (locked / "occupied").mkdir(parents=True)
     (locked / "occupied" / "thesis.txt").write_text("years of work")
     locked.chmod(0o500)
-    elsewhere = {str(copy.lost.space): str(tmp_path / "space")}
     try:
         for name in ("missing", "occupied"):
             with pytest.raises(DataDirectoryRefused) as refused:
