@@ -47,3 +47,19 @@ def test_a_directory_that_another_restore_fills_is_refused(copy: Copy, tmp_path:
         restore.apply(load(str(copy.config_file)), planned)
     os.close(other)
     assert (clone / "half").exists()
+
+
+def test_a_directory_that_this_user_cannot_make_or_move_is_refused(copy: Copy, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    (locked / "occupied").mkdir(parents=True)
+    (locked / "occupied" / "thesis.txt").write_text("years of work")
+    locked.chmod(0o500)
+    try:
+        for name in ("missing", "occupied"):
+            with pytest.raises(DataDirectoryRefused) as refused:
+                copy.plan(
+                    locked / name, existing="move_aside", tablespaces={str(copy.lost.space): str(tmp_path / "space")}
+                )
+            assert f"may not write into {locked}" in refused.value.message
+    finally:
+        locked.chmod(0o700)

@@ -92,3 +92,18 @@ def test_comments_and_blank_lines_are_passed_over() -> None:
 def test_a_malformed_history_is_refused_by_name(text: str) -> None:
     with pytest.raises(WalInvalid, match=r"00000003\.history"):
         parse_history(3, text)
+
+
+def test_a_fork_before_the_parent_began_leaves_the_grandparent_there() -> None:
+    """PostgreSQL 17 wrote this history for a restore to a time along timeline 2, which began at 0/A000000."""
+    path = parse_history(
+        3, "1\t0/A000000\tno recovery target specified\n\n2\t0/8194988\tbefore 2026-11-22 19:17:19.792866+00\n"
+    )
+    size = 16 * 1024 * 1024
+    names = [next(path.segments(number * size, size)).name for number in (7, 8, 9, 10)]
+    assert [name[:8] for name in names] == ["00000001", "00000003", "00000003", "00000003"]
+    assert path.at(0x8194987) == 1
+    assert path.at(0x8194988) == 3
+    assert path.fork_of(1) == path.fork_of(2) == 0x8194988
+    assert path.contains(1, 0x8194988)
+    assert not path.contains(1, 0x8194989)

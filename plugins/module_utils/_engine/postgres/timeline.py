@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator, Mapping, Optional, Tuple
 
 from ..errors import WalInvalid
@@ -65,7 +65,11 @@ class TimelinePath:
 
 
 def parse_history(timeline: int, text: str) -> TimelinePath:
-    """The path to ``timeline`` told by its history file."""
+    """The path to ``timeline`` told by its history file.
+
+    A restore along timeline 2 to a moment before 2 began leaves ``1 0/A000000`` and ``2 0/8194988``: such a path left 1
+    at 0/8194988 too, as PostgreSQL's ``tliOfPointInHistory`` reads it, and no byte of 2 is on it.
+    """
     steps = []
     for line in text.splitlines():
         fields = line.split("#", 1)[0].split(None, 2)
@@ -92,7 +96,11 @@ def parse_history(timeline: int, text: str) -> TimelinePath:
             "Restore the file from another repository.",
             name=history_name(timeline),
         )
-    return TimelinePath((*steps, Step(timeline, None)))
+    path = [Step(timeline, None)]
+    for step in reversed(steps):
+        later = path[0].switch
+        path.insert(0, step if later is None or (step.switch or 0) <= later else replace(step, switch=later))
+    return TimelinePath(tuple(path))
 
 
 def path_to(timeline: int, histories: Mapping[int, str]) -> TimelinePath:

@@ -52,6 +52,7 @@ def survey(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_d
             )
     for place in places:
         _may_fill(place, request, backup, data_dir)
+        _may_write(place)
     return tuple(places)
 
 
@@ -121,6 +122,24 @@ def _may_fill(place: Place, request: RestoreRequest, backup: BackupManifest, dat
         "Set existing to move_aside (it is renamed, nothing is deleted), or choose another directory.",
         data_dir=place.path,
     )
+
+
+def _may_write(place: Place) -> None:
+    """Whether this user can make the directory, move it aside or fill it: known before anything is stopped for it."""
+    parent = os.path.dirname(place.path.rstrip("/"))
+    needed = {"missing": _existing_parent(place.path), "occupied": parent}.get(place.state, place.path)
+    if place.state == "occupied" and os.path.ismount(place.path):
+        raise DataDirectoryRefused(
+            f"{place.path} is a mount point, which cannot be moved aside.",
+            "Move its content away by hand.",
+            data_dir=place.path,
+        )
+    if not os.access(needed, os.W_OK | os.X_OK):
+        raise DataDirectoryRefused(
+            f"This user may not write into {needed}, which the restore into {place.path} needs.",
+            f"Make the cluster's owner the owner of {needed}, or choose another directory.",
+            data_dir=place.path,
+        )
 
 
 def require_room(places: Iterable[Place]) -> None:
