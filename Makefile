@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test lint bench clean
+.PHONY: help setup drill test test-hosts lint bench clean
 
 help: ## Explain every target (the default)
-	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\): ## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
 setup: ## Make .venv and everything below .build; quick when nothing has changed
 	@tools/bootstrap test
@@ -16,6 +16,9 @@ drill: ## Lose a real database and get it back from a real object store; leaves 
 
 test: ## Lint, then every test, against the PostgreSQL versions found and an embedded store
 	@tools/test
+
+test-hosts: ## The Molecule scenarios on real hosts with systemd; as root, where podman can be had
+	@tools/test-hosts
 
 lint: ## ruff, mypy, ansible-lint, changelog, documentation, collection build, ansible-test sanity
 	@tools/lint
