@@ -12,8 +12,12 @@ from .. import restore
 from ..config import load
 from ..errors import ConfigError
 from ..model import Target
+from ..restore.places import MARKER
 from ..restore.request import ACTIONS, ARCHIVING, EXISTING, LEAVE, RestorePlan, RestoreRequest, RestoreResult
 from ..terminal import Answer, Terminal, bullets, duration, size
+
+
+_AGAIN = f"to restore it once more, remove {MARKER} from it and stop its server"
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -120,7 +124,7 @@ def describe_plan(planned: RestorePlan) -> str:
     """The plan as a person reads it at three in the morning."""
     data = planned.as_dict()
     if planned.satisfied:
-        return f"{planned.data_dir} already is the result of this restore; nothing to do"
+        return f"{planned.data_dir} already is the result of this restore; nothing to do\n{_AGAIN}"
     window = data["window"]
     lines = [
         f"restore to {data['target']} on timeline {data['target_timeline']}, then {planned.request.action}",
@@ -149,7 +153,7 @@ def describe_plan(planned: RestorePlan) -> str:
 def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
     """What was reached, and how long each phase took."""
     if planned.satisfied:
-        return f"{planned.data_dir} already is the result of this restore; nothing was done"
+        return f"{planned.data_dir} already is the result of this restore; nothing was done\n{_AGAIN}"
     commit = f"last commit at {result.reached_time}" if result.reached_time else "no commit was replayed"
     lines = [
         f"restored {result.label} to {result.target}: reached LSN {result.reached_lsn}, {commit}",
