@@ -16,7 +16,6 @@ from ..restore.places import MARKER
 from ..restore.request import ACTIONS, ARCHIVING, EXISTING, LEAVE, RestorePlan, RestoreRequest, RestoreResult
 from ..terminal import Answer, Terminal, bullets, duration, size
 
-
 _AGAIN = f"to restore it once more, remove {MARKER} from it and stop its server"
 
 
