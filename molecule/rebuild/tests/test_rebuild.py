@@ -151,6 +151,9 @@ def protected(host: Host, timeline: int) -> None:
     assert host.run("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml check").rc in (0, 2)
 
 
+# A rebuild takes minutes, and more on a busy machine; nothing here asserts how many.
+pytestmark = pytest.mark.timeout(3600)
+
 STATE: Dict[str, Any] = {}
 
 
