@@ -191,9 +191,13 @@ def _tablespaces(
 def _await_wal(
     config: BackupConfig, required: Tuple[Repository, ...], facts: ServerFacts, wal: WalRange, sql: Session
 ) -> None:
-    """Wait until every repository has all WAL of the backup; WalGap tells which segment does not come, and why."""
+    """Wait until every repository has all WAL of the backup; WalGap tells which segment does not come, and why.
+
+    A long queue is no failure: the time runs from the last segment that the server archived.
+    """
     pending = {r.name: list(segments_between(wal.timeline, wal.start, wal.stop, facts.segment_size)) for r in required}
     deadline = clock.monotonic() + config.wal_timeout
+    last = ""
     pause = 0.1
     while True:
         for repository in required:
@@ -201,6 +205,9 @@ def _await_wal(
             pending[repository.name] = [s for s in pending[repository.name] if s.name in missing]
         if not any(pending.values()):
             return
+        newest = archiver_state(sql).last_archived
+        if newest != last:
+            last, deadline = newest, clock.monotonic() + config.wal_timeout
         if clock.monotonic() > deadline:
             raise _never_archived(config, pending, facts, sql)
         clock.sleep(pause)
@@ -224,7 +231,7 @@ def _never_archived(
             " (archive_timeout, or pg_switch_wal() there)."
         )
     return WalGap(
-        f"The backup needs WAL that did not reach {where} within {config.wal_timeout:g} s:"
+        f"The backup needs WAL that did not reach {where}; nothing was archived for {config.wal_timeout:g} s:"
         f" {', '.join(names[:5])}. {why}",
         "No backup was recorded. Look at the server's log for archive_command's words, then run the backup again.",
         missing=names,

@@ -97,7 +97,7 @@ class BackupConfig:
     """How base backups are made.
 
     ``compression_level`` is zstd's; ``compress_at`` is ``server``, ``client`` or ``auto`` (server when it can);
-    ``wal_timeout`` is how many seconds a backup waits for its last segment to be archived.
+    ``wal_timeout`` is how many seconds a backup waits for the next segment to be archived.
     """
 
     compression_level: int = 1
