@@ -272,7 +272,7 @@ def test_a_backup_whose_wal_does_not_come_is_not_recorded(plain: Site, tmp_path:
         config = plain.write(tmp_path / "x.yml", backup={"wal_timeout": 1.5})
         unfinished = plain.lifeboat("list", status=None)
         before = set(unfinished.data["unfinished"]) if not unfinished.status else set()
-        error = refused(plain, "wal_gap", "repo0", "within 1.5 s", why, config_file=config)
+        error = refused(plain, "wal_gap", "repo0", "nothing was archived for 1.5 s", why, config_file=config)
         assert error["details"]["missing"][0] in error["message"]
         (label,) = set(plain.lifeboat("list").data["unfinished"]) - before
         assert not (plain.repository_dir / "backups" / label / "manifest.json").exists()
