@@ -14,6 +14,7 @@ import os
 import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import clock
@@ -139,8 +140,8 @@ def _make(
     config: Config, planned: BackupPlan, required: Tuple[Repository, ...], sql: Session, progress: Progress
 ) -> BackupManifest:
     facts = planned.facts
-    started_at, begin = sql.value("SELECT clock_timestamp()"), clock.monotonic()
-    label = make_label(started_at, planned.request.type)
+    started_at, label = _free_label(sql, planned.request.type, required)
+    begin = clock.monotonic()
     progress.phase(f"backup {label}")
     needs = requirements.collect(sql, config.connection)
     files, raw = _stream(config, label, facts, required, progress)
@@ -178,6 +179,16 @@ def _make(
         repository.store.put(repository.layout.manifest(label), body)
     progress.note(f"backup {label} is complete: {manifest.stored_size} bytes stored for {manifest.data_size}")
     return manifest
+
+
+def _free_label(sql: Session, backup_type: str, required: Tuple[Repository, ...]) -> Tuple[datetime, str]:
+    """The server's time and the label made of it; waits for the next second where this one's label is taken."""
+    while True:
+        now: datetime = sql.value("SELECT clock_timestamp()")
+        label = make_label(now, backup_type)
+        if not any(next(r.store.list(r.layout.backup(label, "")), None) for r in required):
+            return now, label
+        clock.sleep(0.2)
 
 
 def _tablespaces(
