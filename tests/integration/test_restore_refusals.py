@@ -57,7 +57,7 @@ UNREACHABLE: Dict[str, Asked] = {
         t.entries[2].committed, t.second["label"], "asked for", label=t.second["label"]
     ),
     "time behind the last commit": lambda t: at(
-        t.entries[-1].committed + timedelta(seconds=0.5), "after the archived WAL", "last archived commit"
+        t.entries[-1].committed + timedelta(milliseconds=1), "after the archived WAL", "last archived commit"
     ),
     "time in the future": lambda _: at(future(), "in the future"),
     "lsn before the first backup": lambda t: (
@@ -91,7 +91,7 @@ def test_a_target_that_cannot_be_reached_is_told_before_anything_is_touched(
 
 
 def test_a_plan_tells_the_latest_time_that_can_be_reached(copy: Copy, tmp_path: Path) -> None:
-    late = copy.lost.entries[-1].committed + timedelta(seconds=0.5)
+    late = copy.lost.entries[-1].committed + timedelta(milliseconds=1)
     with pytest.raises(TargetUnreachable) as refused:
         copy.plan(tmp_path / "clone", Target("time", late.isoformat()))
     latest = parse_time(refused.value.details["latest"])
