@@ -9,21 +9,19 @@ The ledger of acknowledged commits lies outside the hosts, so that what is lost 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import time
-import uuid
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Tuple
 
 import pytest
 import yaml
+from steps import CHECKOUT, PREFIX, STORE_ROUTE, Playbooks, changes, lifeboat, podman, sql, until, wait_archived
 from testinfra.host import Host
 
-CHECKOUT = Path(os.environ["LIFEBOAT_CHECKOUT"])
 sys.path.insert(0, str(CHECKOUT / ".build" / "lib"))
 
 from lifeboat.drill.judge import TimeTarget, Verdict, WalTarget, judge  # noqa: E402
@@ -31,82 +29,25 @@ from lifeboat.drill.ledger import read  # noqa: E402
 from lifeboat.drill.records import Ledger  # noqa: E402
 from lifeboat.postgres.wal_names import parse_lsn  # noqa: E402
 
-PREFIX = f"lifeboat{os.environ['LIFEBOAT_HOSTS']}-rebuild"
-RUN = CHECKOUT / ".build" / "hosts" / "evidence" / uuid.uuid4().hex[:8]
-REPORTS = RUN / "reports"
-STORE = f"10.{os.environ['LIFEBOAT_HOSTS']}.1.3/32"
-CUT_OFF_SECONDS = 20
-
-
-def podman(*arguments: str, **options: Any) -> str:
-    """Run podman; its output."""
-    return subprocess.run(["podman", *arguments], check=True, capture_output=True, text=True, **options).stdout
-
-
-def playbook(name: str, host: str, *arguments: str, status: int = 0) -> str:
-    """Run a playbook of the collection on one host, as a user does; its output."""
-    inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "inventory")
-    words = ["-e", f"lifeboat_hosts={host}", "-e", f"dr_report_dir={REPORTS}", *arguments]
-    log = RUN / f"{len(list(RUN.iterdir())):02d}-{name}-{host}.log"
-    with log.open("w", encoding="utf-8") as stream:
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(inventory), f"lifeboat.postgres.{name}", *words],
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-    told = log.read_text(encoding="utf-8")
-    assert done.returncode == status, f"{name} on {host} ended with {done.returncode}: {told[-6000:]}"
-    return told
-
-
-def changes(told: str) -> int:
-    """How many tasks of a playbook changed something."""
-    return sum(int(number) for number in re.findall(r"changed=(\d+)", told))
-
-
-def sql(host: Host, statement: str, database: str = "rusty_saas") -> str:
-    """What psql prints, as the cluster's owner."""
-    return str(host.check_output("runuser -u postgres -- psql -XqAt --dbname=%s --command=%s", database, statement))
-
-
-def until(ready: Callable[[], bool], what: str, seconds: float = 240) -> None:
-    """Wait, and say for what in vain."""
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
-        time.sleep(1)
+CUT_OFF_SECONDS = 60
 
 
 def contents(host: Host) -> Dict[str, Any]:
     """What the repository holds, as a host sees it."""
-    told = host.check_output("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml --json list")
-    return dict(json.loads(told))
-
-
-def wait_archived(host: Host) -> None:
-    """End the current segment, and wait until it is archived."""
-    segment = sql(host, "SELECT pg_walfile_name(pg_switch_wal())", "postgres")
-    question = f"SELECT coalesce(left(last_archived_wal, 24), '') >= '{segment}' FROM pg_stat_archiver"
-    until(lambda: sql(host, question, "postgres") == "t", f"{segment} is archived")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def evidence() -> None:
-    """A place for what outlives every host."""
-    RUN.mkdir(mode=0o1777)
-    RUN.chmod(0o1777)
+    return dict(lifeboat(host, "shop", "list"))
 
 
 @pytest.fixture(scope="module")
-def ledger(machines: Dict[str, Host], evidence: None) -> Iterator[Path]:
+def ledger(machines: Dict[str, Host], playbook: Playbooks) -> Iterator[Path]:
     """A writer in the application's database; it ends with its host."""
     config = yaml.safe_load(machines["db13"].file("/etc/lifeboat/shop.yml").content_string)
     config["connection"]["dbname"] = "rusty_saas"
-    name, inside = f"{PREFIX}-db13", f"/evidence/{RUN.name}"
+    name, inside = f"{PREFIX}-db13", f"/evidence/{playbook.run_dir.name}"
     put = ["sh", "-c", "umask 077; cat >/tmp/ledger.yml"]
     podman("exec", "--user=postgres", "--interactive", name, *put, input=yaml.safe_dump(config))
     words = ["lifeboat", "--config", "/tmp/ledger.yml", "drill-ledger", "--evidence", inside, "--rate=50"]
     podman("exec", "--user=postgres", "--detach", name, *words)
-    path = RUN / "ledger.jsonl"
+    path = playbook.run_dir / "ledger.jsonl"
     until(lambda: path.exists() and path.stat().st_size > 0, "the ledger has a line")
     yield path
 
@@ -119,20 +60,14 @@ def records(path: Path) -> Ledger:
 
 
 def present(host: Host) -> FrozenSet[int]:
-    return frozenset(int(line) for line in sql(host, "SELECT id FROM lifeboat_ledger").split())
+    return frozenset(int(line) for line in sql(host, "SELECT id FROM lifeboat_ledger", "rusty_saas").split())
 
 
-def report(host: str) -> Dict[str, Any]:
-    """The incident's report on the controller."""
-    assert (REPORTS / host / "incident.html").stat().st_size > 1000
-    return dict(json.loads((REPORTS / host / "incident.json").read_text(encoding="utf-8")))
-
-
-def note(name: str, told: Dict[str, Any], verdict: Verdict) -> None:
+def note(run: Path, name: str, told: Dict[str, Any], verdict: Verdict) -> None:
     """Leave the figures for a reader."""
     figures = {"recovery_time": told["recovery_time"], "phases": {p["name"]: p["seconds"] for p in told["phases"]}}
     loss = {k: v for k, v in verdict.as_dict().items() if k != "lost"}
-    (RUN / f"figures-{name}.json").write_text(json.dumps({**figures, "ledger": loss}, indent=2), encoding="utf-8")
+    (run / f"figures-{name}.json").write_text(json.dumps({**figures, "ledger": loss}, indent=2), encoding="utf-8")
 
 
 def healthy(host: Host) -> None:
@@ -143,7 +78,7 @@ def healthy(host: Host) -> None:
 
 def protected(host: Host, timeline: int) -> None:
     """Archiving works on the new timeline, there is a full backup of it, and the schedule is back."""
-    assert sql(host, "SELECT timeline_id FROM pg_control_checkpoint()", "postgres") == str(timeline)
+    assert sql(host, "SELECT timeline_id FROM pg_control_checkpoint()") == str(timeline)
     wait_archived(host)
     held = contents(host)
     assert held["backups"][-1]["timeline"] == timeline and held["windows"][-1]["timeline"] == timeline
@@ -178,30 +113,32 @@ def test_the_installed_cron_entry_makes_a_backup(machines: Dict[str, Host]) -> N
 
 def test_archiving_catches_up_after_the_store_was_away(machines: Dict[str, Host], ledger: Path) -> None:
     host = machines["db13"]
-    host.check_output("ip route add blackhole %s", STORE)
+    host.check_output("ip route add blackhole %s", STORE_ROUTE)
     try:
         end = time.monotonic() + CUT_OFF_SECONDS
         while time.monotonic() < end:
-            sql(host, "SELECT pg_switch_wal()", "postgres")
+            sql(host, "SELECT pg_switch_wal()")
             time.sleep(5)
     finally:
-        host.check_output("ip route del blackhole %s", STORE)
+        host.check_output("ip route del blackhole %s", STORE_ROUTE)
     wait_archived(host)
     assert contents(host)["gaps"] == []
 
 
-def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Path) -> None:
+def test_the_server_is_lost_and_comes_back(
+    machines: Dict[str, Host], ledger: Path, playbook: Playbooks
+) -> None:
     time.sleep(3)
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-db13")
     happened = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     playbook("dr_rebuild", "empty13", "-e", "dr_confirm=yes", "-e", "dr_watch=5", "-e", f"dr_disaster_at={happened}")
-    host, told = machines["empty13"], report("empty13")
+    host, told = machines["empty13"], playbook.report("empty13")
     assert told["result"] == "recovered" and told["recovery_time"]["kept"]
     restored, window = told["restored"]["shop"], told["sources"]["shop"]["window"]
     target = WalTarget(parse_lsn(restored["reached_lsn"]), parse_lsn(window["end_lsn"]))
     verdict = judge(records(ledger).records, present(host), target, at)
-    note("latest", told, verdict)
+    note(playbook.run_dir, "latest", told, verdict)
     assert verdict.good and verdict.required > 0, verdict.as_dict()
     healthy(host)
     protected(host, 2)
@@ -212,11 +149,11 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     ("name", "arguments"),
     [("dr_rebuild", ()), ("protect", ()), ("backup", ("-e", "backup_max_age=86400"))],
 )
-def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...]) -> None:
+def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...], playbook: Playbooks) -> None:
     assert changes(playbook(name, "empty13", "-e", "dr_confirm=yes", *arguments)) == 0
 
 
-def test_a_server_that_still_archives_stops_the_next_rebuild(machines: Dict[str, Host]) -> None:
+def test_a_server_that_still_archives_stops_the_next_rebuild(machines: Dict[str, Host], playbook: Playbooks) -> None:
     host = machines["empty13"]
     writer = subprocess.Popen(
         ["podman", "exec", "--user=postgres", f"{PREFIX}-empty13", "sh", "-c",
@@ -231,7 +168,7 @@ def test_a_server_that_still_archives_stops_the_next_rebuild(machines: Dict[str,
     assert host.service("postgresql@17-main").is_running
 
 
-def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host]) -> None:
+def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host], playbook: Playbooks) -> None:
     commits: List[Any] = list(STATE["ledger"].commits)
     moment = commits[len(commits) // 2].acked_at
     at = datetime.now(timezone.utc)
@@ -239,9 +176,9 @@ def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host]) -> None:
     value = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
     words = ["-e", "dr_target=time", "-e", json.dumps({"dr_target_value": value}), "-e", "dr_fenced=yes"]
     playbook("dr_rebuild", "again13", "-e", "dr_confirm=yes", *words)
-    host, told = machines["again13"], report("again13")
+    host, told = machines["again13"], playbook.report("again13")
     verdict = judge(STATE["ledger"].records, present(host), TimeTarget(moment), at)
-    note("time", told, verdict)
+    note(playbook.run_dir, "time", told, verdict)
     assert verdict.good and verdict.required > 0 and verdict.forbidden > 0, verdict.as_dict()
     healthy(host)
     protected(host, told["restored"]["shop"]["timeline"])
