@@ -20,7 +20,7 @@ from testinfra.host import Host
 
 sys.path.insert(0, str(Path(__file__).parent / "shared"))
 
-from steps import Playbooks  # noqa: E402
+from steps import Playbooks
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -18,7 +19,8 @@ from testinfra.host import Host
 
 CHECKOUT = Path(os.environ["LIFEBOAT_CHECKOUT"])
 PREFIX = f"lifeboat{os.environ['LIFEBOAT_HOSTS']}-{os.environ['MOLECULE_SCENARIO_NAME']}"
-STORE_ROUTE = f"10.{os.environ['LIFEBOAT_HOSTS']}.{ {'default': 0, 'rebuild': 1}[os.environ['MOLECULE_SCENARIO_NAME']]}.3/32"
+_SUBNET = {"default": 0, "rebuild": 1}[os.environ["MOLECULE_SCENARIO_NAME"]]
+STORE_ROUTE = f"10.{os.environ['LIFEBOAT_HOSTS']}.{_SUBNET}.3/32"
 
 
 def podman(*arguments: str, **options: Any) -> str:
@@ -33,17 +35,22 @@ class Playbooks:
         self.run_dir = run
         self.reports = run / "reports"
 
-    def __call__(self, name: str, host: str, *arguments: str, status: int = 0, words: Optional[bytes] = None) -> str:
-        """Run one to its end, with ``words`` typed at its question; its output."""
-        with self._started(name, host, arguments, subprocess.DEVNULL if words is None else subprocess.PIPE) as process:
-            process.communicate(words)
-        told = self._last_log().read_text(encoding="utf-8")
+    def __call__(self, name: str, host: str, *arguments: str, status: int = 0, word: Optional[str] = None) -> str:
+        """Run one to its end, on a terminal where ``word`` is typed at its question; its output."""
+        with self._started(name, host, arguments, word is not None) as process:
+            log = self._last_log()
+            if word is not None and process.stdin:
+                until(lambda: process.poll() is not None or "Type yes" in log.read_text(encoding="utf-8"), "it asks")
+                time.sleep(1)
+                process.communicate(f"{word}\r".encode())
+            process.wait()
+        told = log.read_text(encoding="utf-8")
         assert process.returncode == status, f"{name} on {host} ended with {process.returncode}: {told[-6000:]}"
         return told
 
     def interrupted(self, name: str, host: str, *arguments: str, at: str) -> str:
         """Run one until a task's name matches the pattern ``at``, interrupt it as Ctrl-C does; its output."""
-        with self._started(name, host, arguments, subprocess.DEVNULL) as process:
+        with self._started(name, host, arguments) as process:
             log = self._last_log()
             seen = re.compile(rf"TASK \[.*({at}).*\]")
             until(lambda: process.poll() is not None or bool(seen.search(log.read_text(encoding="utf-8"))), at, 900)
@@ -58,14 +65,18 @@ class Playbooks:
         assert (self.reports / host / "incident.html").stat().st_size > 1000
         return dict(json.loads((self.reports / host / "incident.json").read_text(encoding="utf-8")))
 
-    def _started(self, name: str, host: str, arguments: Any, stdin: int) -> subprocess.Popen[bytes]:
+    def _started(self, name: str, host: str, arguments: Any, terminal: bool = False) -> subprocess.Popen[bytes]:
         inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "inventory")
         words = ["-e", f"lifeboat_hosts={host}", "-e", f"dr_report_dir={self.reports}", *arguments]
+        argv = ["ansible-playbook", "-i", str(inventory), f"lifeboat.postgres.{name}", *words]
+        if terminal:
+            argv = ["script", "--quiet", "--return", "--command", shlex.join(argv), "/dev/null"]
         log = self.run_dir / f"{len(list(self.run_dir.glob('*.log'))):02d}-{name}-{host}.log"
-        return subprocess.Popen(
-            ["ansible-playbook", "-i", str(inventory), f"lifeboat.postgres.{name}", *words],
-            stdin=stdin, stdout=log.open("wb"), stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        with log.open("wb") as stream:
+            return subprocess.Popen(
+                argv, stdin=subprocess.PIPE if terminal else subprocess.DEVNULL, stdout=stream,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
 
     def _last_log(self) -> Path:
         return max(self.run_dir.glob("*.log"))
@@ -97,8 +108,8 @@ def until(ready: Callable[[], bool], what: str, seconds: float = 240) -> None:
         time.sleep(0.5)
 
 
-def wait_archived(host: Host) -> None:
+def wait_archived(host: Host, port: int = 5432) -> None:
     """End the current segment, and wait until it is archived."""
-    segment = sql(host, "SELECT pg_walfile_name(pg_switch_wal())")
+    segment = sql(host, "SELECT pg_walfile_name(pg_switch_wal())", port=port)
     question = f"SELECT coalesce(left(last_archived_wal, 24), '') >= '{segment}' FROM pg_stat_archiver"
-    until(lambda: sql(host, question) == "t", f"{segment} is archived")
+    until(lambda: sql(host, question, port=port) == "t", f"{segment} is archived")

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again, rebuilt to a time.
+"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again, rebuilt to a time with
+interruptions.
 
 The ledger of acknowledged commits lies outside the hosts, so that what is lost is counted and not estimated.
 """
@@ -24,12 +25,26 @@ from testinfra.host import Host
 
 sys.path.insert(0, str(CHECKOUT / ".build" / "lib"))
 
-from lifeboat.drill.judge import TimeTarget, Verdict, WalTarget, judge  # noqa: E402
-from lifeboat.drill.ledger import read  # noqa: E402
-from lifeboat.drill.records import Ledger  # noqa: E402
-from lifeboat.postgres.wal_names import parse_lsn  # noqa: E402
+from lifeboat.drill.judge import TimeTarget, Verdict, WalTarget, judge
+from lifeboat.drill.ledger import read
+from lifeboat.drill.records import Ledger
+from lifeboat.postgres.wal_names import parse_lsn
 
 CUT_OFF_SECONDS = 60
+PROVISION = CHECKOUT / "molecule" / "rebuild" / "provision.yml"
+PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
+# One task of each phase, of the look before them and of the report after them.
+INTERRUPTIONS = [
+    "incident : Ask it",
+    "incident : Wait for it",
+    "server : Install them",
+    "application : Bring the file sets back",
+    "restore : Begin the restore",
+    "application : Start the units",
+    "incident : See that each takes writes",
+    "backup : Have a full backup",
+    "incident : Write it, for people",
+]
 
 
 def contents(host: Host) -> Dict[str, Any]:
@@ -93,7 +108,7 @@ STATE: Dict[str, Any] = {}
 
 
 def test_the_spares_are_empty(machines: Dict[str, Host]) -> None:
-    for name in ("empty13", "again13"):
+    for name in ("empty13", "again13", "never13"):
         assert machines[name].run("dpkg-query --list 'postgresql*' 'python3-boto3'").rc != 0
         assert not machines[name].file("/etc/postgresql").exists
 
@@ -125,14 +140,24 @@ def test_archiving_catches_up_after_the_store_was_away(machines: Dict[str, Host]
     assert contents(host)["gaps"] == []
 
 
-def test_the_server_is_lost_and_comes_back(
-    machines: Dict[str, Host], ledger: Path, playbook: Playbooks
-) -> None:
+def test_a_server_that_answers_stops_the_rebuild(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    address = machines["db13"].check_output("hostname -I").split()[0]
+    told = playbook("dr_rebuild", "empty13", "-e", "dr_confirm=yes", "-e", f"dr_old_host={address}", status=2)
+    assert "The old server still lives" in told and "Phase" not in told
+    assert not machines["empty13"].file("/etc/postgresql").exists
+
+
+def test_another_word_than_yes_touches_nothing(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    assert "Not confirmed" in playbook("dr_rebuild", "empty13", word="well", status=2)
+    assert not machines["empty13"].file("/etc/postgresql").exists
+
+
+def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Path, playbook: Playbooks) -> None:
     time.sleep(3)
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-db13")
     happened = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    playbook("dr_rebuild", "empty13", "-e", "dr_confirm=yes", "-e", "dr_watch=5", "-e", f"dr_disaster_at={happened}")
+    playbook("dr_rebuild", "empty13", "-e", f"dr_disaster_at={happened}", word="yes")
     host, told = machines["empty13"], playbook.report("empty13")
     assert told["result"] == "recovered" and told["recovery_time"]["kept"]
     restored, window = told["restored"]["shop"], told["sources"]["shop"]["window"]
@@ -160,11 +185,11 @@ def test_a_server_that_still_archives_stops_the_next_rebuild(machines: Dict[str,
          "while sleep 2; do psql -Xqc 'SELECT pg_switch_wal(), txid_current()' >/dev/null; done"]
     )  # fmt: skip
     try:
-        told = playbook("dr_rebuild", "again13", "-e", "dr_confirm=yes", "-e", "dr_watch=20", status=2)
+        told = playbook("dr_rebuild", "never13", "-e", "dr_confirm=yes", "-e", "dr_watch=20", status=2)
     finally:
         writer.kill()
     assert "New WAL arrived in the repository while this playbook looked" in told
-    assert not machines["again13"].file("/etc/postgresql").exists
+    assert not machines["never13"].file("/var/lib/postgresql/17/main/PG_VERSION").exists
     assert host.service("postgresql@17-main").is_running
 
 
@@ -174,9 +199,15 @@ def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host], playbook:
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-empty13")
     value = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    # The next host does not exist yet: a tasks file of the user's makes it.
+    podman("stop", "--time=0", f"{PREFIX}-again13")
     words = ["-e", "dr_target=time", "-e", json.dumps({"dr_target_value": value}), "-e", "dr_fenced=yes"]
-    playbook("dr_rebuild", "again13", "-e", "dr_confirm=yes", *words)
+    words += ["-e", f"dr_provision_tasks={PROVISION}", "-e", "dr_confirm=yes"]
+    for task in INTERRUPTIONS:
+        playbook.interrupted("dr_rebuild", "again13", *words, at=task)
+    playbook("dr_rebuild", "again13", *words)
     host, told = machines["again13"], playbook.report("again13")
+    assert [phase["name"] for phase in told["phases"]] == PHASES
     verdict = judge(STATE["ledger"].records, present(host), TimeTarget(moment), at)
     note(playbook.run_dir, "time", told, verdict)
     assert verdict.good and verdict.required > 0 and verdict.forbidden > 0, verdict.as_dict()
