@@ -31,7 +31,7 @@ from lifeboat.drill.records import Ledger
 from lifeboat.postgres.wal_names import parse_lsn
 
 CUT_OFF_SECONDS = 60
-PROVISION = CHECKOUT / "molecule" / "rebuild" / "provision.yml"
+PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
 PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
 # One task of each phase, of the look before them and of the report after them.
 INTERRUPTIONS = [

@@ -20,7 +20,7 @@ def add_arguments(subparsers: Any) -> None:
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="how long to wait (default: %(default)g)"
     )
     parser.add_argument(
-        "--plan", action="store_true", help="only see that every required repository answers, and is this cluster's or new"
+        "--plan", action="store_true", help="only see that each required repository is this cluster's, or new"
     )
     parser.set_defaults(handler=run)
 
