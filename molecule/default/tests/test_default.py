@@ -64,8 +64,19 @@ def test_secrets_are_closed(machines: Dict[str, Host], name: str, cluster: str) 
 def test_the_schedule_is_there(machines: Dict[str, Host], name: str, cluster: str) -> None:
     entries = machines[name].file(f"/etc/cron.d/lifeboat-{cluster}").content_string.splitlines()
     jobs = {line.split()[-1] for line in entries if line[:1] in "0123456789*" and line}
-    assert jobs == ({"full", "check"} if cluster == "reports" else {"full", "files", "check"})
+    assert jobs == {"full", "check", "verify", "drill_reminder"} | ({"files"} if cluster != "reports" else set())
     assert machines[name].service("cron").is_running
+
+
+def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Dict[str, Host]) -> None:
+    host = machines["db13"]
+    host.check_output("cp -p /etc/lifeboat/db13.job /tmp/db13.job")
+    host.check_output("echo 'notify=\"cat >/tmp/told; env >>/tmp/told\"' >>/etc/lifeboat/db13.job")
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
+    host.check_output("mv /tmp/db13.job /etc/lifeboat/db13.job")
+    told = host.file("/tmp/told").content_string
+    assert "The quarterly drill of cluster db13 is due" in told and "LIFEBOAT_STATUS=2" in told
 
 
 def test_what_root_stores_in_a_directory_belongs_to_its_owner(machines: Dict[str, Host]) -> None:
