@@ -33,12 +33,14 @@ from lifeboat.postgres.wal_names import parse_lsn
 CUT_OFF_SECONDS = 60
 PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
 PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
-# One task of each phase, of the look before them and of the report after them.
-INTERRUPTIONS = [
+# Where Ctrl-C is typed: in the look, in each phase, in the report.
+BEFORE_THE_DATABASE = [
     "incident : Ask it",
     "incident : Wait for it",
     "server : Install them",
     "application : Bring the file sets back",
+]
+FROM_THE_DATABASE_ON = [
     "restore : Begin the restore",
     "application : Start the units",
     "incident : See that each takes writes",
@@ -108,7 +110,7 @@ STATE: Dict[str, Any] = {}
 
 
 def test_the_spares_are_empty(machines: Dict[str, Host]) -> None:
-    for name in ("empty13", "again13", "never13"):
+    for name in ("empty13", "again13"):
         assert machines[name].run("dpkg-query --list 'postgresql*' 'python3-boto3'").rc != 0
         assert not machines[name].file("/etc/postgresql").exists
 
@@ -178,37 +180,45 @@ def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...], pla
     assert changes(playbook(name, "empty13", "-e", "dr_confirm=yes", *arguments)) == 0
 
 
-def test_a_server_that_still_archives_stops_the_next_rebuild(machines: Dict[str, Host], playbook: Playbooks) -> None:
+def to_a_time() -> List[str]:
+    """The words of a rebuild to a commit in the middle of the ledger, on a host that is still to be made."""
+    commits: List[Any] = list(STATE["ledger"].commits)
+    STATE["moment"] = moment = commits[len(commits) // 2].acked_at
+    value = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    words = ["-e", "dr_target=time", "-e", json.dumps({"dr_target_value": value}), "-e", "dr_confirm=yes"]
+    return [*words, "-e", f"dr_provision_tasks={PROVISION}"]
+
+
+def test_while_a_server_still_archives_a_rebuild_ends_before_the_database(
+    machines: Dict[str, Host], playbook: Playbooks
+) -> None:
     host = machines["empty13"]
+    podman("stop", "--time=0", f"{PREFIX}-again13")
+    for task in BEFORE_THE_DATABASE:
+        playbook.interrupted("dr_rebuild", "again13", *to_a_time(), at=task)
     writer = subprocess.Popen(
         ["podman", "exec", "--user=postgres", f"{PREFIX}-empty13", "sh", "-c",
          "while sleep 2; do psql -Xqc 'SELECT pg_switch_wal(), txid_current()' >/dev/null; done"]
     )  # fmt: skip
     try:
-        told = playbook("dr_rebuild", "never13", "-e", "dr_confirm=yes", "-e", "dr_watch=20", status=2)
+        told = playbook("dr_rebuild", "again13", *to_a_time(), "-e", "dr_watch=20", status=2)
     finally:
         writer.kill()
     assert "New WAL arrived in the repository while this playbook looked" in told
-    assert not machines["never13"].file("/var/lib/postgresql/17/main/PG_VERSION").exists
+    assert not machines["again13"].file("/var/lib/postgresql/17/main/PG_VERSION").exists
     assert host.service("postgresql@17-main").is_running
 
 
 def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host], playbook: Playbooks) -> None:
-    commits: List[Any] = list(STATE["ledger"].commits)
-    moment = commits[len(commits) // 2].acked_at
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-empty13")
-    value = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
-    # The next host does not exist yet: a tasks file of the user's makes it.
-    podman("stop", "--time=0", f"{PREFIX}-again13")
-    words = ["-e", "dr_target=time", "-e", json.dumps({"dr_target_value": value}), "-e", "dr_fenced=yes"]
-    words += ["-e", f"dr_provision_tasks={PROVISION}", "-e", "dr_confirm=yes"]
-    for task in INTERRUPTIONS:
+    words = [*to_a_time(), "-e", "dr_fenced=yes"]
+    for task in FROM_THE_DATABASE_ON:
         playbook.interrupted("dr_rebuild", "again13", *words, at=task)
     playbook("dr_rebuild", "again13", *words)
     host, told = machines["again13"], playbook.report("again13")
     assert [phase["name"] for phase in told["phases"]] == PHASES
-    verdict = judge(STATE["ledger"].records, present(host), TimeTarget(moment), at)
+    verdict = judge(STATE["ledger"].records, present(host), TimeTarget(STATE["moment"]), at)
     note(playbook.run_dir, "time", told, verdict)
     assert verdict.good and verdict.required > 0 and verdict.forbidden > 0, verdict.as_dict()
     healthy(host)
