@@ -21,6 +21,7 @@ STATUS = "status"  # answer with an HTTP error, the store sees nothing
 CUT_REQUEST = "cut-request"  # reset while the client sends its body
 CUT_ANSWER = "cut-answer"  # pass `after` bytes of the answer's body, then close or reset
 SWALLOW = "swallow"  # let the store work, then reset instead of answering
+SLOW = "slow"  # wait for `seconds`, then pass the request on
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Fault:
     after: int = 0
     status: int = 503
     reset: bool = True
+    seconds: float = 0.0
 
     def fits(self, method: str, target: str) -> bool:
         return self.times > 0 and self.method in ("", method) and self.target in target
@@ -115,6 +117,9 @@ class FaultProxy:
             if fault is not None and fault.kind == STATUS:
                 client.sendall(_status_answer(fault.status))
                 return
+            if fault is not None and fault.kind == SLOW:
+                self._closing.wait(fault.seconds)
+                fault = None
             self._pass_on(client, first, headers, body, fault)
 
     def _pass_on(

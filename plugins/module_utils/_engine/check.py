@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Dict, Iterator, List, Optional
@@ -18,6 +19,8 @@ from .postgres.connection import session
 from .postgres.facts import archiver_state, read_facts, require_backup_ready
 from .repository.repository import Repositories
 from .restore.target import estimate_seconds
+from .wal.backlog import read_backlog
+from .wal.spool import agent_lives
 
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
 
@@ -37,10 +40,11 @@ def check(config: Config) -> List[Check]:
     out: List[Check] = []
     archived_name: Optional[str] = None
     system: Optional[str] = None
+    command = ""
     try:
         with session(config.connection) as sql:
             facts = read_facts(sql)
-            system = facts.system_identifier
+            system, command = facts.system_identifier, facts.archive_command
             require_backup_ready(facts)
             out.append(
                 Check(
@@ -73,6 +77,7 @@ def check(config: Config) -> List[Check]:
                 )
     except LifeboatError as exc:
         out.append(_failed("server", exc))
+    out += _wal_here(config, command)
     repositories = Repositories.open(config)
     try:
         for repository in repositories.items:
@@ -94,6 +99,28 @@ def check(config: Config) -> List[Check]:
     finally:
         repositories.close()
     return out
+
+
+def _wal_here(config: Config, command: str) -> Iterator[Check]:
+    """What this host alone can tell: how much waits to be archived, and whether the agent lives."""
+    if not config.data_dir or not os.path.isdir(config.data_dir):
+        return
+    try:
+        backlog = read_backlog(config.data_dir)
+        text = f"{backlog.count} files ({backlog.size / 1e6:.1f} MB) wait to be archived"
+        yield Check("WAL backlog", OK, f"{text}, the first is {backlog.first}" if backlog.count else text)
+    except LifeboatError as exc:
+        yield _failed("WAL backlog", exc, WARNING)
+    if config.spool_dir and "lifeboat-wal-push" in command:
+        if agent_lives(config.spool_dir):
+            yield Check("WAL agent", OK, f"lives, in {config.spool_dir}")
+        else:
+            yield Check(
+                "WAL agent",
+                WARNING,
+                f"No agent lives in {config.spool_dir}: archive_command pushes by itself, which is slower.",
+                "systemctl start lifeboat-wal-agent@CLUSTER, or lifeboat wal-agent as the owner of the data directory.",
+            )
 
 
 def _failed(name: str, exc: LifeboatError, status: str = CRITICAL) -> Check:

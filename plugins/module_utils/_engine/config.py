@@ -113,6 +113,13 @@ class BackupConfig:
 
 
 @dataclass(frozen=True)
+class WalConfig:
+    """How WAL is archived. ``parallel`` is how many files the agent reads, compresses and stores at once."""
+
+    parallel: int = 4
+
+
+@dataclass(frozen=True)
 class ObjectivesConfig:
     """What was promised: ``rpo`` and ``rto`` in seconds, ``window`` in days of point-in-time recovery."""
 
@@ -137,7 +144,8 @@ class Config:
 
     ``data_dir`` is the data directory that this configuration protects: a server that runs in another one is a
     clone and may not archive. ``config_file`` is ``postgresql.conf`` where it lies outside the data directory.
-    ``command`` is the host command that PostgreSQL calls to archive and to restore WAL.
+    ``command`` is the host command that PostgreSQL calls to archive and to restore WAL. ``spool_dir`` is a directory
+    of this host, outside of the data directory, where the WAL agent and PostgreSQL's commands meet.
     """
 
     cluster: str
@@ -147,6 +155,8 @@ class Config:
     config_file: Optional[str] = None
     connection: ConnectionConfig = ConnectionConfig()
     backup: BackupConfig = BackupConfig()
+    wal: WalConfig = WalConfig()
+    spool_dir: Optional[str] = None
     objectives: ObjectivesConfig = ObjectivesConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
@@ -217,7 +227,13 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             "Set 'required: true' on at least one.",
         )
     values.pop("source", None)
-    for key, cls in (("connection", ConnectionConfig), ("backup", BackupConfig), ("objectives", ObjectivesConfig)):
+    groups = {
+        "connection": ConnectionConfig,
+        "backup": BackupConfig,
+        "wal": WalConfig,
+        "objectives": ObjectivesConfig,
+    }
+    for key, cls in groups.items():
         if key in values:
             values[key] = _build(cls, values[key], key, where)
     if "file_sets" in values:
@@ -230,6 +246,8 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             f"{where}: cluster is {config.cluster!r}.",
             "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.",
         )
+    if config.wal.parallel < 1:
+        raise ConfigError(f"{where}: wal.parallel is {config.wal.parallel}.", "It must be at least 1.")
     return config
 
 

@@ -154,6 +154,18 @@ class CloneRefused(LifeboatError):
     error_code = "clone_refused"
 
 
+class AgentRunning(LifeboatError):
+    """Another WAL agent of the same cluster lives."""
+
+    error_code = "agent_running"
+
+
+class SpoolUnusable(LifeboatError):
+    """The spool directory cannot be written, or does not keep what is written."""
+
+    error_code = "spool_unusable"
+
+
 # --- PostgreSQL -------------------------------------------------------------------------------------------------
 
 

@@ -143,12 +143,14 @@ def _check(options: S3Options) -> None:
 
 
 def _client_config(options: S3Options) -> Any:
+    tls = (options.endpoint_url or "https:").lower().startswith("https:")
     known: Dict[str, Any] = {
         "connect_timeout": options.connect_timeout,
         "read_timeout": options.read_timeout,
         "retries": {"mode": "standard", "total_max_attempts": options.max_attempts},
         "max_pool_connections": max(32, 4 * options.parallel),  # several transfers share the client
-        "s3": {"addressing_style": options.addressing_style},
+        # Over TLS the CRC-32 of each request is enough; over plain HTTP the body is signed too.
+        "s3": {"addressing_style": options.addressing_style, **({"payload_signing_enabled": False} if tls else {})},
     }
     # We send our own checksums as plain headers, which older S3 compatible stores understand too.
     newer = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Dict, Optional, Tuple
 
+from .. import clock
 from ..codec import zstd
 from ..config import Config
 from ..errors import CloneRefused, ConfigError, LifeboatError, ObjectExists, WalConflict, WalInvalid
@@ -22,6 +23,9 @@ from ..postgres.timeline import parse_history
 from ..postgres.wal_names import is_history, is_segment, is_wal_file
 from ..repository.repository import Repositories, Repository
 from .segment import check_segment
+
+#: Seconds for which a repository that was found to be this cluster's is not asked again.
+_ADOPTED_FOR = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,28 +40,67 @@ class Pushed:
 def push(config: Config, path: str, data_dir: Optional[str] = None) -> Pushed:
     """Archive the file ``path`` (relative to ``data_dir``, by default the working directory, as PostgreSQL calls it).
 
-    Memory: the file and its compressed form, about twice the segment size.
+    Memory: as for one :meth:`Pusher.push`.
     """
     data_dir = os.path.abspath(data_dir or os.getcwd())
     refuse_clone(config, data_dir)
-    name = os.path.basename(path)
-    if not is_wal_file(name):
-        raise ConfigError(
-            f"{name!r} is not the name of a WAL file.", "Set archive_command = 'lifeboat --config FILE wal-push %p'."
-        )
-    system = read_system_identifier(data_dir)
-    content = _read(os.path.join(data_dir, path), name, system)
-    body = content if is_history(name) else zstd.compress(content, config.backup.compression_level)
     repositories = Repositories.open(config)
     try:
-        with ThreadPoolExecutor(max_workers=len(repositories.required)) as pool:
-            results = list(pool.map(lambda r: _put(r, system, name, content, body), repositories.required))
+        return Pusher(config, repositories, data_dir).push(path)
     finally:
         repositories.close()
-    errors = [r for r in results if isinstance(r, LifeboatError)]
-    if errors:
-        raise errors[0]
-    return Pushed(name, len(body), tuple(r for r in results if isinstance(r, str)))
+
+
+class Pusher:
+    """Puts the WAL files of one data directory into all required repositories; several threads may share it."""
+
+    def __init__(self, config: Config, repositories: Repositories, data_dir: str) -> None:
+        self._level, self._required, self._data_dir = config.backup.compression_level, repositories.required, data_dir
+        self._adopted: Dict[Tuple[str, str], float] = {}
+
+    def push(self, path: str) -> Pushed:
+        """Archive one file. The first repository's error is raised, after all of them were tried.
+
+        Memory: the file and its compressed form, twice that while it is compared with what a repository holds already.
+        """
+        name = os.path.basename(path)
+        if not is_wal_file(name):
+            raise ConfigError(
+                f"{name!r} is not the name of a WAL file.",
+                "Set archive_command = 'lifeboat --config FILE wal-push %p'.",
+            )
+        # Read anew each time: under the same path another cluster may have been created.
+        system = read_system_identifier(self._data_dir)
+        content = _read(os.path.join(self._data_dir, path), name, system)
+        body = content if is_history(name) else zstd.compress(content, self._level)
+        if len(self._required) == 1:
+            results = [self._put(self._required[0], system, name, content, body)]
+        else:
+            with ThreadPoolExecutor(max_workers=len(self._required)) as pool:
+                results = list(pool.map(lambda r: self._put(r, system, name, content, body), self._required))
+        errors = [r for r in results if isinstance(r, LifeboatError)]
+        if errors:
+            raise errors[0]
+        return Pushed(name, len(body), tuple(r for r in results if isinstance(r, str)))
+
+    def _put(self, repository: Repository, system: str, name: str, content: bytes, body: bytes) -> object:
+        """None when stored, the repository's name when it was there already, the error otherwise."""
+        key = repository.layout.wal(system, name)
+        try:
+            self._adopt(repository, system)
+            repository.store.put(key, body)
+            return None
+        except ObjectExists:
+            return _compare(repository, key, name, content)
+        except LifeboatError as exc:
+            self._adopted.pop((repository.name, system), None)
+            return exc
+
+    def _adopt(self, repository: Repository, system: str) -> None:
+        at, now = (repository.name, system), clock.monotonic()
+        if now - self._adopted.get(at, -_ADOPTED_FOR) >= _ADOPTED_FOR:
+            repository.adopt(system)
+            self._adopted[at] = now
 
 
 def refuse_clone(config: Config, data_dir: str) -> None:
@@ -88,19 +131,6 @@ def _read(path: str, name: str, system: str) -> bytes:
     elif not content:
         raise WalInvalid(f"WAL file {path} is empty.", "Nothing was stored; check the disk.", name=name)
     return content
-
-
-def _put(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> object:
-    """None when stored, the repository's name when it was there already, the error otherwise."""
-    key = repository.layout.wal(system, name)
-    try:
-        repository.adopt(system)
-        repository.store.put(key, body)
-        return None
-    except ObjectExists:
-        return _compare(repository, key, name, content)
-    except LifeboatError as exc:
-        return exc
 
 
 def _compare(repository: Repository, key: str, name: str, content: bytes) -> object:

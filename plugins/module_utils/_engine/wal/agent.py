@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The WAL agent: a resident process that stores WAL ahead of PostgreSQL's ``archive_command``.
+
+It reads, checks, compresses and stores the files of ``archive_status/*.ready`` in several threads, with connections
+that stay open, and acknowledges them in PostgreSQL's order, each once every required repository has it (:mod:`.spool`).
+``archive_command`` asks for the acknowledgement; without an agent it pushes by itself.
+
+Memory: at most ``wal.parallel`` files and their compressed forms, together at most 256 MiB (or one file's), and as much
+again for those that a repository holds already, while they are compared. The spool holds no WAL.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from dataclasses import replace
+from typing import Callable, Dict, Optional, Tuple
+
+from .. import clock
+from ..config import Config
+from ..errors import ConfigError, LifeboatError, WalInvalid
+from ..postgres.wal_names import is_segment
+from ..progress import Progress
+from ..repository.repository import Repositories
+from . import ahead
+from .ahead import Job
+from .backlog import ready_files, wal_path
+from .push import Pusher
+from .spool import Spool
+
+# How long an agent that is told to end waits for what is on its way.
+_GRACE = 10.0
+_TICK = 0.1
+
+
+class Agent:
+    """One agent for one configuration. ``stopping`` is asked several times a second.
+
+    :raises ConfigError: ``data_dir`` or ``spool_dir`` is not set
+    """
+
+    def __init__(self, config: Config, progress: Progress, stopping: Callable[[], bool]) -> None:
+        self._config, self._progress, self._stopping = config, progress, stopping
+        self._data_dir = _required(config, "data_dir")
+        self._spool = Spool(_required(config, "spool_dir"), self._data_dir)
+        self._jobs: Dict[str, Job] = {}
+        self._ready: Tuple[str, ...] = ()
+        self._asked: queue.Queue[str] = queue.Queue()
+        self._ended: queue.Queue[Tuple[str, object]] = queue.Queue()
+        self._threads = 0
+        self._failing = ""
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Work until ``stopping`` or until the configuration file changes; ``on_ready`` is called once it has begun.
+
+        AgentRunning when another agent lives. SpoolUnusable, at any time, when nothing can be acknowledged: whoever
+        waits then sees that no agent lives.
+        """
+        config_stamp = _stamp(self._config.source)
+        with self._spool:
+            repositories = Repositories.open(self._config)
+            self._pusher = Pusher(self._config, repositories, self._data_dir)
+            on_ready()
+            next_scan = 0.0
+            while not self._stopping() and _stamp(self._config.source) == config_stamp:
+                if clock.monotonic() >= next_scan:
+                    begun = clock.monotonic()
+                    self._look()
+                    next_scan = clock.monotonic() + ahead.scan_pause(clock.monotonic() - begun)
+                self._start()
+                self._collect(_TICK)
+            if self._drain():
+                repositories.close()
+
+    def _look(self) -> None:
+        """See what is ready, and forget what PostgreSQL is done with."""
+        self._ready = ready_files(self._data_dir)
+        for name in ahead.to_forget(self._ready, self._jobs):
+            self._forget(name)
+        for name, job in list(self._jobs.items()):
+            # Under the same name another file may lie there by now.
+            if job.state == ahead.ACKNOWLEDGED and self._stamp_of(name) != job.stamp:
+                self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        del self._jobs[name]
+        self._spool.forget(name)
+
+    def _start(self) -> None:
+        segment = next((n for n in self._ready if n not in self._jobs and is_segment(n)), "")
+        workers = ahead.workers_for(self._config.wal.parallel, _size(wal_path(self._data_dir, segment)))
+        for name in ahead.to_start(self._ready, self._jobs, clock.monotonic(), workers):
+            self._jobs[name] = replace(self._jobs.get(name, Job()), state=ahead.RUNNING)
+            self._asked.put(name)
+            if self._threads < sum(job.state == ahead.RUNNING for job in self._jobs.values()):
+                self._threads += 1
+                # A daemon: a store that hangs must not keep an agent that was told to end.
+                threading.Thread(target=self._work, name=f"lifeboat-wal-{self._threads}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            name = self._asked.get()
+            try:
+                outcome: object = self._store(name)
+            except LifeboatError as exc:
+                outcome = exc
+            except Exception as exc:
+                outcome = LifeboatError(f"{name}: {type(exc).__name__}: {exc}", "This is a defect of Lifeboat.")
+            self._ended.put((name, outcome))
+
+    def _store(self, name: str) -> int:
+        """Push the file; gives the time it was last written, in ns."""
+        path = wal_path(self._data_dir, name)
+        before = self._stamp_of(name)
+        self._pusher.push(path)
+        if before is None or self._stamp_of(name) != before:
+            raise WalInvalid(f"WAL file {path} changed while it was read.", "It is read again.", name=name)
+        return before
+
+    def _stamp_of(self, name: str) -> Optional[int]:
+        return _stamp(wal_path(self._data_dir, name))
+
+    def _collect(self, seconds: float) -> bool:
+        """Wait for the end of a push and take all that have ended; acknowledge what can be."""
+        try:
+            ended = [self._ended.get(timeout=seconds)]
+            while not self._ended.empty():
+                ended.append(self._ended.get())
+        except queue.Empty:
+            return False
+        for name, outcome in ended:
+            if isinstance(outcome, LifeboatError):
+                self._failed(name, outcome)
+            elif isinstance(outcome, int):
+                self._jobs[name] = Job(ahead.STORED, stamp=outcome)
+        for name in ahead.to_acknowledge(self._ready, self._jobs):
+            self._spool.acknowledge(name, self._jobs[name].stamp)
+            self._jobs[name] = replace(self._jobs[name], state=ahead.ACKNOWLEDGED)
+            if self._failing:
+                self._failing = ""
+                self._progress.note(f"{name} is archived; it goes on")
+        return True
+
+    def _failed(self, name: str, error: LifeboatError) -> None:
+        failures = self._jobs[name].failures + 1
+        self._jobs[name] = Job(ahead.FAILED, failures, retry_at=clock.monotonic() + ahead.retry_pause(failures))
+        self._spool.complain(name, error)
+        if error.error_code != self._failing:
+            self._failing = error.error_code
+            self._progress.note(f"{name} is not archived: {error.message} [{error.error_code}]")
+
+    def _drain(self) -> bool:
+        """Wait for what is on its way; False when something was dropped, which is safe: nothing was said of it."""
+        deadline = clock.monotonic() + _GRACE
+        while any(job.state == ahead.RUNNING for job in self._jobs.values()):
+            if clock.monotonic() > deadline:
+                return False
+            self._collect(_TICK)
+        return True
+
+
+def _required(config: Config, key: str) -> str:
+    value = getattr(config, key)
+    if not value:
+        raise ConfigError(
+            f"{config.source or 'configuration'}: {key} is missing.", "The WAL agent works with data_dir and spool_dir."
+        )
+    return os.path.abspath(str(value))
+
+
+def _stamp(path: Optional[str]) -> Optional[int]:
+    """When a file was last written, in ns; None when there is none."""
+    try:
+        return os.stat(path).st_mtime_ns if path else None
+    except OSError:
+        return None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the WAL agent and ``lifeboat-wal-push`` (what PostgreSQL calls) meet: a directory of the host.
+
+::
+
+    <spool>/agent.lock          locked (flock) while an agent lives
+    <spool>/push/data           a link to the data directory that the agent works for
+    <spool>/push/<name>.ok      acknowledged: every required repository has the file
+    <spool>/push/<name>.error   why the last attempt failed
+
+An acknowledgement is an empty file with exactly the modification time of the file that it speaks of. Another file of
+the same name (a cluster that was created anew, a recycled segment) has another time, and is not acknowledged by it.
+The repositories hold everything that was said here: the spool may be lost at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from types import TracebackType
+from typing import Iterator, Optional, Type
+
+from .. import clock
+from ..errors import AgentRunning, LifeboatError, SpoolUnusable
+
+_LOCK = "agent.lock"
+# A client that looks whether an agent lives holds the lock for a moment.
+_PATIENCE = 2.0
+
+
+class Spool:
+    """The agent's side. Entering takes the lock: AgentRunning when another agent lives, SpoolUnusable without room."""
+
+    def __init__(self, directory: str, data_dir: str) -> None:
+        self.directory = directory
+        self._push = os.path.join(directory, "push")
+        self._data_dir = data_dir
+        self._descriptor = -1
+
+    def __enter__(self) -> Spool:
+        with self._usable():
+            os.makedirs(self._push, 0o700, exist_ok=True)
+            lock = os.path.join(self.directory, _LOCK)
+            self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            with self._usable():
+                self._lock()
+            # What an earlier agent said may be about other repositories.
+            self._clear()
+            self._link_data()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], exc: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        os.close(self._descriptor)
+
+    def acknowledge(self, name: str, stamp: int) -> None:
+        """Say that the file that was last written at ``stamp`` (ns) is durable."""
+        path, temp = self._path(name, "ok"), self._path(name, "tmp")
+        with self._usable():
+            os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.utime(temp, ns=(stamp, stamp))
+            if os.stat(temp).st_mtime_ns != stamp:
+                raise SpoolUnusable(
+                    f"The file system of {self.directory} does not keep times in nanoseconds.",
+                    "Set spool_dir to a directory on ext4, XFS or tmpfs.",
+                    spool_dir=self.directory,
+                )
+            os.rename(temp, path)
+            self._remove(name, "error")
+
+    def complain(self, name: str, error: LifeboatError) -> None:
+        """Let ``archive_command`` fail for this file, with these words."""
+        temp = self._path(name, "tmp")
+        with self._usable():
+            with open(temp, "w", encoding="utf-8") as stream:
+                stream.write(f"lifeboat: {error.message}\n  -> {error.hint} [{error.error_code}]\n")
+            os.rename(temp, self._path(name, "error"))
+
+    def forget(self, name: str) -> None:
+        """Take back all that was said of the file."""
+        with self._usable():
+            for kind in ("ok", "error"):
+                self._remove(name, kind)
+
+    def _path(self, name: str, kind: str) -> str:
+        return os.path.join(self._push, f"{name}.{kind}")
+
+    def _remove(self, name: str, kind: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(name, kind))
+
+    def _lock(self) -> None:
+        deadline = clock.monotonic() + _PATIENCE
+        while not _take(self._descriptor, fcntl.LOCK_EX):
+            if clock.monotonic() > deadline:
+                raise AgentRunning(
+                    f"Another WAL agent holds {os.path.join(self.directory, _LOCK)}.",
+                    "One agent serves a cluster: stop the other one, or give this cluster a spool_dir of its own.",
+                    spool_dir=self.directory,
+                )
+            clock.sleep(0.05)
+
+    def _clear(self) -> None:
+        with self._usable():
+            for entry in os.listdir(self._push):
+                os.unlink(os.path.join(self._push, entry))
+
+    def _link_data(self) -> None:
+        with self._usable():
+            os.symlink(self._data_dir, os.path.join(self._push, "data"))
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise SpoolUnusable(
+                f"The spool {self.directory} cannot be used: {exc.strerror}.",
+                "See that the owner of the data directory may write there, and that it has room."
+                " Until then archive_command pushes by itself.",
+                spool_dir=self.directory,
+            ) from exc
+
+
+def agent_lives(directory: str) -> bool:
+    """Whether an agent holds this spool."""
+    try:
+        descriptor = os.open(os.path.join(directory, _LOCK), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _take(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False

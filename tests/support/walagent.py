@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WAL agents for tests: real processes, and the command that PostgreSQL calls beside them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import List, Optional
+
+from .postgres import Site
+from .stores import ROOT
+
+CLIENT = ROOT / "roles" / "agent" / "files" / "lifeboat-wal-push"
+
+
+def spool_of(site: Site) -> Path:
+    return site.root / "spool"
+
+
+def push_argv(site: Site, path: str) -> List[str]:
+    """``lifeboat wal-push`` for one file of the data directory."""
+    return [str(site.command), "--config", str(site.config_file), "wal-push", path]
+
+
+def client_argv(site: Site, path: str, fallback: Optional[List[str]] = None) -> List[str]:
+    """``lifeboat-wal-push`` for one file of the data directory; ``fallback`` is what runs where no agent lives."""
+    return [str(CLIENT), str(spool_of(site)), path, *(push_argv(site, path) if fallback is None else fallback)]
+
+
+def archive_by(site: Site, fallback: Optional[List[str]] = None) -> None:
+    """Let the running server archive by it, from now on."""
+    command = " ".join(f'"{word}"' for word in client_argv(site, "%p", fallback))
+    site.cluster.execute(f"ALTER SYSTEM SET archive_command = '{command}'", "SELECT pg_reload_conf()")
+
+
+def ask(
+    site: Site, name: str, fallback: Optional[List[str]] = None, cwd: Optional[Path] = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, as PostgreSQL does."""
+    return subprocess.run(
+        client_argv(site, f"pg_wal/{name}", fallback), cwd=cwd or site.cluster.data_dir, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+
+class AgentProcess:
+    """``lifeboat wal-agent`` for a site; the constructor returns when it holds the spool."""
+
+    def __init__(self, site: Site) -> None:
+        self.log = site.root / f"agent-{len(list(site.root.glob('agent-*.log')))}.log"
+        argv = [site.command, "--config", site.config_file, "wal-agent"]
+        address = str(site.cluster.socket_dir / self.log.stem)
+        # As systemd does it for a unit of Type=notify.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, open(self.log, "wb") as log:
+            notify.bind(address)
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "NOTIFY_SOCKET": address}
+            )
+            notify.settimeout(60)
+            assert notify.recv(100) == b"READY=1", self.words()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def words(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def kill9(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; gives its exit status."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=60)
+
+    def wait(self) -> int:
+        """Its exit status, once it ends by itself."""
+        return self._process.wait(timeout=60)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self.kill9()
+
+
+def ready(site: Site) -> List[str]:
+    """The names of the files that PostgreSQL has not archived yet, in its order."""
+    status = site.cluster.data_dir / "pg_wal" / "archive_status"
+    names = (n[: -len(".ready")] for n in os.listdir(status) if n.endswith(".ready"))
+    return sorted(names, key=lambda n: (not n.endswith(".history"), n))
+
+
+def acknowledged(site: Site) -> List[str]:
+    """The names of the files that the agent has acknowledged and PostgreSQL has not taken yet."""
+    push = spool_of(site) / "push"
+    return sorted(p.name[: -len(".ok")] for p in push.glob("*.ok"))
