@@ -113,6 +113,18 @@ class BackupConfig:
 
 
 @dataclass(frozen=True)
+class RestoreConfig:
+    """How a restore gets its WAL.
+
+    ``prefetch`` is how many segments it fetches ahead of replay at most (together no more than 1 GiB; 0: none),
+    ``prefetch_dir`` where they wait: beside the data directory where it is None.
+    """
+
+    prefetch: int = 16
+    prefetch_dir: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class ObjectivesConfig:
     """What was promised: ``rpo`` and ``rto`` in seconds, ``window`` in days of point-in-time recovery."""
 
@@ -147,6 +159,7 @@ class Config:
     config_file: Optional[str] = None
     connection: ConnectionConfig = ConnectionConfig()
     backup: BackupConfig = BackupConfig()
+    restore: RestoreConfig = RestoreConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
@@ -156,6 +169,14 @@ class Config:
     def required(self) -> Tuple[RepositoryConfig, ...]:
         """The repositories that must have every object before it counts as stored."""
         return tuple(r for r in self.repositories if r.required)
+
+
+_SECTIONS: Tuple[Tuple[str, Any], ...] = (
+    ("connection", ConnectionConfig),
+    ("backup", BackupConfig),
+    ("restore", RestoreConfig),
+    ("objectives", ObjectivesConfig),
+)
 
 
 def load(path: str) -> Config:
@@ -217,7 +238,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             "Set 'required: true' on at least one.",
         )
     values.pop("source", None)
-    for key, cls in (("connection", ConnectionConfig), ("backup", BackupConfig), ("objectives", ObjectivesConfig)):
+    for key, cls in _SECTIONS:
         if key in values:
             values[key] = _build(cls, values[key], key, where)
     if "file_sets" in values:
