@@ -121,8 +121,9 @@ class Cluster:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        # Reaped too: a zombie still holds the lock file of its socket against a server that follows at once.
-        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the killed server's end")
+        until(lambda: not any(alive(pid) for pid in pids), "the killed server's end")
+        # A zombie that init is slow to reap would hold it against a server that follows at once.
+        (self.socket_dir / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
 
     def pg_ctl(self, command: str, *arguments: str) -> str:
         return run_program(self.installation.program("pg_ctl"), command, "-s", "-D", str(self.data_dir), *arguments)
