@@ -92,6 +92,17 @@ def _ended(lifeline: int) -> bool:
     return bool(readable) and not os.read(lifeline, 4096)
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """``found``: it is there now; every repository confirmed that it has none (False); a doubt (None).
+
+    ``questions`` are those that were open just before the file appeared.
+    """
+
+    found: Optional[bool]
+    questions: Tuple[str, ...] = ()
+
+
 class _Prefetcher:
     """The state of the directory, and of what is on its way. Only :meth:`_fetch` runs in other threads."""
 
@@ -101,7 +112,7 @@ class _Prefetcher:
         self._repositories, self._order, self._directory, self._pool = repositories, order, directory, pool
         self._window = Window.over(order.names, order.limit)
         self._ready: Set[str] = set()
-        self._busy: Dict[str, Future[Optional[bool]]] = {}
+        self._busy: Dict[str, Future[_Outcome]] = {}
         # Begun for somebody who asked: only such a look-up may answer that there is no file.
         self._asked: Set[str] = set()
         self._wanted: Dict[str, List[str]] = {}
@@ -148,15 +159,23 @@ class _Prefetcher:
             future = self._busy.pop(name)
             asked = name in self._asked
             self._asked.discard(name)
-            found = None if future.exception() else future.result()
-            if found:
+            outcome = _Outcome(None) if future.exception() else future.result()
+            if outcome.found:
                 self._ready.add(name)
-                self._wanted.pop(name, None)
+                self._settle(name, outcome.questions)
                 self.fetched += 1
                 continue
             self._resting[name] = clock.monotonic()
             if asked:
-                self._answer(name, ASK if found is None else MISSING)
+                self._answer(name, ASK if outcome.found is None else MISSING)
+
+    def _settle(self, name: str, questions: Tuple[str, ...]) -> None:
+        """These had their answer. The file may be taken by now, and asked for once more."""
+        left = [q for q in self._wanted.get(name, []) if q not in questions]
+        if left:
+            self._wanted[name] = left
+        else:
+            self._wanted.pop(name, None)
 
     def _answer(self, name: str, verdict: str) -> None:
         for question in self._wanted.pop(name, []):
@@ -168,22 +187,20 @@ class _Prefetcher:
         self._resting = {n: since for n, since in self._resting.items() if now - since < _REST}
         return set(self._resting)
 
-    def _fetch(self, name: str) -> Optional[bool]:
-        """True: it is there. False: every repository confirmed that it has none. None: a doubt.
-
-        One round only: who asks gets the doubt, and asks the repositories with more patience.
-        """
+    def _fetch(self, name: str) -> _Outcome:
+        """One round only: who asks hears of the doubt, and asks the repositories with more patience."""
         unfinished = self._path(name + _UNFINISHED)
         try:
             found = look_up(self._repositories.items, self._order.system, name, rounds=1)
             if found is None:
-                return False
+                return _Outcome(False)
             write_wal(unfinished, found[1])
+            questions = tuple(self._wanted.get(name, ()))
             os.rename(unfinished, self._path(name))
-            return True
+            return _Outcome(True, questions)
         except (LifeboatError, OSError):
             self._unlink(name + _UNFINISHED)
-            return None
+            return _Outcome(None)
 
     def _room(self) -> bool:
         disk = os.statvfs(self._directory)
