@@ -74,13 +74,14 @@ def restore_command(command: str, config_path: str, ahead: Optional[Ahead] = Non
 def _from_prefetcher(ahead: Ahead) -> str:
     directory = shlex.quote(ahead.directory).replace("%", "%%")
     lives = f"kill -0 {ahead.pid} 2>/dev/null"
-    take = '[ -f "$d/%f" ] && mv -f "$d/%f" "%p" && exit 0'
     return (
-        f'd={directory}; if {lives}; then {take}; q="$d/%f.$$"; n=0; echo >"$q.want"; '
-        f"while {lives} && [ $n -lt {_ANSWERED} ]; do "
-        f'{take}; [ -f "$q.missing" ] && exit 1; [ -f "$q.ask" ] && break; '
+        f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; '
+        f'if {lives}; then [ -f "$f" ] || {{ echo >"$q.want"; }} 2>/dev/null && '
+        f'while [ ! -f "$f" ] && [ $n -lt {_ANSWERED} ] && {lives}; do '
+        '[ -f "$q.missing" ] && exit 1; [ -f "$q.ask" ] && break; '
         f'[ $n -gt {_NOTICED} ] && [ -f "$q.want" ] && break; '
-        "sleep 0.02; n=$((n+1)); done; fi; "
+        "sleep 0.02; n=$((n+1)); done; "
+        '[ -f "$f" ] && mv -f "$f" "%p" && exit 0; fi; '
     )
 
 
