@@ -32,6 +32,9 @@ from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration
 
+#: So that the host command is called for each file, where a test steps in.
+ONE_BY_ONE = {"prefetch": 0}
+
 
 def marker(clone: Cluster) -> Dict[str, Any]:
     return dict(json.loads((clone.data_dir / "lifeboat_restore.json").read_text()))
@@ -180,7 +183,8 @@ def test_a_directory_that_is_unmounted_during_recovery_stops_it(copy: Copy, lost
         f'case "$*" in *"wal-fetch"*"{name}"*) mv "{mounted}" "{mounted}.away" && mkdir "{mounted}";; esac',
         f'exec "{lost.site.command}" "$@"',
     )
-    recovery_failed(copy, clone, name, "254", config_file=copy.configure(tmp_path / "away.yml", command=str(command)))
+    config_file = copy.configure(tmp_path / "away.yml", command=str(command), restore=ONE_BY_ONE)
+    recovery_failed(copy, clone, name, "254", config_file=config_file)
     mounted.rmdir()
     mounted.with_name("repository.away").rename(mounted)
     restored(copy, clone)
@@ -267,7 +271,7 @@ def test_a_restore_that_is_killed_while_the_server_recovers(copy: Copy, lost: Lo
         "esac",
         f'exec "{lost.site.command}" "$@"',
     )
-    config_file = copy.configure(tmp_path / "slow.yml", command=str(command))
+    config_file = copy.configure(tmp_path / "slow.yml", command=str(command), restore=ONE_BY_ONE)
     with begun(copy, clone, config_file, reached, {}) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -289,7 +293,7 @@ def test_a_recovery_that_takes_too_long_is_stopped(copy: Copy, lost: Lost, tmp_p
     command = wrapper(
         tmp_path / "lifeboat", 'case "$*" in *"wal-fetch"*) sleep 0.5;; esac', f'exec "{lost.site.command}" "$@"'
     )
-    config_file = copy.configure(tmp_path / "slow.yml", command=str(command))
+    config_file = copy.configure(tmp_path / "slow.yml", command=str(command), restore=ONE_BY_ONE)
     error = copy.restore(clone, "--timeout", "0.3", status=1, config_file=config_file).error
     assert error["error_code"] == "recovery_failed"
     assert "0.3 s" in error["message"]

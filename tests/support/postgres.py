@@ -122,6 +122,8 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         until(lambda: not any(alive(pid) for pid in pids), "the killed server's end")
+        # A zombie that init is slow to reap would hold it against a server that follows at once.
+        (self.socket_dir / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
 
     def pg_ctl(self, command: str, *arguments: str) -> str:
         return run_program(self.installation.program("pg_ctl"), command, "-s", "-D", str(self.data_dir), *arguments)

@@ -120,6 +120,18 @@ class WalConfig:
 
 
 @dataclass(frozen=True)
+class RestoreConfig:
+    """How a restore gets its WAL.
+
+    ``prefetch`` is how many segments it fetches ahead of replay at most (together no more than 1 GiB; 0: none),
+    ``prefetch_dir`` where they wait: beside the data directory where it is None.
+    """
+
+    prefetch: int = 16
+    prefetch_dir: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class ObjectivesConfig:
     """What was promised: ``rpo`` and ``rto`` in seconds, ``window`` in days of point-in-time recovery."""
 
@@ -157,6 +169,7 @@ class Config:
     backup: BackupConfig = BackupConfig()
     wal: WalConfig = WalConfig()
     spool_dir: Optional[str] = None
+    restore: RestoreConfig = RestoreConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
@@ -166,6 +179,15 @@ class Config:
     def required(self) -> Tuple[RepositoryConfig, ...]:
         """The repositories that must have every object before it counts as stored."""
         return tuple(r for r in self.repositories if r.required)
+
+
+_SECTIONS: Tuple[Tuple[str, Any], ...] = (
+    ("connection", ConnectionConfig),
+    ("backup", BackupConfig),
+    ("wal", WalConfig),
+    ("restore", RestoreConfig),
+    ("objectives", ObjectivesConfig),
+)
 
 
 def load(path: str) -> Config:
@@ -227,13 +249,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             "Set 'required: true' on at least one.",
         )
     values.pop("source", None)
-    groups = {
-        "connection": ConnectionConfig,
-        "backup": BackupConfig,
-        "wal": WalConfig,
-        "objectives": ObjectivesConfig,
-    }
-    for key, cls in groups.items():
+    for key, cls in _SECTIONS:
         if key in values:
             values[key] = _build(cls, values[key], key, where)
     if "file_sets" in values:

@@ -9,12 +9,14 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.model import Target
 from lifeboat.postgres.recovery import (
+    Ahead,
     quote,
     recovery_settings,
     restore_command,
@@ -70,6 +72,112 @@ def test_only_a_confirmed_miss_is_an_end_of_wal(tmp_path: Path, status: int, tol
     stub.chmod(0o755)
     line = as_the_shell_gets_it(restore_command(str(stub), "/etc/x.yml"), "000000010000000000000002", "p")
     assert subprocess.run(["sh", "-c", line], check=False).returncode == told
+
+
+SEGMENT = "000000010000000000000002"
+
+
+class Waiting:
+    """A prefetcher's directory, a process that stands for the prefetcher, and a host command with a status of its own."""
+
+    def __init__(self, root: Path, command_status: int, status: int) -> None:
+        self.status = status
+        self.directory = root / "pre fetched 100%"
+        self.directory.mkdir()
+        self.target = root / "RECOVERYXLOG"
+        self.called = root / "called"
+        command = root / "lifeboat"
+        command.write_text(f"#!/bin/sh\ntouch '{self.called}'\nexit {command_status}\n")
+        command.chmod(0o755)
+        self.process = subprocess.Popen(["sleep", "600"])
+        self._line = restore_command(str(command), "/etc/x.yml", Ahead(str(self.directory), self.process.pid))
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """As PostgreSQL does it, by ``system``."""
+        return subprocess.Popen(["sh", "-c", as_the_shell_gets_it(self._line, SEGMENT, str(self.target))])
+
+    def run(self) -> int:
+        with self.start() as process:
+            return process.wait()
+
+    def question(self) -> Path:
+        """The question that the command left, without its ending; as the prefetcher removes it."""
+        while True:
+            for want in self.directory.glob("*.want"):
+                want.unlink()
+                return want.with_suffix("")
+
+
+@pytest.fixture(params=[0, 100, 9], ids=["has it", "misses it", "fails"])
+def waiting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Waiting]:
+    made = Waiting(tmp_path, request.param, {0: 0, 100: 1, 9: 254}[request.param])
+    yield made
+    made.end()
+
+
+def test_a_file_that_waits_is_taken(waiting: Waiting) -> None:
+    (waiting.directory / SEGMENT).write_text("content")
+    assert waiting.run() == 0
+    assert waiting.target.read_text() == "content"
+    assert list(waiting.directory.iterdir()) == []
+    assert not waiting.called.exists()
+
+
+def test_a_file_that_arrives_is_taken(waiting: Waiting) -> None:
+    with waiting.start() as process:
+        assert waiting.question().name.rpartition(".")[0] == SEGMENT
+        (waiting.directory / SEGMENT).write_text("content")
+    assert process.returncode == 0
+    assert waiting.target.read_text() == "content"
+    assert not waiting.called.exists()
+
+
+def test_a_confirmed_miss_is_told(waiting: Waiting) -> None:
+    with waiting.start() as process:
+        question = waiting.question()
+        question.with_name(question.name + ".missing").touch()
+    assert process.returncode == 1
+    assert not waiting.called.exists()
+
+
+@pytest.mark.parametrize("event", ["doubt", "death", "silence", "stale"])
+def test_whatever_happens_to_the_prefetcher_the_host_command_decides(waiting: Waiting, event: str) -> None:
+    if event == "stale":
+        # Of an earlier command, which was killed while it waited.
+        (waiting.directory / f"{SEGMENT}.1.missing").touch()
+    with waiting.start() as process:
+        if event != "silence":
+            question = waiting.question()
+        if event == "doubt":
+            question.with_name(question.name + ".ask").touch()
+        if event in ("death", "stale"):
+            waiting.end()
+    assert process.returncode == waiting.status
+    assert waiting.called.exists()
+
+
+@pytest.mark.parametrize("broken", ["dead", "gone", "closed", "a directory", "no target"])
+def test_nothing_that_is_broken_looks_like_the_end_of_wal(waiting: Waiting, broken: str) -> None:
+    if broken == "dead":
+        # What it left may be older than a crash of the machine.
+        (waiting.directory / SEGMENT).write_text("content")
+        waiting.end()
+    elif broken == "gone":
+        waiting.directory.rmdir()
+    elif broken == "closed":
+        waiting.directory.chmod(0o500)
+    elif broken == "a directory":
+        (waiting.directory / SEGMENT).mkdir()
+    elif broken == "no target":
+        (waiting.directory / SEGMENT).write_text("content")
+        waiting.target = waiting.target.parent / "not there" / "RECOVERYXLOG"
+    assert waiting.run() == waiting.status
+    assert waiting.called.exists()
+    assert not waiting.target.exists()
 
 
 OLD = """\

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat wal-push`` and ``lifeboat wal-fetch``, as PostgreSQL calls them.
+"""``lifeboat wal-push`` and ``lifeboat wal-fetch``, as PostgreSQL calls them, and the restore's ``wal-prefetch``.
 
 ``archive_command``: 0 only when the file is durable; anything else is tried again. PostgreSQL does not count a status
 above 125 as a failure, so a failed push is always 1. ``restore_command``: 1 says "confirmed not there", and recovery
@@ -11,11 +11,13 @@ takes it for the end of WAL; a status above 125 stops recovery, and that is what
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from ..config import load
 from ..terminal import Answer, Terminal
 from ..wal.fetch import fetch
+from ..wal.prefetch import prefetch
 from ..wal.push import push
 
 NOT_FOUND = 1
@@ -38,6 +40,9 @@ def add_arguments(subparsers: Any) -> None:
         help="exit status for a file that is not there (default: %(default)s)",
     )
     parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
+    parser = subparsers.add_parser("wal-prefetch", help="fetch WAL ahead of replay; a restore starts this by itself")
+    parser.add_argument("directory", help="where the restore left its order; served until standard input ends")
+    parser.set_defaults(handler=run_prefetch)
 
 
 def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -52,3 +57,9 @@ def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     if fetched is None:
         return Answer({"name": args.name, "found": False}, "", args.not_found)
     return Answer({"name": fetched.name, "found": True, "repository": fetched.repository, "size": fetched.size}, "")
+
+
+def run_prefetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Serve one restore until it ends."""
+    fetched = prefetch(load(args.config), args.directory, sys.stdin.fileno())
+    return Answer({"fetched": fetched}, "")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Any, Dict, List, Mapping
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional
 
 from ..model import Target, format_time
 
@@ -42,15 +43,46 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
     return settings
 
 
-def restore_command(command: str, config_path: str) -> str:
+@dataclass(frozen=True)
+class Ahead:
+    """A prefetcher: the directory that it serves (see :mod:`..wal.prefetch`) and its process id."""
+
+    directory: str
+    pid: int
+
+
+# Polls of 0.02 s: for the prefetcher to notice the question, and to answer it.
+_NOTICED, _ANSWERED = 100, 2500
+
+
+def restore_command(command: str, config_path: str, ahead: Optional[Ahead] = None) -> str:
     """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
 
     "Not found" has a status of its own on the way, so that a command which cannot even start (1, 2, 127: a broken
     Python, a missing package) stops recovery instead of ending it early.
+
+    With a prefetcher that lives, the file is taken from it; whatever goes wrong there, the host command is called. Only
+    ``mv`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when that
+    fails, the shell ends with a status that PostgreSQL takes for "not found".
     """
     words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch --not-found={_NOT_FOUND}"
     verdict = f"case $? in 0) exit 0;; {_NOT_FOUND}) exit 1;; *) exit 254;; esac"
-    return words.replace("%", "%%") + f' "%f" "%p"; {verdict}'
+    first = _from_prefetcher(ahead) if ahead else ""
+    return first + words.replace("%", "%%") + f' "%f" "%p"; {verdict}'
+
+
+def _from_prefetcher(ahead: Ahead) -> str:
+    directory = shlex.quote(ahead.directory).replace("%", "%%")
+    lives = f"kill -0 {ahead.pid} 2>/dev/null"
+    return (
+        f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; '
+        f'if {lives}; then [ -f "$f" ] || {{ echo >"$q.want"; }} 2>/dev/null && '
+        f'while [ ! -f "$f" ] && [ $n -lt {_ANSWERED} ] && {lives}; do '
+        '[ -f "$q.missing" ] && exit 1; [ -f "$q.ask" ] && break; '
+        f'[ $n -gt {_NOTICED} ] && [ -f "$q.want" ] && break; '
+        "sleep 0.02; n=$((n+1)); done; "
+        '[ -f "$f" ] && mv -f "$f" "%p" && exit 0; fi; '
+    )
 
 
 def without_recovery(text: str) -> str:

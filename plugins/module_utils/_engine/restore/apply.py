@@ -12,7 +12,7 @@ from .. import clock
 from ..config import Config
 from ..model import format_time
 from ..postgres import server
-from ..postgres.recovery import recovery_settings, restore_command, rewrite, set_signal
+from ..postgres.recovery import Ahead, recovery_settings, restore_command, rewrite, set_signal
 from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories
@@ -28,6 +28,7 @@ from .places import (
     refuse_running,
     write_marker,
 )
+from .prefetch import Prefetcher
 from .recover import READABLE_LOG, Reached, isolation, require_reached, watch
 from .request import RestorePlan, RestoreResult
 
@@ -58,6 +59,7 @@ class _Restore:
         self._aside: List[str] = []
         self._held: Optional[int] = None
         self._bytes = 0
+        self._prefetcher = Prefetcher()
         self._marker: Dict[str, Any] = {
             "request": fingerprint(planned.request, planned.target.describe()),
             "system_identifier": planned.backup.system_identifier,
@@ -70,6 +72,7 @@ class _Restore:
         self._since = now
 
     def release(self) -> None:
+        self._prefetcher.stop()
         if self._held is not None:
             os.close(self._held)
 
@@ -87,6 +90,7 @@ class _Restore:
             self._held = hold(self._data_dir)
         for path in self._aside:
             self._progress.note(f"moved aside: {path}")
+        self._prefetcher.start(self._config, planned)
         repositories = Repositories.open(self._config)
         try:
             repository = next(r for r in repositories.items if r.location == planned.repository)
@@ -117,12 +121,8 @@ class _Restore:
     def recover(self) -> Reached:
         planned, config = self._planned, self._config
         self._progress.phase(f"recover to {planned.target.describe()}")
-        command = restore_command(config.command, config.source or "")
         action = planned.request.action
-        rewrite(
-            self._data_dir,
-            {**self._permanent_settings(), **recovery_settings(planned.target, planned.path.timeline, action, command)},
-        )
+        self._configure_recovery(self._prefetcher.ahead)
         set_signal(self._data_dir, True)
         if os.path.exists(self._log):
             os.unlink(self._log)
@@ -138,8 +138,18 @@ class _Restore:
             if server.is_running(config.bin_dir, self._data_dir):
                 server.stop(config.bin_dir, self._data_dir, "immediate")
             raise
+        if action != "promote" and self._prefetcher.ahead:
+            # It recovers further without this restore, and so without its prefetcher.
+            self._configure_recovery(None)
+        self._prefetcher.stop()
         self._done("recover")
         return reached
+
+    def _configure_recovery(self, ahead: Optional[Ahead]) -> None:
+        planned = self._planned
+        command = restore_command(self._config.command, self._config.source or "", ahead)
+        settings = recovery_settings(planned.target, planned.path.timeline, planned.request.action, command)
+        rewrite(self._data_dir, {**self._permanent_settings(), **settings})
 
     def _start_and_watch(self, settings: Dict[str, str]) -> Reached:
         server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)

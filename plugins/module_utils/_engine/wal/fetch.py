@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List, Optional, Sequence, Tuple
 
 from .. import clock
 from ..codec import zstd
@@ -40,8 +40,7 @@ class Fetched:
 def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) -> Optional[Fetched]:
     """Write the file ``name`` to ``path`` (relative to ``data_dir``); None when all repositories confirm it is missing.
 
-    A repository that cannot be read is asked again in three rounds; a damaged copy is passed over for the next
-    repository. When one of them stays in doubt and no other has the file, its error is raised. Memory: as for a push.
+    When a repository stays in doubt and no other has the file, its error is raised. Memory: as for a push.
     """
     data_dir = os.path.abspath(data_dir or os.getcwd())
     if not is_wal_file(name):
@@ -49,26 +48,41 @@ def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) 
     system = read_system_identifier(data_dir)
     repositories = Repositories.open(config)
     try:
-        for attempt in range(_ROUNDS):
-            clock.sleep(attempt)
-            doubts: List[LifeboatError] = []
-            for repository in repositories.items:
-                try:
-                    content = _read_or_confirm(repository, system, name)
-                except LifeboatError as exc:
-                    doubts.append(exc)
-                    continue
-                if content is None:
-                    continue
-                _write(os.path.join(data_dir, path), content)
-                return Fetched(name, repository.name, len(content))
-            if not doubts:
-                return None
-            if not any(isinstance(d, StoreUnavailable) for d in doubts):
-                break
-        raise doubts[0]
+        found = look_up(repositories.items, system, name)
     finally:
         repositories.close()
+    if found is None:
+        return None
+    repository, content = found
+    write_wal(os.path.join(data_dir, path), content)
+    return Fetched(name, repository.name, len(content))
+
+
+def look_up(
+    repositories: Sequence[Repository], system: str, name: str, rounds: int = _ROUNDS
+) -> Optional[Tuple[Repository, bytes]]:
+    """The first repository with an intact copy, and its content; None when all of them confirm that they have none.
+
+    A repository that cannot be read is asked again in so many rounds; a damaged copy is passed over for the next
+    repository. When one of them stays in doubt and no other has the file, its error is raised.
+    """
+    doubts: List[LifeboatError] = []
+    for attempt in range(rounds):
+        clock.sleep(attempt)
+        doubts = []
+        for repository in repositories:
+            try:
+                content = _read_or_confirm(repository, system, name)
+            except LifeboatError as exc:
+                doubts.append(exc)
+                continue
+            if content is not None:
+                return repository, content
+        if not doubts:
+            return None
+        if not any(isinstance(d, StoreUnavailable) for d in doubts):
+            break
+    raise doubts[0]
 
 
 def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional[bytes]:
@@ -97,7 +111,8 @@ def read_wal(repository: Repository, system: str, name: str) -> bytes:
     return content
 
 
-def _write(path: str, content: bytes) -> None:
+def write_wal(path: str, content: bytes) -> None:
+    """Write a WAL file; DiskFull, or WalInvalid when it cannot be written."""
     try:
         with open(path, "wb") as stream:
             stream.write(content)

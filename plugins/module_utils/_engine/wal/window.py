@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which WAL files to fetch ahead of replay, and which to drop for them: decided here, done by :mod:`.prefetch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import AbstractSet, Dict, List, Sequence, Tuple
+
+# Files that are on their way at the same time.
+PARALLEL = 4
+_BYTES = 1024 * 1024 * 1024
+
+
+def bound(segments: int, segment_size: int) -> int:
+    """How many files may wait: ``segments``, but no more than 1 GiB of them; one at least."""
+    return max(1, min(segments, _BYTES // segment_size))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next: files to drop first, then files to begin to fetch."""
+
+    drop: Tuple[str, ...] = ()
+    fetch: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Window:
+    """The stretch of WAL ahead of replay that is kept ready.
+
+    ``names`` are the files in the order of replay, ``places`` the reverse, ``limit`` how many may be there or on their
+    way, ``position`` the place that replay asks for next.
+    """
+
+    names: Tuple[str, ...]
+    places: Dict[str, int]
+    limit: int
+    position: int = 0
+
+    @classmethod
+    def over(cls, names: Sequence[str], limit: int) -> Window:
+        """A window at the beginning of ``names``."""
+        return cls(tuple(names), {name: place for place, name in enumerate(names)}, limit)
+
+    def asked(self, name: str) -> Window:
+        """Replay asks for this file: here is where it stands. A file that is no part of the stretch moves nothing."""
+        return replace(self, position=self.places.get(name, self.position))
+
+    def given(self, names: AbstractSet[str]) -> Window:
+        """These files were handed over: replay goes on behind the last one."""
+        known = [self.places[name] for name in names if name in self.places]
+        return replace(self, position=max(known) + 1) if known else self
+
+    def step(
+        self, ready: AbstractSet[str], busy: AbstractSet[str], wanted: Sequence[str], resting: AbstractSet[str]
+    ) -> Step:
+        """What follows from what is there (``ready``), on its way (``busy``), asked for (``wanted``) and not to be had
+        for now (``resting``). Never are more than ``limit`` files there or on their way.
+        """
+        urgent = [name for name in wanted if name not in ready and name not in busy]
+        ahead = self.names[self.position : self.position + self.limit]
+        calm = [n for n in ahead if n not in ready and n not in busy and n not in resting and n not in urgent]
+        fetch = [*urgent, *calm[: max(0, PARALLEL - len(busy) - len(urgent))]]
+        free = self.limit - len(ready) - len(busy)
+        passed, coming = self._expendable(ready, wanted)
+        drop = passed[: max(0, len(fetch) - free)]
+        # Only for what somebody waits for is anything given up that replay will ask for.
+        drop += coming[: max(0, len(urgent) - free - len(drop))]
+        return Step(tuple(drop), tuple(fetch[: free + len(drop)]))
+
+    def _expendable(self, ready: AbstractSet[str], wanted: Sequence[str]) -> Tuple[List[str], List[str]]:
+        """Files that replay has passed, or that lie beyond the window; then those of the window, the farthest first."""
+        kept = sorted((n for n in ready if n not in wanted), key=lambda n: self.places.get(n, -1))
+        inside = [n for n in kept if self.position <= self.places.get(n, -1) < self.position + self.limit]
+        return [n for n in kept if n not in inside], inside[::-1]
