@@ -130,6 +130,9 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
     )
     for damaged in contents.catalog.damaged:
         yield Check(f"{name}: backup {damaged.label}", severity, damaged.error.message, damaged.error.hint)
+    for label, broken in sorted(contents.chains.broken.items()):
+        hint = "It cannot be restored. Make a full backup now, if no newer one is there."
+        yield Check(f"{name}: backup {label}", severity, f"Its chain is broken: {broken}.", hint)
     for label, run in sorted(contents.runs.items()):
         if run.missing:
             more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""
@@ -145,7 +148,9 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
             )
     yield _window(config, contents, name, severity)
     if promised.rto is not None:
-        seconds, basis = estimate_seconds(newest, len(contents.runs[newest.label].segments))
+        seconds, basis = estimate_seconds(
+            contents.chains.whole[newest.label], len(contents.runs[newest.label].segments)
+        )
         text = f"to the latest moment about {_span(timedelta(seconds=seconds))} ({basis})"
         if seconds > promised.rto:
             hint = "Make backups more often, so that less WAL is replayed; then measure by a drill."
