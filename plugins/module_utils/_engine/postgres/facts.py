@@ -58,7 +58,10 @@ def read_facts(session: Session) -> ServerFacts:
         session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(names)])
     )
     spaces = session.rows(
-        "SELECT oid::text, spcname, pg_tablespace_location(oid), pg_tablespace_size(oid)"
+        "SELECT oid::text, spcname, pg_tablespace_location(oid),"
+        # Of pg_global, which is small, only a role with these privileges may know the size.
+        " CASE WHEN spcname <> 'pg_global' OR pg_has_role('pg_read_all_stats', 'USAGE')"
+        " OR has_tablespace_privilege(oid, 'CREATE') THEN pg_tablespace_size(oid) ELSE 0 END"
         " FROM pg_tablespace ORDER BY oid"
     )
     sizes: Dict[str, int] = {"": 0}
