@@ -44,8 +44,8 @@ class Story:
     directory: Path
     near: Path
 
-    def spaces(self, clone: Cluster) -> List[tuple[str, str]]:
-        return [(str(self.site.root / name), f"{clone.data_dir} = {name}") for name in ("spaces", "late")]
+    def spaces(self, clone: Cluster, second: str = "late") -> List[tuple[str, str]]:
+        return [(str(self.site.root / name), f"{clone.data_dir} = {name}") for name in ("spaces", second)]
 
     def label(self, name: str) -> str:
         return str(self.backups[name]["label"])
@@ -53,8 +53,10 @@ class Story:
     def labels(self, *names: str) -> List[str]:
         return [self.label(name) for name in names]
 
-    def restore(self, clone: Cluster, *words: str, config_file: Optional[Path] = None, status: int = 0) -> Ran:
-        arguments = restore_arguments(clone, *words, tablespaces=self.spaces(clone))
+    def restore(
+        self, clone: Cluster, *words: str, config_file: Optional[Path] = None, status: int = 0, second: str = "late"
+    ) -> Ran:
+        arguments = restore_arguments(clone, *words, tablespaces=self.spaces(clone, second))
         return self.site.lifeboat(*arguments, config_file=config_file or self.near, status=status)
 
     def copy(self, root: Path) -> Copy:
@@ -175,7 +177,7 @@ def test_a_time_is_reached_by_the_newest_chain_before_it(story: Story, position:
     clone = story.site.clone(f"time-{position}")
     moment = story.entries[position - 1].committed.isoformat()
     words = ["--time", moment, "--plan"] if position < 10 else ["--time", moment]
-    done = story.restore(clone, *words).data
+    done = story.restore(clone, *words, second="late" if position >= 10 else "gone").data
     assert (done.get("plan") or done)["chain"] == story.labels(*chain)
     if position >= 10:
         assert rows(clone) == expected(story.entries[:position])
@@ -223,7 +225,7 @@ def test_a_lost_link_is_named_with_the_way_out_before_anything_is_touched(
     assert story.label("full") in error["hint"]
     assert not clone.data_dir.exists()
     # Without a label the newest backup that is whole is taken, and it is told why it is not a newer one.
-    planned = story.restore(clone, "--plan", config_file=copy.config_file).data
+    planned = story.restore(clone, "--plan", config_file=copy.config_file, second="gone").data
     assert planned["chain"] == story.labels("full")
     assert sum(story.label("diff") in note for note in planned["notes"]) >= 2
     # verify reads all of it, and check warns.
@@ -260,9 +262,10 @@ def test_a_link_with_a_flipped_byte_is_named_and_leaves_nothing(story: Story, tm
     assert error["error_code"] == "backup_corrupt"
     assert f"{story.label('diff')}/{name}" in error["message"]
     assert [p.name for p in clone.data_dir.iterdir()] == ["lifeboat_restore.json"]
-    done = story.restore(clone, "--label", story.label("full"), config_file=copy.config_file).data
+    words = ["--label", story.label("full"), "--immediate"]
+    done = story.restore(clone, *words, config_file=copy.config_file, second="gone").data
     assert done["restore"]["chain"] == story.labels("full")
-    assert rows(clone) == expected(story.entries)
+    assert rows(clone) == expected(story.entries[:6])
     clone.stop()
     found = story.site.lifeboat("verify", story.label("last"), config_file=copy.config_file, status=1).data
     assert found["labels"] == sorted(story.labels(*CHAIN))

@@ -115,8 +115,12 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
     """The checks of one repository's contents."""
     name, now, promised = f"repository {contents.repository.name}", clock.now(), config.objectives
     newest = newest_backup(contents)
+    for label, broken in sorted(contents.chains.broken.items()):
+        hint = "It cannot be restored. Make a full backup now, if no newer one is there."
+        yield Check(f"{name}: backup {label}", severity, f"Its chain is broken: {broken}.", hint)
     if newest is None:
-        yield Check(f"{name}: backups", severity, "It holds no finished backup.", "Make one: lifeboat backup.")
+        what = "whole" if contents.chains.broken else "finished"
+        yield Check(f"{name}: backups", severity, f"It holds no {what} backup.", "Make one: lifeboat backup.")
         return
     age = now - newest.finished_at
     limit = promised.max_backup_age
@@ -130,9 +134,6 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
     )
     for damaged in contents.catalog.damaged:
         yield Check(f"{name}: backup {damaged.label}", severity, damaged.error.message, damaged.error.hint)
-    for label, broken in sorted(contents.chains.broken.items()):
-        hint = "It cannot be restored. Make a full backup now, if no newer one is there."
-        yield Check(f"{name}: backup {label}", severity, f"Its chain is broken: {broken}.", hint)
     for label, run in sorted(contents.runs.items()):
         if run.missing:
             more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""

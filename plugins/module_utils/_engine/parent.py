@@ -56,9 +56,7 @@ def choose_parent(
     ``contents`` are the chains of each required repository by its name. A differential backup takes full ones only.
     ``path`` and ``position`` (an LSN) tell how the server came to be where it is.
     """
-    candidates: Dict[str, BackupManifest] = {
-        chain[-1].label: chain[-1] for chains in contents.values() for chain in chains.whole.values()
-    }
+    candidates = {label: backup for chains in contents.values() for label, backup in chains.known.items()}
     passed_over: List[Tuple[str, str]] = []
     for backup in sorted(candidates.values(), key=lambda b: (b.finished_at, b.label), reverse=True):
         if backup_type == "differential" and backup.type != "full":

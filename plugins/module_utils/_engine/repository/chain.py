@@ -39,8 +39,9 @@ class Break:
 
 @dataclass(frozen=True)
 class Chains:
-    """Of every backup either its whole chain, the full backup first and itself last, or what breaks it."""
+    """Of every ``known`` backup either its whole chain, the full one first and itself last, or what breaks it."""
 
+    known: Mapping[str, BackupManifest]
     whole: Mapping[str, Chain]
     broken: Mapping[str, Break]
 
@@ -56,7 +57,7 @@ def find_chains(backups: Iterable[BackupManifest], unusable: Mapping[str, str]) 
             broken[backup.label] = found
         else:
             whole[backup.label] = found
-    return Chains(whole, broken)
+    return Chains(known, whole, broken)
 
 
 def _follow(
