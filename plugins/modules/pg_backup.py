@@ -22,13 +22,24 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes.diff
 options:
   type:
-    description: The kind of backup.
+    description:
+      - The kind of backup. V(differential) holds what changed since the last full one, V(incremental) what changed
+        since the last of any kind; both need PostgreSQL 17 with C(summarize_wal) on.
+      - V(auto) is incremental where that can be, and full where it cannot.
     type: str
-    choices: [full]
+    choices: [full, differential, incremental, auto]
     default: full
+  fallback:
+    description:
+      - What to do where a differential or incremental backup cannot be made. V(none) fails and says why, V(full) makes
+        a full one.
+      - By default what C(backup.fallback) of the configuration says, which is V(none).
+    type: str
+    choices: [none, full]
   max_age:
     description:
-      - Do nothing when every required repository has a backup younger than this many seconds.
+      - Do nothing when every required repository has a backup younger than this many seconds, of this type or a
+        fuller one.
       - Without it each run makes a backup.
     type: float
   accept_new_system:
@@ -48,6 +59,12 @@ EXAMPLES = r"""
   lifeboat.postgres.pg_backup:
     config_file: /etc/lifeboat/main.yml
     max_age: 3600
+  become: true
+  become_user: postgres
+
+- name: Back up what changed since the last backup, or everything where that cannot be
+  lifeboat.postgres.pg_backup:
+    type: auto
   become: true
   become_user: postgres
 
@@ -73,7 +90,13 @@ backup:
     start_lsn: 0/6000028
     stop_lsn: 0/6000120
     finished_at: "2026-11-22T02:00:41Z"
+    parent: null
     data_size: 1610612736
+notes:
+  description: Why a full backup was made instead of another, and why the parent is not a newer backup.
+  returned: success
+  type: list
+  elements: str
 """
 
 from typing import Any
@@ -82,11 +105,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import backup
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import BackupConfig, Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import BACKUP_TYPES
 
 SPEC = ArgumentSpec(
     {
-        "type": {"type": "str", "choices": ["full"], "default": "full"},
+        "type": {"type": "str", "choices": [*BACKUP_TYPES, "auto"], "default": "full"},
+        "fallback": {"type": "str", "choices": list(BackupConfig.CHOICES["fallback"])},
         "max_age": {"type": "float"},
         "accept_new_system": {"type": "bool", "default": False},
     }
@@ -97,14 +122,17 @@ def make_backup(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Plan, and apply unless in check mode."""
     options = module.params
     planned = backup.plan(
-        config, backup.BackupRequest(options["type"], options["max_age"], options["accept_new_system"])
+        config,
+        backup.BackupRequest(options["type"], options["max_age"], options["accept_new_system"], options["fallback"]),
     )
     changed = planned.fresh is None
     if changed and module.check_mode:
-        record = planned.as_dict()
+        record, notes = planned.as_dict(), list(planned.lineage.notes)
     else:
-        record = backup.apply(config, planned).as_dict()
-    return {"changed": changed, "backup": record, "diff": {"before": "", "after": text(record) if changed else ""}}
+        done = backup.apply(config, planned)
+        record, notes = done.manifest.as_dict(), list(done.notes)
+    diff = {"before": "", "after": text(record) if changed else ""}
+    return {"changed": changed, "backup": record, "notes": notes, "diff": diff}
 
 
 def main() -> None:

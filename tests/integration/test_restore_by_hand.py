@@ -48,8 +48,11 @@ def bare_path(directory: Path, installation: Installation) -> str:
     return f"{directory}:{installation.bin_dir}"
 
 
-def lost_site(site: Site) -> Tuple[str, list[Entry], str]:
-    """Back the site up, write on, then lose the server: the label, what was archived, and the tablespace's OID."""
+def lost_site(site: Site, *then: str) -> Tuple[str, list[Entry], str]:
+    """Back the site up, write on, then lose the server: the label, what was archived, and the tablespace's OID.
+
+    ``then`` are the types of further backups; the label is the last one's.
+    """
     cluster = site.cluster
     space = site.root / "the space"
     space.mkdir()
@@ -57,6 +60,9 @@ def lost_site(site: Site) -> Tuple[str, list[Entry], str]:
     ledger = Ledger(cluster, tablespace="spacious")
     ledger.write(2)
     label = site.backup()["label"]
+    for kind in then:
+        ledger.write(2)
+        label = site.backup("--type", kind)["label"]
     ledger.write(2)
     cluster.switch_wal()
     ledger.write(2)
@@ -135,3 +141,14 @@ def test_the_printed_script_restores_from_a_directory_and_notices_damage(
     with pytest.raises(AssertionError, match="Unexpected EOF"):
         restore_by_hand(site, label, oid, {})
     assert not (restored.data_dir / "postmaster.pid").exists()
+
+
+def test_the_printed_script_puts_a_chain_together(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> None:
+    store = tmp_path / "an old\tman's $HOME disk"
+    store.mkdir()
+    site = sites(newest_postgres, DirectoryOptions(str(store)), track_commit_timestamp="on", summarize_wal="on")
+    label, entries, oid = lost_site(site, "incremental", "differential", "incremental")
+    assert site.lifeboat("show", label).data["chain"][-1] == label
+    restored = restore_by_hand(site, label, oid, {})
+    assert not Path(f"{restored.data_dir}.links").exists()
+    check_restored(site, restored, entries)

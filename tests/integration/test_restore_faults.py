@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 import pytest
 import zstandard
-from lifeboat.errors import ObjectCorrupt
+from lifeboat.errors import ChainBroken, ObjectCorrupt
 from lifeboat.model import ArchiveFile, dump_manifest, load_manifest
 from lifeboat.postgres.controldata import read_control
 from lifeboat.store import open_store
@@ -72,15 +72,12 @@ def restored(copy: Copy, clone: Cluster) -> None:
 
 
 @pytest.mark.parametrize("name", ["base.tar.zst", "backup_manifest", "tablespace"])
-@pytest.mark.parametrize("damage", [flip, lambda path: os.truncate(path, 0)], ids=["flipped", "empty"])
-def test_a_damaged_backup_file_is_named_and_nothing_of_it_stays(
-    copy: Copy, lost: Lost, name: str, damage: Callable[[Path], None]
-) -> None:
+def test_a_damaged_backup_file_is_named_and_nothing_of_it_stays(copy: Copy, lost: Lost, name: str) -> None:
     clone = lost.site.clone(f"damaged {name}")
     label = lost.second["label"]
     if name == "tablespace":
         name = f"{lost.second['tablespaces'][0]['oid']}.tar.zst"
-    damage(copy.file(label, name))
+    flip(copy.file(label, name))
     failed(copy, clone, "backup_corrupt", label, f"{label}/{name}", str(copy.root))
     assert [p.name for p in clone.data_dir.iterdir()] == ["lifeboat_restore.json"]
     assert not list(Path(f"{clone.data_dir} space").iterdir())
@@ -88,6 +85,21 @@ def test_a_damaged_backup_file_is_named_and_nothing_of_it_stays(
     shutil.rmtree(clone.data_dir)
     findings = lost.site.lifeboat("verify", label, config_file=copy.config_file, status=1).data["findings"]
     assert [(f["label"], name in f["message"]) for f in findings] == [(label, True)]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "empty"])
+def test_a_backup_without_one_of_its_files_is_not_begun(
+    copy: Copy, lost: Lost, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    bad, good = lost.second["label"], lost.first["label"]
+    damage(copy.file(bad, "base.tar.zst"))
+    with pytest.raises(ChainBroken) as refused:
+        copy.plan(tmp_path / "clone", label=bad)
+    assert "base.tar.zst" in refused.value.message
+    assert good in refused.value.hint
+    planned = copy.plan(tmp_path / "clone")
+    assert planned.backup.label == good
+    assert any(bad in note and "base.tar.zst" in note for note in planned.notes)
 
 
 def test_a_file_that_was_damaged_before_it_was_stored_does_not_pass_pg_verifybackup(copy: Copy, lost: Lost) -> None:

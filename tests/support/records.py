@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, Iterable
+from typing import Any, Iterable, List
 
 from lifeboat.model import ArchiveFile, BackupManifest
 from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE, Segment
@@ -51,3 +51,18 @@ def a_backup(
 def stored(segments: Iterable[Segment], size: int = 100) -> Archived:
     """These segments as a repository lists them, each stored a second after the one before."""
     return {s: ObjectInfo(s.name, size, moment(s.number)) for s in segments}
+
+
+def a_line_of_backups(types: Iterable[str], parents: Iterable[int], gap: int = 100) -> List[BackupManifest]:
+    """Backups one after the other; ``parents`` gives the place of the parent of each, and nothing for a full one."""
+    made: List[BackupManifest] = []
+    for number, (kind, parent) in enumerate(zip(types, parents)):
+        begin = gap * number
+        made.append(
+            a_backup(
+                begin, begin + 10, 0x2000028 + number * 0x1000000, 0x2000100 + number * 0x1000000,
+                label=make_label(moment(begin), kind), type=kind,
+                parent=None if kind == "full" else made[parent].label,
+            )
+        )  # fmt: skip
+    return made

@@ -65,7 +65,9 @@ def test_a_manifest_survives_its_bytes(manifest: BackupManifest) -> None:
 def test_a_manifest_as_others_read_it() -> None:
     data = json.loads(dump_manifest(a_backup(tablespaces=(Tablespace("16385", "ts", "/a b", 7),))))
     assert (data["format"], data["start_lsn"], data["finished_at"]) == (1, "0/2000028", "2026-11-22T02:00:10Z")
-    assert data["tablespaces"] == [{"oid": "16385", "name": "ts", "location": "/a b", "size": 7}]
+    space = {"oid": "16385", "name": "ts", "location": "/a b", "size": 7, "restored_size": 0}
+    assert data["tablespaces"] == [space]
+    assert (data["type"], data["parent"], data["restored_size"]) == ("full", None, 0)
     assert data["files"][0] == {"name": "base.tar.zst", "size": 1000, "sha256": "a" * 64, "tablespace": None}
 
 

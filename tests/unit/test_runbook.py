@@ -52,7 +52,7 @@ def test_a_directory_repository_and_tablespaces_with_nasty_names(tmp_path: Path)
     other = tmp_path / "given by hand"
     (pgdata / "pg_tblspc").mkdir(parents=True)  # the spy of tar makes none
     words = run_with_spies(
-        restore_by_hand(repository, backup), tmp_path, PGDATA=str(pgdata), TABLESPACE_16386=str(other)
+        restore_by_hand(repository, (backup,)), tmp_path, PGDATA=str(pgdata), TABLESPACE_16386=str(other)
     )
     extracted = [w[w.index("-C") + 1] for w in words if w[0] == "tar"]
     assert sorted(extracted) == sorted([str(pgdata), str(space), str(other)])
@@ -78,7 +78,7 @@ def test_the_script_for_wal_fetches_segments_and_histories(tmp_path: Path) -> No
     backup = a_backup()
     (root / "main").mkdir(parents=True)
     repository = Repository.open(RepositoryConfig("dir", DirectoryOptions(str(root))), "main")
-    script = restore_by_hand(repository, backup)
+    script = restore_by_hand(repository, (backup,))
     files = root / "main" / "backups" / backup.label
     files.mkdir(parents=True)
     for name in ("base.tar.zst", "backup_manifest"):
@@ -104,7 +104,7 @@ def test_an_s3_repository_is_read_by_the_aws_client(tmp_path: Path) -> None:
     store = S3Options(bucket="a-bucket", prefix=NASTY, secret_access_key="hunter2-canary", access_key_id="id")
     repository = Repository.open(RepositoryConfig("cloud", store), "main")
     backup = a_backup()
-    script = restore_by_hand(repository, backup)
+    script = restore_by_hand(repository, (backup,))
     assert "hunter2" not in script
     words = run_with_spies(script, tmp_path, PGDATA=str(tmp_path / "data"))
     prefix = f"s3://a-bucket/{NASTY}/main/backups/{backup.label}"

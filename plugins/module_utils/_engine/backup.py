@@ -10,19 +10,19 @@ start and its stop was found in every required repository.
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from . import clock
-from .codec.zstd import Compressor
+from . import parent as lineage
+from .backup_stream import extracted_sizes, restored_sizes, stream
 from .config import BackupConfig, Config
-from .errors import BackupRunning, ConfigError, ServerNotReady, WalGap
-from .model import ArchiveFile, BackupManifest, Tablespace, dump_manifest
-from .postgres import basebackup, requirements
+from .errors import BackupRunning, ConfigError, IncrementalImpossible, WalGap
+from .model import BACKUP_TYPES, ArchiveFile, BackupManifest, Tablespace, dump_manifest
+from .parent import Lineage
+from .postgres import requirements, summaries
 from .postgres.connection import Session, session
 from .postgres.facts import ServerFacts, WalRange, archiver_state, manifest_wal_range, read_facts, require_backup_ready
 from .postgres.wal_names import Segment, segments_between
@@ -30,7 +30,6 @@ from .progress import Progress, Silent
 from .repository.catalog import load_catalog
 from .repository.layout import SERVER_MANIFEST, make_label
 from .repository.repository import Repositories, Repository
-from .store.protocol import ObjectWriter, Written
 from .version import VERSION
 from .wal.inventory import absent
 
@@ -40,11 +39,29 @@ _ADVISORY_LOCK = int.from_bytes(b"lifeboat", "big") >> 1
 
 @dataclass(frozen=True)
 class BackupRequest:
-    """What is asked. ``max_age`` (seconds): a finished backup younger than that is good enough."""
+    """What is asked.
+
+    ``type`` ``auto`` is incremental where that can be, else full. ``max_age`` (seconds): a finished backup younger than
+    that is good enough, if it is of this type or a fuller one. ``fallback`` None means what the configuration says.
+    """
 
     type: str = "full"
     max_age: Optional[float] = None
     accept_new_system: bool = False
+    fallback: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("type", self.type, (*BACKUP_TYPES, "auto")),
+            ("fallback", self.fallback, (None, *BackupConfig.CHOICES["fallback"])),
+        ):
+            if value not in allowed:
+                known = ", ".join(str(a) for a in allowed if a)
+                raise ConfigError(f"The backup option {name} is {value!r}.", f"Choose one of: {known}.")
+
+    def may_fall_back(self, config: BackupConfig) -> bool:
+        """Whether a full backup will do where another cannot be made."""
+        return self.type == "auto" or (self.fallback or config.fallback) == "full"
 
 
 @dataclass(frozen=True)
@@ -54,12 +71,16 @@ class BackupPlan:
     request: BackupRequest
     facts: ServerFacts
     repositories: Tuple[str, ...]
+    lineage: Lineage
     fresh: Optional[BackupManifest] = None
 
     def as_dict(self) -> Dict[str, Any]:
         """For check mode and ``--json``."""
         return {
-            "type": self.request.type,
+            "asked": self.request.type,
+            "type": self.lineage.type,
+            "parent": self.lineage.parent.label if self.lineage.parent else None,
+            "chain": [b.label for b in self.lineage.chain],
             "system_identifier": self.facts.system_identifier,
             "server_version": self.facts.version,
             "from_standby": self.facts.in_recovery,
@@ -67,49 +88,77 @@ class BackupPlan:
             "tablespaces": [t.location for t in self.facts.tablespaces],
             "repositories": list(self.repositories),
             "fresh": self.fresh.label if self.fresh else None,
+            "notes": list(self.lineage.notes),
         }
 
 
+@dataclass(frozen=True)
+class Made:
+    """The backup that there is now, and what there is to say of its type and parent."""
+
+    manifest: BackupManifest
+    notes: Tuple[str, ...] = ()
+
+
 def plan(config: Config, request: BackupRequest) -> BackupPlan:
-    """Check the server and find out whether a backup is due. Reads only."""
-    if request.type != "full":
-        raise ConfigError(f"The backup type {request.type!r} cannot be made.", "Choose full.")
+    """Check the server, find out whether a backup is due and what it can be based on. Reads only."""
     with session(config.connection) as sql:
         facts = read_facts(sql)
-    require_backup_ready(facts)
-    repositories = Repositories.open(config)
-    try:
-        fresh = _fresh(repositories.required, facts.system_identifier, request.max_age)
-        return BackupPlan(request, facts, tuple(r.location for r in repositories.required), fresh)
-    finally:
-        repositories.close()
+        require_backup_ready(facts)
+        repositories = Repositories.open(config)
+        try:
+            required = repositories.required
+            fresh = _fresh(required, facts.system_identifier, request)
+            may_fall_back = request.may_fall_back(config.backup)
+            found = (
+                Lineage(fresh.type)
+                if fresh
+                else lineage.find_lineage(config, request.type, facts, sql, required, may_fall_back)
+            )
+            return BackupPlan(request, facts, tuple(r.location for r in required), found, fresh)
+        finally:
+            repositories.close()
 
 
-def _fresh(required: Tuple[Repository, ...], system: str, max_age: Optional[float]) -> Optional[BackupManifest]:
-    """The newest backup that every required repository has, if it is young enough."""
-    if max_age is None:
+def _fresh(required: Tuple[Repository, ...], system: str, request: BackupRequest) -> Optional[BackupManifest]:
+    """The newest backup that every required repository has and can restore, if it is young enough."""
+    if request.max_age is None:
         return None
+    wanted = BACKUP_TYPES if request.type == "auto" else BACKUP_TYPES[: BACKUP_TYPES.index(request.type) + 1]
     found: List[BackupManifest] = []
     for repository in required:
-        ours = load_catalog(repository).of_system(system)
+        catalog = load_catalog(repository)
+        whole = catalog.chains().whole
+        ours = [b for b in catalog.of_system(system) if b.type in wanted and b.label in whole]
         if not ours:
             return None
         found.append(max(ours, key=lambda b: b.finished_at))
     oldest = min(found, key=lambda b: b.finished_at)
-    return oldest if (clock.now() - oldest.finished_at).total_seconds() <= max_age else None
+    return oldest if (clock.now() - oldest.finished_at).total_seconds() <= request.max_age else None
 
 
-def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = None) -> BackupManifest:
-    """Make the planned backup (or give the fresh one). Memory: the stores' bounds plus the server's manifest."""
+def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = None) -> Made:
+    """Make the planned backup (or give the fresh one). Memory: the stores' bounds plus the server's manifests."""
     if planned.fresh:
-        return planned.fresh
+        return Made(planned.fresh)
     progress = progress or Silent()
     repositories = Repositories.open(config)
     try:
         with session(config.connection) as sql, _exclusive(sql, config):
             for repository in repositories.required:
                 repository.adopt(planned.facts.system_identifier, planned.request.accept_new_system)
-            return _make(config, planned, repositories.required, sql, progress)
+            for note in planned.lineage.notes:
+                progress.note(note)
+            try:
+                made = _make(config, planned, planned.lineage, repositories.required, sql, progress)
+                return Made(made, planned.lineage.notes)
+            except IncrementalImpossible as exc:
+                if not planned.request.may_fall_back(config.backup):
+                    raise
+                instead = lineage.fall_back(planned.lineage.type, exc)
+                progress.note(instead.notes[0])
+                made = _make(config, planned, instead, repositories.required, sql, progress)
+                return Made(made, (*planned.lineage.notes, *instead.notes))
     finally:
         repositories.close()
 
@@ -137,17 +186,25 @@ def _exclusive(sql: Session, config: Config) -> Iterator[None]:
 
 
 def _make(
-    config: Config, planned: BackupPlan, required: Tuple[Repository, ...], sql: Session, progress: Progress
+    config: Config,
+    planned: BackupPlan,
+    found: Lineage,
+    required: Tuple[Repository, ...],
+    sql: Session,
+    progress: Progress,
 ) -> BackupManifest:
-    facts = planned.facts
-    started_at, label = _free_label(sql, planned.request.type, required)
+    facts, parent = planned.facts, found.parent
+    parent_manifest = _ready_parent(config, parent, required, sql, progress) if parent else None
+    started_at, label = _free_label(sql, found.type, required)
     begin = clock.monotonic()
-    progress.phase(f"backup {label}")
+    progress.phase(f"backup {label}" + (f" on {parent.label}" if parent else ""))
     needs = requirements.collect(sql, config.connection)
-    files, raw = _stream(config, label, facts, required, progress)
+    files, raw = stream(config, label, facts, required, progress, parent_manifest)
     finished_at, streamed = sql.value("SELECT clock_timestamp()"), clock.monotonic()
     wal = manifest_wal_range(raw)
-    sizes = _extracted_sizes(raw)
+    sizes, after = extracted_sizes(raw), read_facts(sql)
+    restored = restored_sizes(raw, facts.space_sizes, after.space_sizes) if parent else {}
+    tablespaces = _tablespaces((*facts.tablespaces, *after.tablespaces), files, sizes, restored)
     for repository in required:
         repository.store.put(repository.layout.backup(label, SERVER_MANIFEST), raw)
     files.append(ArchiveFile(SERVER_MANIFEST, len(raw), hashlib.sha256(raw).hexdigest()))
@@ -155,7 +212,7 @@ def _make(
     _await_wal(config.backup, required, facts, wal, sql)
     manifest = BackupManifest(
         label=label,
-        type=planned.request.type,
+        type=found.type,
         cluster=config.cluster,
         system_identifier=facts.system_identifier,
         timeline=wal.timeline,
@@ -168,7 +225,9 @@ def _make(
         server_version_num=facts.version_num,
         files=tuple(files),
         data_size=sum(sizes.values()),
-        tablespaces=_tablespaces(facts, read_facts(sql), files, sizes),
+        restored_size=restored[""] + sum(t.restored_size for t in tablespaces) if parent else 0,
+        tablespaces=tablespaces,
+        parent=parent.label if parent else None,
         from_standby=facts.in_recovery,
         requirements=needs,
         timings={"stream": round(streamed - begin, 3), "wal": round(clock.monotonic() - streamed, 3)},
@@ -191,12 +250,27 @@ def _free_label(sql: Session, backup_type: str, required: Tuple[Repository, ...]
         clock.sleep(0.2)
 
 
+def _ready_parent(
+    config: Config, parent: BackupManifest, required: Tuple[Repository, ...], sql: Session, progress: Progress
+) -> bytes:
+    """The parent's ``backup_manifest``, once the server has the summaries that lead from it to now."""
+    position = summaries.read_position(config.connection)
+    summaries.require_summaries(sql, position.path, parent.start_lsn, parent.label)
+    progress.phase("wait for WAL summaries")
+    summaries.await_summarizer(sql, position.lsn, config.backup.summary_timeout)
+    return lineage.read_parent_manifest(parent, required)
+
+
 def _tablespaces(
-    before: ServerFacts, after: ServerFacts, files: List[ArchiveFile], sizes: Dict[str, int]
+    known: Tuple[Tablespace, ...], files: List[ArchiveFile], sizes: Mapping[str, int], restored: Mapping[str, int]
 ) -> Tuple[Tablespace, ...]:
     """The tablespaces that have an archive; one may have been created or dropped since the plan was made."""
-    known = {t.oid: t for t in (*before.tablespaces, *after.tablespaces)}
-    return tuple(replace(known[f.tablespace], size=sizes.get(f.tablespace, 0)) for f in files if f.tablespace)
+    by_oid = {t.oid: t for t in known}
+    return tuple(
+        replace(by_oid[f.tablespace], size=sizes.get(f.tablespace, 0), restored_size=restored.get(f.tablespace, 0))
+        for f in files
+        if f.tablespace
+    )
 
 
 def _await_wal(
@@ -248,91 +322,3 @@ def _never_archived(
         missing=names,
         repositories=[name for name, segments in pending.items() if segments],
     )
-
-
-_FILE_SIZE = re.compile(rb'"(?:Encoded-)?Path": "([^"]*)", "Size": (\d+)')
-
-
-def _extracted_sizes(manifest: bytes) -> Dict[str, int]:
-    """Bytes by tablespace OID ("" for the data directory), summed over a ``backup_manifest``."""
-    sizes: Dict[str, int] = {}
-    for match in _FILE_SIZE.finditer(manifest):
-        parts = match.group(1).split(b"/", 2)
-        oid = parts[1].decode() if parts[0] == b"pg_tblspc" and len(parts) == 3 else ""
-        sizes[oid] = sizes.get(oid, 0) + int(match.group(2))
-    return sizes
-
-
-def _stream(
-    config: Config, label: str, facts: ServerFacts, required: Tuple[Repository, ...], progress: Progress
-) -> Tuple[List[ArchiveFile], bytes]:
-    """Stream into every required repository; falls back to compressing here where the server cannot."""
-    backup = config.backup
-    workers = min(os.cpu_count() or 1, 4)
-    places = [backup.compress_at] if backup.compress_at != "auto" else ["server", "client"]
-    for place in places:
-        options = basebackup.StreamOptions(
-            label, backup.checkpoint, place == "server", backup.compression_level, workers, backup.max_rate_kb
-        )
-        sink = _RepositorySink(
-            label, required, facts.size, None if place == "server" else backup.compression_level, workers
-        )
-        with sink:
-            try:
-                raw = basebackup.stream(
-                    config.connection, options, sink, lambda done: progress.advance(done, facts.size)
-                )
-                return sink.files, raw
-            except ServerNotReady as exc:
-                if place == places[-1] or not exc.details.get("unsupported_compression"):
-                    raise
-                progress.note("the server is built without zstd: compressing here")
-    raise AssertionError("unreachable")
-
-
-class _RepositorySink:
-    """Writes each archive to every repository at once, compressing it where the server did not."""
-
-    def __init__(
-        self, label: str, repositories: Tuple[Repository, ...], size: int, level: Optional[int], threads: int
-    ) -> None:
-        self._label, self._repositories, self._size = label, repositories, size
-        self._level, self._threads = level, threads
-        self._writers: List[ObjectWriter] = []
-        self._compressor: Optional[Compressor] = None
-        self._tablespace: Optional[str] = None
-        self.files: List[ArchiveFile] = []
-
-    def __enter__(self) -> _RepositorySink:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        with ExitStack() as stack:
-            for writer in self._writers:
-                stack.callback(writer.abort)
-
-    def begin(self, tablespace: Optional[str]) -> None:
-        self._tablespace = tablespace
-        self._writers = [
-            r.store.writer(r.layout.backup(self._label, self._name), self._size) for r in self._repositories
-        ]
-        self._compressor = None if self._level is None else Compressor(self._level, self._threads)
-
-    @property
-    def _name(self) -> str:
-        return f"{self._tablespace or 'base'}.tar.zst"
-
-    def data(self, chunk: bytes) -> None:
-        out = self._compressor.feed(chunk) if self._compressor else chunk
-        if out:
-            for writer in self._writers:
-                writer.write(out)
-
-    def end(self) -> None:
-        if self._compressor:
-            rest = self._compressor.finish()
-            for writer in self._writers:
-                writer.write(rest)
-        written: List[Written] = [writer.commit() for writer in self._writers]
-        self._writers = []
-        self.files.append(ArchiveFile(self._name, written[0].size, written[0].sha256, self._tablespace))

@@ -142,8 +142,12 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
     """The checks of one repository's contents."""
     name, now, promised = f"repository {contents.repository.name}", clock.now(), config.objectives
     newest = newest_backup(contents)
+    for label, broken in sorted(contents.chains.broken.items()):
+        hint = "It cannot be restored. Make a full backup now, if no newer one is there."
+        yield Check(f"{name}: backup {label}", severity, f"Its chain is broken: {broken}.", hint)
     if newest is None:
-        yield Check(f"{name}: backups", severity, "It holds no finished backup.", "Make one: lifeboat backup.")
+        what = "whole" if contents.chains.broken else "finished"
+        yield Check(f"{name}: backups", severity, f"It holds no {what} backup.", "Make one: lifeboat backup.")
         return
     age = now - newest.finished_at
     limit = promised.max_backup_age
@@ -172,7 +176,9 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
             )
     yield _window(config, contents, name, severity)
     if promised.rto is not None:
-        seconds, basis = estimate_seconds(newest, len(contents.runs[newest.label].segments))
+        seconds, basis = estimate_seconds(
+            contents.chains.whole[newest.label], len(contents.runs[newest.label].segments)
+        )
         text = f"to the latest moment about {_span(timedelta(seconds=seconds))} ({basis})"
         if seconds > promised.rto:
             hint = "Make backups more often, so that less WAL is replayed; then measure by a drill."

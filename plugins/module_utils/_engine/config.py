@@ -97,7 +97,9 @@ class BackupConfig:
     """How base backups are made.
 
     ``compression_level`` is zstd's; ``compress_at`` is ``server``, ``client`` or ``auto`` (server when it can);
-    ``wal_timeout`` is how many seconds a backup waits for the next segment to be archived.
+    ``wal_timeout`` is how many seconds a backup waits for the next segment to be archived; ``summary_timeout`` how
+    many an incremental one waits for a WAL summarizer that makes no progress. ``fallback`` ``full`` makes a full backup
+    where a differential or incremental one cannot be made.
     """
 
     compression_level: int = 1
@@ -105,10 +107,13 @@ class BackupConfig:
     checkpoint: str = "fast"
     max_rate_kb: Optional[int] = None
     wal_timeout: float = 300.0
+    summary_timeout: float = 120.0
+    fallback: str = "none"
 
     CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {
         "compress_at": ("auto", "server", "client"),
         "checkpoint": ("fast", "spread"),
+        "fallback": ("none", "full"),
     }
 
 

@@ -127,6 +127,12 @@ class BackupRunning(LifeboatError):
     error_code = "backup_running"
 
 
+class ChainBroken(LifeboatError):
+    """A backup needs a parent that is missing or damaged; ``details`` name the backup and the faulty link."""
+
+    error_code = "chain_broken"
+
+
 # --- WAL --------------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +185,16 @@ class ServerNotReady(PostgresError):
     """The server lacks a setting, a privilege or a version that the operation needs."""
 
     error_code = "server_not_ready"
+
+
+class IncrementalImpossible(ServerNotReady):
+    """No differential or incremental backup can be made now; ``details["reason"]`` tells programs why.
+
+    Reasons: ``version``, ``summarize_wal``, ``summaries_missing``, ``summaries_late``, ``no_parent``,
+    ``parent_damaged``, ``refused`` (by the server).
+    """
+
+    error_code = "incremental_impossible"
 
 
 # --- restore ----------------------------------------------------------------------------------------------------

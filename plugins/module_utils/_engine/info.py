@@ -14,6 +14,7 @@ from .model import BackupManifest, format_time
 from .postgres.timeline import path_to
 from .postgres.wal_names import format_lsn
 from .repository.catalog import Catalog, load_catalog
+from .repository.chain import Chains
 from .repository.repository import Repositories, Repository, histories
 from .restore.target import estimate_seconds
 from .wal.inventory import Run, archived, find_run
@@ -59,6 +60,7 @@ class Contents:
     catalog: Catalog
     runs: Dict[str, Run]
     windows: Tuple[Window, ...]
+    chains: Chains
 
 
 def read_contents(repository: Repository) -> Contents:
@@ -73,7 +75,9 @@ def read_contents(repository: Repository) -> Contents:
         have = archived(repository, system, timelines, min(b.start_lsn for b in backups), size)
         for backup in backups:
             runs[backup.label] = find_run(path_to(backup.timeline, known), backup.start_lsn, size, have)
-    return Contents(repository, catalog, runs, tuple(find_windows(catalog.backups, runs)))
+    chains = catalog.chains()
+    whole = [b for b in catalog.backups if b.label in chains.whole]
+    return Contents(repository, catalog, runs, tuple(find_windows(whole, runs)), chains)
 
 
 def find_windows(backups: Sequence[BackupManifest], runs: Dict[str, Run]) -> List[Window]:
@@ -103,8 +107,8 @@ def find_windows(backups: Sequence[BackupManifest], runs: Dict[str, Run]) -> Lis
 def describe(config: Config) -> Dict[str, Any]:
     """Everything a person or a playbook asks before a restore, from the first repository that answers.
 
-    Keys: ``cluster``, ``repository``, ``passed_over``, ``backups`` (manifests with ``chain``, ``restorable``,
-    ``estimated_seconds``), ``windows``, ``gaps``, ``unfinished``, ``damaged``.
+    Keys: ``cluster``, ``repository``, ``passed_over``, ``backups`` (manifests with ``chain``, ``broken``,
+    ``restorable``, ``estimated_seconds``), ``windows``, ``gaps``, ``unfinished``, ``damaged``.
     """
     repositories = Repositories.open(config)
     try:
@@ -118,7 +122,7 @@ def describe(config: Config) -> Dict[str, Any]:
         "cluster": config.cluster,
         "repository": repository.location,
         "passed_over": passed,
-        "backups": [_backup(b, contents.runs[b.label]) for b in catalog.backups],
+        "backups": [_backup(b, contents) for b in catalog.backups],
         "windows": [w.as_dict() for w in contents.windows],
         "gaps": [
             {"label": label, "missing": list(run.missing), "missing_count": run.missing_count}
@@ -130,18 +134,22 @@ def describe(config: Config) -> Dict[str, Any]:
     }
 
 
-def _backup(backup: BackupManifest, run: Run) -> Dict[str, Any]:
-    seconds, basis = estimate_seconds(backup, len(run.segments))
+def _backup(backup: BackupManifest, contents: Contents) -> Dict[str, Any]:
+    run, chain = contents.runs[backup.label], contents.chains.whole.get(backup.label)
+    seconds, basis = estimate_seconds(chain or (backup,), len(run.segments))
     return {
         **backup.as_dict(),
         "stored_size": backup.stored_size,
-        "chain": [backup.label],
-        "restorable": run.end >= backup.stop_lsn,
+        "chain": [b.label for b in chain or ()],
+        "chain_stored_size": sum(b.stored_size for b in chain or ()),
+        "broken": None if chain else str(contents.chains.broken[backup.label]),
+        "restorable": chain is not None and run.end >= backup.stop_lsn,
         "estimated_seconds": round(seconds, 1),
         "estimate_basis": basis,
     }
 
 
 def newest_backup(contents: Contents) -> Optional[BackupManifest]:
-    """The backup that finished last."""
-    return max(contents.catalog.backups, key=lambda b: b.finished_at, default=None)
+    """The backup that finished last, of those whose chain is whole."""
+    whole = [b for b in contents.catalog.backups if b.label in contents.chains.whole]
+    return max(whole, key=lambda b: b.finished_at, default=None)

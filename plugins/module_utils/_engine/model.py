@@ -20,7 +20,7 @@ from .errors import ConfigError, ObjectCorrupt
 from .postgres.wal_names import format_lsn, parse_lsn
 
 FORMAT = 1
-BACKUP_TYPES = ("full", "diff", "incr")
+BACKUP_TYPES = ("full", "differential", "incremental")
 
 
 def format_time(moment: datetime) -> str:
@@ -45,12 +45,21 @@ class ArchiveFile:
 
 @dataclass(frozen=True)
 class Tablespace:
-    """A tablespace outside the data directory. ``size`` is that of its files in this backup, in bytes."""
+    """A tablespace outside the data directory. ``size`` is that of its files in this backup, in bytes.
+
+    ``restored_size`` is what they take at most when they are put together with those of the parents; 0 in a full one.
+    """
 
     oid: str
     name: str
     location: str
     size: int = 0
+    restored_size: int = 0
+
+    @property
+    def final_size(self) -> int:
+        """Bytes that the restored tablespace takes."""
+        return self.restored_size or self.size
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,9 @@ class BackupManifest:
     """One base backup: what it is, where its WAL begins and ends, and what a host must have to run it.
 
     ``finished_at`` is the server's clock once the backup was consistent: the earliest moment to restore to.
-    ``data_size`` is that of all its files when extracted, tablespaces included. ``requirements`` is described in
-    :mod:`.postgres.requirements`; ``timings`` are seconds by phase.
+    ``data_size`` is that of all its files when extracted, tablespaces included; ``restored_size`` what they take at
+    most when they are put together with those of the parents (0 in a full one, where it is the same). ``requirements``
+    is described in :mod:`.postgres.requirements`; ``timings`` are seconds by phase.
     """
 
     label: str
@@ -82,6 +92,12 @@ class BackupManifest:
     requirements: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     lifeboat_version: str = ""
+    restored_size: int = 0
+
+    @property
+    def final_size(self) -> int:
+        """Bytes that the restored cluster takes, tablespaces included."""
+        return self.restored_size or self.data_size
 
     @property
     def stored_size(self) -> int:

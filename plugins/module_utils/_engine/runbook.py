@@ -1,49 +1,45 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How to restore a backup with nothing but an S3 client (or ``cp``), ``zstd`` and ``tar``."""
+"""How to restore a backup with nothing but an S3 client (or ``cp``), ``zstd``, ``tar`` and PostgreSQL's programs."""
 
 from __future__ import annotations
 
 import shlex
-from typing import List
+from typing import List, Mapping
 
-from .model import BackupManifest
+from .model import BackupManifest, Tablespace
 from .postgres.wal_names import format_lsn
+from .repository.chain import Chain
 from .repository.layout import SERVER_MANIFEST
 from .repository.repository import Repository
 
+_VERIFY = "pg_verifybackup --no-parse-wal --ignore=tablespace_map"
 
-def restore_by_hand(repository: Repository, backup: BackupManifest) -> str:
+
+def restore_by_hand(repository: Repository, chain: Chain) -> str:
     """A shell script, ready to be read and run as the ``postgres`` user: it recovers to the end of the archived WAL.
 
-    Set ``PGDATA`` (and where there are tablespaces, the directories named in it) first; ``FETCH`` prints an object.
+    Set ``PGDATA`` (and where there are tablespaces, the directories named in it) first; ``FETCH`` prints an object. The
+    links of a chain are unpacked beside ``PGDATA`` and put together by ``pg_combinebackup``.
     """
+    backup = chain[-1]
     location = repository.store.location
     fetch = 'aws s3 cp "$1" -' if location.startswith("s3://") else 'cat "$1"'
     root = f"{location}/{repository.layout.cluster}"
-    prefix = f"{root}/backups/{backup.label}"
     lines: List[str] = [
         "set -eu",
-        ': "${PGDATA:?name an empty directory}"',
+        ': "${PGDATA:?name an empty directory by its whole path}"',
         f"fetch() {{ {fetch}; }}",
-        'mkdir -p "$PGDATA" && chmod 700 "$PGDATA"',
-        f'fetch {shlex.quote(prefix + "/base.tar.zst")} | zstd -d | tar -x -C "$PGDATA" --exclude "pg_tblspc/*"',
     ]
-    for space in backup.tablespaces:
-        variable = f"TABLESPACE_{space.oid}"
-        lines += [
-            f"{variable}=${{{variable}:-{shlex.quote(space.location)}}}",
-            f'mkdir -p "${variable}" && chmod 700 "${variable}"',
-            f'fetch {shlex.quote(f"{prefix}/{space.oid}.tar.zst")} | zstd -d | tar -x -C "${variable}"',
-            f'ln -s "${variable}" "$PGDATA/pg_tblspc/{space.oid}"',
-        ]
-    lines += [
-        f'fetch {shlex.quote(f"{prefix}/{SERVER_MANIFEST}")} > "$PGDATA/backup_manifest"',
-        'pg_verifybackup --no-parse-wal --ignore=tablespace_map "$PGDATA"',
-    ]
+    lines += [f"{_variable(t)}=${{{_variable(t)}:-{shlex.quote(t.location)}}}" for t in backup.tablespaces]
+    if len(chain) == 1:
+        lines += _unpack(root, backup, '"$PGDATA"', {t.oid: f'"${_variable(t)}"' for t in backup.tablespaces})
+    else:
+        lines += _combine(root, chain)
+    lines.append(f'{_VERIFY} "$PGDATA"')
     if backup.tablespaces:
-        maps = " ".join(f'"{t.oid} $TABLESPACE_{t.oid}"' for t in backup.tablespaces)
+        maps = " ".join(f'"{t.oid} ${_variable(t)}"' for t in backup.tablespaces)
         lines.append(f"printf '%s\\n' {maps} > \"$PGDATA/tablespace_map\"")
     wal = f"{root}/wal/{backup.system_identifier}"
     lines += [
@@ -72,3 +68,47 @@ def restore_by_hand(repository: Repository, backup: BackupManifest) -> str:
         'pg_ctl -D "$PGDATA" -w start',
     ]
     return "\n".join(lines)
+
+
+def _variable(space: Tablespace) -> str:
+    return f"TABLESPACE_{space.oid}"
+
+
+def _inside(word: str, name: str) -> str:
+    """A name below a directory, both in the double quotes of ``word``."""
+    return f'{word[:-1]}/{name}"'
+
+
+def _unpack(root: str, backup: BackupManifest, target: str, spaces: Mapping[str, str]) -> List[str]:
+    """The lines that fill ``target`` and the directories of ``spaces`` (by OID), all given as words of the shell."""
+    prefix = f"{root}/backups/{backup.label}"
+    base = shlex.quote(f"{prefix}/base.tar.zst")
+    lines = [
+        f"mkdir -p {target} && chmod 700 {target}",
+        f'fetch {base} | zstd -d | tar -x -C {target} --exclude "pg_tblspc/*"',
+    ]
+    for space in backup.tablespaces:
+        if space.oid in spaces:
+            place = spaces[space.oid]
+            lines += [
+                f"mkdir -p {place} && chmod 700 {place}",
+                f"fetch {shlex.quote(f'{prefix}/{space.oid}.tar.zst')} | zstd -d | tar -x -C {place}",
+                f"ln -s {place} {_inside(target, f'pg_tblspc/{space.oid}')}",
+            ]
+    manifest = shlex.quote(f"{prefix}/{SERVER_MANIFEST}")
+    return [*lines, f"fetch {manifest} > {_inside(target, SERVER_MANIFEST)}"]
+
+
+def _combine(root: str, chain: Chain) -> List[str]:
+    """The lines that unpack every link beside ``PGDATA``, put them together there, and remove them."""
+    last = len(chain) - 1
+    wanted = [t.oid for t in chain[-1].tablespaces]
+    lines = ["# Each link of the chain, beside the result: this needs room for all of them.", 'links="$PGDATA.links"']
+    for number, link in enumerate(chain):
+        spaces = {oid: f'"$links/{number}.{oid}"' for oid in wanted}
+        gone = "".join(f" --ignore=pg_tblspc/{t.oid}" for t in link.tablespaces if t.oid not in wanted)
+        lines += _unpack(root, link, f'"$links/{number}"', spaces)
+        lines.append(f'{_VERIFY}{gone} "$links/{number}"')
+    maps = "".join(f' -T "$links/{last}.{t.oid}=${_variable(t)}"' for t in chain[-1].tablespaces)
+    links = " ".join(f'"$links/{number}"' for number in range(len(chain)))
+    return [*lines, f'pg_combinebackup{maps} -o "$PGDATA" {links}', 'rm -rf "$links"']

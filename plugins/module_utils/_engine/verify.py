@@ -15,6 +15,7 @@ from .model import BackupManifest
 from .postgres.wal_names import segments_between
 from .progress import Progress, Silent
 from .repository.catalog import load_catalog
+from .repository.chain import Chains
 from .repository.repository import Repositories, Repository
 from .wal.fetch import read_wal
 
@@ -56,7 +57,10 @@ class Verification:
 
 
 def verify(config: Config, label: Optional[str] = None, progress: Optional[Progress] = None) -> Verification:
-    """Verify one backup, or all of them, in every repository. Nothing is written; memory as for a read of the store."""
+    """Verify one backup with all that its chain needs, or all backups, in every repository.
+
+    Nothing is written; memory as for a read of the store.
+    """
     progress = progress or Silent()
     begin = clock.monotonic()
     labels: List[str] = []
@@ -67,7 +71,10 @@ def verify(config: Config, label: Optional[str] = None, progress: Optional[Progr
         for repository in repositories.items:
             try:
                 catalog = load_catalog(repository)
+                chains = catalog.chains()
                 chosen = [catalog.find(label)] if label else list(catalog.backups)
+                if label and label in chains.whole:
+                    chosen = list(chains.whole[label])
             except LifeboatError as exc:
                 if len(repositories.items) == 1:
                     raise
@@ -76,12 +83,20 @@ def verify(config: Config, label: Optional[str] = None, progress: Optional[Progr
             if not label:
                 findings += [Finding(repository.name, d.label, d.error) for d in catalog.damaged]
             for backup in chosen:
+                if backup.label in chains.broken:
+                    findings.append(Finding(repository.name, backup.label, _broken(repository, chains, backup)))
                 progress.phase(f"{repository.name}: {backup.label}")
                 labels.append(backup.label)
                 findings += _files(repository, backup, counts, progress) + _wal(repository, backup, counts)
     finally:
         repositories.close()
     return Verification(tuple(sorted(set(labels))), counts[0], counts[1], clock.monotonic() - begin, tuple(findings))
+
+
+def _broken(repository: Repository, chains: Chains, backup: BackupManifest) -> LifeboatError:
+    return chains.broken[backup.label].error(
+        repository.location, "Make a full backup, or bring the link from another repository."
+    )
 
 
 def _files(repository: Repository, backup: BackupManifest, counts: List[int], progress: Progress) -> List[Finding]:

@@ -33,7 +33,7 @@ def a_plan(target: Target, located: Optional[str] = None, **more: Any) -> Restor
         "target": target,
         "repository": "repo",
         "passed_over": (),
-        "backup": a_backup(),
+        "chain": (a_backup(),),
         "path": TimelinePath((Step(1, None),)),
         "run": RUN,
         "data_dir": "/data",

@@ -33,7 +33,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     lines += bullets([f"passed over {p['repository']}: {p['message']}" for p in data["passed_over"]])
     lines += [
         "",
-        table(["label", "consistent at", "data", "stored", "timeline", "stop LSN", "restore takes"], rows)
+        table(["label", "based on", "consistent at", "data", "stored", "timeline", "stop LSN", "restore takes"], rows)
         if rows
         else "no finished backup",
     ]
@@ -47,15 +47,17 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
         lines.append(
             f"GAP behind {gap['label']}: {gap['missing_count']} segments are missing, the first is {gap['missing'][0]}"
         )
+    lines += [f"BROKEN {b['label']}: {b['broken']}" for b in data["backups"] if b["broken"]]
     lines += [f"DAMAGED {d['label']}: {d['message']}" for d in data["damaged"]]
     lines += [f"unfinished, ignored: {label}" for label in data["unfinished"]]
     return Answer(data, "\n".join(lines))
 
 
 def _row(backup: Dict[str, Any]) -> List[str]:
-    mark = "" if backup["restorable"] else " (WAL missing)"
+    mark = "" if backup["restorable"] else " (chain broken)" if backup["broken"] else " (WAL missing)"
     return [
         backup["label"] + mark,
+        backup["parent"] or "",
         backup["finished_at"][:19] + "Z",
         size(backup["data_size"]),
         size(backup["stored_size"]),
@@ -71,10 +73,18 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
-        backup = load_catalog(repository).find(args.label)
+        catalog = load_catalog(repository)
+        backup, chains = catalog.find(args.label), catalog.chains()
     finally:
         repositories.close()
-    data = {**backup.as_dict(), "stored_size": backup.stored_size, "by_hand": restore_by_hand(repository, backup)}
+    chain, broken = chains.whole.get(backup.label), chains.broken.get(backup.label)
+    data = {
+        **backup.as_dict(),
+        "stored_size": backup.stored_size,
+        "chain": [b.label for b in chain or ()],
+        "broken": str(broken) if broken else None,
+        "by_hand": restore_by_hand(repository, chain) if chain else "",
+    }
     needs = backup.requirements
     lines = [
         f"{backup.label} in {repository.location}",
@@ -82,6 +92,12 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
         + (", from a standby" if backup.from_standby else ""),
         f"consistent at {data['finished_at']}; WAL from {data['start_lsn']} to {data['stop_lsn']}",
         f"{size(backup.data_size)} of data, {size(backup.stored_size)} stored",
+        *(
+            [f"chain: {', '.join(data['chain'])}; together {size(backup.final_size)}"]
+            if backup.parent and chain
+            else []
+        ),
+        *([f"BROKEN: {broken}"] if broken else []),
         "",
         "files",
         *bullets([f"{f.name}  {size(f.size)}  sha256 {f.sha256}" for f in backup.files]),
@@ -98,5 +114,6 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
         *bullets([f"{k}: {needs[k]}" for k in ("os", "libc", "machine", "extensions") if needs.get(k)]),
     ]
     lines += bullets([f"{k} = {v}" for k, v in sorted((needs.get("settings") or {}).items())])
-    lines += ["", "by hand, without Lifeboat", data["by_hand"]]
+    if chain:
+        lines += ["", "by hand, without Lifeboat", data["by_hand"]]
     return Answer(data, "\n".join(lines))

@@ -144,7 +144,15 @@ def describe_plan(planned: RestorePlan) -> str:
         "unfinished": "holds an unfinished restore, which is replaced",
         "occupied": "is moved aside and made anew",
     }
-    lines += bullets([f"{p.path} {words[p.state]} ({size(p.size)})" for p in planned.places])
+    if len(planned.chain) > 1:
+        lines.append(f"put together of {len(planned.chain)} backups, each on the one before:")
+        lines += bullets([f"{b.label} ({size(b.data_size)}, {size(b.stored_size)} stored)" for b in planned.chain])
+    lines += bullets(
+        [
+            f"{p.path} {words[p.state]} ({size(p.size)}{f', and {size(p.staged)} for a while' if p.staged else ''})"
+            for p in planned.places
+        ]
+    )
     lines += [f"passed over: {text}" for text in planned.passed_over]
     return "\n".join([*lines, *planned.notes])
 

@@ -5,7 +5,8 @@
 
 ``drill.json``       what was to be rehearsed: title, cluster, started_at, by whoever runs the drill
 ``survey.json``      the server before the disaster: versions, settings, tables and their fingerprints
-``backup.json``      the manifest of the backup
+``backup.json``      the manifest of the full backup
+``incremental.json`` that of the incremental one, where the server can make one
 ``marks.json``       moments on the server's clock: the restore point, the accident
 ``ledger.jsonl``     every acknowledged commit
 ``disaster.json``    when and what was destroyed, what had been archived by then
@@ -27,6 +28,7 @@ from ..errors import ConfigError
 DRILL = "drill.json"
 SURVEY = "survey.json"
 BACKUP = "backup.json"
+INCREMENTAL = "incremental.json"
 MARKS = "marks.json"
 LEDGER = "ledger.jsonl"
 DISASTER = "disaster.json"

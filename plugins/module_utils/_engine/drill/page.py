@@ -317,20 +317,9 @@ def _environment(report: Mapping[str, Any]) -> Markup:
                 },
             )
         )
-    if backup:
-        timings = ", ".join(f"{name} {seconds(float(value))}" for name, value in backup["timings"].items())
-        cards.append(
-            _card(
-                "The backup",
-                {
-                    "Label": backup["label"],
-                    "LSN": f"{backup['start_lsn']} to {backup['stop_lsn']}, timeline {backup['timeline']}",
-                    "Size": f"{size(backup['data_size'])}, {size(sum(f['size'] for f in backup['files']))} stored",
-                    "Files": ", ".join(f["name"] for f in backup["files"]),
-                    "Time": timings,
-                },
-            )
-        )
+    for title, made in (("The backup", backup), ("The incremental backup", report.get("incremental"))):
+        if made:
+            cards.append(_backup_card(title, made))
     disaster = report["disaster"]
     if disaster:
         held = [
@@ -350,6 +339,20 @@ def _environment(report: Mapping[str, Any]) -> Markup:
             )
         )
     return join([tag("h2", "Under which conditions"), tag("div", cards, cls="two")])
+
+
+def _backup_card(title: str, backup: Mapping[str, Any]) -> Markup:
+    timings = ", ".join(f"{name} {seconds(float(value))}" for name, value in backup["timings"].items())
+    return _card(
+        title,
+        {
+            "Label": backup["label"] + (f", on {backup['parent']}" if backup.get("parent") else ""),
+            "LSN": f"{backup['start_lsn']} to {backup['stop_lsn']}, timeline {backup['timeline']}",
+            "Size": f"{size(backup['data_size'])}, {size(sum(f['size'] for f in backup['files']))} stored",
+            "Files": ", ".join(f["name"] for f in backup["files"]),
+            "Time": timings,
+        },
+    )
 
 
 def _card(title: str, facts: Mapping[str, Child]) -> Markup:

@@ -25,7 +25,8 @@ from .ledger import read
 FORMAT = 1
 _PHASES = {
     "plan": "find backup and timeline, see that every WAL segment is there",
-    "extract": "stream, decompress and write the base backup",
+    "extract": "stream, decompress and write the base backup, and what changed since",
+    "combine": "pg_verifybackup over each link of the chain, then pg_combinebackup",
     "verify": "pg_verifybackup over every file",
     "recover": "fetch and replay WAL up to the target",
     "finish": "promote, wait until writes are allowed",
@@ -51,6 +52,7 @@ def assemble(config: Config, evidence: Evidence) -> Dict[str, Any]:
         "rpo": _rpo(config, restores),
         "restores": restores,
         "backup": evidence.get(files.BACKUP),
+        "incremental": evidence.get(files.INCREMENTAL) or None,
         "disaster": {key: value for key, value in disaster.items() if key != "inventory"},
         "archive": _archive(disaster),
         "ledger": _ledger(evidence),
@@ -118,7 +120,8 @@ def _phases(
     segment_size = int(evidence.get(files.SURVEY).get("server", {}).get("segment_size", 0))
     sizes = {
         "extract": int(result["bytes_restored"]),
-        "verify": int(result["bytes_restored"]),
+        "combine": int(result["bytes_restored"]),
+        "verify": int(result["bytes_restored"]) if len(result.get("chain") or ()) < 2 else None,
         "recover": int(result["segments"]) * segment_size,
     }
     phases = []
@@ -227,6 +230,8 @@ def _story(report: Mapping[str, Any]) -> List[Dict[str, Any]]:
         (ledger.get("last_at"), "ledger", f"Its last acknowledged commit, number {ledger.get('commits')}"),
         (disaster.get("at"), "disaster", _disaster(disaster)),
     ]
+    if changes := report["incremental"]:
+        told.append((changes["finished_at"], "backup", f"Incremental backup {changes['label']} is consistent"))
     told += [(mark["at"], name, mark["text"]) for name, mark in marks.items()]
     for restore in report["restores"]:
         name = f"Restore {restore['number']} ({restore['title']})"

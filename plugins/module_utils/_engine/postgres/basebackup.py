@@ -9,13 +9,14 @@ bytes, ``p`` tells the progress in bytes, ``m`` begins the ``backup_manifest``.
 
 from __future__ import annotations
 
+import io
 import struct
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Protocol
 
 from ..config import ConnectionConfig
-from ..errors import LifeboatError, PostgresError, ServerNotReady
+from ..errors import IncrementalImpossible, LifeboatError, PostgresError, ServerNotReady
 from .connection import connect, driver
 
 
@@ -29,6 +30,7 @@ class StreamOptions:
     compression_level: int
     workers: int
     max_rate_kb: Optional[int] = None
+    incremental: bool = False
 
     def command(self) -> str:
         """The replication command."""
@@ -41,6 +43,8 @@ class StreamOptions:
             "MANIFEST 'yes'",
             "MANIFEST_CHECKSUMS 'CRC32C'",
         ]
+        if self.incremental:
+            options.append("INCREMENTAL")
         if self.max_rate_kb:
             options.append(f"MAX_RATE {self.max_rate_kb}")
         if self.server_zstd:
@@ -72,6 +76,7 @@ class _Receiver:
         self._progress = progress
         self._open = False
         self._in_manifest = False
+        self.began = False
         self.manifest = bytearray()
 
     def write(self, message: bytes) -> int:
@@ -86,7 +91,7 @@ class _Receiver:
             name = message[1:].split(b"\0", 1)[0].decode()
             oid = name.split(".", 1)[0]
             self._sink.begin(None if oid == "base" else oid)
-            self._open = True
+            self._open = self.began = True
         elif kind == b"m":
             self.finish_archive()
             self._in_manifest = True
@@ -101,24 +106,32 @@ class _Receiver:
 
 
 def stream(
-    connection: ConnectionConfig, options: StreamOptions, sink: ArchiveSink, progress: Callable[[int], None]
+    connection: ConnectionConfig,
+    options: StreamOptions,
+    sink: ArchiveSink,
+    progress: Callable[[int], None],
+    parent: Optional[bytes] = None,
 ) -> bytes:
-    """Run one base backup into ``sink``; returns the ``backup_manifest``.
+    """Run one base backup into ``sink``; returns the ``backup_manifest``. ``parent`` is that of the parent, if any.
 
-    Memory: one message (about 32 KiB), what the sink holds, and the manifest (about 150 bytes for each file).
-    Raises ServerNotReady with ``details["unsupported_compression"]`` before any data when the server has no zstd.
+    Memory: one message (about 32 KiB), what the sink holds, and the manifests (about 150 bytes for each file).
+    Raises ServerNotReady with ``details["unsupported_compression"]`` before any data when the server has no zstd, and
+    IncrementalImpossible before any data when it cannot build on the parent.
     """
     pg = driver()
+    options = replace(options, incremental=parent is not None)
     with closing(connect(connection, replication=True)) as link, closing(link.cursor()) as cursor:
         receiver = _Receiver(sink, progress)
         try:
+            if parent is not None:
+                cursor.copy_expert("UPLOAD_MANIFEST", io.BytesIO(parent))
             cursor.copy_expert(options.command(), receiver)
         except pg.Error as exc:
-            raise _translate(exc, link) from exc
+            raise _translate(exc, link, parent is not None and not receiver.began) from exc
         return bytes(receiver.manifest)
 
 
-def _translate(exc: Any, link: Any) -> LifeboatError:
+def _translate(exc: Any, link: Any, may_refuse_parent: bool) -> LifeboatError:
     text = str(exc).strip()
     if "compression is not supported by this build" in text or "unrecognized compression" in text:
         return ServerNotReady(
@@ -126,6 +139,13 @@ def _translate(exc: Any, link: Any) -> LifeboatError:
         )
     if "permission denied" in text:
         return ServerNotReady(f"The server refused the base backup: {text}", "The role needs REPLICATION.")
+    # Without a code, or with one of the classes 53, 57 and 58, it is the server or the connection that failed.
+    if may_refuse_parent and exc.pgcode and exc.pgcode[:2] not in ("08", "53", "57", "58"):
+        return IncrementalImpossible(
+            f"The server refused the incremental backup: {text}",
+            "Make a full backup; the next incremental one can be based on that.",
+            reason="refused",
+        )
     if "checksum verification failure" in text:
         said = "; ".join(n.strip() for n in link.notices[-5:])
         return PostgresError(

@@ -107,6 +107,12 @@ def session(config: ConnectionConfig, dbname: Optional[str] = None) -> Iterator[
         yield Session(connection)
 
 
+def replication_rows(config: ConnectionConfig, command: str) -> List[Row]:
+    """The answer to a replication command such as ``IDENTIFY_SYSTEM``."""
+    with closing(connect(config, replication=True)) as connection:
+        return Session(connection).rows(command)
+
+
 def local(config: ConnectionConfig, host: str, port: int) -> ConnectionConfig:
     """The same user at another socket directory and port."""
     return replace(config, host=host, port=port)

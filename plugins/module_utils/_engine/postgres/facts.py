@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Dict, Tuple
+from typing import Dict, Mapping, Tuple
 
 from ..errors import ServerNotReady
 from ..model import Tablespace
@@ -21,7 +21,7 @@ OLDEST_VERSION = 150000
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """A snapshot of the server. Sizes are bytes; ``size`` is that of all tablespaces."""
+    """A snapshot of the server. Sizes are bytes; ``space_sizes`` by OID, "" for what is in the data directory."""
 
     version: str
     version_num: int
@@ -33,9 +33,14 @@ class ServerFacts:
     archive_library: str
     segment_size: int
     tablespaces: Tuple[Tablespace, ...]
-    size: int
+    space_sizes: Mapping[str, int]
     may_replicate: bool
     user: str
+
+    @property
+    def size(self) -> int:
+        """Of all tablespaces."""
+        return sum(self.space_sizes.values())
 
 
 def read_facts(session: Session) -> ServerFacts:
@@ -53,9 +58,15 @@ def read_facts(session: Session) -> ServerFacts:
         session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(names)])
     )
     spaces = session.rows(
-        "SELECT oid::text, spcname, pg_tablespace_location(oid), pg_tablespace_size(oid)"
-        " FROM pg_tablespace WHERE spcname <> 'pg_global' ORDER BY oid"
+        "SELECT oid::text, spcname, pg_tablespace_location(oid),"
+        # Of pg_global, which is small, only a role with these privileges may know the size.
+        " CASE WHEN spcname <> 'pg_global' OR pg_has_role('pg_read_all_stats', 'USAGE')"
+        " OR has_tablespace_privilege(oid, 'CREATE') THEN pg_tablespace_size(oid) ELSE 0 END"
+        " FROM pg_tablespace ORDER BY oid"
     )
+    sizes: Dict[str, int] = {"": 0}
+    for oid, _name, location, size in spaces:
+        sizes[oid if location else ""] = sizes.get(oid if location else "", 0) + int(size)
     may_replicate, user = session.row(
         "SELECT rolreplication OR rolsuper, rolname FROM pg_roles WHERE rolname = current_user"
     )
@@ -70,7 +81,7 @@ def read_facts(session: Session) -> ServerFacts:
         archive_library=settings.get("archive_library", ""),
         segment_size=int(settings["wal_segment_size"]),
         tablespaces=tuple(Tablespace(oid, name, location) for oid, name, location, _size in spaces if location),
-        size=sum(int(size) for *_rest, size in spaces),
+        space_sizes=sizes,
         may_replicate=bool(may_replicate),
         user=user,
     )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Optional, Tuple, Union
+from typing import Mapping, Optional, Tuple, Union
 
 from ..errors import BackupMissing, ObjectCorrupt, ObjectMissing
 from ..model import BackupManifest, load_manifest
+from .chain import Chain, Chains, find_chains
 from .layout import is_label
 from .repository import Repository
 
@@ -35,6 +36,12 @@ class Catalog:
     def of_system(self, system: str) -> Tuple[BackupManifest, ...]:
         """The backups of one cluster identity."""
         return tuple(b for b in self.backups if b.system_identifier == system)
+
+    def chains(self, more: Optional[Mapping[str, str]] = None) -> Chains:
+        """The chain of every backup, or what breaks it; ``more`` tells what else is known to be wrong, by label."""
+        faults = dict.fromkeys(self.unfinished, "was never finished")
+        faults.update({d.label: "has a damaged record" for d in self.damaged})
+        return find_chains(self.backups, {**faults, **(more or {})})
 
     def newest(self) -> BackupManifest:
         """The backup that finished last; BackupMissing when there is none."""
@@ -84,6 +91,19 @@ def load_catalog(repository: Repository) -> Catalog:
         unfinished=tuple(label for label, item in zip(labels, loaded) if item is None),
         damaged=tuple(d for d in loaded if isinstance(d, Damaged)),
     )
+
+
+def missing_files(repository: Repository, chain: Chain) -> Mapping[str, str]:
+    """What is wrong with the stored files of these backups, by label: one head for each file, no content is read."""
+    wrong = {}
+    for backup in chain:
+        for file in backup.files:
+            info = repository.store.head(repository.layout.backup(backup.label, file.name))
+            if info is None:
+                wrong[backup.label] = f"lacks its file {file.name}"
+            elif info.size != file.size:
+                wrong[backup.label] = f"has {info.size} bytes of {file.name} instead of {file.size}"
+    return wrong
 
 
 def _load(repository: Repository, label: str) -> Optional[Union[BackupManifest, Damaged]]:

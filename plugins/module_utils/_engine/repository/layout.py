@@ -22,13 +22,14 @@ from typing import Optional
 from ..postgres.wal_names import is_history, split_name
 
 _LABEL = re.compile(r"^\d{8}T\d{6}Z-(full|diff|incr)\Z", re.ASCII)
+_SHORT = {"differential": "diff", "incremental": "incr"}
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
 
 
 def make_label(started: datetime, backup_type: str) -> str:
-    """``20261122T020000Z-full``: the time the backup started, in UTC, and its type."""
-    return f"{started.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{backup_type}"
+    """``20261122T020000Z-full``, ``…-diff``, ``…-incr``: the time the backup started, in UTC, and its type."""
+    return f"{started.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{_SHORT.get(backup_type, backup_type)}"
 
 
 def trial(token: str) -> str:

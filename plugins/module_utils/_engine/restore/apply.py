@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from .. import clock
 from ..config import Config
@@ -15,8 +15,8 @@ from ..postgres import server
 from ..postgres.recovery import Ahead, recovery_settings, restore_command, rewrite, set_signal
 from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
-from ..repository.repository import Repositories
-from . import extract
+from ..repository.repository import Repositories, Repository
+from . import combine, extract
 from .places import (
     LOG,
     clear,
@@ -94,20 +94,26 @@ class _Restore:
         repositories = Repositories.open(self._config)
         try:
             repository = next(r for r in repositories.items if r.location == planned.repository)
-            self._bytes = extract.extract(
-                repository,
-                planned.backup,
-                self._data_dir,
-                self._tablespaces,
-                lambda done: self._progress.advance(done, planned.backup.data_size),
-            )
+            total = sum(b.data_size for b in planned.chain)
+            self._bytes = self._unpack(repository, lambda done: self._progress.advance(done, total))
+            self._done("extract")
+            if len(planned.chain) > 1:
+                self._progress.phase(f"combine {len(planned.chain)} backups")
+                how = combine.combine(self._config.bin_dir, planned.chain, self._data_dir, self._tablespaces)
+                self._progress.note(f"pg_combinebackup --{how}")
+                self._done("combine")
         except BaseException:
             for place in planned.places:
                 clear(place.path)
             raise
         finally:
             repositories.close()
-        self._done("extract")
+
+    def _unpack(self, repository: Repository, progress: Callable[[int], None]) -> int:
+        chain = self._planned.chain
+        if len(chain) == 1:
+            return extract.extract(repository, chain[0], self._data_dir, self._tablespaces, progress)
+        return combine.extract_links(repository, chain, self._data_dir, self._tablespaces, progress)
 
     def verify(self) -> None:
         self._progress.phase("pg_verifybackup")
@@ -179,12 +185,13 @@ class _Restore:
             data_dir=self._data_dir,
             repository=planned.repository,
             moved_aside=tuple(self._aside),
-            bytes_stored=planned.backup.stored_size,
+            bytes_stored=planned.bytes_to_fetch,
             bytes_restored=self._bytes,
             segments=reached.segments,
             state=state,
             log=self._log,
             timings=dict(self._timings),
+            chain=tuple(b.label for b in planned.chain),
         )
         write_marker(
             self._data_dir, {**self._marker, "finished": True, "timeline": reached.timeline, "result": result.as_dict()}

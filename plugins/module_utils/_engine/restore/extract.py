@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Callable, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..codec.zstd import decompress_stream
 from ..errors import BackupCorrupt, DiskFull, ObjectCorrupt, ProcessFailed
@@ -31,14 +31,14 @@ def extract(
     tablespaces: Mapping[str, str],
     progress: Callable[[int], None],
 ) -> int:
-    """Fill the empty directories; ``tablespaces`` maps OIDs to directories. Returns the bytes extracted.
+    """Fill the empty directories; ``tablespaces`` maps OIDs to directories, others are left out. Returns the bytes.
 
     Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's
     bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
     """
     done = 0
     for file in backup.files:
-        if file.name == SERVER_MANIFEST:
+        if file.name == SERVER_MANIFEST or (file.tablespace and file.tablespace not in tablespaces):
             continue
         target = tablespaces[file.tablespace] if file.tablespace else data_dir
         for size in _unpack(ahead(_checked(repository, backup, file)), target):
@@ -103,7 +103,7 @@ def _link(data_dir: str, tablespaces: Mapping[str, str]) -> None:
         os.symlink(path, os.path.join(data_dir, "pg_tblspc", oid))
 
 
-def verify(bin_dir: Optional[str], data_dir: str, label: str) -> None:
+def verify(bin_dir: Optional[str], data_dir: str, label: str, ignored: Sequence[str] = ()) -> None:
     """``pg_verifybackup``: every file is there with its size and checksum. WAL is not parsed: the repository has it."""
     try:
         run(
@@ -112,7 +112,7 @@ def verify(bin_dir: Optional[str], data_dir: str, label: str) -> None:
                 "--no-parse-wal",
                 "--quiet",
                 f"--ignore={_MAP}",
-                *(f"--ignore={name}" for name in OURS),
+                *(f"--ignore={name}" for name in (*OURS, *ignored)),
                 data_dir,
             ]
         )

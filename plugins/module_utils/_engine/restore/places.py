@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import shutil
+from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .. import clock
@@ -16,6 +17,7 @@ from ..errors import ConfigError, DataDirectoryRefused, DiskFull
 from ..model import BackupManifest
 from ..postgres.controldata import read_control, read_system_identifier
 from ..postgres.server import is_running
+from ..repository.chain import Chain
 from .request import Place, RestoreRequest
 
 # In the data directory, from before the first byte is extracted: whose work this is, and at the end, that it is done.
@@ -24,8 +26,9 @@ LOG = "lifeboat_restore.log"
 _SPARE = 64 * 1024 * 1024
 
 
-def survey(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_dir: Optional[str]) -> Tuple[Place, ...]:
+def survey(request: RestoreRequest, chain: Chain, data_dir: str, bin_dir: Optional[str]) -> Tuple[Place, ...]:
     """Look at every directory that the restore fills; raises DataDirectoryRefused or ConfigError, touches nothing."""
+    backup = chain[-1]
     if not request.assume_stopped:
         refuse_running(data_dir, bin_dir)
     other = hold_unfinished(data_dir)
@@ -38,11 +41,15 @@ def survey(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_d
             f"Backup {backup.label} has no tablespace at {', '.join(sorted(unknown))}.",
             f"Its tablespaces lie at: {known}.",
         )
-    inside = backup.data_size - sum(t.size for t in backup.tablespaces)
+    inside = backup.final_size - sum(t.final_size for t in backup.tablespaces)
     marker = read_marker(data_dir) or {}
     ours = () if marker.get("finished", True) else (data_dir, *marker.get("tablespaces", ()))
     places = [_place(data_dir, inside, None, ours)]
-    places += [_place(request.tablespaces.get(t.location, t.location), t.size, t.oid, ours) for t in backup.tablespaces]
+    places += [
+        _place(request.tablespaces.get(t.location, t.location), t.final_size, t.oid, ours) for t in backup.tablespaces
+    ]
+    if len(chain) > 1:
+        places = [replace(p, staged=_staged_size(chain, p.tablespace)) for p in places]
     paths = [os.path.realpath(p.path) for p in places]
     for path in paths:
         if not os.path.isabs(path) or sum(other == path or other.startswith(path + os.sep) for other in paths) > 1:
@@ -54,6 +61,14 @@ def survey(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_d
         _may_fill(place, request, backup, data_dir)
         _may_write(place)
     return tuple(places)
+
+
+def _staged_size(chain: Chain, tablespace: Optional[str]) -> int:
+    """Bytes that the extracted links take in one place until they are put together."""
+    spaces = [t for link in chain for t in link.tablespaces]
+    if tablespace:
+        return sum(t.size for t in spaces if t.oid == tablespace)
+    return sum(link.data_size for link in chain) - sum(t.size for t in spaces)
 
 
 def refuse_running(data_dir: str, bin_dir: Optional[str]) -> None:
@@ -149,7 +164,7 @@ def require_room(places: Iterable[Place]) -> None:
     for place in places:
         parent = _existing_parent(place.path)
         device = os.stat(parent).st_dev
-        needed[device] = needed.get(device, 0) + place.size
+        needed[device] = needed.get(device, 0) + place.size + place.staged
         sample.setdefault(device, parent)
     for device, size in needed.items():
         disk = os.statvfs(sample[device])

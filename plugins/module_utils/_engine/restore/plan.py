@@ -20,11 +20,13 @@ from ..postgres.server import refuse_root
 from ..postgres.timeline import TimelinePath, path_to
 from ..postgres.wal_names import parse_lsn
 from ..process import run
-from ..repository.catalog import Catalog, load_catalog
+from ..repository.catalog import Catalog, load_catalog, missing_files
+from ..repository.chain import Chain
 from ..repository.repository import Repositories, Repository, histories
 from ..wal import scan
 from ..wal.inventory import Run, archived, find_run
 from . import target as decide
+from .combine import help_text
 from .places import is_satisfied, require_room, survey
 from .request import RestorePlan, RestoreRequest
 
@@ -50,20 +52,22 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         passed = tuple(f"{u.repository}: {u.error.message}" for u in repositories.passed_over)
     finally:
         repositories.close()
-    backup = route.backup
+    backup = route.chain[-1]
+    if len(route.chain) > 1:
+        help_text(config.bin_dir)
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
     satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir)
-    places = () if satisfied else survey(request, backup, data_dir, config.bin_dir)
+    places = () if satisfied else survey(request, route.chain, data_dir, config.bin_dir)
     require_room(places)
     _require_config_file(config, backup)
     needed = decide.segments_needed(backup, route.target, route.position, route.run)
-    seconds, basis = decide.estimate_seconds(backup, needed)
+    seconds, basis = decide.estimate_seconds(route.chain, needed)
     return RestorePlan(
         request=request,
         target=route.target,
         repository=repository.location,
         passed_over=passed,
-        backup=backup,
+        chain=route.chain,
         path=route.path,
         run=route.run,
         data_dir=data_dir,
@@ -82,7 +86,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
 @dataclass(frozen=True)
 class _Route:
     target: Target
-    backup: BackupManifest
+    chain: Chain
     path: TimelinePath
     run: Run
     position: Optional[int]
@@ -103,7 +107,8 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
         _locate(repository, bin_dir, system, backups, path, known, target) if target.kind in ("xid", "name") else None
     )
     position = decide.target_position(target, located)
-    backup = decide.choose_backup(backups, target, position, request.label, path)
+    chain, broken = _choose(repository, catalog, backups, target, position, request.label, path)
+    backup = chain[-1]
     path = path or path_to(backup.timeline, known)
     found = _run(repository, system, path, backup)
     decide.require_consistent(backup, found)
@@ -115,7 +120,8 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
     decide.require_reachable(target, position, found, latest, clock.now(), end)
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
-    return _Route(target, backup, path, found, position, latest, tuple(notes))
+    notes += broken
+    return _Route(target, chain, path, found, position, latest, tuple(notes))
 
 
 def _candidates(catalog: Catalog, label: Optional[str]) -> Sequence[BackupManifest]:
@@ -123,6 +129,30 @@ def _candidates(catalog: Catalog, label: Optional[str]) -> Sequence[BackupManife
     if label:
         return [catalog.find(label)]
     return sorted(catalog.of_system(catalog.newest().system_identifier), key=lambda b: b.finished_at)
+
+
+def _choose(
+    repository: Repository,
+    catalog: Catalog,
+    backups: Sequence[BackupManifest],
+    target: Target,
+    position: Optional[int],
+    label: Optional[str],
+    path: Optional[TimelinePath],
+) -> Tuple[Chain, List[str]]:
+    """The chain to restore, all of whose files are there, and what was passed over because one is not."""
+    everything = catalog.of_system(backups[-1].system_identifier)
+    faults: Dict[str, str] = {}
+    while True:
+        chains = catalog.chains(faults)
+        chosen = decide.choose_whole(
+            backups, everything, chains.broken, repository.location, target, position, label, path
+        )
+        wrong = missing_files(repository, chains.whole[chosen.label])
+        if not wrong:
+            newer = [b for b in backups if b.finished_at > chosen.finished_at and b.label in chains.broken]
+            return chains.whole[chosen.label], [f"not considered: {chains.broken[b.label]}" for b in newer]
+        faults.update(wrong)
 
 
 def _run(repository: Repository, system: str, path: TimelinePath, backup: BackupManifest) -> Run:

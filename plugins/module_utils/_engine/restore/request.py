@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..model import BackupManifest, Target, format_time
 from ..postgres.timeline import TimelinePath
 from ..postgres.wal_names import format_lsn
+from ..repository.chain import Chain
 from ..wal.inventory import Run
 
 ACTIONS = ("promote", "pause", "shutdown")
@@ -65,13 +66,15 @@ class Place:
     """A directory that receives one archive: its present state decides what happens to what is there.
 
     ``state``: ``missing``, ``empty``, ``unfinished`` (an interrupted restore of ours, which may be replaced) or
-    ``occupied`` (moved aside).
+    ``occupied`` (moved aside). ``size`` is what it holds at the end, ``staged`` what the links of a chain take there
+    until they are put together, both in bytes and at most.
     """
 
     path: str
     state: str
     size: int
     tablespace: Optional[str] = None
+    staged: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class RestorePlan:
     target: Target
     repository: str
     passed_over: Tuple[str, ...]
-    backup: BackupManifest
+    chain: Chain
     path: TimelinePath
     run: Run
     data_dir: str
@@ -101,6 +104,23 @@ class RestorePlan:
     notes: Tuple[str, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def backup(self) -> BackupManifest:
+        """The backup that is restored: the last link of the chain."""
+        return self.chain[-1]
+
+    @property
+    def bytes_to_fetch(self) -> int:
+        """What the chain takes in the repository."""
+        return sum(b.stored_size for b in self.chain)
+
+    @property
+    def bytes_to_write(self) -> int:
+        """What all directories together take at most at one time."""
+        if len(self.chain) == 1:
+            return self.backup.data_size
+        return sum(b.data_size for b in self.chain) + self.backup.final_size
+
     def as_dict(self) -> Dict[str, Any]:
         """For check mode, ``--json`` and the diff."""
         return {
@@ -108,6 +128,7 @@ class RestorePlan:
             "target_timeline": self.path.timeline,
             "action": self.request.action,
             "label": self.backup.label,
+            "chain": [b.label for b in self.chain],
             "backup_finished_at": format_time(self.backup.finished_at),
             "repository": self.repository,
             "passed_over": list(self.passed_over),
@@ -119,8 +140,8 @@ class RestorePlan:
             "data_dir": self.data_dir,
             "places": [asdict(p) for p in self.places],
             "archiving": self.archiving,
-            "bytes_to_fetch": self.backup.stored_size,
-            "bytes_to_write": self.backup.data_size,
+            "bytes_to_fetch": self.bytes_to_fetch,
+            "bytes_to_write": self.bytes_to_write,
             "segments_needed": self.segments_needed,
             "estimated_seconds": round(self.estimated_seconds, 1),
             "satisfied": self.satisfied,
@@ -130,7 +151,10 @@ class RestorePlan:
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """What was done. ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit."""
+    """What was done. ``chain`` are the labels that were put together, ``label`` the last of them.
+
+    ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit.
+    """
 
     label: str
     target: str
@@ -147,7 +171,9 @@ class RestoreResult:
     state: str
     log: str
     timings: Mapping[str, float]
+    chain: Tuple[str, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "moved_aside": list(self.moved_aside), "timings": dict(self.timings)}
+        lists = {"moved_aside": list(self.moved_aside), "chain": list(self.chain)}
+        return {**asdict(self), **lists, "timings": dict(self.timings)}

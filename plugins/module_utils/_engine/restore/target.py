@@ -12,6 +12,7 @@ from ..errors import BackupMissing, TargetUnreachable, WalGap
 from ..model import BackupManifest, Target, format_time
 from ..postgres.timeline import TimelinePath, path_to
 from ..postgres.wal_names import Segment, format_lsn, parse_lsn
+from ..repository.chain import Break, Chain
 from ..wal.inventory import Run
 
 
@@ -105,6 +106,40 @@ def choose_backup(
         earliest_lsn=format_lsn(first.stop_lsn),
         label=first.label,
     )
+
+
+def choose_whole(
+    backups: Sequence[BackupManifest],
+    everything: Sequence[BackupManifest],
+    broken: Mapping[str, Break],
+    repository: str,
+    target: Target,
+    position: Optional[int],
+    label: Optional[str],
+    path: Optional[TimelinePath],
+) -> BackupManifest:
+    """As :func:`choose_backup`, among those whose chain is whole; ``everything`` are all backups of the cluster.
+
+    ChainBroken, with the way out, when a broken chain is all that leads to the target, or what was asked for.
+    """
+    wanted = choose_backup(backups, target, position, label, path)
+    if wanted.label not in broken:
+        return wanted
+    try:
+        other = choose_backup([b for b in everything if b.label not in broken], target, position, None, path)
+    except (BackupMissing, TargetUnreachable) as exc:
+        earliest = exc.details.get("earliest")
+        out = (
+            f"No other backup reaches this target: choose one after {earliest} (backup {exc.details['label']})"
+            if earliest
+            else "No other backup leads there"
+        )
+        raise broken[wanted.label].error(repository, f"{out}, or bring the link from another repository.") from exc
+    if label:
+        raise broken[wanted.label].error(
+            repository, f"Nothing was touched. Backup {other.label} reaches the same target: choose that one (label)."
+        )
+    return other
 
 
 def _too_early(backup: BackupManifest, target: Target, position: Optional[int]) -> bool:
@@ -212,8 +247,13 @@ def segments_needed(backup: BackupManifest, target: Target, position: Optional[i
     return last - run.first_needed.number + 1
 
 
-def estimate_seconds(backup: BackupManifest, segments: int) -> Tuple[float, str]:
-    """A rough forecast and what it rests on: the rate at which this backup was made, and 0.2 s for each segment."""
-    streamed = float(backup.timings.get("stream", 0.0))
-    rate = backup.data_size / streamed if streamed > 0 else 100e6
-    return backup.data_size / rate + 0.2 * segments + 3.0, f"{rate / 1e6:.0f} MB/s as at the backup, 0.2 s a segment"
+def estimate_seconds(chain: Chain, segments: int) -> Tuple[float, str]:
+    """A rough forecast and what it rests on: the rate at which the full backup was made, and 0.2 s for each segment.
+
+    A chain is written twice: its links, then what they are put together to.
+    """
+    full = chain[0]
+    streamed = float(full.timings.get("stream", 0.0))
+    rate = full.data_size / streamed if streamed > 0 else 100e6
+    written = sum(b.data_size for b in chain) + (chain[-1].final_size if len(chain) > 1 else 0)
+    return written / rate + 0.2 * segments + 3.0, f"{rate / 1e6:.0f} MB/s as at the backup, 0.2 s a segment"

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bytes of a base backup, from the server into every required repository, and how much they will take again."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from .codec.zstd import Compressor
+from .config import Config
+from .errors import ServerNotReady
+from .model import ArchiveFile
+from .postgres import basebackup
+from .postgres.facts import ServerFacts
+from .progress import Progress
+from .repository.repository import Repository
+from .store.protocol import ObjectWriter, Written
+
+_FILE_SIZE = re.compile(rb'"(?:Encoded-)?Path": "([^"]*)", "Size": (\d+)')
+
+
+def extracted_sizes(manifest: bytes) -> Dict[str, int]:
+    """Bytes by tablespace OID ("" for the data directory), summed over a ``backup_manifest``."""
+    sizes: Dict[str, int] = {}
+    for match in _FILE_SIZE.finditer(manifest):
+        parts = match.group(1).split(b"/", 2)
+        oid = parts[1].decode() if parts[0] == b"pg_tblspc" and len(parts) == 3 else ""
+        sizes[oid] = sizes.get(oid, 0) + int(match.group(2))
+    return sizes
+
+
+def restored_sizes(manifest: bytes, before: Mapping[str, int], after: Mapping[str, int]) -> Dict[str, int]:
+    """Bytes that an incremental backup takes at most once it is put together, by tablespace OID ("": data directory).
+
+    A ``backup_manifest`` tells the size of what changed only. ``before`` and ``after`` the backup are the sizes of the
+    tablespaces on the server; what lies outside of them is always sent whole.
+    """
+    sizes = {oid: max(before.get(oid, 0), after.get(oid, 0)) for oid in {"", *before, *after}}
+    for match in _FILE_SIZE.finditer(manifest):
+        if not match.group(1).startswith((b"base/", b"global/", b"pg_tblspc/")):
+            sizes[""] += int(match.group(2))
+    return sizes
+
+
+def stream(
+    config: Config,
+    label: str,
+    facts: ServerFacts,
+    required: Tuple[Repository, ...],
+    progress: Progress,
+    parent: Optional[bytes] = None,
+) -> Tuple[List[ArchiveFile], bytes]:
+    """Stream into every required repository; falls back to compressing here where the server cannot.
+
+    ``parent`` is the ``backup_manifest`` that an incremental one is based on. Returns the files and the new manifest.
+    """
+    backup = config.backup
+    workers = min(os.cpu_count() or 1, 4)
+    places = [backup.compress_at] if backup.compress_at != "auto" else ["server", "client"]
+    for place in places:
+        options = basebackup.StreamOptions(
+            label, backup.checkpoint, place == "server", backup.compression_level, workers, backup.max_rate_kb
+        )
+        sink = _RepositorySink(
+            label, required, facts.size, None if place == "server" else backup.compression_level, workers
+        )
+        with sink:
+            try:
+                raw = basebackup.stream(
+                    config.connection, options, sink, lambda done: progress.advance(done, facts.size), parent
+                )
+                return sink.files, raw
+            except ServerNotReady as exc:
+                if place == places[-1] or not exc.details.get("unsupported_compression"):
+                    raise
+                progress.note("the server is built without zstd: compressing here")
+    raise AssertionError("unreachable")
+
+
+class _RepositorySink:
+    """Writes each archive to every repository at once, compressing it where the server did not."""
+
+    def __init__(
+        self, label: str, repositories: Tuple[Repository, ...], size: int, level: Optional[int], threads: int
+    ) -> None:
+        self._label, self._repositories, self._size = label, repositories, size
+        self._level, self._threads = level, threads
+        self._writers: List[ObjectWriter] = []
+        self._compressor: Optional[Compressor] = None
+        self._tablespace: Optional[str] = None
+        self.files: List[ArchiveFile] = []
+
+    def __enter__(self) -> _RepositorySink:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with ExitStack() as stack:
+            for writer in self._writers:
+                stack.callback(writer.abort)
+
+    def begin(self, tablespace: Optional[str]) -> None:
+        self._tablespace = tablespace
+        self._writers = [
+            r.store.writer(r.layout.backup(self._label, self._name), self._size) for r in self._repositories
+        ]
+        self._compressor = None if self._level is None else Compressor(self._level, self._threads)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._tablespace or 'base'}.tar.zst"
+
+    def data(self, chunk: bytes) -> None:
+        out = self._compressor.feed(chunk) if self._compressor else chunk
+        if out:
+            for writer in self._writers:
+                writer.write(out)
+
+    def end(self) -> None:
+        if self._compressor:
+            rest = self._compressor.finish()
+            for writer in self._writers:
+                writer.write(rest)
+        written: List[Written] = [writer.commit() for writer in self._writers]
+        self._writers = []
+        self.files.append(ArchiveFile(self._name, written[0].size, written[0].sha256, self._tablespace))

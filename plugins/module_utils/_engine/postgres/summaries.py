@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WAL summaries, which an incremental backup is made from (PostgreSQL manual, "WAL Summarization").
+
+The server needs a summary of all WAL from the start of the parent to the start of the new backup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Sequence, Tuple
+
+from .. import clock
+from ..config import ConnectionConfig
+from ..errors import IncrementalImpossible
+from .connection import Session, replication_rows
+from .timeline import TimelinePath, path_to
+from .wal_names import format_lsn, parse_lsn
+
+# The first version that can.
+OLDEST_VERSION = 170000
+# BASE_BACKUP itself waits for the rest, while the summarizer makes progress; on an idle server that sleeps up to 30 s.
+_NEAR = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One summary file: the WAL of a timeline from ``start`` to before ``end``."""
+
+    timeline: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Summarizer:
+    """``pg_get_wal_summarizer_state()``: all is on disk up to ``summarized`` and read up to ``pending``."""
+
+    enabled: bool
+    running: bool
+    summarized: int
+    pending: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a server is: the way its timeline came, and the LSN it has written or replayed."""
+
+    path: TimelinePath
+    lsn: int
+
+
+def read_position(connection: ConnectionConfig) -> Position:
+    """Ask by ``IDENTIFY_SYSTEM`` and ``TIMELINE_HISTORY``, which a primary and a standby answer alike."""
+    ((_system, timeline, lsn, _dbname),) = replication_rows(connection, "IDENTIFY_SYSTEM")
+    histories = {}
+    if int(timeline) > 1:
+        ((_name, text),) = replication_rows(connection, f"TIMELINE_HISTORY {int(timeline)}")
+        histories[int(timeline)] = text if isinstance(text, str) else bytes(text).decode(errors="replace")
+    return Position(path_to(int(timeline), histories), parse_lsn(lsn))
+
+
+def read_summaries(sql: Session) -> Tuple[Summary, ...]:
+    """Every summary that the server keeps."""
+    found = sql.rows("SELECT tli, start_lsn::text, end_lsn::text FROM pg_available_wal_summaries()")
+    return tuple(Summary(int(tli), parse_lsn(start), parse_lsn(end)) for tli, start, end in found)
+
+
+def read_summarizer(sql: Session) -> Summarizer:
+    """What the summarizer does."""
+    enabled, summarized, pending, pid = sql.row(
+        "SELECT current_setting('summarize_wal')::bool, summarized_lsn::text, pending_lsn::text, summarizer_pid"
+        " FROM pg_get_wal_summarizer_state()"
+    )
+    done = parse_lsn(summarized)
+    return Summarizer(bool(enabled), bool(pid), done, max(done, parse_lsn(pending)))
+
+
+def first_uncovered(summaries: Sequence[Summary], path: TimelinePath, start: int, end: int) -> Optional[int]:
+    """The first LSN from ``start`` to before ``end`` that no summary of the path's timeline covers, or None. Pure."""
+    at = start
+    while at < end:
+        timeline = path.at(at)
+        switch = path.fork_of(timeline)
+        limit = end if switch is None else min(end, switch)
+        covered = max((s.end for s in summaries if s.timeline == timeline and s.start <= at < s.end), default=at)
+        if covered == at:
+            return at
+        at = min(covered, limit)
+    return None
+
+
+def require_version(version: str, version_num: int) -> None:
+    """IncrementalImpossible for a server that is too old."""
+    if version_num < OLDEST_VERSION:
+        raise IncrementalImpossible(
+            f"PostgreSQL {version} makes no incremental backups: they came with version 17.",
+            "Make a full backup (type full), or let type auto choose.",
+            reason="version",
+        )
+
+
+def require_summaries(sql: Session, path: TimelinePath, start: int, parent: str) -> Summarizer:
+    """IncrementalImpossible when a summary from ``start`` on is missing that will not come any more."""
+    state = read_summarizer(sql)
+    if not state.enabled:
+        raise IncrementalImpossible(
+            "summarize_wal is off: the server does not note which blocks change.",
+            "ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf(). Then make a full backup: the first"
+            " incremental one can be based on that.",
+            reason="summarize_wal",
+            setting="summarize_wal",
+            value="off",
+        )
+    hole = first_uncovered(read_summaries(sql), path, start, state.summarized)
+    if hole is not None:
+        raise IncrementalImpossible(
+            f"The server has no WAL summary from {format_lsn(hole)} on, but it is needed from {format_lsn(start)} on,"
+            f" where backup {parent} starts: summarize_wal was off then, or wal_summary_keep_time is over,"
+            " or the data directory was restored since.",
+            "Make a full backup; the next incremental one can be based on that.",
+            reason="summaries_missing",
+            needed_from=format_lsn(start),
+            missing_from=format_lsn(hole),
+        )
+    return state
+
+
+def await_summarizer(sql: Session, goal: int, timeout: float) -> None:
+    """Wait until the summarizer comes near the LSN ``goal``; IncrementalImpossible after ``timeout`` s of no progress.
+
+    A long queue is no failure: the time runs from its last progress.
+    """
+    last = -1
+    deadline = clock.monotonic() + timeout
+    while True:
+        state = read_summarizer(sql)
+        if state.running and goal - state.pending <= _NEAR:
+            return
+        if state.pending > last:
+            last, deadline = state.pending, clock.monotonic() + timeout
+        if clock.monotonic() > deadline:
+            what = "makes no progress" if state.running else "does not run"
+            raise IncrementalImpossible(
+                f"The WAL summarizer {what} for {timeout:g} s: it is at {format_lsn(state.pending)},"
+                f" {goal - state.pending} bytes behind {format_lsn(goal)}; on disk are summaries up to"
+                f" {format_lsn(state.summarized)}.",
+                "Look at the server's log for the summarizer's words, or make a full backup."
+                " backup.summary_timeout sets how long to wait.",
+                reason="summaries_late",
+                pending=format_lsn(state.pending),
+                needed=format_lsn(goal),
+            )
+        clock.sleep(0.2)

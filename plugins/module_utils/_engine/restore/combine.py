@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a chain together by ``pg_combinebackup`` (PostgreSQL manual): one cluster out of a full backup and what changed.
+
+Every link is extracted below the directory that it will be in, so that all is on one file system and may be linked or
+cloned, and so that an interrupted restore is cleared with its directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from typing import Callable, Iterable, List, Mapping, Optional
+
+from ..errors import BackupCorrupt, DiskFull, ProcessFailed
+from ..postgres.controldata import program
+from ..process import run
+from ..repository.chain import Chain
+from ..repository.repository import Repository
+from . import extract
+
+STAGING = "lifeboat_chain"
+_RESULT = "result"
+# linux/fs.h: _IOW(0x94, 9, int)
+_FICLONE = 0x40049409
+
+
+def extract_links(
+    repository: Repository,
+    chain: Chain,
+    data_dir: str,
+    tablespaces: Mapping[str, str],
+    progress: Callable[[int], None],
+) -> int:
+    """Unpack each link into a directory of its own; returns the bytes extracted.
+
+    ``tablespaces`` maps the OIDs of the last link's to directories; what earlier ones had besides is not needed.
+    Raises BackupCorrupt, which names the link, or DiskFull.
+    """
+    done = 0
+    for number, link in enumerate(chain):
+        known = {t.oid for t in link.tablespaces}
+        spaces = {oid: _staged(path, number) for oid, path in tablespaces.items() if oid in known}
+        for path in (_staged(data_dir, number), *spaces.values()):
+            os.makedirs(path, mode=0o700)
+        done += extract.extract(repository, link, _staged(data_dir, number), spaces, _after(done, progress))
+    return done
+
+
+def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda done: progress(before + done)
+
+
+def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> str:
+    """Verify every link, combine them in place, and remove them. Returns how files were copied.
+
+    Raises BackupCorrupt or DiskFull. Peak room: the extracted links and the result.
+    """
+    for number, link in enumerate(chain):
+        gone = [f"pg_tblspc/{t.oid}" for t in link.tablespaces if t.oid not in tablespaces]
+        extract.verify(bin_dir, _staged(data_dir, number), link.label, gone)
+    last = len(chain) - 1
+    places = (data_dir, *tablespaces.values())
+    method = copy_method(help_text(bin_dir), places)
+    maps = [
+        f"--tablespace-mapping={_escape(_staged(path, last))}={_escape(_result(path))}" for path in tablespaces.values()
+    ]
+    try:
+        run(
+            [
+                program(bin_dir, "pg_combinebackup"),
+                "--no-sync",
+                *([f"--{method}"] if method != "copy" else []),
+                *maps,
+                f"--output={_result(data_dir)}",
+                *(_staged(data_dir, number) for number in range(len(chain))),
+            ]
+        )
+    except ProcessFailed as exc:
+        if "No space left" in exc.message:
+            raise DiskFull(
+                f"The disk of {data_dir} became full while the chain was put together.",
+                "Free some space and run the restore again: it starts afresh.",
+                path=data_dir,
+            ) from exc
+        raise BackupCorrupt(
+            f"The chain {' <- '.join(b.label for b in chain)} cannot be put together: {exc.details.get('output')}",
+            f"Restore the full backup {chain[0].label} (label), or from another repository.",
+            label=chain[-1].label,
+            chain=[b.label for b in chain],
+        ) from exc
+    for path in places:
+        _move_up(path)
+    for oid, path in tablespaces.items():
+        link_path = os.path.join(data_dir, "pg_tblspc", oid)
+        os.unlink(link_path)
+        os.symlink(path, link_path)
+    return method
+
+
+def _staged(place: str, number: int) -> str:
+    return os.path.join(place, STAGING, str(number))
+
+
+def _result(place: str) -> str:
+    return os.path.join(place, STAGING, _RESULT)
+
+
+def _escape(path: str) -> str:
+    """As ``pg_combinebackup`` reads a mapping: a backslash before an equals sign."""
+    return path.replace("=", "\\=")
+
+
+def _move_up(place: str) -> None:
+    """Let the result take the place of the staging directory around it."""
+    for name in os.listdir(_result(place)):
+        os.rename(os.path.join(_result(place), name), os.path.join(place, name))
+    shutil.rmtree(os.path.join(place, STAGING))
+
+
+def help_text(bin_dir: Optional[str]) -> str:
+    """What ``pg_combinebackup`` can do; DependencyMissing where it is not there."""
+    return run([program(bin_dir, "pg_combinebackup"), "--help"]).stdout
+
+
+def copy_method(offered: str, directories: Iterable[str]) -> str:
+    """The cheapest safe way to copy inside these directories: ``link``, ``clone``, ``copy-file-range`` or ``copy``.
+
+    Hard links are safe here: the links that share the files are removed before the server starts.
+    """
+    places = list(directories)
+    for name, works in (("link", None), ("clone", _clones), ("copy-file-range", _copies_ranges)):
+        if f"--{name} " in offered and (works is None or all(_try(works, place) for place in places)):
+            return name
+    return "copy"
+
+
+def _try(works: Callable[[int, int], None], directory: str) -> bool:
+    """Whether two files without a name, in this directory, can be copied that way."""
+    held: List[int] = []
+    try:
+        for _ in range(2):
+            held.append(os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600))
+        os.write(held[0], b"x" * 8192)
+        works(held[0], held[1])
+        return os.pread(held[1], 8192, 0) == b"x" * 8192
+    except (OSError, AttributeError):
+        return False
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _clones(source: int, target: int) -> None:
+    fcntl.ioctl(target, _FICLONE, source)
+
+
+def _copies_ranges(source: int, target: int) -> None:
+    os.copy_file_range(source, target, 8192, 0)
