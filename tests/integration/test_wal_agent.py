@@ -174,13 +174,16 @@ def test_a_changed_configuration_is_read_and_its_new_repository_filled(
     site: Site, s3_options: S3Options, tmp_path: Path, agents: Agents
 ) -> None:
     names = write_segments(site, 3)
-    agents(site)
+    agent = agents(site)
     until(lambda: acknowledged(site) == names, "the acknowledgements")
     directory = DirectoryOptions(str(tmp_path / "second"))
     os.mkdir(directory.path)
     site.repositories.append({"name": "second", "type": "directory", "path": directory.path})
+    # Half written at first, as an editor may leave it for a moment.
+    site.config_file.write_text('{"cluster": ')
+    until(lambda: "waits for a configuration" in agent.words(), "the agent to wait")
     site.write()
-    until(lambda: stored(site, directory) == names, "the second repository to be filled")
+    until(lambda: stored(site, directory) == names, "the second repository to be filled", agent.words)
     archive_by(site, NOTHING)
     all_archived(site)
 

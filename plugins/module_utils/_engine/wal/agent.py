@@ -7,8 +7,9 @@ It reads, checks, compresses and stores the files of ``archive_status/*.ready`` 
 that stay open, and acknowledges them in PostgreSQL's order, each once every required repository has it (:mod:`.spool`).
 ``archive_command`` asks for the acknowledgement; without an agent it pushes by itself.
 
-Memory: at most ``wal.parallel`` files and their compressed forms, together at most 256 MiB (or one file's), and as much
-again for those that a repository holds already, while they are compared. The spool holds no WAL.
+Memory: Python and the S3 client (about 60 MB), and at most ``wal.parallel`` files with their compressed forms, together
+at most 192 MiB (or one file's); as much again while they are compared with what a repository holds already. The spool
+holds no WAL.
 """
 
 from __future__ import annotations
