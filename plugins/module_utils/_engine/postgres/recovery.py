@@ -45,7 +45,7 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
 
 @dataclass(frozen=True)
 class Ahead:
-    """A prefetcher: the directory that it serves (see :mod:`..wal.prefetch`) and its process id."""
+    """A prefetcher: the directory that it serves and works in (see :mod:`..wal.prefetch`), and its process id."""
 
     directory: str
     pid: int
@@ -73,7 +73,8 @@ def restore_command(command: str, config_path: str, ahead: Optional[Ahead] = Non
 
 def _from_prefetcher(ahead: Ahead) -> str:
     directory = shlex.quote(ahead.directory).replace("%", "%%")
-    lives = f"kill -0 {ahead.pid} 2>/dev/null"
+    # Its working directory tells it from another process of that number; a zombie has none.
+    lives = f'[ "/proc/{ahead.pid}/cwd" -ef "$d" ]'
     return (
         f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; '
         f'if {lives}; then [ -f "$f" ] || {{ echo >"$q.want"; }} 2>/dev/null && '

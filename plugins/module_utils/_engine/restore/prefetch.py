@@ -12,7 +12,6 @@ import fcntl
 import os
 import shutil
 import tempfile
-import threading
 from typing import Any, Optional
 
 from ..config import Config
@@ -57,9 +56,7 @@ class Prefetcher:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             write_order(self._directory, order)
             words = [config.command, "--config", config.source or "", "wal-prefetch", self._directory]
-            self._process = spawn(words, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL)
-            # A dead child that nobody waits for still answers to kill -0.
-            threading.Thread(target=self._process.wait, name="lifeboat-prefetcher", daemon=True).start()
+            self._process = spawn(words, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, cwd=self._directory)
         except (OSError, LifeboatError):
             self.stop()
 
