@@ -14,6 +14,7 @@ from .model import BackupManifest
 from .postgres import summaries
 from .postgres.connection import Session
 from .postgres.facts import ServerFacts
+from .postgres.server_manifest import without_visibility_maps
 from .postgres.summaries import Position
 from .postgres.timeline import TimelinePath
 from .postgres.wal_names import format_lsn
@@ -138,13 +139,14 @@ def _find(
 
 
 def read_parent_manifest(parent: BackupManifest, required: Sequence[Repository]) -> bytes:
-    """The parent's ``backup_manifest``, from the first repository whose copy is intact."""
+    """The parent's ``backup_manifest`` to build on, from the first repository whose copy is intact."""
     file = next(f for f in parent.files if f.name == SERVER_MANIFEST)
     said = ""
     for repository in required:
         try:
             key = repository.layout.backup(parent.label, file.name)
-            return b"".join(repository.store.read(key, sha256=file.sha256, size=file.size))
+            raw = b"".join(repository.store.read(key, sha256=file.sha256, size=file.size))
+            return without_visibility_maps(raw)
         except (ObjectCorrupt, ObjectMissing) as exc:
             said = exc.message
     raise IncrementalImpossible(
