@@ -49,7 +49,8 @@ class Long:
     def configure(self, clone: Cluster, repositories: List[Dict[str, Any]], **restore: Any) -> Path:
         """A configuration whose host command writes down the files that it is called for."""
         command = clone.data_dir.with_name(f"{clone.data_dir.name}.command")
-        words = f'case "$4" in --not-found=*) echo "$5" >>"{clone.data_dir}.calls";; esac'
+        look = 'for word; do case "$word" in --not-found=*) called=1;; --*) ;; *) last=${name-}; name=$word;; esac; done'
+        words = f'{look}\n[ -z "${{called-}}" ] || echo "$last" >>"{clone.data_dir}.calls"'
         command.write_text(f'#!/bin/sh\n{words}\nexec "{self.site.command}" "$@"\n')
         command.chmod(0o755)
         path = clone.data_dir.with_name(f"{clone.data_dir.name}.yml")
@@ -290,7 +291,7 @@ def test_a_restart_in_the_middle_goes_on_and_what_was_left_behind_is_swept(
     (clone.data_dir / "postmaster.pid").unlink()
     clone.configure(clone.network)
     clone.start()
-    until(lambda: not clone.value("SELECT pg_is_in_recovery()"), "the end of recovery")
+    until(lambda: not clone.value("SELECT pg_is_in_recovery()"), "the end of recovery", seconds=300)
     assert rows(clone) == expected(long.ledger.entries)
     assert set(long.names[21:]) <= set(long.calls(clone))
     clone.stop()

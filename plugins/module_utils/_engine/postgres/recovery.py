@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..model import Target, format_time
 
@@ -55,17 +55,27 @@ class Ahead:
 _NOTICED, _ANSWERED = 100, 2500
 
 
-def restore_command(command: str, config_path: str, ahead: Optional[Ahead] = None) -> str:
+def restore_command(
+    command: str,
+    config_path: str,
+    ahead: Optional[Ahead] = None,
+    source: Optional[str] = None,
+    without: Sequence[str] = (),
+) -> str:
     """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
 
     "Not found" has a status of its own on the way, so that a command which cannot even start (1, 2, 127: a broken
     Python, a missing package) stops recovery instead of ending it early.
+
+    ``source`` and ``without`` are names of repositories, see :class:`..wal.fetch.Source`.
 
     With a prefetcher that lives, the file is taken from it; whatever goes wrong there, the host command is called. Only
     ``mv`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when that
     fails, the shell ends with a status that PostgreSQL takes for "not found".
     """
     words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch --not-found={_NOT_FOUND}"
+    if source:
+        words += "".join([f" --source={shlex.quote(source)}", *(f" --without={shlex.quote(w)}" for w in without)])
     verdict = f"case $? in 0) exit 0;; {_NOT_FOUND}) exit 1;; *) exit 254;; esac"
     first = _from_prefetcher(ahead) if ahead else ""
     return first + words.replace("%", "%%") + f' "%f" "%p"; {verdict}'

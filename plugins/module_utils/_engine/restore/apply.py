@@ -93,7 +93,7 @@ class _Restore:
         self._prefetcher.start(self._config, planned)
         repositories = Repositories.open(self._config)
         try:
-            repository = next(r for r in repositories.items if r.location == planned.repository)
+            repository = repositories.beginning_with(planned.source.name)[0]
             total = sum(b.data_size for b in planned.chain)
             self._bytes = self._unpack(repository, lambda done: self._progress.advance(done, total))
             self._done("extract")
@@ -153,7 +153,13 @@ class _Restore:
 
     def _configure_recovery(self, ahead: Optional[Ahead]) -> None:
         planned = self._planned
-        command = restore_command(self._config.command, self._config.source or "", ahead)
+        command = restore_command(
+            self._config.command,
+            self._config.source or "",
+            ahead,
+            self._planned.source.name,
+            self._planned.source.without,
+        )
         settings = recovery_settings(planned.target, planned.path.timeline, planned.request.action, command)
         rewrite(self._data_dir, {**self._permanent_settings(), **settings})
 

@@ -24,6 +24,7 @@ from ..repository.catalog import Catalog, load_catalog, missing_files
 from ..repository.chain import Chain
 from ..repository.repository import Repositories, Repository, histories
 from ..wal import scan
+from ..wal.fetch import Source
 from ..wal.inventory import Run, archived, find_run
 from . import target as decide
 from .combine import help_text
@@ -66,6 +67,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         request=request,
         target=route.target,
         repository=repository.location,
+        source=Source(repository.name, tuple(u.repository for u in repositories.passed_over)),
         passed_over=passed,
         chain=route.chain,
         path=route.path,

@@ -47,7 +47,8 @@ class Prefetcher:
         if self._process is not None or config.restore.prefetch <= 0 or not planned.segments_needed:
             return
         limit = bound(config.restore.prefetch, size)
-        order = Order(planned.backup.system_identifier, size, _names(planned), limit)
+        source = planned.source
+        order = Order(planned.backup.system_identifier, size, _names(planned), limit, source.name, source.without)
         try:
             self._directory = _make(config, planned, limit * size)
             if self._directory is None:

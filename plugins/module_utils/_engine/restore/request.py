@@ -14,6 +14,7 @@ from ..model import BackupManifest, Target, format_time
 from ..postgres.timeline import TimelinePath
 from ..postgres.wal_names import format_lsn
 from ..repository.chain import Chain
+from ..wal.fetch import EVERYWHERE, Source
 from ..wal.inventory import Run
 
 ACTIONS = ("promote", "pause", "shutdown")
@@ -83,7 +84,7 @@ class RestorePlan:
 
     ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
     window ends with, where it was looked up. ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
-    the planning took.
+    the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
     """
 
     request: RestoreRequest
@@ -103,6 +104,7 @@ class RestorePlan:
     satisfied: bool = False
     notes: Tuple[str, ...] = ()
     seconds: float = 0.0
+    source: Source = EVERYWHERE
 
     @property
     def backup(self) -> BackupManifest:
