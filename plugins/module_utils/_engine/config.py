@@ -168,6 +168,14 @@ class Config:
         return tuple(r for r in self.repositories if r.required)
 
 
+_SECTIONS: Tuple[Tuple[str, Any], ...] = (
+    ("connection", ConnectionConfig),
+    ("backup", BackupConfig),
+    ("wal", WalConfig),
+    ("objectives", ObjectivesConfig),
+)
+
+
 def load(path: str) -> Config:
     """Read and check a configuration file (YAML 1.1 by PyYAML's safe loader)."""
     try:
@@ -227,13 +235,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             "Set 'required: true' on at least one.",
         )
     values.pop("source", None)
-    groups = {
-        "connection": ConnectionConfig,
-        "backup": BackupConfig,
-        "wal": WalConfig,
-        "objectives": ObjectivesConfig,
-    }
-    for key, cls in groups.items():
+    for key, cls in _SECTIONS:
         if key in values:
             values[key] = _build(cls, values[key], key, where)
     if "file_sets" in values:
