@@ -92,11 +92,12 @@ def await_archived(cluster: Cluster) -> None:
 
 
 def await_open(cluster: Cluster) -> None:
-    """Until the server has left recovery; it must live."""
+    """Until the server has left recovery; it must live, once it has begun to."""
+    begun = time.monotonic()
     while True:
         with contextlib.suppress(Exception):
             if not cluster.value("SELECT pg_is_in_recovery()"):
                 return
-        if not cluster.running:
+        if not cluster.running and time.monotonic() > begun + 10:
             raise RuntimeError(cluster.log.read_text(errors="replace")[-3000:])
         time.sleep(0.05)
