@@ -77,11 +77,15 @@ def waiting(cluster: Cluster) -> int:
 
 
 def write_wal(cluster: Cluster, segments: int) -> None:
-    """Fill so many segments with messages: the server writes them at once, and replay has nothing to do for them."""
+    """Fill so many segments with messages: the server writes them at once, and replay has nothing to do for them.
+
+    A commit ends them, as in any real WAL.
+    """
     loops = -(-segments * 16 // _BLOBS)
     cluster.execute(
         "SELECT count(pg_logical_emit_message(false, 'bench', content))"
         f" FROM generate_series(1, {loops}) s, wal_content WHERE (s - 1) * {_BLOBS} + id <= {segments * 16}",
+        "SELECT pg_current_xact_id()",
         "SELECT pg_switch_wal()",
     )
 

@@ -35,11 +35,12 @@ from meter import Cost, Meter, adopt_orphans  # noqa: E402
 from page import Facts, Figure, page  # noqa: E402
 from pgbackrest_tool import PgBackRest  # noqa: E402
 from support.postgres import Cluster, installations  # noqa: E402
-from tls_store import BUCKET, TlsStore  # noqa: E402
+from tls_store import BUCKET, TlsStore, Traffic  # noqa: E402
 from tool import Place, Tool  # noqa: E402
 
 TOOLS = (Lifeboat, PgBackRest, BarmanCloud)
 OUT = CHECKOUT / ".build" / "bench"
+NOTHING = float("nan")
 
 
 class Bench:
@@ -101,7 +102,7 @@ class Bench:
         def archive() -> float:
             clusters.set_archive_command(cluster, tool.archive_command)
             clusters.await_archived(cluster)
-            return 0.0
+            return NOTHING
 
         self._keep(title, "archive", tool, waiting, "segments", self._meter.of(archive))
         cluster.execute("CHECKPOINT")
@@ -112,7 +113,7 @@ class Bench:
             files = self._meter.command(tool.restore(clone), tool.env)
             settings = tool.recovery(clone)
             if settings is None:
-                files, replay = _split(clone, files)
+                files, replay, whole = _split(clone, files)
             else:
                 with open(clone.data_dir / "postgresql.auto.conf", "a", encoding="utf-8") as stream:
                     for name, value in {**clone.network, "archive_mode": "off", **settings}.items():
@@ -122,13 +123,13 @@ class Bench:
                 def recover() -> float:
                     clone.start(wait=False)
                     clusters.await_open(clone)
-                    return 0.0
+                    return NOTHING
 
                 replay = self._meter.of(recover)
+                whole = files.plus(replay)
             self._keep(title, "restore, files", tool, data, "MB", files)
             if segments:
                 self._keep(title, "replay with fetch", tool, segments, "segments", replay)
-            whole = replace(files, seconds=files.seconds + replay.seconds, cpu=files.cpu + replay.cpu)
             self._keep(title, "restore until the server is open, with that replay", tool, data, "MB", whole)
         finally:
             clone.close()
@@ -140,11 +141,11 @@ class Bench:
 
 
 def _split(clone: Cluster, whole: Cost) -> Sequence[Cost]:
-    """Lifeboat's one command by its own timings; what else it cost is that of both, and told with the files."""
+    """Files, replay and whole of Lifeboat's one command, by its own timings; only the whole has other figures."""
     timings = json.loads((clone.data_dir / "lifeboat_restore.json").read_text())["result"]["timings"]
     replay = timings["recover"] + timings["finish"]
-    nothing = replace(whole.traffic, requests=0, received=0, sent=0)
-    return replace(whole, seconds=whole.seconds - replay), Cost(replay, 0.0, 0.0, whole.memory, nothing)
+    unknown = Cost(replay, NOTHING, NOTHING, NOTHING, Traffic(0, 0, 0))
+    return replace(unknown, seconds=whole.seconds - replay), unknown, whole
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -29,13 +29,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cost:
-    """One measured operation; ``memory`` (MB) is the tool's own (proportional set size), 0 where not watched."""
+    """One measured operation; ``memory`` (MB) is the tool's own (proportional set size), NaN where not watched."""
 
     seconds: float
     cpu: float
     store_cpu: float
     memory: float
     traffic: Traffic
+
+    def plus(self, other: Cost) -> Cost:
+        """Both, one after the other; the memory is that of the first."""
+        return Cost(
+            self.seconds + other.seconds, self.cpu + other.cpu, self.store_cpu + other.store_cpu, self.memory,
+            self.traffic.plus(other.traffic),
+        )  # fmt: skip
 
 
 def adopt_orphans() -> None:

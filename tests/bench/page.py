@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from statistics import median
 from typing import Dict, List, Mapping, Sequence
 
@@ -55,7 +56,8 @@ def page(facts: Facts, figures: Sequence[Figure]) -> str:
         "Memory is the tool's own peak (proportional set size). The ratio is Lifeboat's rate divided by the tool's:",
         "above 1, Lifeboat is faster. Content is compressed to about a third. WAL consists of messages, for which",
         "replay does nothing: the rate of replay is that of fetching. *Files* ends with files that are checked,",
-        "*open* with a server that takes connections. Incremental backups are not measured here.", "",
+        "*open* with a server that takes connections; Lifeboat does both in one command, whose other figures are told",
+        "there. Incremental backups are not measured here.", "",
     ]  # fmt: skip
     for cluster in dict.fromkeys(f.cluster for f in figures):
         lines += [f"## {cluster}", ""]
@@ -65,6 +67,10 @@ def page(facts: Facts, figures: Sequence[Figure]) -> str:
             lines += ["The limits beside them (MB/s):", ""]
             lines += [*(f"- {name}: {value:.0f}" for name, value in facts.limits[cluster].items()), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _shown(values: Sequence[float], digits: int = 0) -> str:
+    return "" if any(isnan(v) for v in values) else f"{median(values):.{digits}f}"
 
 
 def _table(operation: str, figures: Sequence[Figure]) -> List[str]:
@@ -83,10 +89,12 @@ def _table(operation: str, figures: Sequence[Figure]) -> List[str]:
         ratio = f"{rates[OURS] / rates[tool]:.2f}" if OURS in rates else ""
         values = [
             f"{rates[tool]:.1f}", ratio, f"{median(c.seconds for c in costs):.1f}",
-            f"{median(f.amount for f in found):.0f}", f"{median(c.cpu for c in costs):.1f}",
-            f"{median(c.store_cpu for c in costs):.1f}", f"{median(c.memory for c in costs):.0f}",
-            f"{median(c.traffic.received for c in costs) / 1e6:.0f}",
-            f"{median(c.traffic.sent for c in costs) / 1e6:.0f}", f"{median(c.traffic.requests for c in costs):.0f}",
+            f"{median(f.amount for f in found):.0f}", _shown([c.cpu for c in costs], 1),
+            _shown([c.store_cpu for c in costs], 1), _shown([c.memory for c in costs]),
+            *(("", "", "") if isnan(costs[0].cpu) else (
+                _shown([c.traffic.received / 1e6 for c in costs]), _shown([c.traffic.sent / 1e6 for c in costs]),
+                _shown([c.traffic.requests for c in costs]),
+            )),
         ]  # fmt: skip
         lines.append(f"| {tool} | " + " | ".join(values) + " |")
     return [*lines, ""]

@@ -34,6 +34,9 @@ class Traffic:
     def since(self, before: Traffic) -> Traffic:
         return Traffic(self.requests - before.requests, self.received - before.received, self.sent - before.sent)
 
+    def plus(self, other: Traffic) -> Traffic:
+        return Traffic(self.requests + other.requests, self.received + other.received, self.sent + other.sent)
+
 
 class TlsStore(SeaweedFS):
     """HTTPS on a port of its own with a certificate for ``localhost``; plain HTTP only serves its own setup."""
