@@ -189,7 +189,7 @@ def test_a_killed_prefetcher_changes_nothing(
 ) -> None:
     clone = long.site.clone("killed")
     config_file = long.configure(clone, through)
-    victim = long.names[20]
+    victim = long.names[-6]
     fault_proxy.inject(Fault(HANG, times=1, method="GET", target=victim))
     with begun(long, clone, config_file) as process:
         until(lambda: fault_proxy.unused == 0, "the prefetcher to hang")
@@ -199,7 +199,7 @@ def test_a_killed_prefetcher_changes_nothing(
         finished(process)
     calls = long.calls(clone)
     assert victim in calls
-    assert set(long.names[21:]) <= set(calls)
+    assert set(long.names[-5:]) <= set(calls)
     long.restored(clone)
 
 
@@ -280,9 +280,9 @@ def test_a_restart_in_the_middle_goes_on_and_what_was_left_behind_is_swept(
     """Restore and prefetcher are killed, the server with them; it starts again by hand, and later restores sweep."""
     clone = long.site.clone("restarted")
     config_file = long.configure(clone, through)
-    fault_proxy.inject(Fault(HANG, times=1, method="GET", target=long.names[20]))
+    fault_proxy.inject(Fault(HANG, times=1, method="GET", target=long.names[-6]))
     with begun(long, clone, config_file) as process:
-        until(lambda: waiting_for(clone, long.names[20]), "the command to wait")
+        until(lambda: waiting_for(clone, long.names[-6]), "the command to wait")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert left_behind(clone)
@@ -293,7 +293,7 @@ def test_a_restart_in_the_middle_goes_on_and_what_was_left_behind_is_swept(
     clone.start()
     until(lambda: not clone.value("SELECT pg_is_in_recovery()"), "the end of recovery", seconds=300)
     assert rows(clone) == expected(long.ledger.entries)
-    assert set(long.names[21:]) <= set(long.calls(clone))
+    assert set(long.names[-5:]) <= set(long.calls(clone))
     clone.stop()
     again = long.site.clone("after it")
     long.site.lifeboat(*restore_arguments(again), config_file=long.configure(again, through))

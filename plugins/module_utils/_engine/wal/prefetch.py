@@ -26,7 +26,7 @@ from ..errors import ConfigError, LifeboatError
 from ..postgres.wal_names import is_wal_file
 from ..repository.repository import Repositories
 from .fetch import Source, look_up, write_wal
-from .window import PARALLEL, Window
+from .window import PARALLEL, Window, parallel
 
 _ORDER = "order.json"
 _UNFINISHED = ".unfinished"
@@ -71,7 +71,7 @@ def read_order(directory: str) -> Order:
 def prefetch(config: Config, directory: str, lifeline: int) -> int:
     """Serve the directory until the other end of the descriptor ``lifeline`` is closed; then remove it.
 
-    Returns how many files were fetched. Memory: up to 4 files and their compressed forms.
+    Returns how many files were fetched. Memory: up to 4 files, 128 MiB of them, and their compressed forms.
     """
     order = read_order(directory)
     repositories = Repositories.open(config)
@@ -110,7 +110,7 @@ class _Prefetcher:
 
     def __init__(self, repositories: Repositories, order: Order, directory: str, pool: ThreadPoolExecutor) -> None:
         self._repositories, self._order, self._directory, self._pool = repositories, order, directory, pool
-        self._window = Window.over(order.names, order.limit)
+        self._window = Window.over(order.names, order.limit, parallel(order.segment_size))
         self._ready: Set[str] = set()
         self._busy: Dict[str, Future[_Outcome]] = {}
         # Begun for somebody who asked: only such a look-up may answer that there is no file.
