@@ -188,7 +188,7 @@ def by_archive(kept: Iterable[str]) -> Dict[Optional[str], Set[str]]:
     for name in kept:
         place: Tuple[Optional[str], str] = (None, name)
         if name.startswith(_SPACES):
-            _, oid, rest = name.split("/", 2)
+            oid, rest = name.split("/", 2)[1:]
             place = (oid, rest)
         found.setdefault(place[0], set()).add(place[1])
     return found
