@@ -14,10 +14,10 @@ setup: ## Make .venv and everything below .build; quick when nothing has changed
 drill: ## Lose a real database and get it back from a real object store; leaves report.html
 	@tools/drill
 
-test: ## Lint, then every test, against the PostgreSQL versions found and an embedded store
+test: ## Lint, then every test: on real hosts (as root, where podman can be had), and with an embedded store
 	@tools/test
 
-test-hosts: ## The Molecule scenarios on real hosts with systemd; as root, where podman can be had
+test-hosts: ## Only the Molecule scenarios on real hosts with systemd
 	@tools/test-hosts
 
 lint: ## ruff, mypy, ansible-lint, changelog, documentation, collection build, ansible-test sanity

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import uuid
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
@@ -15,6 +17,10 @@ import pytest
 import testinfra
 import yaml
 from testinfra.host import Host
+
+sys.path.insert(0, str(Path(__file__).parent / "shared"))
+
+from steps import Playbooks
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +52,12 @@ def store(machines: Mapping[str, Host]) -> Any:
         aws_secret_access_key=keys["secret_access_key"],
         verify=str(made / "ca.pem"),
     )
+
+
+@pytest.fixture(scope="session")
+def playbook() -> Playbooks:
+    """Runs playbooks; its directory outlives every host, where it is mounted as /evidence/<name>."""
+    run = Path(os.environ["LIFEBOAT_CHECKOUT"], ".build", "hosts", "evidence", uuid.uuid4().hex[:8])
+    run.mkdir(mode=0o1777)
+    run.chmod(0o1777)
+    return Playbooks(run)

@@ -24,6 +24,11 @@ options:
   label:
     description: Restore this copy, instead of the newest.
     type: str
+  at:
+    description:
+      - Restore the copy that was the newest at this time. Where all are younger, the oldest.
+      - Written as in O(lifeboat.postgres.pg_restore_pitr#module:target_value); without a zone it is UTC.
+    type: str
   target:
     description: Restore below this directory.
     type: path
@@ -68,14 +73,17 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argumen
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import files
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import Target
 
 SPEC = ArgumentSpec(
     {
         "file_set": {"type": "str", "required": True},
         "label": {"type": "str"},
+        "at": {"type": "str"},
         "target": {"type": "path", "default": "/"},
         "only": {"type": "list", "elements": "path", "default": []},
-    }
+    },
+    mutually_exclusive=(("label", "at"),),
 )
 
 
@@ -89,6 +97,7 @@ def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
         options["target"],
         not module.check_mode,
         only=options["only"],
+        at=Target("time", options["at"]).moment() if options["at"] else None,
     )
     before = "".join(f"{line}\n" for line in done.differences)
     return {**asdict(done), "diff": {"before": before, "after": ""}}

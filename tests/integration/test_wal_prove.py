@@ -92,3 +92,20 @@ def test_a_standby_is_told_apart(sites: Sites, newest_postgres: Installation, tm
 
     error = site.lifeboat("wal-prove", status=1).error
     assert error["error_code"] == "server_not_ready" and "standby" in error["message"]
+
+
+def test_a_repository_of_another_cluster_is_told_beforehand(
+    sites: Sites, newest_postgres: Installation, tmp_path: Path
+) -> None:
+    site = two_repositories(sites, newest_postgres, tmp_path)
+    assert site.lifeboat("wal-prove", "--plan").data == {"repositories": ["repo0", "repo1"]}
+    assert not any(tmp_path.rglob("systems"))
+
+    site.lifeboat("wal-prove")
+    assert site.lifeboat("wal-prove", "--plan").data == {"repositories": ["repo0", "repo1"]}
+
+    (known,) = (tmp_path / "far").rglob("systems/*.json")
+    known.rename(known.with_name("7000000000000000001.json"))
+    error = site.lifeboat("wal-prove", "--plan", status=1).error
+    assert error["error_code"] == "repository_foreign" and "repo1" in error["message"]
+    assert "7000000000000000001" in error["message"] and str(known.stem) in error["message"]

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lifeboat import config, files
+from lifeboat.model import ArchiveFile
 from lifeboat.repository.repository import Repositories
 
 CASES = [
@@ -46,3 +50,26 @@ def test_only_the_wanted_part_comes_back(tmp_path: Path) -> None:
     assert back == [target / str(source / "a" / "x").strip("/")]
     assert not files.restore_files(settings, "both", target=str(target), only=[str(source / "a")]).changed
     assert not files.restore_files(settings, "both", target=str(target), only=["/nowhere"]).changed
+
+
+BEGIN = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+
+
+def copy(minute: int) -> files.FileSetBackup:
+    made = BEGIN + timedelta(minutes=minute)
+    return files.FileSetBackup(f"{minute:04d}", "set", "main", "host", made, (), (), 0, ArchiveFile("data", 0, ""))
+
+
+@given(st.lists(st.integers(0, 99), unique=True).map(sorted), st.integers(-5, 105))
+def test_the_copy_of_a_time_is_the_newest_that_existed_then(minutes: List[int], asked: int) -> None:
+    chosen = files.choose_copy([copy(m) for m in minutes], at=BEGIN + timedelta(minutes=asked))
+    earlier = [m for m in minutes if m <= asked]
+    expected: Optional[int] = earlier[-1] if earlier else minutes[0] if minutes else None
+    assert (chosen.label if chosen else None) == (None if expected is None else f"{expected:04d}")
+
+
+def test_without_a_time_it_is_the_newest_or_the_named_one() -> None:
+    copies = [copy(1), copy(2)]
+    assert files.choose_copy(copies) == copies[1]
+    assert files.choose_copy(copies, label="0001") == copies[0]
+    assert files.choose_copy(copies, label="0003") is None

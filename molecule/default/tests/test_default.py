@@ -6,40 +6,39 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict
+from typing import Dict, List, Tuple
 
 import pytest
+from steps import PREFIX, STORE_ROUTE, Playbooks, changes, lifeboat, podman, sql, wait_archived
 from testinfra.host import Host
 
 VERSIONS = {"db13": "17", "db12": "15"}
+CLUSTERS = [("db13", "db13", "main", 5432), ("db12", "db12", "main", 5432), ("db12", "reports", "reports", 5433)]
+REPOSITORIES = {"db13": ["primary", "nearby"], "db12": ["primary"], "reports": ["primary"]}
 by_host = pytest.mark.parametrize("name", VERSIONS)
+by_cluster = pytest.mark.parametrize(("name", "cluster"), [case[:2] for case in CLUSTERS])
+pytestmark = pytest.mark.timeout(3600)
 
 
-def lifeboat(host: Host, name: str, words: str, status: int = 0) -> Any:
-    """The answer of the host command, as the cluster's owner."""
-    done = host.run(f"runuser -u postgres -- lifeboat --config /etc/lifeboat/{name}.yml --json {words}")
-    assert done.rc == status, done.stderr or done.stdout
-    return json.loads(done.stdout)
-
-
-@by_host
-def test_postgresql_runs_as_a_service(machines: Dict[str, Host], name: str) -> None:
+@pytest.mark.parametrize(("name", "cluster", "debian", "port"), CLUSTERS)
+def test_postgresql_runs_as_a_service(
+    machines: Dict[str, Host], name: str, cluster: str, debian: str, port: int
+) -> None:
     host, version = machines[name], VERSIONS[name]
     assert host.check_output("systemctl is-system-running") == "running"
-    assert host.service(f"postgresql@{version}-main").is_running
-    shown = host.check_output("runuser -u postgres -- psql -Atc 'show server_version_num'")
-    assert shown.startswith(version)
+    assert host.service(f"postgresql@{version}-{debian}").is_running
+    assert sql(host, "SHOW server_version_num", port=port).startswith(version)
 
 
-@by_host
-def test_archiving_works(machines: Dict[str, Host], name: str) -> None:
-    proof = lifeboat(machines[name], name, "wal-prove")
-    assert proof["repositories"] == ["primary"] and proof["timeline"] == 1, proof
+@by_cluster
+def test_archiving_works(machines: Dict[str, Host], name: str, cluster: str) -> None:
+    proof = lifeboat(machines[name], cluster, "wal-prove")
+    assert proof["repositories"] == REPOSITORIES[cluster] and proof["timeline"] == 1, proof
 
 
-@by_host
-def test_there_is_one_backup_and_no_gap(machines: Dict[str, Host], name: str) -> None:
-    held = lifeboat(machines[name], name, "list")
+@by_cluster
+def test_there_is_one_backup_and_no_gap(machines: Dict[str, Host], name: str, cluster: str) -> None:
+    held = lifeboat(machines[name], cluster, "list")
     assert [backup["restorable"] for backup in held["backups"]] == [True]
     assert held["gaps"] == [] and held["windows"]
 
@@ -50,23 +49,40 @@ def test_its_configuration_is_kept(machines: Dict[str, Host], name: str) -> None
     assert len(json.loads(done)["copies"]) == 1
 
 
-@by_host
-def test_check_finds_nothing_wrong(machines: Dict[str, Host], name: str) -> None:
-    assert lifeboat(machines[name], name, "check")["status"] == "ok"
+@by_cluster
+def test_check_finds_nothing_wrong(machines: Dict[str, Host], name: str, cluster: str) -> None:
+    assert lifeboat(machines[name], cluster, "check")["status"] == "ok"
 
 
-@by_host
-def test_secrets_are_closed(machines: Dict[str, Host], name: str) -> None:
-    file = machines[name].file(f"/etc/lifeboat/{name}.yml")
+@by_cluster
+def test_secrets_are_closed(machines: Dict[str, Host], name: str, cluster: str) -> None:
+    file = machines[name].file(f"/etc/lifeboat/{cluster}.yml")
     assert (file.mode, file.user, file.group) == (0o640, "root", "postgres")
 
 
-@by_host
-def test_the_schedule_is_there(machines: Dict[str, Host], name: str) -> None:
-    entries = machines[name].file(f"/etc/cron.d/lifeboat-{name}").content_string.splitlines()
+@by_cluster
+def test_the_schedule_is_there(machines: Dict[str, Host], name: str, cluster: str) -> None:
+    entries = machines[name].file(f"/etc/cron.d/lifeboat-{cluster}").content_string.splitlines()
     jobs = {line.split()[-1] for line in entries if line[:1] in "0123456789*" and line}
-    assert jobs == {"full", "files", "check"}
+    assert jobs == {"full", "check", "verify", "drill_reminder"} | ({"files"} if cluster != "reports" else set())
     assert machines[name].service("cron").is_running
+
+
+def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Dict[str, Host]) -> None:
+    host = machines["db13"]
+    host.check_output("cp -p /etc/lifeboat/db13.job /tmp/db13.job")
+    host.check_output("echo 'notify=\"cat >/tmp/told; env >>/tmp/told\"' >>/etc/lifeboat/db13.job")
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
+    host.check_output("mv /tmp/db13.job /etc/lifeboat/db13.job")
+    told = host.file("/tmp/told").content_string
+    assert "The quarterly drill of cluster db13 is due" in told and "LIFEBOAT_STATUS=2" in told
+
+
+def test_what_root_stores_in_a_directory_belongs_to_its_owner(machines: Dict[str, Host]) -> None:
+    host = machines["db13"]
+    host.check_output("lifeboat --config /etc/lifeboat/db13.yml files backup postgresql")
+    assert host.check_output("find /srv/lifeboat ! -user postgres -o ! -group postgres") == ""
 
 
 def test_hosts_know_each_other_by_name(machines: Dict[str, Host]) -> None:
@@ -74,3 +90,67 @@ def test_hosts_know_each_other_by_name(machines: Dict[str, Host]) -> None:
     for host in machines.values():
         for name, address in addresses.items():
             assert host.check_output(f"getent ahostsv4 {name}").startswith(address + " ")
+
+
+BAD_INPUT: List[Tuple[str, Dict[str, object], List[str]]] = [
+    ("protect", {"lifeboat_repositories": []}, ["lifeboat_repositories"]),
+    ("protect", {"lifeboat_schedule": {"ful": {}}}, ["ful", "schedule"]),
+    ("protect", {"lifeboat_clusters": [{"name": "reports"}]}, ["does not know the cluster", "No setting was changed"]),
+    ("dr_restore", {"dr_target": "time"}, ["dr_target_value", "2026-11-22"]),
+    ("dr_restore", {"dr_target": "lsn", "dr_target_value": "F/0"}, ["F/0"]),
+    ("dr_restore", {"lifeboat_clusters": [{"name": "db12"}]}, ["db12"]),
+]
+
+
+@pytest.mark.parametrize(("name", "variables", "words"), BAD_INPUT)
+def test_bad_input_is_named_and_touches_nothing(
+    machines: Dict[str, Host], playbook: Playbooks, name: str, variables: Dict[str, object], words: List[str]
+) -> None:
+    host = machines["db13"]
+    started = sql(host, "SELECT pg_postmaster_start_time()")
+    told = playbook(name, "db13", "-e", json.dumps({**variables, "dr_confirm": True}), status=2)
+    failure = " ".join(told[told.index("[ERROR]") :].split())
+    assert all(word in failure for word in words), failure
+    assert sql(host, "SELECT pg_postmaster_start_time()") == started
+    assert lifeboat(host, "db13", "check")["status"] == "ok"
+
+
+def test_back_to_a_time_from_the_second_repository_while_the_first_is_away(
+    machines: Dict[str, Host], playbook: Playbooks
+) -> None:
+    host = machines["db13"]
+    sql(host, "CREATE TABLE kept AS SELECT 1 AS id")
+    before = sql(host, "SELECT clock_timestamp()")
+    sql(host, "SELECT pg_sleep(1)")
+    sql(host, "DROP TABLE kept")
+    wait_archived(host)
+    words = ["-e", json.dumps({"dr_target": "time", "dr_target_value": before, "dr_confirm": True})]
+    host.check_output("ip route add blackhole %s", STORE_ROUTE)
+    try:
+        told = playbook("dr_restore", "db13", *words, status=2)
+    finally:
+        host.check_output("ip route del blackhole %s", STORE_ROUTE)
+    assert "primary: CANNOT BE USED" in told and "nearby" in told
+    assert "Phase re-arm failed" in told and "Then run the same command again" in told
+    assert sql(host, "SELECT id FROM kept") == "1"
+
+    again = playbook("dr_restore", "db13", *words)
+    assert "Begin the restore" not in again and playbook.report("db13")["result"] == "recovered"
+    assert lifeboat(host, "db13", "check")["status"] == "ok"
+    held = lifeboat(host, "db13", "list")
+    assert held["backups"][-1]["timeline"] == 2 and held["gaps"] == []
+    assert changes(playbook("protect", "db13")) == 0
+
+
+def test_a_host_with_two_clusters_is_lost_and_comes_back(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    for port in (5432, 5433):
+        sql(machines["db12"], f"CREATE TABLE kept AS SELECT {port} AS id", port=port)
+        wait_archived(machines["db12"], port)
+    podman("rm", "--force", "--time=0", f"{PREFIX}-db12")
+    playbook("dr_rebuild", "empty12", "-e", "dr_confirm=yes", "-e", "dr_watch=5")
+    host = machines["empty12"]
+    assert playbook.report("empty12")["result"] == "recovered"
+    for cluster, port in (("db12", 5432), ("reports", 5433)):
+        assert sql(host, "SELECT id FROM kept", port=port) == str(port)
+        assert lifeboat(host, cluster, "check")["status"] == "ok"
+        assert lifeboat(host, cluster, "list")["backups"][-1]["timeline"] == 2

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again, rebuilt to a time.
+"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again, rebuilt to a time with
+interruptions.
 
 The ledger of acknowledged commits lies outside the hosts, so that what is lost is counted and not estimated.
 """
@@ -9,104 +10,61 @@ The ledger of acknowledged commits lies outside the hosts, so that what is lost 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import time
-import uuid
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Tuple
 
 import pytest
 import yaml
+from steps import CHECKOUT, PREFIX, STORE_ROUTE, Playbooks, changes, lifeboat, podman, sql, until, wait_archived
 from testinfra.host import Host
 
-CHECKOUT = Path(os.environ["LIFEBOAT_CHECKOUT"])
 sys.path.insert(0, str(CHECKOUT / ".build" / "lib"))
 
-from lifeboat.drill.judge import TimeTarget, Verdict, WalTarget, judge  # noqa: E402
-from lifeboat.drill.ledger import read  # noqa: E402
-from lifeboat.drill.records import Ledger  # noqa: E402
-from lifeboat.postgres.wal_names import parse_lsn  # noqa: E402
+from lifeboat.drill.judge import TimeTarget, Verdict, WalTarget, judge
+from lifeboat.drill.ledger import read
+from lifeboat.drill.records import Ledger
+from lifeboat.postgres.wal_names import parse_lsn
 
-PREFIX = f"lifeboat{os.environ['LIFEBOAT_HOSTS']}-rebuild"
-RUN = CHECKOUT / ".build" / "hosts" / "evidence" / uuid.uuid4().hex[:8]
-REPORTS = RUN / "reports"
-STORE = f"10.{os.environ['LIFEBOAT_HOSTS']}.1.3/32"
-CUT_OFF_SECONDS = 20
-
-
-def podman(*arguments: str, **options: Any) -> str:
-    """Run podman; its output."""
-    return subprocess.run(["podman", *arguments], check=True, capture_output=True, text=True, **options).stdout
-
-
-def playbook(name: str, host: str, *arguments: str, status: int = 0) -> str:
-    """Run a playbook of the collection on one host, as a user does; its output."""
-    inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "inventory")
-    words = ["-e", f"lifeboat_hosts={host}", "-e", f"dr_report_dir={REPORTS}", *arguments]
-    log = RUN / f"{len(list(RUN.iterdir())):02d}-{name}-{host}.log"
-    with log.open("w", encoding="utf-8") as stream:
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(inventory), f"lifeboat.postgres.{name}", *words],
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-    told = log.read_text(encoding="utf-8")
-    assert done.returncode == status, f"{name} on {host} ended with {done.returncode}: {told[-6000:]}"
-    return told
-
-
-def changes(told: str) -> int:
-    """How many tasks of a playbook changed something."""
-    return sum(int(number) for number in re.findall(r"changed=(\d+)", told))
-
-
-def sql(host: Host, statement: str, database: str = "rusty_saas") -> str:
-    """What psql prints, as the cluster's owner."""
-    return str(host.check_output("runuser -u postgres -- psql -XqAt --dbname=%s --command=%s", database, statement))
-
-
-def until(ready: Callable[[], bool], what: str, seconds: float = 240) -> None:
-    """Wait, and say for what in vain."""
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
-        time.sleep(1)
+CUT_OFF_SECONDS = 60
+PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
+PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
+# Where Ctrl-C is typed: in the look, in each phase, in the report.
+BEFORE_THE_DATABASE = [
+    "incident : Ask it",
+    "incident : Wait for it",
+    "server : Install them",
+    "application : Bring the file sets back",
+]
+FROM_THE_DATABASE_ON = [
+    "restore : Begin the restore",
+    "application : Start the units",
+    "incident : See that each takes writes",
+    "backup : Have a full backup",
+    "incident : Write it, for people",
+]
 
 
 def contents(host: Host) -> Dict[str, Any]:
     """What the repository holds, as a host sees it."""
-    told = host.check_output("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml --json list")
-    return dict(json.loads(told))
-
-
-def wait_archived(host: Host) -> None:
-    """End the current segment, and wait until it is archived."""
-    segment = sql(host, "SELECT pg_walfile_name(pg_switch_wal())", "postgres")
-    question = f"SELECT coalesce(left(last_archived_wal, 24), '') >= '{segment}' FROM pg_stat_archiver"
-    until(lambda: sql(host, question, "postgres") == "t", f"{segment} is archived")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def evidence() -> None:
-    """A place for what outlives every host."""
-    RUN.mkdir(mode=0o1777)
-    RUN.chmod(0o1777)
+    return dict(lifeboat(host, "shop", "list"))
 
 
 @pytest.fixture(scope="module")
-def ledger(machines: Dict[str, Host], evidence: None) -> Iterator[Path]:
+def ledger(machines: Dict[str, Host], playbook: Playbooks) -> Iterator[Path]:
     """A writer in the application's database; it ends with its host."""
     config = yaml.safe_load(machines["db13"].file("/etc/lifeboat/shop.yml").content_string)
     config["connection"]["dbname"] = "rusty_saas"
-    name, inside = f"{PREFIX}-db13", f"/evidence/{RUN.name}"
+    name, inside = f"{PREFIX}-db13", f"/evidence/{playbook.run_dir.name}"
     put = ["sh", "-c", "umask 077; cat >/tmp/ledger.yml"]
     podman("exec", "--user=postgres", "--interactive", name, *put, input=yaml.safe_dump(config))
     words = ["lifeboat", "--config", "/tmp/ledger.yml", "drill-ledger", "--evidence", inside, "--rate=50"]
     podman("exec", "--user=postgres", "--detach", name, *words)
-    path = RUN / "ledger.jsonl"
+    path = playbook.run_dir / "ledger.jsonl"
     until(lambda: path.exists() and path.stat().st_size > 0, "the ledger has a line")
     yield path
 
@@ -119,20 +77,14 @@ def records(path: Path) -> Ledger:
 
 
 def present(host: Host) -> FrozenSet[int]:
-    return frozenset(int(line) for line in sql(host, "SELECT id FROM lifeboat_ledger").split())
+    return frozenset(int(line) for line in sql(host, "SELECT id FROM lifeboat_ledger", "rusty_saas").split())
 
 
-def report(host: str) -> Dict[str, Any]:
-    """The incident's report on the controller."""
-    assert (REPORTS / host / "incident.html").stat().st_size > 1000
-    return dict(json.loads((REPORTS / host / "incident.json").read_text(encoding="utf-8")))
-
-
-def note(name: str, told: Dict[str, Any], verdict: Verdict) -> None:
+def note(run: Path, name: str, told: Dict[str, Any], verdict: Verdict) -> None:
     """Leave the figures for a reader."""
     figures = {"recovery_time": told["recovery_time"], "phases": {p["name"]: p["seconds"] for p in told["phases"]}}
     loss = {k: v for k, v in verdict.as_dict().items() if k != "lost"}
-    (RUN / f"figures-{name}.json").write_text(json.dumps({**figures, "ledger": loss}, indent=2), encoding="utf-8")
+    (run / f"figures-{name}.json").write_text(json.dumps({**figures, "ledger": loss}, indent=2), encoding="utf-8")
 
 
 def healthy(host: Host) -> None:
@@ -143,7 +95,7 @@ def healthy(host: Host) -> None:
 
 def protected(host: Host, timeline: int) -> None:
     """Archiving works on the new timeline, there is a full backup of it, and the schedule is back."""
-    assert sql(host, "SELECT timeline_id FROM pg_control_checkpoint()", "postgres") == str(timeline)
+    assert sql(host, "SELECT timeline_id FROM pg_control_checkpoint()") == str(timeline)
     wait_archived(host)
     held = contents(host)
     assert held["backups"][-1]["timeline"] == timeline and held["windows"][-1]["timeline"] == timeline
@@ -178,30 +130,42 @@ def test_the_installed_cron_entry_makes_a_backup(machines: Dict[str, Host]) -> N
 
 def test_archiving_catches_up_after_the_store_was_away(machines: Dict[str, Host], ledger: Path) -> None:
     host = machines["db13"]
-    host.check_output("ip route add blackhole %s", STORE)
+    host.check_output("ip route add blackhole %s", STORE_ROUTE)
     try:
         end = time.monotonic() + CUT_OFF_SECONDS
         while time.monotonic() < end:
-            sql(host, "SELECT pg_switch_wal()", "postgres")
+            sql(host, "SELECT pg_switch_wal()")
             time.sleep(5)
     finally:
-        host.check_output("ip route del blackhole %s", STORE)
+        host.check_output("ip route del blackhole %s", STORE_ROUTE)
     wait_archived(host)
     assert contents(host)["gaps"] == []
 
 
-def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Path) -> None:
+def test_a_server_that_answers_stops_the_rebuild(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    address = machines["db13"].check_output("hostname -I").split()[0]
+    told = playbook("dr_rebuild", "empty13", "-e", "dr_confirm=yes", "-e", f"dr_old_host={address}", status=2)
+    assert "The old server still lives" in told and "Phase" not in told
+    assert not machines["empty13"].file("/etc/postgresql").exists
+
+
+def test_another_word_than_yes_touches_nothing(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    assert "Not confirmed" in playbook("dr_rebuild", "empty13", word="well", status=2)
+    assert not machines["empty13"].file("/etc/postgresql").exists
+
+
+def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Path, playbook: Playbooks) -> None:
     time.sleep(3)
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-db13")
     happened = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    playbook("dr_rebuild", "empty13", "-e", "dr_confirm=yes", "-e", "dr_watch=5", "-e", f"dr_disaster_at={happened}")
-    host, told = machines["empty13"], report("empty13")
+    playbook("dr_rebuild", "empty13", "-e", f"dr_disaster_at={happened}", word="yes")
+    host, told = machines["empty13"], playbook.report("empty13")
     assert told["result"] == "recovered" and told["recovery_time"]["kept"]
     restored, window = told["restored"]["shop"], told["sources"]["shop"]["window"]
     target = WalTarget(parse_lsn(restored["reached_lsn"]), parse_lsn(window["end_lsn"]))
     verdict = judge(records(ledger).records, present(host), target, at)
-    note("latest", told, verdict)
+    note(playbook.run_dir, "latest", told, verdict)
     assert verdict.good and verdict.required > 0, verdict.as_dict()
     healthy(host)
     protected(host, 2)
@@ -212,36 +176,50 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     ("name", "arguments"),
     [("dr_rebuild", ()), ("protect", ()), ("backup", ("-e", "backup_max_age=86400"))],
 )
-def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...]) -> None:
+def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...], playbook: Playbooks) -> None:
     assert changes(playbook(name, "empty13", "-e", "dr_confirm=yes", *arguments)) == 0
 
 
-def test_a_server_that_still_archives_stops_the_next_rebuild(machines: Dict[str, Host]) -> None:
+def to_a_time() -> List[str]:
+    """The words of a rebuild to a commit in the middle of the ledger, on a host that is still to be made."""
+    commits: List[Any] = list(STATE["ledger"].commits)
+    STATE["moment"] = moment = commits[len(commits) // 2].acked_at
+    value = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    words = ["-e", "dr_target=time", "-e", json.dumps({"dr_target_value": value}), "-e", "dr_confirm=yes"]
+    return [*words, "-e", f"dr_provision_tasks={PROVISION}"]
+
+
+def test_while_a_server_still_archives_a_rebuild_ends_before_the_database(
+    machines: Dict[str, Host], playbook: Playbooks
+) -> None:
     host = machines["empty13"]
+    podman("stop", "--time=0", f"{PREFIX}-again13")
+    for task in BEFORE_THE_DATABASE:
+        playbook.interrupted("dr_rebuild", "again13", *to_a_time(), at=task)
     writer = subprocess.Popen(
         ["podman", "exec", "--user=postgres", f"{PREFIX}-empty13", "sh", "-c",
          "while sleep 2; do psql -Xqc 'SELECT pg_switch_wal(), txid_current()' >/dev/null; done"]
     )  # fmt: skip
     try:
-        told = playbook("dr_rebuild", "again13", "-e", "dr_confirm=yes", "-e", "dr_watch=20", status=2)
+        told = playbook("dr_rebuild", "again13", *to_a_time(), "-e", "dr_watch=20", status=2)
     finally:
         writer.kill()
     assert "New WAL arrived in the repository while this playbook looked" in told
-    assert not machines["again13"].file("/etc/postgresql").exists
+    assert not machines["again13"].file("/var/lib/postgresql/17/main/PG_VERSION").exists
     assert host.service("postgresql@17-main").is_running
 
 
-def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host]) -> None:
-    commits: List[Any] = list(STATE["ledger"].commits)
-    moment = commits[len(commits) // 2].acked_at
+def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host], playbook: Playbooks) -> None:
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-empty13")
-    value = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
-    words = ["-e", "dr_target=time", "-e", json.dumps({"dr_target_value": value}), "-e", "dr_fenced=yes"]
-    playbook("dr_rebuild", "again13", "-e", "dr_confirm=yes", *words)
-    host, told = machines["again13"], report("again13")
-    verdict = judge(STATE["ledger"].records, present(host), TimeTarget(moment), at)
-    note("time", told, verdict)
+    words = [*to_a_time(), "-e", "dr_fenced=yes"]
+    for task in FROM_THE_DATABASE_ON:
+        playbook.interrupted("dr_rebuild", "again13", *words, at=task)
+    playbook("dr_rebuild", "again13", *words)
+    host, told = machines["again13"], playbook.report("again13")
+    assert [phase["name"] for phase in told["phases"]] == PHASES
+    verdict = judge(STATE["ledger"].records, present(host), TimeTarget(STATE["moment"]), at)
+    note(playbook.run_dir, "time", told, verdict)
     assert verdict.good and verdict.required > 0 and verdict.forbidden > 0, verdict.as_dict()
     healthy(host)
     protected(host, told["restored"]["shop"]["timeline"])

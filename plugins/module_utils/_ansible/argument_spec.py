@@ -17,6 +17,7 @@ class ArgumentSpec:
 
     options: dict[str, Any] = field(default_factory=dict)
     required_if: tuple[tuple[Any, ...], ...] = ()
+    mutually_exclusive: tuple[tuple[str, ...], ...] = ()
     supports_check_mode: bool = True
 
     def merged(self, other: ArgumentSpec) -> ArgumentSpec:
@@ -25,13 +26,19 @@ class ArgumentSpec:
         if twice:
             raise ValueError(f"options declared twice: {', '.join(sorted(twice))}")
         return ArgumentSpec(
-            {**self.options, **other.options}, self.required_if + other.required_if, self.supports_check_mode
+            {**self.options, **other.options},
+            self.required_if + other.required_if,
+            self.mutually_exclusive + other.mutually_exclusive,
+            self.supports_check_mode,
         )
 
     def create_module(self) -> AnsibleModule:
         """The module with its parsed options."""
         return AnsibleModule(
-            argument_spec=self.options, required_if=self.required_if, supports_check_mode=self.supports_check_mode
+            argument_spec=self.options,
+            required_if=self.required_if,
+            mutually_exclusive=self.mutually_exclusive,
+            supports_check_mode=self.supports_check_mode,
         )
 
 

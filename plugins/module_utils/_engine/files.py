@@ -186,18 +186,19 @@ def restore_files(
     apply: bool = True,
     progress: Optional[Progress] = None,
     only: Sequence[str] = (),
+    at: Optional[datetime] = None,
 ) -> FilesRestored:
-    """Bring a file set back below ``target``: the newest copy, or ``label``'s. With ``apply`` off it only compares.
+    """Bring a file set back below ``target``: the newest copy, ``label``'s, or the one of the time ``at`` (aware).
 
-    ``only`` are absolute paths: what lies elsewhere is left out.
+    With ``apply`` off it only compares. ``only`` are absolute paths: what lies elsewhere is left out.
     """
     progress = progress or Silent()
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
         copies = list_files(repository, name)
-        matching = [c for c in copies if label in (None, c.label)]
-        if not matching:
+        chosen = choose_copy(copies, label, at)
+        if chosen is None:
             known = ", ".join(c.label for c in copies[-5:]) or "none"
             raise BackupMissing(
                 f"Repository {repository.location} has no copy {label or ''} of file set {name!r}; newest: {known}.",
@@ -205,7 +206,6 @@ def restore_files(
                 file_set=name,
                 label=label,
             )
-        chosen = matching[-1]
         progress.phase(f"file set {name}: {chosen.label}")
         members = _members(chosen.paths, only)
         differences = _compare(repository, chosen, target, members) if members else ()
@@ -214,6 +214,19 @@ def restore_files(
         return FilesRestored(chosen.label, repository.location, bool(differences), differences)
     finally:
         repositories.close()
+
+
+def choose_copy(
+    copies: Sequence[FileSetBackup], label: Optional[str] = None, at: Optional[datetime] = None
+) -> Optional[FileSetBackup]:
+    """Of copies from oldest to newest: ``label``'s, or the newest that existed at ``at``, or the newest. Pure.
+
+    Before the first copy there is only the oldest to take: it is the nearest to what was there then.
+    """
+    if label is not None:
+        return next((c for c in copies if c.label == label), None)
+    earlier = [c for c in copies if at is None or c.created_at <= at]
+    return [*copies[:1], *earlier][-1] if copies else None
 
 
 def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:

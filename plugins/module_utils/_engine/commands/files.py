@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import files
 from ..config import load
+from ..model import Target
 from ..repository.repository import Repositories
 from ..terminal import Answer, Terminal, size, table
 
@@ -27,6 +28,7 @@ def add_arguments(subparsers: Any) -> None:
     restore = actions.add_parser("restore", help="bring a file set back; what differs is kept under another name")
     restore.add_argument("file_set", metavar="SET")
     restore.add_argument("--label", help="this copy, instead of the newest")
+    restore.add_argument("--at", metavar="TIME", help="the copy of this time, instead of the newest")
     restore.add_argument("--target", default="/", metavar="DIR", help="below this directory (default: %(default)s)")
     restore.add_argument("--plan", action="store_true", help="show what differs, and do nothing")
     restore.set_defaults(handler=run_restore)
@@ -56,7 +58,8 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Compare, then extract what differs."""
     config = load(args.config)
-    done = files.restore_files(config, args.file_set, args.label, args.target, not args.plan, terminal)
+    at = Target("time", args.at).moment() if args.at else None
+    done = files.restore_files(config, args.file_set, args.label, args.target, not args.plan, terminal, at=at)
     verb = "would be restored" if args.plan else "restored"
     lines = [
         f"{args.file_set}: {done.label} {verb}" if done.changed else f"{args.file_set}: {done.label} is what is there"

@@ -19,11 +19,18 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument(
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="how long to wait (default: %(default)g)"
     )
+    parser.add_argument(
+        "--plan", action="store_true", help="only see that each required repository is this cluster's, or new"
+    )
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 1 when the segment does not arrive."""
-    proven = proof.prove(load(args.config), args.timeout, terminal)
+    config = load(args.config)
+    if args.plan:
+        names = proof.plan(config)
+        return Answer({"repositories": list(names)}, f"{', '.join(names)}: this cluster's, or new")
+    proven = proof.prove(config, args.timeout, terminal)
     how = f"after {proven.seconds:g} s" if proven.switched else "already, since the server read its settings"
     return Answer(proven.as_dict(), f"{proven.segment} is archived in {', '.join(proven.repositories)}, {how}")

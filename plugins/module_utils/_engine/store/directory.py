@@ -18,7 +18,7 @@ import hashlib
 import os
 import secrets
 from datetime import datetime, timezone
-from typing import Callable, Iterable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..config import DirectoryOptions
 from ..errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
@@ -196,8 +196,9 @@ class DirectoryWriter:
         self._written: Optional[Written] = None
         self._temp = os.path.join(root, _TEMP, secrets.token_hex(16))
         with translated(root, "put", key):
-            _make_directories(os.path.dirname(self._temp))
+            _make_directories(os.path.dirname(self._temp), root)
             descriptor = os.open(self._temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            _give_to_owner(descriptor, root)
         self._stream = os.fdopen(descriptor, "wb", buffering=0)
 
     def write(self, data: bytes) -> int:
@@ -262,7 +263,7 @@ class DirectoryWriter:
     def _in_parent(self, parent: str, name_it: Callable[[], None]) -> None:
         """Another process may prune the empty directory between its making and its use."""
         for _attempt in range(10):
-            _make_directories(parent)
+            _make_directories(parent, self._root)
             with contextlib.suppress(FileNotFoundError):
                 return name_it()
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), parent)
@@ -294,15 +295,25 @@ def _info(key: str, found: os.stat_result) -> ObjectInfo:
     return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, timezone.utc))
 
 
-def _make_directories(path: str) -> None:
+def _make_directories(path: str, root: str) -> None:
     """Make a directory with its parents, and sync each parent that got a new entry."""
     if os.path.isdir(path):
         return
     parent = os.path.dirname(path)
-    _make_directories(parent)
+    _make_directories(parent, root)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o750)
+        _give_to_owner(path, root)
     _sync_directory(parent)
+
+
+def _give_to_owner(made: Union[int, str], root: str) -> None:
+    """What the superuser makes (a file set) belongs to the repository's owner, who must go on writing beside it."""
+    if os.geteuid() == 0:
+        owner = os.stat(root)
+        # NFS may let nobody give files away (root_squash): then they belong to whom it says.
+        with contextlib.suppress(PermissionError):
+            os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def _sync_directory(path: str) -> None:

@@ -69,6 +69,23 @@ def prove(config: Config, timeout: float = 120.0, progress: Optional[Progress] =
     return Proof(segment, timeline, switched, names, round(clock.monotonic() - begin, 3))
 
 
+def plan(config: Config) -> Tuple[str, ...]:
+    """The names of the required repositories, once each has answered and is this cluster's, or is still unused.
+
+    ForeignRepository otherwise: asked before a server is told to archive there.
+    """
+    repositories = Repositories.open(config)
+    try:
+        with session(config.connection) as sql:
+            system = read_facts(sql).system_identifier
+        for repository in repositories.required:
+            if repository.systems():
+                repository.owns(system)
+        return tuple(r.name for r in repositories.required)
+    finally:
+        repositories.close()
+
+
 def _require_primary(facts: ServerFacts) -> None:
     if facts.in_recovery:
         raise ServerNotReady(
