@@ -26,6 +26,7 @@ from ..repository.repository import Repositories, Repository, histories
 from ..wal import scan
 from ..wal.fetch import Source
 from ..wal.inventory import Run, archived, find_run
+from . import delta
 from . import target as decide
 from .combine import help_text
 from .places import is_satisfied, require_room, survey
@@ -59,6 +60,8 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
     satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir)
     places = () if satisfied else survey(request, route.chain, data_dir, config.bin_dir)
+    if request.delta and places:
+        places = delta.measured(places, route.chain)
     require_room(places)
     _require_config_file(config, backup)
     needed = decide.segments_needed(backup, route.target, route.position, route.run)
