@@ -49,7 +49,7 @@ class Long:
     def configure(self, clone: Cluster, repositories: List[Dict[str, Any]], **restore: Any) -> Path:
         """A configuration whose host command writes down the files that it is called for."""
         command = clone.data_dir.with_name(f"{clone.data_dir.name}.command")
-        look = 'for word; do case "$word" in --not-found=*) called=1;; --*) ;; *) last=${name-}; name=$word;; esac; done'
+        look = 'for word; do case "$word" in --not*) called=1;; --*) ;; *) last=${name-}; name=$word;; esac; done'
         words = f'{look}\n[ -z "${{called-}}" ] || echo "$last" >>"{clone.data_dir}.calls"'
         command.write_text(f'#!/bin/sh\n{words}\nexec "{self.site.command}" "$@"\n')
         command.chmod(0o755)
