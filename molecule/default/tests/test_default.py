@@ -64,7 +64,8 @@ def test_secrets_are_closed(machines: Dict[str, Host], name: str, cluster: str) 
 def test_the_schedule_is_there(machines: Dict[str, Host], name: str, cluster: str) -> None:
     entries = machines[name].file(f"/etc/cron.d/lifeboat-{cluster}").content_string.splitlines()
     jobs = {line.split()[-1] for line in entries if line[:1] in "0123456789*" and line}
-    assert jobs == {"full", "check", "verify", "drill_reminder"} | ({"files"} if cluster != "reports" else set())
+    more = {"db13": {"incremental", "files"}, "db12": {"files"}, "reports": set()}
+    assert jobs == {"full", "check", "verify", "drill_reminder"} | more[cluster]
     assert machines[name].service("cron").is_running
 
 
@@ -72,6 +73,8 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     host = machines["db13"]
     host.check_output("cp -p /etc/lifeboat/db13.job /tmp/db13.job")
     host.check_output("echo 'notify=\"cat >/tmp/told; env >>/tmp/told\"' >>/etc/lifeboat/db13.job")
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 incremental").rc == 0
+    assert [b["type"] for b in lifeboat(host, "db13", "list")["backups"]] == ["full", "incr"]
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
     host.check_output("mv /tmp/db13.job /etc/lifeboat/db13.job")
