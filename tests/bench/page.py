@@ -54,7 +54,7 @@ def page(facts: Facts, figures: Sequence[Figure]) -> str:
         *(f"- **{name}** could not run: {why}" for name, why in facts.missing.items()), "",
         "CPU seconds are those of everything but the store: the tool, the server that it works with, its daemons.",
         "Memory is the tool's own peak (proportional set size). The ratio is Lifeboat's rate divided by the tool's:",
-        "above 1, Lifeboat is faster. Content is compressed to about a third. WAL consists of messages, for which",
+        "above 1, Lifeboat is faster. Content is compressed to a quarter. WAL consists of messages, for which",
         "replay does nothing: the rate of replay is that of fetching. *Files* ends with files that are checked,",
         "*open* with a server that takes connections; Lifeboat does both in one command, whose other figures are told",
         "there. Incremental backups are not measured here.", "",

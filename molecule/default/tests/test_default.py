@@ -74,7 +74,7 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     host.check_output("cp -p /etc/lifeboat/db13.job /tmp/db13.job")
     host.check_output("echo 'notify=\"cat >/tmp/told; env >>/tmp/told\"' >>/etc/lifeboat/db13.job")
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 incremental").rc == 0
-    assert [b["type"] for b in lifeboat(host, "db13", "list")["backups"]] == ["full", "incr"]
+    assert [b["type"] for b in lifeboat(host, "db13", "list")["backups"]] == ["full", "incremental"]
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
     host.check_output("mv /tmp/db13.job /etc/lifeboat/db13.job")

@@ -90,7 +90,7 @@ def prefetch(config: Config, directory: str, lifeline: int) -> int:
 
 
 def _ended(lifeline: int) -> bool:
-    readable, _, _ = select.select([lifeline], [], [], _POLL)
+    readable = select.select([lifeline], [], [], _POLL)[0]
     return bool(readable) and not os.read(lifeline, 4096)
 
 
