@@ -20,6 +20,7 @@ from .postgres.facts import archiver_state, read_facts, require_backup_ready
 from .repository.repository import Repositories
 from .restore.target import estimate_seconds
 from .wal.backlog import read_backlog
+from .wal.inventory import find_file
 from .wal.spool import agent_lives
 
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
@@ -89,7 +90,7 @@ def check(config: Config) -> List[Check]:
                 if archived_name and system and repository.required:
                     out.append(
                         _has_segment(
-                            repository.store.head(repository.layout.wal(system, archived_name)) is not None,
+                            find_file(repository, system, archived_name) is not None,
                             repository.name,
                             archived_name,
                         )

@@ -15,7 +15,7 @@ from ..model import ArchiveFile, BackupManifest
 from ..pipeline import ahead
 from ..postgres.controldata import program
 from ..process import Feed, run
-from ..repository.layout import SERVER_MANIFEST
+from ..repository.layout import SERVER_MANIFEST, clear_name, server_manifest
 from ..repository.repository import Repository
 from .places import LOG, MARKER
 
@@ -37,15 +37,15 @@ def extract(
     bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
     """
     done = 0
+    manifest = server_manifest(backup.files)
     for file in backup.files:
-        if file.name == SERVER_MANIFEST or (file.tablespace and file.tablespace not in tablespaces):
+        if file == manifest or (file.tablespace and file.tablespace not in tablespaces):
             continue
         target = tablespaces[file.tablespace] if file.tablespace else data_dir
         for size in _unpack(ahead(_checked(repository, backup, file)), target):
             done += size
             progress(done)
     _link(data_dir, tablespaces)
-    manifest = next(f for f in backup.files if f.name == SERVER_MANIFEST)
     with open(os.path.join(data_dir, SERVER_MANIFEST), "wb") as stream:
         stream.writelines(_checked(repository, backup, manifest))
     return done
@@ -54,8 +54,8 @@ def extract(
 def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) -> Iterator[bytes]:
     key = repository.layout.backup(backup.label, file.name)
     try:
-        raw = repository.store.read(key, sha256=file.sha256, size=file.size)
-        yield from decompress_stream(raw, key) if file.name.endswith(".zst") else raw
+        raw = repository.read(key, file)
+        yield from raw if clear_name(file.name) == SERVER_MANIFEST else decompress_stream(raw, key)
     except ObjectCorrupt as exc:
         raise BackupCorrupt(
             f"Backup {backup.label} in repository {repository.location} is damaged: {exc.message}",

@@ -94,7 +94,17 @@ def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
     )
 
 
+def find_file(repository: Repository, system: str, name: str) -> Optional[ObjectInfo]:
+    """The facts of one WAL file, sealed or not; None when the repository confirms that it has neither."""
+    found = None
+    for key in repository.layout.wal_forms(system, name, repository.seal.seals):
+        found = repository.store.head(key)
+        if found is not None and found.size:
+            return found
+    return found
+
+
 def absent(repository: Repository, system: str, segments: Sequence[Segment]) -> Tuple[str, ...]:
     """The names of those segments that the repository confirms it has not (or has empty)."""
-    heads = ((s.name, repository.store.head(repository.layout.wal(system, s.name))) for s in segments)
+    heads = ((s.name, find_file(repository, system, s.name)) for s in segments)
     return tuple(name for name, info in heads if info is None or info.size == 0)
