@@ -111,10 +111,9 @@ def test_a_sealed_cluster_comes_back_by_either_identity(
         ({**keys.seal, "identity_command": ["sh", "-c", "exit 3"]}, "identity_missing"),
         (keys.opened_by(keys.stranger), "identity_refused"),
     ):
-        for target in (("--time", middle.committed.isoformat()), ("--immediate",)):
-            refused = restore(site, clone, seal, *target, status=1)
-            assert refused.error["error_code"] == code
-            assert not clone.data_dir.exists()
+        refused = restore(site, clone, seal, "--immediate", status=1)
+        assert refused.error["error_code"] == code
+        assert not clone.data_dir.exists()
 
     restore(site, clone, keys.opened_by(keys.first), "--time", middle.committed.isoformat())
     read(site, clone, [e for e in ledger.entries if e.id <= middle.id])
@@ -128,3 +127,80 @@ def test_a_sealed_cluster_comes_back_by_either_identity(
     site.write(seal=keys.opened_by(keys.stranger))
     refused = site.lifeboat("verify", status=1)
     assert {f["error_code"] for f in refused.data["findings"]} == {"identity_refused"}
+
+
+def test_a_chain_grows_on_a_host_that_can_open_nothing(
+    newest_postgres: Installation, sites: Sites, keys: Keys
+) -> None:
+    site = sites(newest_postgres, options={"seal": keys.seal}, summarize_wal="on", track_commit_timestamp="on")
+    ledger = Ledger(site.cluster)
+    ledger.write(2)
+    full = site.backup()
+    ledger.write(2)
+
+    # Without a spool it cannot read the parent's manifest, which is sealed.
+    refused = site.lifeboat("backup", "--type", "incremental", status=1).error
+    assert (refused["error_code"], refused["details"]["reason"]) == ("incremental_impossible", "parent_sealed")
+    assert full["label"] in refused["message"]
+    full = site.backup("--type", "incremental", "--fallback", "full")
+    assert full["type"] == "full"
+
+    (site.root / "spool").mkdir()
+    site.write(spool_dir=str(site.root / "spool"))
+    made = [site.backup()]
+    for kind in ("incremental", "incremental", "differential", "incremental"):
+        ledger.write(2)
+        made.append(site.backup("--type", kind))
+    assert [b["parent"] for b in made] == [None, *(made[n]["label"] for n in (0, 1, 0, 3))]
+    kept = site.root / "spool" / "manifests"
+    assert sorted(p.name for p in kept.iterdir()) == sorted(made[n]["label"] for n in (0, 3, 4))
+    assert all(p.stat().st_mode & 0o077 == 0 for p in kept.iterdir())
+
+    # A kept manifest that is not the parent's is not used; with an identity the stored one is.
+    flip(kept / made[4]["label"])
+    site.lifeboat("backup", "--type", "incremental", status=1)
+    site.write(spool_dir=str(site.root / "spool"), seal=keys.opened_by(keys.first))
+    ledger.write(1)
+    last = site.backup("--type", "incremental")
+    assert last["parent"] == made[4]["label"]
+    ledger.write(1)
+    site.cluster.switch_wal()
+    site.cluster.stop()
+    clone = site.clone("clone")
+    done = restore(site, clone, keys.opened_by(keys.second)).data["restore"]
+    assert done["chain"] == [made[n]["label"] for n in (0, 3, 4)] + [last["label"]]
+    read(site, clone, ledger.entries)
+
+
+def test_a_cluster_that_is_sealed_later_and_then_no_more(
+    newest_postgres: Installation, sites: Sites, keys: Keys
+) -> None:
+    site = sites(newest_postgres, track_commit_timestamp="on")
+    ledger = Ledger(site.cluster)
+    ledger.write(1)
+    clear = site.backup()
+    ledger.write(1)
+    site.cluster.switch_wal()
+    site.write(seal=keys.seal)
+    ledger.write(1)
+    site.cluster.wait_archived(site.cluster.switch_wal())
+    sealed = site.backup()
+    ledger.write(1)
+    site.cluster.wait_archived(site.cluster.switch_wal())
+    site.write(seal=keys.opened_by(keys.second) | {"recipients": []})
+    ledger.write(1)
+    site.cluster.wait_archived(site.cluster.switch_wal())
+    again = site.backup()
+    site.cluster.stop()
+    kinds = {f["name"] for b in (clear, sealed, again) for f in b["files"]}
+    assert kinds == {f"{name}{end}" for name in ("base.tar.zst", "backup_manifest") for end in ("", ".age")}
+    by_hand = site.lifeboat("show", clear["label"]).data["by_hand"]
+    assert 'age -d -i "$IDENTITY"' in by_hand and "base.tar.zst.age" not in by_hand
+
+    clone = site.clone("clone")
+    for backup in (clear, sealed, again):
+        refused = restore(site, clone, None, "--label", backup["label"], status=None) if backup != again else None
+        assert refused is None or refused.error["error_code"] == "identity_missing"
+        for seal in (keys.opened_by(keys.first), {"identity_file": str(keys.second.file)}):
+            restore(site, clone, seal, "--label", backup["label"])
+            read(site, clone, ledger.entries)

@@ -27,7 +27,7 @@ from ..repository.layout import is_sealed, server_manifest
 from ..repository.repository import Repositories, Repository, histories
 from ..wal import scan
 from ..wal.fetch import read_wal
-from ..wal.inventory import Run, archived, find_file, find_run
+from ..wal.inventory import Run, archived, find_run
 from . import target as decide
 from .combine import help_text
 from .places import is_satisfied, require_room, survey
@@ -115,7 +115,7 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     path = path or path_to(backup.timeline, known)
     found = _run(repository, system, path, backup)
     decide.require_consistent(backup, found)
-    _require_opened(repository, chain, found)
+    _require_opened(repository, chain, found, decide.segments_needed(backup, target, position, found))
     latest = (
         scan.last_commit(repository, bin_dir, system, found.segments) if target.kind in ("time", "latest") else None
     )
@@ -128,7 +128,7 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     return _Route(target, chain, path, found, position, latest, tuple(notes))
 
 
-def _require_opened(repository: Repository, chain: Chain, found: Run) -> None:
+def _require_opened(repository: Repository, chain: Chain, found: Run, needed: int) -> None:
     """IdentityMissing or IdentityRefused unless what is sealed can be opened here, tried with the smallest files."""
     for link in chain:
         file = server_manifest(link.files)
@@ -137,10 +137,8 @@ def _require_opened(repository: Repository, chain: Chain, found: Run) -> None:
         with contextlib.suppress(ObjectCorrupt):
             if is_sealed(key):
                 repository.seal.open_bytes(repository.store.get(key), key)
-    for segment in found.segments[-1:]:
-        info = find_file(repository, chain[-1].system_identifier, segment.name)
-        if info is not None and is_sealed(info.key):
-            read_wal(repository, chain[-1].system_identifier, segment.name)
+    for segment in [s for s in found.sealed if s in found.segments[:needed]][:1]:
+        read_wal(repository, chain[-1].system_identifier, segment.name)
 
 
 def _candidates(catalog: Catalog, label: Optional[str]) -> Sequence[BackupManifest]:

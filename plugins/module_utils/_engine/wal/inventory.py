@@ -12,7 +12,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..postgres.timeline import TimelinePath
 from ..postgres.wal_names import Segment, is_segment
-from ..repository.layout import wal_name
+from ..repository.layout import is_sealed, wal_name
 from ..repository.repository import Repository
 from ..store.protocol import ObjectInfo
 
@@ -25,7 +25,8 @@ class Run:
     """The uninterrupted WAL from a point on along a timeline path.
 
     ``missing`` names segments (at most 50) that interrupt it although later ones exist: a gap. ``end`` is the LSN
-    behind the last segment of the run, ``archived_at`` the time the store took that segment.
+    behind the last segment of the run, ``archived_at`` the time the store took that segment. ``sealed`` are those of
+    the segments that only an identity opens.
     """
 
     segments: Tuple[Segment, ...]
@@ -34,6 +35,7 @@ class Run:
     first_needed: Segment
     missing: Tuple[str, ...] = ()
     missing_count: int = 0
+    sealed: Tuple[Segment, ...] = ()
 
     @property
     def end(self) -> int:
@@ -91,6 +93,7 @@ def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
         first_needed=first,
         missing=tuple(missing),
         missing_count=count,
+        sealed=tuple(s for s in run if is_sealed(have[s].key)),
     )
 
 
