@@ -129,9 +129,7 @@ def test_a_sealed_cluster_comes_back_by_either_identity(
     assert {f["error_code"] for f in refused.data["findings"]} == {"identity_refused"}
 
 
-def test_a_chain_grows_on_a_host_that_can_open_nothing(
-    newest_postgres: Installation, sites: Sites, keys: Keys
-) -> None:
+def test_a_chain_grows_on_a_host_that_can_open_nothing(newest_postgres: Installation, sites: Sites, keys: Keys) -> None:
     site = sites(newest_postgres, options={"seal": keys.seal}, summarize_wal="on", track_commit_timestamp="on")
     ledger = Ledger(site.cluster)
     ledger.write(2)

@@ -146,7 +146,7 @@ class SealConfig:
 
     recipients: Tuple[str, ...] = ()
     identity_file: Optional[str] = None
-    identity_command: Tuple[str, ...] = ()
+    identity_command: Tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def has_identity(self) -> bool:
