@@ -23,7 +23,7 @@ test-hosts: ## Only the Molecule scenarios on real hosts with systemd
 lint: ## ruff, mypy, ansible-lint, changelog, documentation, collection build, ansible-test sanity
 	@tools/lint
 
-bench: ## Measure backup and restore in MB/s, and their memory
+bench: ## Measure beside pgBackRest and barman-cloud; writes docs/benchmarks.md (tools/bench --short: a quick look)
 	@tools/bench
 
 clean: ## Remove .venv, .build and every cache

@@ -89,6 +89,7 @@ class SeaweedFS:
         self._ports: List[int] = []
         self._daemon = daemon
         self._process: Optional[subprocess.Popen[bytes]] = None
+        self.extra_arguments: List[str] = []
 
     @property
     def endpoint_url(self) -> str:
@@ -132,6 +133,7 @@ class SeaweedFS:
             "-s3.iam.readOnly=false", "-s3.autoCreateBucket=false", f"-s3.port={self.port}",
             "-s3.port.iceberg=0", "-s3.port.lance=0",
             f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-admin.port={admin}",
+            *self.extra_arguments,
         ]  # fmt: skip
         # The keys go by the environment: without them anyone could write, and argv is public.
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "WEED_"))}

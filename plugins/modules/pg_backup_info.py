@@ -52,9 +52,9 @@ passed_over:
   elements: dict
 backups:
   description:
-    - The finished backups, oldest first, each with its record and C(chain), C(restorable), C(stored_size) and
-      C(estimated_seconds),
-      a forecast of a restore to the latest moment.
+    - The finished backups, oldest first, each with its record and C(chain) (the labels that it is put together of, its
+      full backup first; empty where C(broken) says what is missing), C(restorable), C(stored_size), C(final_size)
+      (of the restored cluster) and C(estimated_seconds), a forecast of a restore to the latest moment.
   returned: success
   type: list
   elements: dict

@@ -69,6 +69,13 @@ options:
     type: str
     choices: [refuse, move_aside]
     default: refuse
+  delta:
+    description:
+      - Keep those files of an existing, stopped data directory of this cluster that are as in the backup, by size and
+        checksum, and overwrite all else in it. C(pg_wal) is renamed, because it may hold what was never archived.
+      - For full backups. Excludes O(existing=move_aside).
+    type: bool
+    default: false
   archiving:
     description: Whether the restored cluster archives its WAL. V(auto) means only in the configured data directory.
     type: str
@@ -139,7 +146,7 @@ plan:
 restore:
   description:
     - What was reached. C(reached_lsn), C(reached_time), C(timeline), C(moved_aside), C(segments), C(bytes_restored),
-      C(log), and C(timings) in
+      C(chain) (the labels that were put together), C(files_kept) of a delta restore, C(log), and C(timings) in
       seconds.
     - When nothing had to be done, the record of the restore that made the data directory what it is.
   returned: success, not in check mode when something would be changed
@@ -173,6 +180,7 @@ SPEC = ArgumentSpec(
         "data_dir": {"type": "path"},
         "tablespace_mapping": {"type": "dict", "default": {}},
         "existing": {"type": "str", "choices": list(EXISTING), "default": "refuse"},
+        "delta": {"type": "bool", "default": False},
         "archiving": {"type": "str", "choices": list(ARCHIVING), "default": "auto"},
         "settings": {"type": "dict", "default": {}},
         "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
@@ -186,7 +194,7 @@ SPEC = ArgumentSpec(
 
 def request(options: dict[str, Any]) -> restore.RestoreRequest:
     """The options in the engine's words."""
-    same = ("label", "data_dir", "existing", "archiving", "settings", "leave", "timeout", "assume_stopped")
+    same = ("label", "data_dir", "existing", "delta", "archiving", "settings", "leave", "timeout", "assume_stopped")
     return restore.RestoreRequest(
         target=Target(
             options["target"], options["target_value"], options["target_inclusive"], options["target_timeline"]

@@ -318,3 +318,34 @@ def test_after_a_restore_the_server_makes_what_it_can_and_says_so(site: Site) ->
     cluster.switch_wal()
     cluster.stop()
     assert restored(site, "after a restore", ledger)["label"] == made["backup"]["label"]
+
+
+# --- visibility maps ------------------------------------------------------------------------------------------------
+
+
+def test_an_index_only_scan_of_a_restored_chain_counts_what_is_there(site: Site) -> None:
+    """WAL summaries do not know of a visibility map whose bits were cleared: the maps have to be sent whole."""
+    cluster = site.cluster
+    cluster.execute(
+        "CREATE EXTENSION pg_visibility",
+        "CREATE TABLE seen (n int PRIMARY KEY, filler text)",
+        "INSERT INTO seen SELECT n, repeat('x', 300) FROM generate_series(1, 20000) n",
+        "VACUUM (FREEZE, ANALYZE) seen",
+    )
+    site.backup()
+    for first in (1, 8000):
+        cluster.execute(f"UPDATE seen SET filler = 'changed' WHERE n BETWEEN {first} AND {first + 500}")
+        site.backup("--type", "incremental")
+    cluster.execute("DELETE FROM seen WHERE n > 19000")
+    site.backup("--type", "differential")
+    cluster.switch_wal()
+    clone = site.clone("seen")
+    for label in [b["label"] for b in site.lifeboat("list").data["backups"] if b["type"] != "full"]:
+        shutil.rmtree(clone.data_dir, ignore_errors=True)
+        site.lifeboat(*restore_arguments(clone, "--label", label, "--immediate"))
+        wrong = clone.value("SELECT count(*) FROM pg_check_visible('seen')")
+        frozen = clone.value("SELECT count(*) FROM pg_check_frozen('seen')")
+        there = 19000 if label.endswith("diff") else 20000
+        assert (wrong, frozen, clone.value("SELECT count(*) FROM seen")) == (0, 0, there), label
+        assert clone.value("SELECT count(*) FROM pg_visibility_map('seen') WHERE all_visible") > 0
+        clone.stop()

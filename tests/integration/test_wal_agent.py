@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterator, List, Set
@@ -174,15 +175,31 @@ def test_a_changed_configuration_is_read_and_its_new_repository_filled(
     site: Site, s3_options: S3Options, tmp_path: Path, agents: Agents
 ) -> None:
     names = write_segments(site, 3)
-    agents(site)
+    agent = agents(site)
     until(lambda: acknowledged(site) == names, "the acknowledgements")
     directory = DirectoryOptions(str(tmp_path / "second"))
     os.mkdir(directory.path)
     site.repositories.append({"name": "second", "type": "directory", "path": directory.path})
+    # Half written at first, as an editor may leave it for a moment.
+    site.config_file.write_text('{"cluster": ')
+    until(lambda: "waits for a configuration" in agent.words(), "the agent to wait")
     site.write()
-    until(lambda: stored(site, directory) == names, "the second repository to be filled")
+    until(lambda: stored(site, directory) == names, "the second repository to be filled", agent.words)
     archive_by(site, NOTHING)
     all_archived(site)
+
+
+def test_a_server_that_never_asked_is_left_alone(site: Site, s3_options: S3Options) -> None:
+    names = write_segments(site, 3)
+    agent = AgentProcess(site, asked=False)
+    try:
+        # Long enough for the others to be stored in every test above.
+        time.sleep(3)
+        assert (stored(site, s3_options), acknowledged(site)) == ([], [])
+        assert ask(site, names[0], NOTHING).returncode == 0
+        until(lambda: acknowledged(site) == names, "the others, ahead of the next question")
+    finally:
+        agent.close()
 
 
 # --- death, restart, two agents ---------------------------------------------------------------------------------
@@ -428,7 +445,10 @@ def test_a_full_spool_ends_the_agent(site: Site, tmp_path: Path) -> None:
     spool = tmp_path / "small"
     spool.mkdir()
     config = site.write(tmp_path / "small.yml", spool_dir=str(spool))
-    inside = f'mount -t tmpfs -o nr_inodes=8 tmpfs "{spool}" || exit 77; "{site.command}" --config "{config}" wal-agent'
+    inside = (
+        f'mount -t tmpfs -o nr_inodes=8 tmpfs "{spool}" || exit 77; mkdir "{spool}/push"; touch "{spool}/push/asked";'
+        f' "{site.command}" --config "{config}" wal-agent'
+    )
     ran = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inside],
         capture_output=True, text=True, check=False, timeout=60,

@@ -49,9 +49,12 @@ def ask(
 
 
 class AgentProcess:
-    """``lifeboat wal-agent`` for a site; the constructor returns when it holds the spool."""
+    """``lifeboat wal-agent`` for a site; the constructor returns when it holds the spool.
 
-    def __init__(self, site: Site) -> None:
+    ``asked`` makes it work although PostgreSQL has not called yet.
+    """
+
+    def __init__(self, site: Site, asked: bool = True) -> None:
         self.log = site.root / f"agent-{len(list(site.root.glob('agent-*.log')))}.log"
         argv = [site.command, "--config", site.config_file, "wal-agent"]
         address = str(site.cluster.socket_dir / self.log.stem)
@@ -63,6 +66,8 @@ class AgentProcess:
             )
             notify.settimeout(60)
             assert notify.recv(100) == b"READY=1", self.words()
+        if asked:
+            (spool_of(site) / "push" / "asked").touch()
 
     @property
     def pid(self) -> int:

@@ -17,7 +17,7 @@ from .errors import LifeboatError
 from .info import Contents, newest_backup, read_contents
 from .model import format_time
 from .postgres.connection import session
-from .postgres.facts import archiver_state, read_facts, require_backup_ready
+from .postgres.facts import archiver_state, longest_wait, read_facts, require_backup_ready
 from .repository.repository import Repositories
 from .restore.target import estimate_seconds
 from .wal.backlog import read_backlog
@@ -43,6 +43,7 @@ def check(config: Config) -> List[Check]:
     archived_name: Optional[str] = None
     system: Optional[str] = None
     command = ""
+    wait: Optional[float] = None
     try:
         with session(config.connection) as sql:
             facts = read_facts(sql)
@@ -58,6 +59,7 @@ def check(config: Config) -> List[Check]:
             )
             state = archiver_state(sql)
             archived_name = state.last_archived or None
+            wait = longest_wait(sql, state, facts.segment_size)
             if state.failing:
                 out.append(
                     Check(
@@ -88,15 +90,10 @@ def check(config: Config) -> List[Check]:
             try:
                 if system:
                     repository.owns(system)
-                out += _repository(config, read_contents(repository), severity)
+                there = bool(archived_name and system and find_file(repository, system, archived_name))
+                out += _repository(config, read_contents(repository), severity, wait if there else None)
                 if archived_name and system and repository.required:
-                    out.append(
-                        _has_segment(
-                            find_file(repository, system, archived_name) is not None,
-                            repository.name,
-                            archived_name,
-                        )
-                    )
+                    out.append(_has_segment(there, repository.name, archived_name))
             except LifeboatError as exc:
                 out.append(_failed(f"repository {repository.name}", exc, severity))
     finally:
@@ -156,8 +153,8 @@ def _has_segment(there: bool, repository: str, name: str) -> Check:
     )
 
 
-def _repository(config: Config, contents: Contents, severity: str) -> Iterator[Check]:
-    """The checks of one repository's contents."""
+def _repository(config: Config, contents: Contents, severity: str, wait: Optional[float]) -> Iterator[Check]:
+    """The checks of one repository's contents. ``wait``: see :func:`longest_wait`."""
     name, now, promised = f"repository {contents.repository.name}", clock.now(), config.objectives
     newest = newest_backup(contents)
     for label, broken in sorted(contents.chains.broken.items()):
@@ -192,7 +189,7 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
                 if mended
                 else "Make a full backup now: a restore cannot cross the gap.",
             )
-    yield _window(config, contents, name, severity)
+    yield _window(config, contents, name, severity, wait)
     if promised.rto is not None:
         seconds, basis = estimate_seconds(
             contents.chains.whole[newest.label], len(contents.runs[newest.label].segments)
@@ -205,7 +202,7 @@ def _repository(config: Config, contents: Contents, severity: str) -> Iterator[C
             yield Check(f"{name}: restore", OK, text)
 
 
-def _window(config: Config, contents: Contents, name: str, severity: str) -> Check:
+def _window(config: Config, contents: Contents, name: str, severity: str, wait: Optional[float]) -> Check:
     promised, now = config.objectives, clock.now()
     if not contents.windows:
         return Check(
@@ -219,12 +216,14 @@ def _window(config: Config, contents: Contents, name: str, severity: str) -> Che
         f"{format_time(last.start)} to {format_time(last.end)}"
         f" ({_span(last.end - last.start)}) on timeline {last.timeline}"
     )
-    if promised.rpo is not None and (now - last.end).total_seconds() > promised.rpo:
+    exposed = min((now - last.end).total_seconds(), float("inf") if wait is None else wait)
+    if promised.rpo is not None and exposed > promised.rpo:
         return Check(
             f"{name}: window",
             severity,
-            f"{text}: it ended {_span(now - last.end)} ago, more than the RPO of {promised.rpo:g} s.",
-            "Is the server idle, with archive_timeout above the RPO? Is archiving failing?",
+            f"{text}: a commit can be {_span(timedelta(seconds=exposed))} old and not be here,"
+            f" more than the RPO of {promised.rpo:g} s.",
+            "Is archive_timeout on, and below the RPO? Is archiving failing?",
         )
     first = min(w.start for w in contents.windows)
     if promised.window is not None and now - first < timedelta(days=promised.window):

@@ -140,6 +140,7 @@ def _backup(backup: BackupManifest, contents: Contents) -> Dict[str, Any]:
     return {
         **backup.as_dict(),
         "stored_size": backup.stored_size,
+        "final_size": backup.final_size,
         "chain": [b.label for b in chain or ()],
         "chain_stored_size": sum(b.stored_size for b in chain or ()),
         "broken": None if chain else str(contents.chains.broken[backup.label]),

@@ -18,6 +18,7 @@ from typing import Iterable, Optional, Sequence
 from .codec.age import Seal
 from .errors import IdentityMissing, IdentityRefused, IncrementalImpossible, ObjectCorrupt, ObjectMissing
 from .model import ArchiveFile, BackupManifest
+from .postgres.server_manifest import without_visibility_maps
 from .repository.layout import SERVER_MANIFEST, is_sealed, sealed_name, server_manifest
 from .repository.repository import Repository
 
@@ -47,7 +48,7 @@ def keep(spool_dir: str, label: str, raw: bytes, chain: Iterable[str]) -> None:
 
 
 def read_parent(parent: BackupManifest, required: Sequence[Repository], spool_dir: Optional[str]) -> bytes:
-    """The parent's ``backup_manifest``: the kept one, or that of the first repository whose copy is intact.
+    """The parent's ``backup_manifest`` to build on: the kept one, or that of the first repository whose copy is intact.
 
     IncrementalImpossible where there is none, or none that can be opened here.
     """
@@ -56,11 +57,12 @@ def read_parent(parent: BackupManifest, required: Sequence[Repository], spool_di
         with contextlib.suppress(OSError), open(os.path.join(spool_dir, _KEPT, parent.label), "rb") as stream:
             kept = stream.read()
             if _digest(kept) == file.content_sha256:
-                return kept
+                return without_visibility_maps(kept)
     said = ""
     for repository in required:
         try:
-            return b"".join(repository.read(repository.layout.backup(parent.label, file.name), file))
+            raw = b"".join(repository.read(repository.layout.backup(parent.label, file.name), file))
+            return without_visibility_maps(raw)
         except (IdentityMissing, IdentityRefused) as exc:
             raise IncrementalImpossible(
                 f"The backup_manifest of the parent {parent.label} cannot be read here: {exc.message}",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -78,7 +79,7 @@ SEGMENT = "000000010000000000000002"
 
 
 class Waiting:
-    """A prefetcher's directory, a process that stands for the prefetcher, and a host command with a status of its own."""
+    """A prefetcher's directory, a process that stands for it, and a host command with a status of its own."""
 
     def __init__(self, root: Path, command_status: int, status: int) -> None:
         self.status = status
@@ -86,15 +87,21 @@ class Waiting:
         self.directory.mkdir()
         self.target = root / "RECOVERYXLOG"
         self.called = root / "called"
-        command = root / "lifeboat"
+        self._command = command = root / "lifeboat"
         command.write_text(f"#!/bin/sh\ntouch '{self.called}'\nexit {command_status}\n")
         command.chmod(0o755)
-        self.process = subprocess.Popen(["sleep", "600"])
+        self.process = subprocess.Popen(["sleep", "600"], cwd=self.directory)
         self._line = restore_command(str(command), "/etc/x.yml", Ahead(str(self.directory), self.process.pid))
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
+
+    def replace(self) -> None:
+        """Another process, by chance of the same number, in place of the prefetcher."""
+        self.end()
+        self.process = subprocess.Popen(["sleep", "600"])
+        self._line = restore_command(str(self._command), "/etc/x.yml", Ahead(str(self.directory), self.process.pid))
 
     def start(self) -> subprocess.Popen[bytes]:
         """As PostgreSQL does it, by ``system``."""
@@ -160,12 +167,19 @@ def test_whatever_happens_to_the_prefetcher_the_host_command_decides(waiting: Wa
     assert waiting.called.exists()
 
 
-@pytest.mark.parametrize("broken", ["dead", "gone", "closed", "a directory", "no target"])
+@pytest.mark.parametrize("broken", ["dead", "zombie", "another", "gone", "closed", "a directory", "no target"])
 def test_nothing_that_is_broken_looks_like_the_end_of_wal(waiting: Waiting, broken: str) -> None:
     if broken == "dead":
         # What it left may be older than a crash of the machine.
         (waiting.directory / SEGMENT).write_text("content")
         waiting.end()
+    elif broken == "zombie":
+        (waiting.directory / SEGMENT).write_text("content")
+        waiting.process.kill()
+        os.waitid(os.P_PID, waiting.process.pid, os.WEXITED | os.WNOWAIT)
+    elif broken == "another":
+        (waiting.directory / SEGMENT).write_text("content")
+        waiting.replace()
     elif broken == "gone":
         waiting.directory.rmdir()
     elif broken == "closed":

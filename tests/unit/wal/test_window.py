@@ -9,7 +9,7 @@ from typing import List, Set
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.wal.window import PARALLEL, Window, bound
+from lifeboat.wal.window import PARALLEL, Window, bound, parallel
 
 MIB = 2**20
 NAMES = [f"{n:024X}" for n in range(40)]
@@ -26,11 +26,12 @@ def test_the_bound_is_a_number_of_files_and_a_gibibyte(segments: int, size: int)
 
 def test_a_gibibyte_bounds_large_segments() -> None:
     assert (bound(16, 16 * MIB), bound(16, 256 * MIB), bound(16, 1024 * MIB), bound(400, 16 * MIB)) == (16, 4, 1, 64)
+    assert [parallel(mib * MIB) for mib in (1, 16, 32, 64, 128, 1024)] == [4, 4, 4, 2, 1, 1]
 
 
 @given(st.integers(1, 20), st.integers(0, 40), some, some, st.lists(st.sampled_from([*NAMES, FOREIGN]), unique=True))
 def test_a_step_keeps_the_bound(limit: int, position: int, there: Set[str], going: Set[str], wanted: List[str]) -> None:
-    window = Window(tuple(NAMES), {n: i for i, n in enumerate(NAMES)}, limit, position)
+    window = Window(tuple(NAMES), {n: i for i, n in enumerate(NAMES)}, limit, PARALLEL, position)
     busy = set(sorted(going)[:PARALLEL][:limit])
     ready = set(sorted(there - busy)[: limit - len(busy)])
     step = window.step(ready, busy, wanted, set())

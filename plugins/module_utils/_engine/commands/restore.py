@@ -53,6 +53,12 @@ def add_arguments(subparsers: Any) -> None:
         help="what to do with directories that are not empty (default: %(default)s)",
     )
     parser.add_argument(
+        "--delta",
+        action="store_true",
+        help="over an existing, stopped data directory of this cluster: keep the files that are as in the backup, and"
+        " overwrite the others",
+    )
+    parser.add_argument(
         "--action", choices=ACTIONS, default="promote", help="what to do at the target (default: %(default)s)"
     )
     parser.add_argument(
@@ -108,6 +114,7 @@ def _request(args: argparse.Namespace) -> RestoreRequest:
         settings=_pairs(args.set, "--set"),
         leave=args.leave,
         timeout=args.timeout,
+        delta=args.delta,
     )
 
 
@@ -143,6 +150,7 @@ def describe_plan(planned: RestorePlan) -> str:
         "empty": "is filled",
         "unfinished": "holds an unfinished restore, which is replaced",
         "occupied": "is moved aside and made anew",
+        "kept": "keeps what is as in the backup, all else in it is overwritten",
     }
     if len(planned.chain) > 1:
         lines.append(f"put together of {len(planned.chain)} backups, each on the one before:")

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..config import load
 from ..terminal import Answer, Terminal
-from ..wal.fetch import fetch
+from ..wal.fetch import Source, fetch
 from ..wal.prefetch import prefetch
 from ..wal.push import push
 
@@ -39,6 +39,12 @@ def add_arguments(subparsers: Any) -> None:
         metavar="STATUS",
         help="exit status for a file that is not there (default: %(default)s)",
     )
+    parser.add_argument(
+        "--source",
+        metavar="REPOSITORY",
+        help="ask this one first; its word that a file is not there counts, even where another gives no answer",
+    )
+    parser.add_argument("--without", metavar="REPOSITORY", action="append", default=[], help="do not ask this one")
     parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
     parser = subparsers.add_parser("wal-prefetch", help="fetch WAL ahead of replay; a restore starts this by itself")
     parser.add_argument("directory", help="where the restore left its order; served until standard input ends")
@@ -53,7 +59,8 @@ def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Bring one file back, or say that it is not there."""
-    fetched = fetch(load(args.config), args.name, args.path)
+    source = Source(args.source, tuple(args.without))
+    fetched = fetch(load(args.config), args.name, args.path, source=source)
     if fetched is None:
         return Answer({"name": args.name, "found": False}, "", args.not_found)
     return Answer({"name": fetched.name, "found": True, "repository": fetched.repository, "size": fetched.size}, "")

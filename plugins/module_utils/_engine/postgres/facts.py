@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Dict, Mapping, Tuple
+from typing import Dict, Mapping, Optional, Tuple
 
 from ..errors import ServerNotReady
 from ..model import Tablespace
 from .connection import Session
-from .wal_names import parse_lsn
+from .wal_names import Segment, is_segment, parse_lsn
 
 # BASE_BACKUP with server-side compression and one COPY stream came with PostgreSQL 15.
 OLDEST_VERSION = 150000
@@ -144,6 +144,23 @@ def archiver_state(session: Session) -> ArchiverState:
         " coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver"
     )
     return ArchiverState(*row)
+
+
+def longest_wait(session: Session, state: ArchiverState, segment_size: int) -> Optional[float]:
+    """Seconds that a commit can have waited to be archived by now, at most; None where nothing bounds that.
+
+    Once every finished segment is archived, the unfinished one holds no commit that is older than ``archive_timeout``:
+    the server would have ended it (PostgreSQL manual, "Archiving"). So an idle server loses nothing, however long ago
+    it archived something.
+    """
+    current, timeout = session.row(
+        "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_insert_lsn()) END,"
+        " setting::int FROM pg_settings WHERE name = 'archive_timeout'"
+    )
+    if not current or not timeout or state.failing or not is_segment(state.last_archived[:24]):
+        return None
+    now, last = Segment.parse(current, segment_size), Segment.parse(state.last_archived[:24], segment_size)
+    return float(timeout) if last.timeline == now.timeline and last.end >= now.start else None
 
 
 _RANGE = re.compile(r'"Timeline":\s*(\d+),\s*"Start-LSN":\s*"([^"]+)",\s*"End-LSN":\s*"([^"]+)"')

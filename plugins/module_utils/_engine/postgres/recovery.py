@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..model import Target, format_time
 
@@ -45,7 +45,7 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
 
 @dataclass(frozen=True)
 class Ahead:
-    """A prefetcher: the directory that it serves (see :mod:`..wal.prefetch`) and its process id."""
+    """A prefetcher: the directory that it serves and works in (see :mod:`..wal.prefetch`), and its process id."""
 
     directory: str
     pid: int
@@ -55,17 +55,27 @@ class Ahead:
 _NOTICED, _ANSWERED = 100, 2500
 
 
-def restore_command(command: str, config_path: str, ahead: Optional[Ahead] = None) -> str:
+def restore_command(
+    command: str,
+    config_path: str,
+    ahead: Optional[Ahead] = None,
+    source: Optional[str] = None,
+    without: Sequence[str] = (),
+) -> str:
     """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
 
     "Not found" has a status of its own on the way, so that a command which cannot even start (1, 2, 127: a broken
     Python, a missing package) stops recovery instead of ending it early.
+
+    ``source`` and ``without`` are names of repositories, see :class:`..wal.fetch.Source`.
 
     With a prefetcher that lives, the file is taken from it; whatever goes wrong there, the host command is called. Only
     ``mv`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when that
     fails, the shell ends with a status that PostgreSQL takes for "not found".
     """
     words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch --not-found={_NOT_FOUND}"
+    if source:
+        words += "".join([f" --source={shlex.quote(source)}", *(f" --without={shlex.quote(w)}" for w in without)])
     verdict = f"case $? in 0) exit 0;; {_NOT_FOUND}) exit 1;; *) exit 254;; esac"
     first = _from_prefetcher(ahead) if ahead else ""
     return first + words.replace("%", "%%") + f' "%f" "%p"; {verdict}'
@@ -73,7 +83,8 @@ def restore_command(command: str, config_path: str, ahead: Optional[Ahead] = Non
 
 def _from_prefetcher(ahead: Ahead) -> str:
     directory = shlex.quote(ahead.directory).replace("%", "%%")
-    lives = f"kill -0 {ahead.pid} 2>/dev/null"
+    # Its working directory tells it from another process of that number; a zombie has none.
+    lives = f'[ "/proc/{ahead.pid}/cwd" -ef "$d" ]'
     return (
         f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; '
         f'if {lives}; then [ -f "$f" ] || {{ echo >"$q.want"; }} 2>/dev/null && '

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .. import clock
 from ..codec.age import Seal
@@ -117,6 +117,10 @@ class Repositories:
     def named(self, name: str) -> Optional[Repository]:
         """The repository of that name."""
         return next((r for r in self.items if r.name == name), None)
+
+    def beginning_with(self, name: Optional[str], without: Sequence[str] = ()) -> Tuple[Repository, ...]:
+        """All of them but ``without``: the one of that name first, the others as configured."""
+        return tuple(sorted((r for r in self.items if r.name not in without), key=lambda r: r.name != name))
 
     def readable(self) -> Repository:
         """The first repository that answers and holds this cluster; the others before it are in ``passed_over``.

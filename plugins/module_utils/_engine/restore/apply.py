@@ -16,7 +16,7 @@ from ..postgres.recovery import Ahead, recovery_settings, restore_command, rewri
 from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories, Repository
-from . import combine, extract
+from . import combine, delta, extract
 from .places import (
     LOG,
     clear,
@@ -58,7 +58,8 @@ class _Restore:
         self._begin = self._since = clock.monotonic()
         self._aside: List[str] = []
         self._held: Optional[int] = None
-        self._bytes = 0
+        self._bytes = self._files_kept = 0
+        self._beside: List[str] = []
         self._prefetcher = Prefetcher()
         self._marker: Dict[str, Any] = {
             "request": fingerprint(planned.request, planned.target.describe()),
@@ -93,7 +94,7 @@ class _Restore:
         self._prefetcher.start(self._config, planned)
         repositories = Repositories.open(self._config)
         try:
-            repository = next(r for r in repositories.items if r.location == planned.repository)
+            repository = repositories.beginning_with(planned.source.name)[0]
             total = sum(b.data_size for b in planned.chain)
             self._bytes = self._unpack(repository, lambda done: self._progress.advance(done, total))
             self._done("extract")
@@ -104,20 +105,36 @@ class _Restore:
                 self._done("combine")
         except BaseException:
             for place in planned.places:
-                clear(place.path)
+                if place.state != "kept":
+                    clear(place.path)
             raise
         finally:
             repositories.close()
 
     def _unpack(self, repository: Repository, progress: Callable[[int], None]) -> int:
         chain = self._planned.chain
+        if self._planned.places[0].state == "kept":
+            return self._unpack_delta(repository, progress)
         if len(chain) == 1:
             return extract.extract(repository, chain[0], self._data_dir, self._tablespaces, progress)
         return combine.extract_links(repository, chain, self._data_dir, self._tablespaces, progress)
 
+    def _unpack_delta(self, repository: Repository, progress: Callable[[int], None]) -> int:
+        backup, spaces = self._planned.backup, self._tablespaces
+        self._progress.phase("compare")
+        manifest = extract.read_manifest(repository, backup)
+        kept = delta.same_files(self._config.bin_dir, self._data_dir, manifest)
+        major = backup.server_version_num // 10000
+        self._aside += delta.clear_others(self._data_dir, spaces, kept, major)
+        self._files_kept, self._beside = len(kept), delta.beside(spaces, major)
+        self._progress.note(f"{len(kept)} files are as in the backup and stay")
+        self._done("compare")
+        self._progress.phase(f"extract {backup.label}")
+        return extract.extract(repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept))
+
     def verify(self) -> None:
         self._progress.phase("pg_verifybackup")
-        extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label)
+        extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, self._beside)
         extract.remap(self._data_dir, self._tablespaces)
         self._done("verify")
 
@@ -153,7 +170,13 @@ class _Restore:
 
     def _configure_recovery(self, ahead: Optional[Ahead]) -> None:
         planned = self._planned
-        command = restore_command(self._config.command, self._config.source or "", ahead)
+        command = restore_command(
+            self._config.command,
+            self._config.source or "",
+            ahead,
+            self._planned.source.name,
+            self._planned.source.without,
+        )
         settings = recovery_settings(planned.target, planned.path.timeline, planned.request.action, command)
         rewrite(self._data_dir, {**self._permanent_settings(), **settings})
 
@@ -192,6 +215,7 @@ class _Restore:
             log=self._log,
             timings=dict(self._timings),
             chain=tuple(b.label for b in planned.chain),
+            files_kept=self._files_kept,
         )
         write_marker(
             self._data_dir, {**self._marker, "finished": True, "timeline": reached.timeline, "result": result.as_dict()}

@@ -141,7 +141,7 @@ def _try(works: Callable[[int, int], None], directory: str) -> bool:
     """Whether two files without a name, in this directory, can be copied that way."""
     held: List[int] = []
     try:
-        for _ in range(2):
+        while len(held) < 2:
             held.append(os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600))
         os.write(held[0], b"x" * 8192)
         works(held[0], held[1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Collection, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..codec.zstd import decompress_stream
 from ..errors import BackupCorrupt, DiskFull, ObjectCorrupt, ProcessFailed
@@ -30,8 +30,11 @@ def extract(
     data_dir: str,
     tablespaces: Mapping[str, str],
     progress: Callable[[int], None],
+    kept: Optional[Mapping[Optional[str], Collection[str]]] = None,
 ) -> int:
-    """Fill the empty directories; ``tablespaces`` maps OIDs to directories, others are left out. Returns the bytes.
+    """Fill the directories; ``tablespaces`` maps OIDs to directories, others are left out. Returns the bytes.
+
+    ``kept`` are files that are there already, by tablespace, named as in its archive: they are passed over.
 
     Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's
     bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
@@ -42,13 +45,18 @@ def extract(
         if file == manifest or (file.tablespace and file.tablespace not in tablespaces):
             continue
         target = tablespaces[file.tablespace] if file.tablespace else data_dir
-        for size in _unpack(ahead(_checked(repository, backup, file)), target):
+        for size in _unpack(ahead(_checked(repository, backup, file)), target, (kept or {}).get(file.tablespace, ())):
             done += size
             progress(done)
     _link(data_dir, tablespaces)
     with open(os.path.join(data_dir, SERVER_MANIFEST), "wb") as stream:
-        stream.writelines(_checked(repository, backup, manifest))
+        stream.write(read_manifest(repository, backup))
     return done
+
+
+def read_manifest(repository: Repository, backup: BackupManifest) -> bytes:
+    """The ``backup_manifest``; BackupCorrupt where it is not as it was stored."""
+    return b"".join(_checked(repository, backup, server_manifest(backup.files)))
 
 
 def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) -> Iterator[bytes]:
@@ -65,8 +73,10 @@ def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) 
         ) from exc
 
 
-def _unpack(chunks: Iterator[bytes], target: str) -> Iterator[int]:
-    with tempfile.TemporaryFile() as words:
+def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Iterator[int]:
+    with tempfile.TemporaryFile() as words, tempfile.NamedTemporaryFile() as names:
+        names.write(b"".join(name.encode() + b"\n" for name in kept))
+        names.flush()
         # GNU tar is three times as fast as Python's tarfile. Links below pg_tblspc are ours to make.
         tar = Feed(
             [
@@ -78,6 +88,8 @@ def _unpack(chunks: Iterator[bytes], target: str) -> Iterator[int]:
                 "--anchored",
                 "--exclude=pg_tblspc/*",
                 *(f"--exclude={name}" for name in OURS),
+                "--no-wildcards",
+                f"--exclude-from={names.name}",
             ],
             words,
         )

@@ -57,6 +57,8 @@ def survey(request: RestoreRequest, chain: Chain, data_dir: str, bin_dir: Option
                 f"The directories of the restore lie in one another: {', '.join(paths)}.",
                 "Map each tablespace to a directory of its own.",
             )
+    if request.delta:
+        places = [replace(p, state="kept") if p.state == "occupied" else p for p in places]
     for place in places:
         _may_fill(place, request, backup, data_dir)
         _may_write(place)
@@ -164,7 +166,7 @@ def require_room(places: Iterable[Place]) -> None:
     for place in places:
         parent = _existing_parent(place.path)
         device = os.stat(parent).st_dev
-        needed[device] = needed.get(device, 0) + place.size + place.staged
+        needed[device] = needed.get(device, 0) + max(0, place.size - place.present) + place.staged
         sample.setdefault(device, parent)
     for device, size in needed.items():
         disk = os.statvfs(sample[device])

@@ -26,8 +26,9 @@ from ..repository.chain import Chain
 from ..repository.layout import is_sealed, server_manifest
 from ..repository.repository import Repositories, Repository, histories
 from ..wal import scan
-from ..wal.fetch import read_wal
+from ..wal.fetch import Source, read_wal
 from ..wal.inventory import Run, archived, find_run
+from . import delta
 from . import target as decide
 from .combine import help_text
 from .places import is_satisfied, require_room, survey
@@ -61,6 +62,8 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
     satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir)
     places = () if satisfied else survey(request, route.chain, data_dir, config.bin_dir)
+    if request.delta and places:
+        places = delta.measured(places, route.chain)
     require_room(places)
     _require_config_file(config, backup)
     needed = decide.segments_needed(backup, route.target, route.position, route.run)
@@ -69,6 +72,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         request=request,
         target=route.target,
         repository=repository.location,
+        source=Source(repository.name, tuple(u.repository for u in repositories.passed_over)),
         passed_over=passed,
         chain=route.chain,
         path=route.path,

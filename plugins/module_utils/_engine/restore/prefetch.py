@@ -12,7 +12,6 @@ import fcntl
 import os
 import shutil
 import tempfile
-import threading
 from typing import Any, Optional
 
 from ..config import Config
@@ -48,7 +47,8 @@ class Prefetcher:
         if self._process is not None or config.restore.prefetch <= 0 or not planned.segments_needed:
             return
         limit = bound(config.restore.prefetch, size)
-        order = Order(planned.backup.system_identifier, size, _names(planned), limit)
+        source = planned.source
+        order = Order(planned.backup.system_identifier, size, _names(planned), limit, source.name, source.without)
         try:
             self._directory = _make(config, planned, limit * size)
             if self._directory is None:
@@ -57,9 +57,7 @@ class Prefetcher:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             write_order(self._directory, order)
             words = [config.command, "--config", config.source or "", "wal-prefetch", self._directory]
-            self._process = spawn(words, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL)
-            # A dead child that nobody waits for still answers to kill -0.
-            threading.Thread(target=self._process.wait, name="lifeboat-prefetcher", daemon=True).start()
+            self._process = spawn(words, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, cwd=self._directory)
         except (OSError, LifeboatError):
             self.stop()
 

@@ -14,6 +14,7 @@ from ..model import BackupManifest, Target, format_time
 from ..postgres.timeline import TimelinePath
 from ..postgres.wal_names import format_lsn
 from ..repository.chain import Chain
+from ..wal.fetch import EVERYWHERE, Source
 from ..wal.inventory import Run
 
 ACTIONS = ("promote", "pause", "shutdown")
@@ -29,6 +30,7 @@ class RestoreRequest:
     ``data_dir`` None means the configured one. ``tablespaces`` maps a location at the source to one here.
     ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added
     to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
+    ``delta`` keeps those files of the existing directories that are as in the backup, and rewrites the others.
     With ``assume_stopped`` a running server is no reason to refuse the plan; it is still one to refuse the restore.
     """
 
@@ -43,6 +45,7 @@ class RestoreRequest:
     leave: str = "running"
     timeout: Optional[float] = None
     assume_stopped: bool = False
+    delta: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("action", ACTIONS), ("existing", EXISTING), ("archiving", ARCHIVING), ("leave", LEAVE)):
@@ -55,6 +58,11 @@ class RestoreRequest:
                 f"A restore to 'latest' has no target to {self.action} at.",
                 "Choose action promote (leave: stopped stops it afterwards), or a target of another kind.",
             )
+        if self.delta and self.existing == "move_aside":
+            raise ConfigError(
+                "A delta restore uses what is there, and move_aside takes it away.",
+                "Choose one of delta and move_aside.",
+            )
         if self.action == "pause" and self.leave == "stopped":
             raise ConfigError(
                 "A paused server that is stopped is not paused.", "Choose action shutdown, or leave running."
@@ -65,9 +73,9 @@ class RestoreRequest:
 class Place:
     """A directory that receives one archive: its present state decides what happens to what is there.
 
-    ``state``: ``missing``, ``empty``, ``unfinished`` (an interrupted restore of ours, which may be replaced) or
-    ``occupied`` (moved aside). ``size`` is what it holds at the end, ``staged`` what the links of a chain take there
-    until they are put together, both in bytes and at most.
+    ``state``: ``missing``, ``empty``, ``unfinished`` (an interrupted restore of ours, which may be replaced),
+    ``occupied`` (moved aside) or ``kept`` (a delta restore: at most ``present`` bytes of it stay). ``size`` is what it
+    holds at the end, ``staged`` what the links of a chain take there until they are put together, in bytes and at most.
     """
 
     path: str
@@ -75,6 +83,7 @@ class Place:
     size: int
     tablespace: Optional[str] = None
     staged: int = 0
+    present: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class RestorePlan:
 
     ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
     window ends with, where it was looked up. ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
-    the planning took.
+    the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
     """
 
     request: RestoreRequest
@@ -103,6 +112,7 @@ class RestorePlan:
     satisfied: bool = False
     notes: Tuple[str, ...] = ()
     seconds: float = 0.0
+    source: Source = EVERYWHERE
 
     @property
     def backup(self) -> BackupManifest:
@@ -153,6 +163,8 @@ class RestorePlan:
 class RestoreResult:
     """What was done. ``chain`` are the labels that were put together, ``label`` the last of them.
 
+    ``files_kept`` of a delta restore were as in the backup and are not among ``bytes_restored``.
+
     ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit.
     """
 
@@ -172,6 +184,7 @@ class RestoreResult:
     log: str
     timings: Mapping[str, float]
     chain: Tuple[str, ...] = ()
+    files_kept: int = 0
 
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""

@@ -5,10 +5,12 @@
 
 It reads, checks, compresses and stores the files of ``archive_status/*.ready`` in several threads, with connections
 that stay open, and acknowledges them in PostgreSQL's order, each once every required repository has it (:mod:`.spool`).
-``archive_command`` asks for the acknowledgement; without an agent it pushes by itself.
+``archive_command`` asks for the acknowledgement; without an agent it pushes by itself. An agent that was never asked
+stores nothing: the server may archive elsewhere.
 
-Memory: at most ``wal.parallel`` files and their compressed forms, together at most 256 MiB (or one file's), and as much
-again for those that a repository holds already, while they are compared. The spool holds no WAL.
+Memory: Python and the S3 client (about 60 MB), and at most ``wal.parallel`` files with their compressed forms, together
+at most 192 MiB (or one file's); as much again while they are compared with what a repository holds already. The spool
+holds no WAL.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ class Agent:
         self._spool = Spool(_required(config, "spool_dir"), self._data_dir)
         self._jobs: Dict[str, Job] = {}
         self._ready: Tuple[str, ...] = ()
-        self._asked: queue.Queue[str] = queue.Queue()
+        self._orders: queue.Queue[str] = queue.Queue()
         self._ended: queue.Queue[Tuple[str, object]] = queue.Queue()
         self._threads = 0
         self._failing = ""
@@ -77,7 +79,7 @@ class Agent:
 
     def _look(self) -> None:
         """See what is ready, and forget what PostgreSQL is done with."""
-        self._ready = ready_files(self._data_dir)
+        self._ready = ready_files(self._data_dir) if self._spool.asked else ()
         for name in ahead.to_forget(self._ready, self._jobs):
             self._forget(name)
         for name, job in list(self._jobs.items()):
@@ -94,7 +96,7 @@ class Agent:
         workers = ahead.workers_for(self._config.wal.parallel, _size(wal_path(self._data_dir, segment)))
         for name in ahead.to_start(self._ready, self._jobs, clock.monotonic(), workers):
             self._jobs[name] = replace(self._jobs.get(name, Job()), state=ahead.RUNNING)
-            self._asked.put(name)
+            self._orders.put(name)
             if self._threads < sum(job.state == ahead.RUNNING for job in self._jobs.values()):
                 self._threads += 1
                 # A daemon: a store that hangs must not keep an agent that was told to end.
@@ -102,7 +104,7 @@ class Agent:
 
     def _work(self) -> None:
         while True:
-            name = self._asked.get()
+            name = self._orders.get()
             try:
                 outcome: object = self._store(name)
             except LifeboatError as exc:

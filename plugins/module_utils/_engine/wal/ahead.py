@@ -19,7 +19,7 @@ WAITING, RUNNING, STORED, FAILED, ACKNOWLEDGED = "waiting", "running", "stored",
 #: How many files may be acknowledged that PostgreSQL has not asked for yet: so many small files the spool holds.
 MOST_ACKNOWLEDGED = 256
 #: Bytes of file contents, plain and compressed, that are on their way at once.
-MOST_MEMORY = 256 * 1024 * 1024
+MOST_MEMORY = 192 * 1024 * 1024
 _AHEAD = 4
 _LONGEST_PAUSE = 15.0
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Tuple
 
 from .. import clock
 from ..codec import zstd
@@ -38,7 +38,23 @@ class Fetched:
     size: int
 
 
-def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) -> Optional[Fetched]:
+@dataclass(frozen=True)
+class Source:
+    """Where a restore gets its WAL: the repository it was planned from, and those that gave no answer then.
+
+    The first is asked first, so that a lost repository costs no time at every file; the others are not asked.
+    """
+
+    name: Optional[str] = None
+    without: Tuple[str, ...] = ()
+
+
+EVERYWHERE = Source()
+
+
+def fetch(
+    config: Config, name: str, path: str, data_dir: Optional[str] = None, source: Source = EVERYWHERE
+) -> Optional[Fetched]:
     """Write the file ``name`` to ``path`` (relative to ``data_dir``); None when all repositories confirm it is missing.
 
     When a repository stays in doubt and no other has the file, its error is raised. Memory: as for a push.
@@ -49,7 +65,7 @@ def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) 
     system = read_system_identifier(data_dir)
     repositories = Repositories.open(config)
     try:
-        found = look_up(repositories.items, system, name)
+        found = look_up(repositories, system, name, source)
     finally:
         repositories.close()
     if found is None:
@@ -60,18 +76,20 @@ def fetch(config: Config, name: str, path: str, data_dir: Optional[str] = None) 
 
 
 def look_up(
-    repositories: Sequence[Repository], system: str, name: str, rounds: int = _ROUNDS
+    repositories: Repositories, system: str, name: str, source: Source, rounds: int = _ROUNDS
 ) -> Optional[Tuple[Repository, bytes]]:
     """The first repository with an intact copy, and its content; None when all of them confirm that they have none.
 
     A repository that cannot be read is asked again in so many rounds; a damaged copy is passed over for the next
-    repository. When one of them stays in doubt and no other has the file, its error is raised.
+    repository. When one of them stays in doubt and no other has the file, its error is raised; unless the source of a
+    restore itself confirmed that it has none, since the plan knows how far that one goes, and the end is asserted.
     """
     doubts: List[LifeboatError] = []
+    confirmed = False
     for attempt in range(rounds):
         clock.sleep(attempt)
         doubts = []
-        for repository in repositories:
+        for repository in repositories.beginning_with(source.name, source.without):
             try:
                 content = _read_or_confirm(repository, system, name)
             except LifeboatError as exc:
@@ -79,7 +97,8 @@ def look_up(
                 continue
             if content is not None:
                 return repository, content
-        if not doubts:
+            confirmed = confirmed or repository.name == source.name
+        if confirmed or not doubts:
             return None
         if not any(isinstance(d, StoreUnavailable) for d in doubts):
             break

@@ -25,8 +25,8 @@ from ..config import Config
 from ..errors import ConfigError, LifeboatError
 from ..postgres.wal_names import is_wal_file
 from ..repository.repository import Repositories
-from .fetch import look_up, write_wal
-from .window import PARALLEL, Window
+from .fetch import Source, look_up, write_wal
+from .window import PARALLEL, Window, parallel
 
 _ORDER = "order.json"
 _UNFINISHED = ".unfinished"
@@ -40,12 +40,14 @@ _SPARE = 128 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Order:
-    """What a prefetcher shall do: whose WAL, the files in the order of replay, how many may wait."""
+    """What a prefetcher shall do: whose WAL, the files in the order of replay, how many may wait, and from where."""
 
     system: str
     segment_size: int
     names: Tuple[str, ...]
     limit: int
+    source: Optional[str] = None
+    without: Tuple[str, ...] = ()
 
 
 def write_order(directory: str, order: Order) -> None:
@@ -59,7 +61,7 @@ def read_order(directory: str) -> Order:
     try:
         with open(os.path.join(directory, _ORDER), encoding="utf-8") as stream:
             content = json.load(stream)
-        return Order(**{**content, "names": tuple(content["names"])})
+        return Order(**{**content, "names": tuple(content["names"]), "without": tuple(content["without"])})
     except (OSError, ValueError, TypeError, KeyError) as exc:
         raise ConfigError(
             f"{directory} holds no order to fetch WAL ahead.", "A restore makes one and starts this itself."
@@ -69,7 +71,7 @@ def read_order(directory: str) -> Order:
 def prefetch(config: Config, directory: str, lifeline: int) -> int:
     """Serve the directory until the other end of the descriptor ``lifeline`` is closed; then remove it.
 
-    Returns how many files were fetched. Memory: up to 4 files and their compressed forms.
+    Returns how many files were fetched. Memory: up to 4 files, 128 MiB of them, and their compressed forms.
     """
     order = read_order(directory)
     repositories = Repositories.open(config)
@@ -106,11 +108,9 @@ class _Outcome:
 class _Prefetcher:
     """The state of the directory, and of what is on its way. Only :meth:`_fetch` runs in other threads."""
 
-    def __init__(
-        self, repositories: Repositories, order: Order, directory: str, pool: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, repositories: Repositories, order: Order, directory: str, pool: ThreadPoolExecutor) -> None:
         self._repositories, self._order, self._directory, self._pool = repositories, order, directory, pool
-        self._window = Window.over(order.names, order.limit)
+        self._window = Window.over(order.names, order.limit, parallel(order.segment_size))
         self._ready: Set[str] = set()
         self._busy: Dict[str, Future[_Outcome]] = {}
         # Begun for somebody who asked: only such a look-up may answer that there is no file.
@@ -191,7 +191,8 @@ class _Prefetcher:
         """One round only: who asks hears of the doubt, and asks the repositories with more patience."""
         unfinished = self._path(name + _UNFINISHED)
         try:
-            found = look_up(self._repositories.items, self._order.system, name, rounds=1)
+            source = Source(self._order.source, self._order.without)
+            found = look_up(self._repositories, self._order.system, name, source, rounds=1)
             if found is None:
                 return _Outcome(False)
             write_wal(unfinished, found[1])

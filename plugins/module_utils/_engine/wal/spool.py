@@ -7,6 +7,7 @@
 
     <spool>/agent.lock          locked (flock) while an agent lives
     <spool>/push/data           a link to the data directory that the agent works for
+    <spool>/push/asked          PostgreSQL has called: before that the agent does nothing
     <spool>/push/<name>.ok      acknowledged: every required repository has the file
     <spool>/push/<name>.error   why the last attempt failed
 
@@ -27,6 +28,7 @@ from .. import clock
 from ..errors import AgentRunning, LifeboatError, SpoolUnusable
 
 _LOCK = "agent.lock"
+_ASKED = "asked"
 # A client that looks whether an agent lives holds the lock for a moment.
 _PATIENCE = 2.0
 
@@ -60,6 +62,11 @@ class Spool:
         self, kind: Optional[Type[BaseException]], exc: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         os.close(self._descriptor)
+
+    @property
+    def asked(self) -> bool:
+        """Whether PostgreSQL archives by this spool: one that archives elsewhere never calls."""
+        return os.path.exists(os.path.join(self._push, _ASKED))
 
     def acknowledge(self, name: str, stamp: int) -> None:
         """Say that the file that was last written at ``stamp`` (ns) is durable."""
@@ -110,7 +117,7 @@ class Spool:
 
     def _clear(self) -> None:
         with self._usable():
-            for entry in os.listdir(self._push):
+            for entry in set(os.listdir(self._push)) - {_ASKED}:
                 os.unlink(os.path.join(self._push, entry))
 
     def _link_data(self) -> None:

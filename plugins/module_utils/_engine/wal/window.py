@@ -8,14 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import AbstractSet, Dict, List, Sequence, Tuple
 
-# Files that are on their way at the same time.
+# Files that are on their way at the same time, each in memory, and how many bytes of them.
 PARALLEL = 4
+_IN_MEMORY = 128 * 1024 * 1024
 _BYTES = 1024 * 1024 * 1024
 
 
 def bound(segments: int, segment_size: int) -> int:
     """How many files may wait: ``segments``, but no more than 1 GiB of them; one at least."""
     return max(1, min(segments, _BYTES // segment_size))
+
+
+def parallel(segment_size: int) -> int:
+    """How many files may be on their way: 4, but no more than 128 MiB of them; one at least."""
+    return max(1, min(PARALLEL, _IN_MEMORY // segment_size))
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,19 @@ class Window:
     """The stretch of WAL ahead of replay that is kept ready.
 
     ``names`` are the files in the order of replay, ``places`` the reverse, ``limit`` how many may be there or on their
-    way, ``position`` the place that replay asks for next.
+    way, ``parallel`` how many on their way, ``position`` the place that replay asks for next.
     """
 
     names: Tuple[str, ...]
     places: Dict[str, int]
     limit: int
+    parallel: int = PARALLEL
     position: int = 0
 
     @classmethod
-    def over(cls, names: Sequence[str], limit: int) -> Window:
+    def over(cls, names: Sequence[str], limit: int, parallel: int = PARALLEL) -> Window:
         """A window at the beginning of ``names``."""
-        return cls(tuple(names), {name: place for place, name in enumerate(names)}, limit)
+        return cls(tuple(names), {name: place for place, name in enumerate(names)}, limit, parallel)
 
     def asked(self, name: str) -> Window:
         """Replay asks for this file: here is where it stands. A file that is no part of the stretch moves nothing."""
@@ -62,7 +69,7 @@ class Window:
         urgent = [name for name in wanted if name not in ready and name not in busy]
         ahead = self.names[self.position : self.position + self.limit]
         calm = [n for n in ahead if n not in ready and n not in busy and n not in resting and n not in urgent]
-        fetch = [*urgent, *calm[: max(0, PARALLEL - len(busy) - len(urgent))]]
+        fetch = [*urgent, *calm[: max(0, self.parallel - len(busy) - len(urgent))]]
         free = self.limit - len(ready) - len(busy)
         passed, coming = self._expendable(ready, wanted)
         drop = passed[: max(0, len(fetch) - free)]

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore over an existing, stopped data directory: keep the files that are as in the backup, rewrite the others.
+
+Which files are the same is ``pg_verifybackup``'s word (size and checksum), against the backup's own manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import replace
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+from .. import clock
+from ..errors import ConfigError, DataDirectoryRefused
+from ..model import BackupManifest
+from ..postgres.controldata import program, read_system_identifier
+from ..process import run
+from ..repository.chain import Chain
+from .extract import OURS
+from .places import MARKER
+from .request import Place
+
+# pg_verifybackup does not look at these, or they tell the server where it is: always as the backup has them.
+_NEVER = ("postgresql.auto.conf", "recovery.signal", "standby.signal", "backup_manifest", "global/pg_control")
+# The words of pg_verifybackup about one file, in PostgreSQL 15 to 18.
+_COMPLAINT = re.compile(
+    r'error: (?:"(?P<a>[^"]+)" (?:is present (?:on disk|in the manifest) but not (?:in the manifest|on disk)'
+    r"|has size \d+ on disk but size \d+ in the manifest)"
+    r'|checksum mismatch for file "(?P<b>[^"]+)"'
+    r'|file "(?P<c>[^"]+)" should contain \d+ bytes, but read \d+ bytes)$'
+)
+_SPACES = "pg_tblspc/"
+
+
+def measured(places: Sequence[Place], chain: Chain) -> Tuple[Place, ...]:
+    """The places, with how much of each may stay; raises where a delta restore is not possible."""
+    if len(chain) > 1:
+        raise ConfigError(
+            f"A delta restore takes full backups only, and {chain[-1].label} is {chain[-1].type}.",
+            f"Choose {chain[0].label} (label), or restore without delta.",
+        )
+    data = places[0]
+    kept = {p.tablespace: p.path for p in places if p.tablespace and p.state == "kept"}
+    if data.state == "kept":
+        require_fit(data.path, chain[0], kept)
+    elif kept:
+        raise DataDirectoryRefused(
+            f"{next(iter(kept.values()))} is not empty, and there is no data directory {data.path} that it belongs to.",
+            "Empty it, or choose another directory.",
+            data_dir=data.path,
+        )
+    return tuple(replace(p, present=present_size(p.path)) if p.state == "kept" else p for p in places)
+
+
+def require_fit(data_dir: str, backup: BackupManifest, spaces: Mapping[str, str]) -> None:
+    """DataDirectoryRefused unless ``data_dir`` is this cluster's and its tablespaces lie where they are to be.
+
+    ``spaces`` maps the OIDs of those tablespaces whose directories are not empty to them.
+    """
+    hint = "Set existing to move_aside instead of delta, or choose another directory."
+    found = read_system_identifier(data_dir)
+    if found != backup.system_identifier:
+        raise DataDirectoryRefused(
+            f"{data_dir} holds another cluster (system identifier {found}, not {backup.system_identifier}).",
+            hint,
+            data_dir=data_dir,
+        )
+    for name in ("pg_wal", "base", "global"):
+        if os.path.islink(os.path.join(data_dir, name)):
+            raise DataDirectoryRefused(f"{data_dir}/{name} is a symbolic link.", hint, data_dir=data_dir)
+    for oid, path in spaces.items():
+        link = os.path.join(data_dir, "pg_tblspc", oid)
+        if os.path.realpath(link) != os.path.realpath(path):
+            raise DataDirectoryRefused(
+                f"{path} is not empty, and is not the tablespace {oid} of {data_dir}.", hint, data_dir=path
+            )
+
+
+def present_size(path: str) -> int:
+    """Bytes of the files below a directory, WAL apart."""
+    return sum(
+        os.lstat(os.path.join(parent, name)).st_size
+        for parent, _directories, names in os.walk(path)
+        if os.path.basename(parent) not in ("pg_wal", "archive_status", "summaries")
+        for name in names
+    )
+
+
+def same_files(bin_dir: Optional[str], data_dir: str, manifest: bytes) -> FrozenSet[str]:
+    """The files of ``data_dir`` that are exactly as the manifest has them, by their paths in it."""
+    with tempfile.NamedTemporaryFile() as stream:
+        stream.write(manifest)
+        stream.flush()
+        said = run(
+            [
+                program(bin_dir, "pg_verifybackup"),
+                "--no-parse-wal",
+                f"--manifest-path={stream.name}",
+                *(f"--ignore={name}" for name in OURS),
+                data_dir,
+            ],
+            check=False,
+        )
+    return unnamed(listed_files(manifest), said.status, said.stderr)
+
+
+def listed_files(manifest: bytes) -> List[str]:
+    """The paths in a ``backup_manifest``, but for those that are no UTF-8."""
+    return [str(f["Path"]) for f in json.loads(manifest)["Files"] if "Path" in f]
+
+
+def unnamed(listed: Iterable[str], status: int, complaints: str) -> FrozenSet[str]:
+    """Those of the listed files that no complaint names, and that may be kept at all. Pure.
+
+    None of them when it failed with other words: then it may not have compared all of them.
+    """
+    found = [_COMPLAINT.search(line) for line in complaints.splitlines() if line.strip()]
+    if not all(found) or (status != 0) != bool(found):
+        return frozenset()
+    named = {next(name for name in match.groups() if name) for match in found if match}
+    return frozenset(
+        name
+        for name in listed
+        if name not in named
+        and name not in _NEVER
+        and name not in OURS
+        and not name.startswith("pg_wal/")
+        and "\n" not in name
+    )
+
+
+def clear_others(data_dir: str, spaces: Mapping[str, str], kept: FrozenSet[str], major: int) -> List[str]:
+    """Remove what is not kept, and rename ``pg_wal``, which may hold what was never archived; returns where it went.
+
+    In a tablespace only the directory of this ``major`` version is touched: another cluster may live beside it.
+    """
+    aside = f"{data_dir.rstrip('/')}.wal-before-{clock.now():%Y%m%dT%H%M%SZ}"
+    os.rename(os.path.join(data_dir, "pg_wal"), aside)
+    links = os.path.join(data_dir, "pg_tblspc")
+    for name in os.listdir(links):
+        if os.path.islink(os.path.join(links, name)):
+            os.unlink(os.path.join(links, name))
+    _clear(data_dir, "", kept)
+    for oid, path in spaces.items():
+        for name in os.listdir(path):
+            if name.startswith(_own(major)):
+                _clear(os.path.join(path, name), f"{_SPACES}{oid}/{name}/", kept)
+    return [aside]
+
+
+def _own(major: int) -> str:
+    """How the directory begins that a server keeps in a tablespace: ``PG_17_202406281`` (``relpath.h``)."""
+    return f"PG_{major}_"
+
+
+def beside(spaces: Mapping[str, str], major: int) -> List[str]:
+    """What lies in the tablespaces and is none of the cluster's, as the data directory names it."""
+    return [
+        f"{_SPACES}{oid}/{name}"
+        for oid, path in spaces.items()
+        for name in os.listdir(path)
+        if not name.startswith(_own(major))
+    ]
+
+
+def _clear(root: str, prefix: str, kept: FrozenSet[str]) -> None:
+    for parent, directories, names in os.walk(root, topdown=False):
+        for name in names:
+            path = os.path.join(parent, name)
+            if prefix + os.path.relpath(path, root) not in kept and not (parent == root and name == MARKER):
+                os.unlink(path)
+        for name in directories:
+            path = os.path.join(parent, name)
+            if os.path.islink(path):
+                os.unlink(path)
+            elif not os.listdir(path):
+                os.rmdir(path)
+
+
+def by_archive(kept: Iterable[str]) -> Dict[Optional[str], Set[str]]:
+    """The kept files as each archive names them, by the OID of its tablespace (None: the data directory's). Pure."""
+    found: Dict[Optional[str], Set[str]] = {}
+    for name in kept:
+        place: Tuple[Optional[str], str] = (None, name)
+        if name.startswith(_SPACES):
+            oid, rest = name.split("/", 2)[1:]
+            place = (oid, rest)
+        found.setdefault(place[0], set()).add(place[1])
+    return found

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clusters that are measured: content that zstd makes about a third of, not a twentieth."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+from support.postgres import Cluster, Installation
+
+# Half random hexadecimal digits, half the same words: a third is left by zstd at level 1.
+_TEXT = "md5(random()::text) || 'the same words in every row, ever so'"
+_ROWS_PER_GB = 8_800_000
+_BLOBS = 64
+
+
+def make(installation: Installation, data_dir: Path) -> Cluster:
+    """A running server whose WAL is not kept until a tool archives it."""
+    cluster = Cluster(installation, data_dir)
+    cluster.initdb()
+    cluster.configure(
+        {
+            **cluster.network, "shared_buffers": "256MB", "max_wal_size": "64GB", "checkpoint_timeout": "1h",
+            "autovacuum": "off", "archive_mode": "on", "archive_command": "/bin/true", "wal_level": "replica",
+            "log_checkpoints": "off", "max_wal_senders": "8",
+        }
+    )  # fmt: skip
+    cluster.start()
+    cluster.execute(
+        "CREATE TABLE wal_content (id int, content text)",
+        "ALTER TABLE wal_content ALTER content SET STORAGE EXTERNAL",
+        f"INSERT INTO wal_content SELECT b, (SELECT string_agg({_TEXT}, '') FROM generate_series(1, 16384) WHERE b > 0)"
+        f" FROM generate_series(1, {_BLOBS}) b",
+    )
+    return cluster
+
+
+def fill(cluster: Cluster, gigabytes: float) -> None:
+    """One table with an index."""
+    rows = int(gigabytes * _ROWS_PER_GB)
+    cluster.execute(
+        f"CREATE UNLOGGED TABLE data AS SELECT g AS id, {_TEXT} AS content FROM generate_series(1, {rows}) g",
+        "CREATE INDEX ON data (id)",
+        "ALTER TABLE data SET LOGGED",
+        "CHECKPOINT",
+    )
+
+
+def fill_small(cluster: Cluster, tables: int) -> None:
+    """Many small tables with a primary key each."""
+    for first in range(0, tables, 500):
+        cluster.execute(
+            "DO $$ BEGIN FOR i IN " + f"{first} .. {min(first + 500, tables) - 1}" + " LOOP"
+            " EXECUTE format('CREATE TABLE t%s AS SELECT g AS id, " + _TEXT.replace("'", "''") + " AS content"
+            " FROM generate_series(1, 50) g', i); EXECUTE format('ALTER TABLE t%s ADD PRIMARY KEY (id)', i);"
+            " END LOOP; END $$"
+        )  # fmt: skip
+    cluster.execute("CHECKPOINT")
+
+
+def size(cluster: Cluster) -> int:
+    """Bytes of all databases."""
+    return int(cluster.value("SELECT sum(pg_database_size(oid)) FROM pg_database"))
+
+
+def set_archive_command(cluster: Cluster, command: str) -> None:
+    quoted = command.replace("'", "''")
+    cluster.execute(f"ALTER SYSTEM SET archive_command = '{quoted}'", "SELECT pg_reload_conf()")
+
+
+def waiting(cluster: Cluster) -> int:
+    """How many files wait to be archived."""
+    return len(list((cluster.data_dir / "pg_wal" / "archive_status").glob("*.ready")))
+
+
+def write_wal(cluster: Cluster, segments: int) -> None:
+    """Fill so many segments with messages: the server writes them at once, and replay has nothing to do for them.
+
+    A commit ends them, as in any real WAL.
+    """
+    loops = -(-segments * 16 // _BLOBS)
+    cluster.execute(
+        "SELECT count(pg_logical_emit_message(false, 'bench', content))"
+        f" FROM generate_series(1, {loops}) s, wal_content WHERE (s - 1) * {_BLOBS} + id <= {segments * 16}",
+        "SELECT pg_current_xact_id()",
+        "SELECT pg_switch_wal()",
+    )
+
+
+def await_archived(cluster: Cluster) -> None:
+    while waiting(cluster):
+        time.sleep(0.05)
+
+
+def await_open(cluster: Cluster) -> None:
+    """Until the server has left recovery; it must live, once it has begun to."""
+    begun = time.monotonic()
+    while True:
+        with contextlib.suppress(Exception):
+            if not cluster.value("SELECT pg_is_in_recovery()"):
+                return
+        if not cluster.running and time.monotonic() > begun + 10:
+            raise RuntimeError(cluster.log.read_text(errors="replace")[-3000:])
+        time.sleep(0.05)

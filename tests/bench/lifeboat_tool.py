@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lifeboat, as its host command is called."""
+
+from __future__ import annotations
+
+from typing import List, Mapping, Optional
+
+from support.postgres import Cluster, Site, entry, restore_arguments
+from tool import Place
+
+
+class Lifeboat:
+    """The engine of this checkout."""
+
+    name = "Lifeboat"
+    options = "defaults"
+    wal_segments: Optional[int] = None
+
+    def __init__(self, place: Place) -> None:
+        place.work.mkdir(parents=True)
+        self._site = Site(place.work, place.cluster, [entry(0, place.store.options(place.prefix))])
+
+    @staticmethod
+    def missing() -> Optional[str]:
+        """Why it cannot run here."""
+        return None
+
+    @staticmethod
+    def version() -> str:
+        from lifeboat.version import VERSION
+
+        return VERSION
+
+    def prepare(self) -> None:
+        self._site.write()
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return {}
+
+    @property
+    def archive_command(self) -> str:
+        return self._site.archive_command
+
+    @property
+    def backup(self) -> List[str]:
+        return self._lifeboat("backup")
+
+    def restore(self, clone: Cluster) -> List[str]:
+        """Files and recovery in one command, since WAL is fetched while the files are unpacked."""
+        return self._lifeboat("--json", *restore_arguments(clone, "--timeout", "3600"))
+
+    def recovery(self, clone: Cluster) -> Optional[Mapping[str, str]]:
+        return None
+
+    def _lifeboat(self, *words: str) -> List[str]:
+        return [str(self._site.command), "--config", str(self._site.config_file), "--quiet", *words]

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pgBackRest of the distribution, with asynchronous archiving, bundling and zstd."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import List, Mapping, Optional
+
+from support.postgres import Cluster
+from tls_store import BUCKET, REGION
+from tool import Place, output
+
+
+class PgBackRest:
+    """Two processes, as many as the machine for which the figures are meant has cores."""
+
+    name = "pgBackRest"
+    options = "process-max=2, zst (level 3, its default), repo-bundle, archive-async"
+    wal_segments: Optional[int] = None
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._config = place.work / "pgbackrest.conf"
+
+    @staticmethod
+    def missing() -> Optional[str]:
+        """Why it cannot run here."""
+        return None if shutil.which("pgbackrest") else "it is not installed (apt-get install pgbackrest)"
+
+    @staticmethod
+    def version() -> str:
+        return output("pgbackrest", "version")
+
+    def prepare(self) -> None:
+        place = self._place
+        for name in ("spool", "lock", "log"):
+            (place.work / name).mkdir(parents=True)
+        settings = {
+            "repo1-type": "s3", "repo1-path": f"/{place.prefix}", "repo1-s3-bucket": BUCKET, "repo1-s3-region": REGION,
+            "repo1-s3-endpoint": "localhost", "repo1-storage-port": place.store.https_port,
+            "repo1-s3-uri-style": "path",
+            "repo1-storage-ca-file": place.store.certificate, "repo1-bundle": "y", "repo1-retention-full": 100,
+            "compress-type": "zst", "process-max": 2, "archive-async": "y", "start-fast": "y",
+            "spool-path": place.work / "spool", "lock-path": place.work / "lock", "log-path": place.work / "log",
+            "log-level-console": "warn", "log-level-file": "off",
+        }  # fmt: skip
+        # In the file, which only its owner reads: PostgreSQL calls it too, and the keys are no argument.
+        keys = {"repo1-s3-key": place.store.access_key_id, "repo1-s3-key-secret": place.store.secret_access_key}
+        lines = ["[global]", *(f"{k}={v}" for k, v in {**settings, **keys}.items()), "", "[bench]"]
+        lines += [f"pg1-path={place.cluster.data_dir}", f"pg1-port={place.cluster.port}"]
+        lines += [f"pg1-socket-path={place.cluster.socket_dir}", "pg1-user=postgres", ""]
+        self._config.touch(0o600)
+        self._config.write_text("\n".join(lines))
+        subprocess.run([*self._words, "stanza-create"], check=True)
+
+    @property
+    def _words(self) -> List[str]:
+        return ["pgbackrest", f"--config={self._config}", "--stanza=bench"]
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return {}
+
+    @property
+    def archive_command(self) -> str:
+        return " ".join([*self._words, "archive-push %p"])
+
+    @property
+    def backup(self) -> List[str]:
+        return [*self._words, "--type=full", "backup"]
+
+    def restore(self, clone: Cluster) -> List[str]:
+        clone.data_dir.mkdir(mode=0o700)
+        return [*self._words, f"--pg1-path={clone.data_dir}", "restore"]
+
+    def recovery(self, clone: Cluster) -> Optional[Mapping[str, str]]:
+        words = " ".join([*self._words, f"--pg1-path={clone.data_dir}", 'archive-get %f "%p"'])
+        return {"restore_command": words}

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every measured tool can do. One instance serves one cluster, below one prefix of the store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Mapping, Optional, Protocol
+
+from support.postgres import Cluster
+from tls_store import TlsStore
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tool works: the cluster that it protects, the store and its prefix there, and a directory of its own."""
+
+    cluster: Cluster
+    store: TlsStore
+    prefix: str
+    work: Path
+
+
+class Tool(Protocol):
+    """A backup tool; ``wal_segments`` bounds how many segments are measured where each costs a start of Python."""
+
+    name: str
+    options: str
+    wal_segments: Optional[int]
+
+    def prepare(self) -> None:
+        """Write its configuration and make its repository."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of its programs; secrets go here."""
+
+    @property
+    def archive_command(self) -> str:
+        """For the server; the one place that says how WAL gets into the store."""
+
+    @property
+    def backup(self) -> List[str]:
+        """The command that makes a full backup."""
+
+    def restore(self, clone: Cluster) -> List[str]:
+        """The command that brings the files of the last backup back, ready to recover to the end of the WAL."""
+
+    def recovery(self, clone: Cluster) -> Optional[Mapping[str, str]]:
+        """Settings for the recovery that the command left to do; None where it wrote them itself."""
+
+
+def output(*argv: str) -> str:
+    """The first line that a program prints."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=dict(os.environ))
+    except OSError as exc:
+        return f"({exc})"
+    return (done.stdout or done.stderr).strip().split("\n")[0]

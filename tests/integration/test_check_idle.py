@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``check`` and the RPO: a server that has nothing to archive breaks no promise, one that cannot archive does."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+from lifeboat.config import DirectoryOptions
+from support.postgres import Installation, Site, Sites
+
+pytestmark = pytest.mark.integration
+
+RPO = 4
+
+
+def window(site: Site, config: Path, status: int) -> Dict[str, Any]:
+    checks = site.lifeboat("check", config_file=config, status=status).data["checks"]
+    (found,) = [c for c in checks if c["name"] == "repository repo0: window"]
+    return dict(found)
+
+
+def test_an_idle_server_keeps_its_rpo_and_one_that_cannot_archive_does_not(
+    sites: Sites, postgres: Installation, tmp_path: Path
+) -> None:
+    store = DirectoryOptions(str(tmp_path / "store"))
+    Path(store.path).mkdir()
+    site = sites(postgres, store, fresh=True, archive_timeout="2")
+    config = site.write(tmp_path / "rpo.yml", objectives={"rpo": RPO})
+    site.lifeboat("backup")
+    site.lifeboat("wal-prove")
+    time.sleep(RPO + 2)
+    assert window(site, config, 0)["status"] == "ok"
+
+    Path(store.path).rename(tmp_path / "away")
+    site.cluster.execute("CREATE TABLE unarchived AS SELECT 1", "SELECT pg_switch_wal()")
+    time.sleep(RPO + 2)
+    (tmp_path / "away").rename(store.path)
+    site.cluster.execute("ALTER SYSTEM SET archive_command = '/bin/false'", "SELECT pg_reload_conf()")
+    found = window(site, config, 1)
+    assert found["status"] == "critical" and f"more than the RPO of {RPO} s" in found["message"]
