@@ -7,7 +7,7 @@ For each size (GB of a table that compresses about 2:1) it prints, and writes to
 a second of backup and of extraction, and segments a second that four threads of one process store and fetch. Medians of
 three rounds.
 
-    tools/bench --sizes 0.5
+    PYTHONPATH=.build/lib tools/unprivileged .venv/bin/python tests/bench/seal_bench.py --sizes 0.5
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import argparse
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
-from lifeboat.config import parse
-from lifeboat.repository.repository import Repositories
-from lifeboat.wal.fetch import read_wal
-from lifeboat.wal.push import Pusher
-from size_bench import CHECKOUT, lifeboat, show
-from support.age import make_key
-from support.postgres import Site, Sites, Templates, installations
-from support.stores import SeaweedFS, s3_options_for
+HERE = Path(__file__).resolve()
+CHECKOUT = HERE.parents[2]
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".build" / "lib")]
+
+from support.age import make_key  # noqa: E402
+from support.postgres import Site, Sites, Templates, installations  # noqa: E402
+from support.stores import SeaweedFS, s3_options_for  # noqa: E402
 
 ROUNDS = 3
 THREADS = 4
@@ -53,7 +53,9 @@ def main() -> None:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     (out / "seal.json").write_text(json.dumps(rows, indent=2) + "\n")
-    show(rows)
+    print("  ".join(rows[0]))
+    for row in rows:
+        print("  ".join(str(value).rjust(len(name)) for name, value in row.items()))
 
 
 def measure(root: Path, size: float) -> List[Dict[str, Any]]:
@@ -81,11 +83,11 @@ def measure(root: Path, size: float) -> List[Dict[str, Any]]:
             for number in range(ROUNDS):
                 for kind, seal in kinds.items():
                     site.write(seal=seal)
-                    made = lifeboat(site, "backup")[0]["backup"]
+                    made = site.backup()
                     add(found[kind], "backup_mb_s", made["data_size"] / 1e6 / made["timings"]["stream"])
                     clone = site.clone(f"{kind}{number}")
                     words = ["--data-dir", str(clone.data_dir), "--label", made["label"], "--immediate"]
-                    done = lifeboat(site, "restore", *words, "--leave", "stopped")[0]["restore"]
+                    done = site.lifeboat("restore", *words, "--leave", "stopped").data["restore"]
                     add(found[kind], "extract_mb_s", made["data_size"] / 1e6 / done["timings"]["extract"])
                     shutil.rmtree(clone.data_dir)
             site.cluster.stop()
