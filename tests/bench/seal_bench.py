@@ -27,6 +27,10 @@ HERE = Path(__file__).resolve()
 CHECKOUT = HERE.parents[2]
 sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".build" / "lib")]
 
+from lifeboat.config import parse  # noqa: E402
+from lifeboat.repository.repository import Repositories  # noqa: E402
+from lifeboat.wal.fetch import read_wal  # noqa: E402
+from lifeboat.wal.push import Pusher  # noqa: E402
 from support.age import make_key  # noqa: E402
 from support.postgres import Site, Sites, Templates, installations  # noqa: E402
 from support.stores import SeaweedFS, s3_options_for  # noqa: E402
