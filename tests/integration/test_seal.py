@@ -9,7 +9,7 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from lifeboat.config import DirectoryOptions
@@ -66,6 +66,12 @@ def objects(root: Path) -> Dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
+def sealing(site: Site) -> List[Tuple[str, str]]:
+    """What ``lifeboat check`` says of the seal."""
+    checks = site.lifeboat("check", status=None).data["checks"]
+    return [(c["status"], c["message"]) for c in checks if c["name"] == "seal"]
+
+
 def test_a_sealed_cluster_comes_back_by_either_identity(
     postgres: Installation, sites: Sites, keys: Keys, seaweedfs: SeaweedFS, bucket: str, tmp_path: Path
 ) -> None:
@@ -93,6 +99,7 @@ def test_a_sealed_cluster_comes_back_by_either_identity(
     cluster.switch_wal()
     assert site.lifeboat("verify").data["segments_unopened"] > 0
     assert site.lifeboat("list").data["backups"][0]["restorable"]
+    assert sealing(site) == [("ok", "sealed to 2 recipients; this host has no identity, so it cannot restore")]
     cluster.stop()
 
     stored = objects(tmp_path / "disk" / "main")
@@ -125,9 +132,12 @@ def test_a_sealed_cluster_comes_back_by_either_identity(
     restore(site, clone, by_command)
     read(site, clone, ledger.entries)
     site.write(seal=by_command)
+    assert site.lifeboat("config").data["seal"]["identity_command"] == "(set)"
+    assert sealing(site) == [("ok", "sealed to 2 recipients; this host has an identity that opens it")]
     verified = site.lifeboat("verify").data
     assert verified["intact"] and verified["segments_unopened"] == 0 < verified["segments_read"]
     site.write(seal=keys.opened_by(keys.stranger))
+    assert [status for status, _message in sealing(site)] == ["critical"]
     refused = site.lifeboat("verify", status=1)
     assert {f["error_code"] for f in refused.data["findings"]} == {"identity_refused"}
 
