@@ -9,6 +9,7 @@ repository confirmed it; any doubt is an error, so that recovery stops instead o
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
@@ -134,14 +135,11 @@ def read_wal(repository: Repository, system: str, name: str) -> bytes:
 
 def _get(repository: Repository, system: str, name: str) -> Tuple[str, bytes]:
     """The key under which the file is, and the object; the form that this host would store is looked for first."""
-    missing: Optional[ObjectMissing] = None
-    for key in repository.layout.wal_forms(system, name, repository.seal.seals):
-        try:
+    *others, last = repository.layout.wal_forms(system, name, repository.seal.seals)
+    for key in others:
+        with contextlib.suppress(ObjectMissing):
             return key, repository.store.get(key)
-        except ObjectMissing as exc:
-            missing = missing or exc
-    assert missing is not None
-    raise missing
+    return last, repository.store.get(last)
 
 
 def write_wal(path: str, content: bytes) -> None:
