@@ -16,6 +16,7 @@ from typing import Dict, Tuple
 import pytest
 from lifeboat.config import DirectoryOptions
 from seaweedfs import SeaweedFS
+from support.age import make_key, needs_age
 from support.ledger import Entry, Ledger, expected, rows
 from support.postgres import Cluster, Installation, Site, Sites, until
 from support.stores import s3_options_for
@@ -36,10 +37,10 @@ for chunk in client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 
 """
 
 
-def bare_path(directory: Path, installation: Installation) -> str:
-    """A PATH with nothing on it but the tools above, ``aws`` and PostgreSQL."""
+def bare_path(directory: Path, installation: Installation, *more: str) -> str:
+    """A PATH with nothing on it but the tools above, ``more``, ``aws`` and PostgreSQL."""
     directory.mkdir()
-    for tool in TOOLS:
+    for tool in (*TOOLS, *more):
         found = shutil.which(tool)
         assert found, f"{tool} is not installed"
         (directory / tool).symlink_to(found)
@@ -72,7 +73,7 @@ def lost_site(site: Site, *then: str) -> Tuple[str, list[Entry], str]:
     return label, ledger.entries, oid
 
 
-def restore_by_hand(site: Site, label: str, oid: str, environment: Dict[str, str]) -> Cluster:
+def restore_by_hand(site: Site, label: str, oid: str, environment: Dict[str, str], *tools: str) -> Cluster:
     """Run the printed script; gives the restored cluster, which listens where the lost one did."""
     script = site.lifeboat("show", label).data["by_hand"]
     restored = Cluster(site.cluster.installation, site.root / "it's restored")
@@ -83,7 +84,7 @@ def restore_by_hand(site: Site, label: str, oid: str, environment: Dict[str, str
         done = subprocess.run(
             ["sh"], input=script, text=True, stdout=out, stderr=out, check=False, cwd="/",
             env={
-                "PATH": bare_path(site.root / "bin", site.cluster.installation),
+                "PATH": bare_path(site.root / "bin", site.cluster.installation, *tools),
                 "PGDATA": str(restored.data_dir),
                 f"TABLESPACE_{oid}": str(site.root / "another space"),
                 **environment,
@@ -141,6 +142,22 @@ def test_the_printed_script_restores_from_a_directory_and_notices_damage(
     with pytest.raises(AssertionError, match="Unexpected EOF"):
         restore_by_hand(site, label, oid, {})
     assert not (restored.data_dir / "postmaster.pid").exists()
+
+
+@needs_age
+def test_the_printed_script_opens_what_is_sealed(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> None:
+    store = tmp_path / "an old\tman's $HOME disk"
+    store.mkdir()
+    key = make_key(tmp_path / "a man's identity")
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    site = sites(
+        newest_postgres, DirectoryOptions(str(store)), track_commit_timestamp="on", summarize_wal="on",
+        options={"seal": {"recipients": [key.recipient]}, "spool_dir": str(spool)},
+    )  # fmt: skip
+    label, entries, oid = lost_site(site, "incremental")
+    restored = restore_by_hand(site, label, oid, {"IDENTITY": str(key.file)}, "age")
+    check_restored(site, restored, entries)
 
 
 def test_the_printed_script_puts_a_chain_together(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def test_a_manifest_as_others_read_it() -> None:
     space = {"oid": "16385", "name": "ts", "location": "/a b", "size": 7, "restored_size": 0}
     assert data["tablespaces"] == [space]
     assert (data["type"], data["parent"], data["restored_size"]) == ("full", None, 0)
-    assert data["files"][0] == {"name": "base.tar.zst", "size": 1000, "sha256": "a" * 64, "tablespace": None}
+    file = {"name": "base.tar.zst", "size": 1000, "sha256": "a" * 64, "tablespace": None, "content_sha256": None}
+    assert data["files"][0] == file
+    assert data["recipients"] == []
 
 
 def test_every_flipped_bit_is_noticed() -> None:

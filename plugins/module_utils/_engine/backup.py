@@ -9,13 +9,12 @@ start and its stop was found in every required repository.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from . import clock
+from . import clock, manifests
 from . import parent as lineage
 from .backup_stream import extracted_sizes, restored_sizes, stream
 from .config import BackupConfig, Config
@@ -28,7 +27,7 @@ from .postgres.facts import ServerFacts, WalRange, archiver_state, manifest_wal_
 from .postgres.wal_names import Segment, segments_between
 from .progress import Progress, Silent
 from .repository.catalog import load_catalog
-from .repository.layout import SERVER_MANIFEST, make_label
+from .repository.layout import make_label
 from .repository.repository import Repositories, Repository
 from .version import VERSION
 from .wal.inventory import absent
@@ -107,6 +106,7 @@ def plan(config: Config, request: BackupRequest) -> BackupPlan:
         require_backup_ready(facts)
         repositories = Repositories.open(config)
         try:
+            repositories.seal.require()
             required = repositories.required
             fresh = _fresh(required, facts.system_identifier, request)
             may_fall_back = request.may_fall_back(config.backup)
@@ -150,14 +150,14 @@ def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = No
             for note in planned.lineage.notes:
                 progress.note(note)
             try:
-                made = _make(config, planned, planned.lineage, repositories.required, sql, progress)
+                made = _make(config, planned, planned.lineage, repositories, sql, progress)
                 return Made(made, planned.lineage.notes)
             except IncrementalImpossible as exc:
                 if not planned.request.may_fall_back(config.backup):
                     raise
                 instead = lineage.fall_back(planned.lineage.type, exc)
                 progress.note(instead.notes[0])
-                made = _make(config, planned, instead, repositories.required, sql, progress)
+                made = _make(config, planned, instead, repositories, sql, progress)
                 return Made(made, (*planned.lineage.notes, *instead.notes))
     finally:
         repositories.close()
@@ -189,25 +189,23 @@ def _make(
     config: Config,
     planned: BackupPlan,
     found: Lineage,
-    required: Tuple[Repository, ...],
+    repositories: Repositories,
     sql: Session,
     progress: Progress,
 ) -> BackupManifest:
-    facts, parent = planned.facts, found.parent
+    facts, parent, required, seal = planned.facts, found.parent, repositories.required, repositories.seal
     parent_manifest = _ready_parent(config, parent, required, sql, progress) if parent else None
     started_at, label = _free_label(sql, found.type, required)
     begin = clock.monotonic()
     progress.phase(f"backup {label}" + (f" on {parent.label}" if parent else ""))
     needs = requirements.collect(sql, config.connection)
-    files, raw = stream(config, label, facts, required, progress, parent_manifest)
+    files, raw = stream(config, label, facts, required, progress, seal, parent_manifest)
     finished_at, streamed = sql.value("SELECT clock_timestamp()"), clock.monotonic()
     wal = manifest_wal_range(raw)
     sizes, after = extracted_sizes(raw), read_facts(sql)
     restored = restored_sizes(raw, facts.space_sizes, after.space_sizes) if parent else {}
     tablespaces = _tablespaces((*facts.tablespaces, *after.tablespaces), files, sizes, restored)
-    for repository in required:
-        repository.store.put(repository.layout.backup(label, SERVER_MANIFEST), raw)
-    files.append(ArchiveFile(SERVER_MANIFEST, len(raw), hashlib.sha256(raw).hexdigest()))
+    files.append(manifests.store(raw, label, required, seal))
     progress.phase("wait for WAL")
     _await_wal(config.backup, required, facts, wal, sql)
     manifest = BackupManifest(
@@ -232,10 +230,13 @@ def _make(
         requirements=needs,
         timings={"stream": round(streamed - begin, 3), "wal": round(clock.monotonic() - streamed, 3)},
         lifeboat_version=VERSION,
+        recipients=seal.recipients,
     )
     body = dump_manifest(manifest)
     for repository in required:
         repository.store.put(repository.layout.manifest(label), body)
+    if seal.seals and config.spool_dir:
+        manifests.keep(config.spool_dir, label, raw, [b.label for b in found.chain])
     progress.note(f"backup {label} is complete: {manifest.stored_size} bytes stored for {manifest.data_size}")
     return manifest
 
@@ -258,7 +259,7 @@ def _ready_parent(
     summaries.require_summaries(sql, position.path, parent.start_lsn, parent.label)
     progress.phase("wait for WAL summaries")
     summaries.await_summarizer(sql, position.lsn, config.backup.summary_timeout)
-    return lineage.read_parent_manifest(parent, required)
+    return manifests.read_parent(parent, required, config.spool_dir)
 
 
 def _tablespaces(

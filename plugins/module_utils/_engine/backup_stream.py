@@ -10,6 +10,7 @@ import re
 from contextlib import ExitStack
 from typing import Dict, List, Mapping, Optional, Tuple
 
+from .codec.age import Seal, Sealer
 from .codec.zstd import Compressor
 from .config import Config
 from .errors import ServerNotReady
@@ -17,6 +18,7 @@ from .model import ArchiveFile
 from .postgres import basebackup
 from .postgres.facts import ServerFacts
 from .progress import Progress
+from .repository.layout import sealed_name
 from .repository.repository import Repository
 from .store.protocol import ObjectWriter, Written
 
@@ -52,6 +54,7 @@ def stream(
     facts: ServerFacts,
     required: Tuple[Repository, ...],
     progress: Progress,
+    seal: Seal,
     parent: Optional[bytes] = None,
 ) -> Tuple[List[ArchiveFile], bytes]:
     """Stream into every required repository; falls back to compressing here where the server cannot.
@@ -66,7 +69,7 @@ def stream(
             label, backup.checkpoint, place == "server", backup.compression_level, workers, backup.max_rate_kb
         )
         sink = _RepositorySink(
-            label, required, facts.size, None if place == "server" else backup.compression_level, workers
+            label, required, facts.size, None if place == "server" else backup.compression_level, workers, seal
         )
         with sink:
             try:
@@ -82,13 +85,20 @@ def stream(
 
 
 class _RepositorySink:
-    """Writes each archive to every repository at once, compressing it where the server did not."""
+    """Writes each archive to every repository at once: compressed here where the server did not, then sealed."""
 
     def __init__(
-        self, label: str, repositories: Tuple[Repository, ...], size: int, level: Optional[int], threads: int
+        self,
+        label: str,
+        repositories: Tuple[Repository, ...],
+        size: int,
+        level: Optional[int],
+        threads: int,
+        seal: Seal,
     ) -> None:
         self._label, self._repositories, self._size = label, repositories, size
-        self._level, self._threads = level, threads
+        self._level, self._threads, self._seal = level, threads, seal
+        self._sealer: Optional[Sealer] = None
         self._writers: List[ObjectWriter] = []
         self._compressor: Optional[Compressor] = None
         self._tablespace: Optional[str] = None
@@ -101,6 +111,8 @@ class _RepositorySink:
         with ExitStack() as stack:
             for writer in self._writers:
                 stack.callback(writer.abort)
+            if self._sealer:
+                stack.callback(self._sealer.kill)
 
     def begin(self, tablespace: Optional[str]) -> None:
         self._tablespace = tablespace
@@ -108,22 +120,33 @@ class _RepositorySink:
             r.store.writer(r.layout.backup(self._label, self._name), self._size) for r in self._repositories
         ]
         self._compressor = None if self._level is None else Compressor(self._level, self._threads)
+        self._sealer = self._seal.stream(self._write) if self._seal.seals else None
 
     @property
     def _name(self) -> str:
-        return f"{self._tablespace or 'base'}.tar.zst"
+        return sealed_name(f"{self._tablespace or 'base'}.tar.zst", self._seal.seals)
 
     def data(self, chunk: bytes) -> None:
         out = self._compressor.feed(chunk) if self._compressor else chunk
         if out:
-            for writer in self._writers:
-                writer.write(out)
+            self._pass_on(out)
+
+    def _pass_on(self, out: bytes) -> None:
+        if self._sealer:
+            self._sealer.write(out)
+        else:
+            self._write(out)
+
+    def _write(self, out: bytes) -> None:
+        for writer in self._writers:
+            writer.write(out)
 
     def end(self) -> None:
         if self._compressor:
-            rest = self._compressor.finish()
-            for writer in self._writers:
-                writer.write(rest)
+            self._pass_on(self._compressor.finish())
+        if self._sealer:
+            self._sealer.finish()
+            self._sealer = None
         written: List[Written] = [writer.commit() for writer in self._writers]
         self._writers = []
         self.files.append(ArchiveFile(self._name, written[0].size, written[0].sha256, self._tablespace))

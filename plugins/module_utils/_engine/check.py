@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Dict, Iterator, List, Optional
 
 from . import clock
+from .codec.age import Seal
 from .config import Config
 from .errors import LifeboatError
 from .info import Contents, newest_backup, read_contents
@@ -20,6 +21,7 @@ from .postgres.facts import archiver_state, longest_wait, read_facts, require_ba
 from .repository.repository import Repositories
 from .restore.target import estimate_seconds
 from .wal.backlog import read_backlog
+from .wal.inventory import find_file
 from .wal.spool import agent_lives
 
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
@@ -81,15 +83,14 @@ def check(config: Config) -> List[Check]:
         out.append(_failed("server", exc))
     out += _wal_here(config, command)
     repositories = Repositories.open(config)
+    out += _seal(repositories.seal)
     try:
         for repository in repositories.items:
             severity = CRITICAL if repository.required else WARNING
             try:
                 if system:
                     repository.owns(system)
-                there = bool(
-                    archived_name and system and repository.store.head(repository.layout.wal(system, archived_name))
-                )
+                there = bool(archived_name and system and find_file(repository, system, archived_name))
                 out += _repository(config, read_contents(repository), severity, wait if there else None)
                 if archived_name and system and repository.required:
                     out.append(_has_segment(there, repository.name, archived_name))
@@ -120,6 +121,21 @@ def _wal_here(config: Config, command: str) -> Iterator[Check]:
                 f"No agent lives in {config.spool_dir}: archive_command pushes by itself, which is slower.",
                 "systemctl start lifeboat-wal-agent@CLUSTER, or lifeboat wal-agent as the owner of the data directory.",
             )
+
+
+def _seal(seal: Seal) -> Iterator[Check]:
+    """Whether this host can seal, and whether it could open what it sealed."""
+    if not seal.seals:
+        return
+    try:
+        seal.require()
+        text = f"sealed to {len(seal.recipients)} recipients; this host"
+        if not seal.has_identity:
+            yield Check("seal", OK, f"{text} has no identity, so it cannot restore")
+        elif seal.open_bytes(seal.close(b"proof"), "a trial object") == b"proof":
+            yield Check("seal", OK, f"{text} has an identity that opens it")
+    except LifeboatError as exc:
+        yield _failed("seal", exc)
 
 
 def _failed(name: str, exc: LifeboatError, status: str = CRITICAL) -> Check:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple, Union
 
 from .errors import ConfigError, DependencyMissing
+from .recipients import require_public
 
 MIB = 1024 * 1024
 _NONE = type(None)
@@ -137,6 +138,23 @@ class RestoreConfig:
 
 
 @dataclass(frozen=True)
+class SealConfig:
+    """Who can open what is stored: ``recipients`` of ``age`` (public; none: nothing is sealed).
+
+    The identity that opens it comes from a file or from the output of a command; a host that only backs up has none.
+    """
+
+    recipients: Tuple[str, ...] = ()
+    identity_file: Optional[str] = None
+    identity_command: Tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether it is said where an identity is."""
+        return bool(self.identity_file or self.identity_command)
+
+
+@dataclass(frozen=True)
 class ObjectivesConfig:
     """What was promised: ``rpo`` and ``rto`` in seconds, ``window`` in days of point-in-time recovery."""
 
@@ -175,6 +193,7 @@ class Config:
     wal: WalConfig = WalConfig()
     spool_dir: Optional[str] = None
     restore: RestoreConfig = RestoreConfig()
+    seal: SealConfig = SealConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
@@ -257,6 +276,8 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     for key, cls in _SECTIONS:
         if key in values:
             values[key] = _build(cls, values[key], key, where)
+    if "seal" in values:
+        values["seal"] = _seal(values["seal"], where)
     if "file_sets" in values:
         values["file_sets"] = tuple(
             _file_set(item, f"file_sets[{i}]", where) for i, item in enumerate(values["file_sets"])
@@ -272,17 +293,37 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     return config
 
 
-def _file_set(item: Any, path: str, where: str) -> FileSetConfig:
-    """A file set; its lists become tuples."""
+def _seal(item: Any, where: str) -> SealConfig:
+    """The seal; a secret key among the recipients is refused without a word of it."""
+    values = _with_tuples(item, ("recipients", "identity_command"), "seal", where)
+    found: SealConfig = _build(SealConfig, values, "seal", where)
+    require_public(where, found.recipients, found.identity_file)
+    if found.identity_file and found.identity_command:
+        raise ConfigError(
+            f"{where}: seal has both identity_file and identity_command.", "Say in one way where the identity is."
+        )
+    return found
+
+
+def _with_tuples(item: Any, keys: Tuple[str, ...], path: str, where: str) -> Mapping[str, Any]:
+    """A mapping in which the lists of words under ``keys`` are tuples."""
     if not isinstance(item, Mapping):
-        raise ConfigError(f"{where}: {path} must be a mapping, not {type(item).__name__}.", "Give it a name and paths.")
+        raise ConfigError(
+            f"{where}: {path} must be a mapping, not {type(item).__name__}.", "See the documented options."
+        )
     values = dict(item)
-    for key in ("paths", "excludes"):
+    for key in keys:
         given = values.get(key)
         if given is not None and not (isinstance(given, (list, tuple)) and all(isinstance(g, str) for g in given)):
-            raise ConfigError(f"{where}: {path}.{key} is {given!r}.", "It must be a list of paths.")
+            raise ConfigError(f"{where}: {path}.{key} must be a list of words.", "Put each on a line of its own.")
         if given is not None:
             values[key] = tuple(given)
+    return values
+
+
+def _file_set(item: Any, path: str, where: str) -> FileSetConfig:
+    """A file set; its lists become tuples."""
+    values = _with_tuples(item, ("paths", "excludes"), path, where)
     found: FileSetConfig = _build(FileSetConfig, values, path, where)
     if not _CLUSTER_NAME.match(found.name) or not found.paths:
         raise ConfigError(

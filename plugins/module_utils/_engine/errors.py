@@ -106,6 +106,27 @@ class StoreFull(StoreError):
     error_code = "store_full"
 
 
+# --- seal -------------------------------------------------------------------------------------------------------
+
+
+class RecipientInvalid(LifeboatError):
+    """``age`` does not accept a recipient; nothing was stored."""
+
+    error_code = "recipient_invalid"
+
+
+class IdentityMissing(LifeboatError):
+    """A sealed object must be opened, and this host has no identity, or cannot get it."""
+
+    error_code = "identity_missing"
+
+
+class IdentityRefused(LifeboatError):
+    """The identity is none, or the object is sealed to other recipients."""
+
+    error_code = "identity_refused"
+
+
 # --- repository -------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +212,7 @@ class IncrementalImpossible(ServerNotReady):
     """No differential or incremental backup can be made now; ``details["reason"]`` tells programs why.
 
     Reasons: ``version``, ``summarize_wal``, ``summaries_missing``, ``summaries_late``, ``no_parent``,
-    ``parent_damaged``, ``refused`` (by the server).
+    ``parent_damaged``, ``parent_sealed``, ``refused`` (by the server).
     """
 
     error_code = "incremental_impossible"

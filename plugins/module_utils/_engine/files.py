@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets: named lists of paths, each stored as one ``data.tar.zst`` and its record, written last.
+"""File sets: named lists of paths, each stored as one ``data.tar.zst`` (sealed: ``.age``) and its record, written last.
 
 GNU tar reads and writes the files, with owner, mode, ACL, extended attributes and sparse files kept. A restore first
 compares (``tar --compare``): where nothing differs nothing is written; a file that differs is kept under another name.
@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
+from .codec.age import Seal
 from .codec.zstd import Compressor, decompress_stream
 from .config import Config, FileSetConfig
 from .errors import BackupMissing, ConfigError, ObjectMissing, ProcessFailed
@@ -24,10 +25,9 @@ from .model import FORMAT, ArchiveFile, format_time, open_record, parse_time, se
 from .pipeline import ahead
 from .process import Drain, Feed
 from .progress import Progress, Silent
-from .repository.layout import make_label
+from .repository.layout import FILE_SET_DATA, make_label, sealed_name
 from .repository.repository import Repositories, Repository
 
-_DATA = "data.tar.zst"
 _TAR = ["tar", "--acls", "--xattrs", "--directory=/", "--file=-"]
 
 
@@ -44,6 +44,7 @@ class FileSetBackup:
     excludes: Tuple[str, ...]
     data_size: int
     file: ArchiveFile
+    recipients: Tuple[str, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
         """The record as JSON knows it."""
@@ -53,6 +54,7 @@ class FileSetBackup:
             "created_at": format_time(self.created_at),
             "paths": list(self.paths),
             "excludes": list(self.excludes),
+            "recipients": list(self.recipients),
         }
 
 
@@ -91,7 +93,8 @@ def backup_files(config: Config, name: str, progress: Optional[Progress] = None)
     progress.phase(f"file set {name}")
     repositories = Repositories.open(config)
     try:
-        return _store(config, chosen, label, created, repositories.required, progress)
+        repositories.seal.require()
+        return _store(config, chosen, label, created, repositories.required, repositories.seal, progress)
     finally:
         repositories.close()
 
@@ -102,27 +105,36 @@ def _store(
     label: str,
     created: datetime,
     required: Tuple[Repository, ...],
+    seal: Seal,
     progress: Progress,
 ) -> FileSetBackup:
-    writers = [r.store.writer(r.layout.file_set(chosen.name, label, _DATA)) for r in required]
+    name = sealed_name(FILE_SET_DATA, seal.seals)
+    writers = [r.store.writer(r.layout.file_set(chosen.name, label, name)) for r in required]
     compressor, size = Compressor(3), 0
+
+    def store(out: bytes) -> None:
+        for writer in writers:
+            writer.write(out)
+
+    sealer = seal.stream(store) if seal.seals else None
+    pass_on = sealer.write if sealer else store
     try:
         for chunk in _read_files(chosen):
             size += len(chunk)
             progress.advance(size)
-            out = compressor.feed(chunk)
-            for writer in writers:
-                writer.write(out)
-        rest = compressor.finish()
-        for writer in writers:
-            writer.write(rest)
+            pass_on(compressor.feed(chunk))
+        pass_on(compressor.finish())
+        if sealer:
+            sealer.finish()
         written = [writer.commit() for writer in writers]
     finally:
+        if sealer:
+            sealer.kill()
         for writer in writers:
             writer.abort()
     record = FileSetBackup(
         label, chosen.name, config.cluster, platform.node(), created, chosen.paths, chosen.excludes, size,
-        ArchiveFile(_DATA, written[0].size, written[0].sha256),
+        ArchiveFile(name, written[0].size, written[0].sha256), seal.recipients,
     )  # fmt: skip
     for repository in required:
         repository.store.put(
@@ -174,6 +186,7 @@ def _load(raw: bytes, key: str) -> FileSetBackup:
             "paths": tuple(fields["paths"]),
             "excludes": tuple(fields["excludes"]),
             "file": ArchiveFile(**fields["file"]),
+            "recipients": tuple(fields.get("recipients", ())),
         }
     )
 
@@ -230,9 +243,8 @@ def choose_copy(
 
 
 def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:
-    key = repository.layout.file_set(chosen.file_set, chosen.label, _DATA)
-    raw = repository.store.read(key, sha256=chosen.file.sha256, size=chosen.file.size)
-    return ahead(decompress_stream(raw, key))
+    key = repository.layout.file_set(chosen.file_set, chosen.label, chosen.file.name)
+    return ahead(decompress_stream(repository.read(key, chosen.file), key))
 
 
 def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:

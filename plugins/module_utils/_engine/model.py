@@ -35,12 +35,16 @@ def parse_time(text: str) -> datetime:
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """One stored file of a backup: its name, stored size in bytes and SHA-256, and the tablespace it holds."""
+    """One stored file of a backup: its name, stored size in bytes and SHA-256, and the tablespace it holds.
+
+    ``content_sha256`` is that of a sealed ``backup_manifest`` before it was sealed.
+    """
 
     name: str
     size: int
     sha256: str
     tablespace: Optional[str] = None
+    content_sha256: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class BackupManifest:
     ``finished_at`` is the server's clock once the backup was consistent: the earliest moment to restore to.
     ``data_size`` is that of all its files when extracted, tablespaces included; ``restored_size`` what they take at
     most when they are put together with those of the parents (0 in a full one, where it is the same). ``requirements``
-    is described in :mod:`.postgres.requirements`; ``timings`` are seconds by phase.
+    is described in :mod:`.postgres.requirements`; ``timings`` are seconds by phase. ``recipients`` of ``age`` can open
+    it; a backup without any is clear.
     """
 
     label: str
@@ -93,6 +98,7 @@ class BackupManifest:
     timings: Mapping[str, float] = field(default_factory=dict)
     lifeboat_version: str = ""
     restored_size: int = 0
+    recipients: Tuple[str, ...] = ()
 
     @property
     def final_size(self) -> int:
@@ -113,6 +119,7 @@ class BackupManifest:
             data[key] = format_time(data[key])
         data["files"] = [asdict(f) for f in self.files]
         data["tablespaces"] = [asdict(t) for t in self.tablespaces]
+        data["recipients"] = list(self.recipients)
         return data
 
 
@@ -162,6 +169,7 @@ def load_manifest(raw: bytes, name: str) -> BackupManifest:
             data[key] = parse_time(data[key])
         data["files"] = tuple(ArchiveFile(**f) for f in data["files"])
         data["tablespaces"] = tuple(Tablespace(**t) for t in data["tablespaces"])
+        data["recipients"] = tuple(data.get("recipients", ()))
         return BackupManifest(**data)
     except (KeyError, TypeError, ValueError) as exc:
         raise ObjectCorrupt(

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .config import Config
-from .errors import IncrementalImpossible, ObjectCorrupt, ObjectMissing
+from .errors import IncrementalImpossible
 from .model import BackupManifest
 from .postgres import summaries
 from .postgres.connection import Session
 from .postgres.facts import ServerFacts
-from .postgres.server_manifest import without_visibility_maps
 from .postgres.summaries import Position
 from .postgres.timeline import TimelinePath
 from .postgres.wal_names import format_lsn
 from .repository.catalog import load_catalog, missing_files
 from .repository.chain import Chain, Chains
-from .repository.layout import SERVER_MANIFEST
 from .repository.repository import Repository
 
 
@@ -136,22 +134,3 @@ def _find(
             return choice.chain, notes
         for name, wrong in found.items():
             faults[name].update(wrong)
-
-
-def read_parent_manifest(parent: BackupManifest, required: Sequence[Repository]) -> bytes:
-    """The parent's ``backup_manifest`` to build on, from the first repository whose copy is intact."""
-    file = next(f for f in parent.files if f.name == SERVER_MANIFEST)
-    said = ""
-    for repository in required:
-        try:
-            key = repository.layout.backup(parent.label, file.name)
-            raw = b"".join(repository.store.read(key, sha256=file.sha256, size=file.size))
-            return without_visibility_maps(raw)
-        except (ObjectCorrupt, ObjectMissing) as exc:
-            said = exc.message
-    raise IncrementalImpossible(
-        f"The backup_manifest of the parent {parent.label} cannot be used: {said}",
-        "Make a full backup, and run lifeboat verify: a restore of that backup is in doubt.",
-        reason="parent_damaged",
-        parent=parent.label,
-    )

@@ -69,12 +69,20 @@ def run(
 
 
 def spawn(
-    argv: Sequence[str], stdin: Any = None, stdout: Any = None, stderr: Any = None, cwd: Optional[str] = None
+    argv: Sequence[str],
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    cwd: Optional[str] = None,
+    inherit: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program and give its handle. ``PIPE`` of this module stands for a pipe."""
+    """Start a program and give its handle. ``PIPE`` of this module stands for a pipe.
+
+    ``inherit`` are descriptors that it has under the same numbers.
+    """
     try:
         return subprocess.Popen(  # pylint: disable=ansible-bad-function
-            list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment()
+            list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment(), pass_fds=tuple(inherit)
         )
     except FileNotFoundError as exc:
         raise _missing(argv[0]) from exc

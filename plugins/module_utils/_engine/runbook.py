@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How to restore a backup with nothing but an S3 client (or ``cp``), ``zstd``, ``tar`` and PostgreSQL's programs."""
+"""How to restore a backup with nothing but an S3 client (or ``cp``), ``zstd``, ``tar`` and PostgreSQL's programs.
+
+What is sealed needs ``age`` as well, and a file with the identity.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,21 @@ from typing import List, Mapping
 from .model import BackupManifest, Tablespace
 from .postgres.wal_names import format_lsn
 from .repository.chain import Chain
-from .repository.layout import SERVER_MANIFEST
+from .repository.layout import SERVER_MANIFEST, is_sealed, sealed_name, server_manifest
 from .repository.repository import Repository
 
 _VERIFY = "pg_verifybackup --no-parse-wal --ignore=tablespace_map"
 
 
-def restore_by_hand(repository: Repository, chain: Chain) -> str:
+def restore_by_hand(repository: Repository, chain: Chain, sealed_wal: bool = False) -> str:
     """A shell script, ready to be read and run as the ``postgres`` user: it recovers to the end of the archived WAL.
 
     Set ``PGDATA`` (and where there are tablespaces, the directories named in it) first; ``FETCH`` prints an object. The
-    links of a chain are unpacked beside ``PGDATA`` and put together by ``pg_combinebackup``.
+    links of a chain are unpacked beside ``PGDATA`` and put together by ``pg_combinebackup``. Where a link is sealed, or
+    ``sealed_wal`` tells that WAL is, ``IDENTITY`` names a file that opens it; clear objects are read as they are.
     """
     backup = chain[-1]
+    sealed = sealed_wal or any(is_sealed(f.name) for link in chain for f in link.files)
     location = repository.store.location
     fetch = 'aws s3 cp "$1" -' if location.startswith("s3://") else 'cat "$1"'
     root = f"{location}/{repository.layout.cluster}"
@@ -32,6 +37,12 @@ def restore_by_hand(repository: Repository, chain: Chain) -> str:
         ': "${PGDATA:?name an empty directory by its whole path}"',
         f"fetch() {{ {fetch}; }}",
     ]
+    if sealed:
+        lines += [
+            ': "${IDENTITY:?name the file with the identity of age by its whole path}"',
+            "# The server inherits it for its restore_command.",
+            "export IDENTITY",
+        ]
     lines += [f"{_variable(t)}=${{{_variable(t)}:-{shlex.quote(t.location)}}}" for t in backup.tablespaces]
     if len(chain) == 1:
         lines += _unpack(root, backup, '"$PGDATA"', {t.oid: f'"${_variable(t)}"' for t in backup.tablespaces})
@@ -54,6 +65,7 @@ def restore_by_hand(repository: Repository, chain: Chain) -> str:
         'case "$1" in',
         f'*.history) fetch {shlex.quote(wal)}/"$1" > "$2" || {{ rm -f "$2"; exit 1; }} ;;',
         '*) t=$(echo "$1" | cut -c1-8) l=$(echo "$1" | cut -c9-16)',
+        *(_fetch_sealed_wal(wal) if sealed else ()),
         f'   fetch {shlex.quote(wal)}/"$t/$l/$1.zst" > "$2.zst" || {{ rm -f "$2.zst"; exit 1; }}',
         '   zstd -q -d --rm -f "$2.zst" -o "$2" || exit 255 ;;',
         "esac",
@@ -70,6 +82,22 @@ def restore_by_hand(repository: Repository, chain: Chain) -> str:
     return "\n".join(lines)
 
 
+def _fetch_sealed_wal(wal: str) -> List[str]:
+    """The lines of the script that look for the sealed form of a WAL file first."""
+    return [
+        f'   if fetch {shlex.quote(wal)}/"$t/$l/$1.zst.age" > "$2.age"; then',
+        '     { age -d -i "$IDENTITY" < "$2.age" > "$2.zst" && zstd -q -d --rm -f "$2.zst" -o "$2"; } || exit 255',
+        '     rm -f "$2.age"; exit 0',
+        "   fi",
+        '   rm -f "$2.age"',
+    ]
+
+
+def _opened(url: str, file: str, sealed: bool) -> str:
+    """The pipeline that prints one stored file, opened where it is sealed."""
+    return f"fetch {shlex.quote(f'{url}/{sealed_name(file, sealed)}')}" + (' | age -d -i "$IDENTITY"' if sealed else "")
+
+
 def _variable(space: Tablespace) -> str:
     return f"TABLESPACE_{space.oid}"
 
@@ -81,22 +109,21 @@ def _inside(word: str, name: str) -> str:
 
 def _unpack(root: str, backup: BackupManifest, target: str, spaces: Mapping[str, str]) -> List[str]:
     """The lines that fill ``target`` and the directories of ``spaces`` (by OID), all given as words of the shell."""
-    prefix = f"{root}/backups/{backup.label}"
-    base = shlex.quote(f"{prefix}/base.tar.zst")
+    url = f"{root}/backups/{backup.label}"
+    sealed = is_sealed(server_manifest(backup.files).name)
     lines = [
         f"mkdir -p {target} && chmod 700 {target}",
-        f'fetch {base} | zstd -d | tar -x -C {target} --exclude "pg_tblspc/*"',
+        f'{_opened(url, "base.tar.zst", sealed)} | zstd -d | tar -x -C {target} --exclude "pg_tblspc/*"',
     ]
     for space in backup.tablespaces:
         if space.oid in spaces:
             place = spaces[space.oid]
             lines += [
                 f"mkdir -p {place} && chmod 700 {place}",
-                f"fetch {shlex.quote(f'{prefix}/{space.oid}.tar.zst')} | zstd -d | tar -x -C {place}",
+                f"{_opened(url, f'{space.oid}.tar.zst', sealed)} | zstd -d | tar -x -C {place}",
                 f"ln -s {place} {_inside(target, f'pg_tblspc/{space.oid}')}",
             ]
-    manifest = shlex.quote(f"{prefix}/{SERVER_MANIFEST}")
-    return [*lines, f"fetch {manifest} > {_inside(target, SERVER_MANIFEST)}"]
+    return [*lines, f"{_opened(url, SERVER_MANIFEST, sealed)} > {_inside(target, SERVER_MANIFEST)}"]
 
 
 def _combine(root: str, chain: Chain) -> List[str]:

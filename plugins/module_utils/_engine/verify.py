@@ -16,8 +16,10 @@ from .postgres.wal_names import segments_between
 from .progress import Progress, Silent
 from .repository.catalog import load_catalog
 from .repository.chain import Chains
+from .repository.layout import is_sealed, server_manifest
 from .repository.repository import Repositories, Repository
 from .wal.fetch import read_wal
+from .wal.inventory import find_file
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was read, and what was wrong with it."""
+    """What was read, and what was wrong with it.
+
+    ``unopened`` sealed WAL segments were only found to be there: this host has no identity to open them.
+    """
 
     labels: Tuple[str, ...]
     bytes_read: int
     segments_read: int
     seconds: float
     findings: Tuple[Finding, ...]
+    unopened: int = 0
 
     @property
     def intact(self) -> bool:
@@ -50,6 +56,7 @@ class Verification:
             "labels": list(self.labels),
             "bytes_read": self.bytes_read,
             "segments_read": self.segments_read,
+            "segments_unopened": self.unopened,
             "seconds": round(self.seconds, 3),
             "intact": self.intact,
             "findings": [{"repository": f.repository, "label": f.label, **f.error.as_dict()} for f in self.findings],
@@ -65,7 +72,7 @@ def verify(config: Config, label: Optional[str] = None, progress: Optional[Progr
     begin = clock.monotonic()
     labels: List[str] = []
     findings: List[Finding] = []
-    counts = [0, 0]
+    counts = [0, 0, 0]
     repositories = Repositories.open(config)
     try:
         for repository in repositories.items:
@@ -90,7 +97,8 @@ def verify(config: Config, label: Optional[str] = None, progress: Optional[Progr
                 findings += _files(repository, backup, counts, progress) + _wal(repository, backup, counts)
     finally:
         repositories.close()
-    return Verification(tuple(sorted(set(labels))), counts[0], counts[1], clock.monotonic() - begin, tuple(findings))
+    seconds = clock.monotonic() - begin
+    return Verification(tuple(sorted(set(labels))), counts[0], counts[1], seconds, tuple(findings), counts[2])
 
 
 def _broken(repository: Repository, chains: Chains, backup: BackupManifest) -> LifeboatError:
@@ -104,11 +112,12 @@ def _files(repository: Repository, backup: BackupManifest, counts: List[int], pr
     done = 0
     for file in backup.files:
         try:
-            for chunk in repository.store.read(
-                repository.layout.backup(backup.label, file.name), sha256=file.sha256, size=file.size
-            ):
+            key = repository.layout.backup(backup.label, file.name)
+            for chunk in repository.store.read(key, sha256=file.sha256, size=file.size):
                 done += len(chunk)
                 progress.advance(done, backup.stored_size)
+            if file == server_manifest(backup.files) and is_sealed(key) and repository.seal.has_identity:
+                repository.seal.open_bytes(repository.store.get(key), key)
         except LifeboatError as exc:
             found.append(Finding(repository.name, backup.label, exc))
     counts[0] += done
@@ -119,6 +128,10 @@ def _wal(repository: Repository, backup: BackupManifest, counts: List[int]) -> L
     found: List[Finding] = []
     for segment in segments_between(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_size):
         try:
+            info = find_file(repository, backup.system_identifier, segment.name)
+            if info is not None and info.size and is_sealed(info.key) and not repository.seal.has_identity:
+                counts[2] += 1
+                continue
             read_wal(repository, backup.system_identifier, segment.name)
             counts[1] += 1
         except LifeboatError as exc:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.postgres.wal_names import Segment, history_name, is_wal_file
-from lifeboat.repository.layout import Layout, is_label, make_label, wal_name
+from lifeboat.repository.layout import Layout, is_label, is_sealed, make_label, wal_name
 
 names = st.builds(
     lambda timeline, number, suffix: (
@@ -28,12 +28,20 @@ def test_the_key_of_a_wal_file_gives_its_name_back(name: str) -> None:
     key = Layout("main").wal("7", name)
     assert is_wal_file(name)
     assert wal_name(key) == name
+    forms = Layout("main").wal_forms("7", name, sealed_first=True)
+    assert {wal_name(form) for form in forms} == {name}
+    # What has data is looked for in both forms; a history has none.
+    assert [is_sealed(form) for form in forms] == ([False] if name.endswith("history") else [True, False])
+    assert Layout("main").wal_forms("7", name) == forms[::-1]
     assert key.startswith("main/wal/7/")
 
 
 def test_keys_as_the_format_documents_them() -> None:
     layout = Layout("main")
     assert layout.wal("7", "00000001000000020000000A") == "main/wal/7/00000001/00000002/00000001000000020000000A.zst"
+    assert layout.wal_forms("7", "00000001000000020000000A")[1].endswith("/00000001000000020000000A.zst.age")
+    digest = layout.wal_digest("7", "00000001000000020000000A")
+    assert digest == "main/wal/7/sha256/00000001/00000002/00000001000000020000000A"
     assert layout.wal("7", "00000002.history") == "main/wal/7/00000002.history"
     assert layout.wal_log("7", 1, 2) == "main/wal/7/00000001/00000002/"
     assert layout.manifest("20261122T020000Z-full") == "main/backups/20261122T020000Z-full/manifest.json"

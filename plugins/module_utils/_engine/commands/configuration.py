@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
 def _shown(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return {
-            f.name: _shown(getattr(value, f.name)) if f.repr or getattr(value, f.name) is None else "(set)"
+            f.name: _shown(getattr(value, f.name)) if f.repr or getattr(value, f.name) in (None, ()) else "(set)"
             for f in dataclasses.fields(value)
         }
     return [_shown(item) for item in value] if isinstance(value, tuple) else value

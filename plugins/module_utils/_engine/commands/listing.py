@@ -14,6 +14,7 @@ from ..repository.catalog import load_catalog
 from ..repository.repository import Repositories
 from ..runbook import restore_by_hand
 from ..terminal import Answer, Terminal, bullets, duration, size, table
+from ..wal.keep import holds_sealed
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -75,15 +76,17 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
         repository = repositories.readable()
         catalog = load_catalog(repository)
         backup, chains = catalog.find(args.label), catalog.chains()
+        chain, broken = chains.whole.get(backup.label), chains.broken.get(backup.label)
+        sealed_wal = holds_sealed(repository, backup.system_identifier)
+        by_hand = restore_by_hand(repository, chain, sealed_wal) if chain else ""
     finally:
         repositories.close()
-    chain, broken = chains.whole.get(backup.label), chains.broken.get(backup.label)
     data = {
         **backup.as_dict(),
         "stored_size": backup.stored_size,
         "chain": [b.label for b in chain or ()],
         "broken": str(broken) if broken else None,
-        "by_hand": restore_by_hand(repository, chain) if chain else "",
+        "by_hand": by_hand,
     }
     needs = backup.requirements
     lines = [
@@ -98,6 +101,7 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
             else []
         ),
         *([f"BROKEN: {broken}"] if broken else []),
+        *([f"sealed to {r}" for r in backup.recipients]),
         "",
         "files",
         *bullets([f"{f.name}  {size(f.size)}  sha256 {f.sha256}" for f in backup.files]),

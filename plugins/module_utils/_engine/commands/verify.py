@@ -27,6 +27,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
         f"{len(done.labels)} backups, {size(done.bytes_read)} and {done.segments_read} WAL segments"
         f" read in {duration(done.seconds)}: {'intact' if done.intact else 'DAMAGED'}"
     ]
+    if done.unopened:
+        lines.append(f"{done.unopened} sealed WAL segments are there, but were not opened: this host has no identity")
     for finding in done.findings:
         lines += [
             f"{finding.repository}: {finding.label or 'all'}: {finding.error.message}",

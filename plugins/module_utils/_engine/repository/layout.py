@@ -9,7 +9,10 @@
 <cluster>/files/<set>/<label>/data.tar.zst  manifest.json
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
+<cluster>/wal/<system identifier>/sha256/<timeline>/<log>/<file>    of a sealed file: the digest of its content
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
+
+A sealed object's key ends in ``.age`` as well: ``base.tar.zst.age``, ``backup_manifest.age``, ``<file>.zst.age``.
 """
 
 from __future__ import annotations
@@ -17,14 +20,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Optional
+from typing import Optional, Sequence, Tuple
 
+from ..model import ArchiveFile
 from ..postgres.wal_names import is_history, split_name
 
 _LABEL = re.compile(r"^\d{8}T\d{6}Z-(full|diff|incr)\Z", re.ASCII)
 _SHORT = {"differential": "diff", "incremental": "incr"}
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
+FILE_SET_DATA = "data.tar.zst"
+_SEALED = ".age"
 
 
 def make_label(started: datetime, backup_type: str) -> str:
@@ -40,6 +46,26 @@ def trial(token: str) -> str:
 def is_label(text: str) -> bool:
     """Whether this is a backup's label."""
     return bool(_LABEL.match(text))
+
+
+def sealed_name(name: str, sealed: bool = True) -> str:
+    """The name or key of an object, as it is when it is sealed."""
+    return f"{name}{_SEALED}" if sealed else name
+
+
+def is_sealed(name: str) -> bool:
+    """Whether the object of this name or key is sealed."""
+    return name.endswith(_SEALED)
+
+
+def clear_name(name: str) -> str:
+    """The name or key without its mark of a sealed object."""
+    return name[: -len(_SEALED)] if is_sealed(name) else name
+
+
+def server_manifest(files: Sequence[ArchiveFile]) -> ArchiveFile:
+    """PostgreSQL's own manifest among the files of a backup."""
+    return next(f for f in files if clear_name(f.name) == SERVER_MANIFEST)
 
 
 @dataclass(frozen=True)
@@ -99,8 +125,24 @@ class Layout:
         timeline, log = split_name(name)
         return f"{self.wal_root(system)}{timeline}/{log}/{name}.zst"
 
+    def wal_forms(self, system: str, name: str, sealed_first: bool = False) -> Tuple[str, ...]:
+        """Every key that a WAL file may have: clear and sealed. A history file holds no data and is never sealed."""
+        clear = self.wal(system, name)
+        if is_history(name):
+            return (clear,)
+        return (sealed_name(clear), clear) if sealed_first else (clear, sealed_name(clear))
+
+    def wal_digests(self, system: str) -> str:
+        """Prefix of the digests of all sealed WAL."""
+        return f"{self.wal_root(system)}sha256/"
+
+    def wal_digest(self, system: str, name: str) -> str:
+        """The SHA-256 of a sealed WAL file's content, in the form of ``sha256sum``."""
+        timeline, log = split_name(name)
+        return f"{self.wal_digests(system)}{timeline}/{log}/{name}"
+
 
 def wal_name(key: str) -> str:
-    """The reverse of :meth:`Layout.wal`: PostgreSQL's name for the object ``key``."""
-    name = key.rsplit("/", 1)[-1]
+    """The reverse of :meth:`Layout.wal` and its forms: PostgreSQL's name for the object ``key``."""
+    name = clear_name(key.rsplit("/", 1)[-1])
     return name[:-4] if name.endswith(".zst") else name

@@ -9,38 +9,45 @@ from dataclasses import dataclass, field
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .. import clock
+from ..codec.age import Seal
 from ..config import Config, RepositoryConfig
 from ..errors import ForeignRepository, LifeboatError, ObjectExists, ObjectMissing, StoreError
-from ..model import FORMAT, format_time, open_record, seal_record
+from ..model import FORMAT, ArchiveFile, format_time, open_record, seal_record
 from ..store import open_store
 from ..store.protocol import Store
 from ..store.unopened import UnopenedStore
-from .layout import Layout
+from .layout import Layout, is_sealed
 
 
 @dataclass(frozen=True)
 class Repository:
-    """One opened repository of a cluster."""
+    """One opened repository of a cluster. ``seal`` opens its sealed objects, and seals what is to be sealed."""
 
     name: str
     store: Store
     layout: Layout
     required: bool = True
+    seal: Seal = field(default_factory=Seal)
 
     @classmethod
-    def open(cls, config: RepositoryConfig, cluster: str) -> Repository:
+    def open(cls, config: RepositoryConfig, cluster: str, seal: Optional[Seal] = None) -> Repository:
         """Connect; nothing is read yet. A directory that is not there is told by the first operation on it."""
         store: Store
         try:
             store = open_store(config.store)
         except StoreError as exc:
             store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
-        return cls(config.name, store, Layout(cluster), config.required)
+        return cls(config.name, store, Layout(cluster), config.required, seal or Seal())
 
     @property
     def location(self) -> str:
         """For messages: the repository's name and where it is."""
         return f"{self.name} ({self.store.location}/{self.layout.cluster})"
+
+    def read(self, key: str, file: ArchiveFile) -> Iterator[bytes]:
+        """The stored object ``key``, checked against size and SHA-256 of ``file``, and opened where it is sealed."""
+        raw = self.store.read(key, sha256=file.sha256, size=file.size)
+        return self.seal.open(raw, key) if is_sealed(key) else raw
 
     def systems(self) -> List[str]:
         """The system identifiers that this repository knows; empty when it was never used."""
@@ -94,11 +101,13 @@ class Repositories:
 
     items: Tuple[Repository, ...]
     passed_over: List[Unreadable] = field(default_factory=list)
+    seal: Seal = field(default_factory=Seal)
 
     @classmethod
     def open(cls, config: Config) -> Repositories:
         """Open every configured repository."""
-        return cls(tuple(Repository.open(r, config.cluster) for r in config.repositories))
+        seal = Seal(config.seal)
+        return cls(tuple(Repository.open(r, config.cluster, seal) for r in config.repositories), seal=seal)
 
     @property
     def required(self) -> Tuple[Repository, ...]:

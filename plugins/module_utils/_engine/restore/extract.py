@@ -15,7 +15,7 @@ from ..model import ArchiveFile, BackupManifest
 from ..pipeline import ahead
 from ..postgres.controldata import program
 from ..process import Feed, run
-from ..repository.layout import SERVER_MANIFEST
+from ..repository.layout import SERVER_MANIFEST, clear_name, server_manifest
 from ..repository.repository import Repository
 from .places import LOG, MARKER
 
@@ -40,8 +40,9 @@ def extract(
     bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
     """
     done = 0
+    manifest = server_manifest(backup.files)
     for file in backup.files:
-        if file.name == SERVER_MANIFEST or (file.tablespace and file.tablespace not in tablespaces):
+        if file == manifest or (file.tablespace and file.tablespace not in tablespaces):
             continue
         target = tablespaces[file.tablespace] if file.tablespace else data_dir
         for size in _unpack(ahead(_checked(repository, backup, file)), target, (kept or {}).get(file.tablespace, ())):
@@ -55,15 +56,14 @@ def extract(
 
 def read_manifest(repository: Repository, backup: BackupManifest) -> bytes:
     """The ``backup_manifest``; BackupCorrupt where it is not as it was stored."""
-    file = next(f for f in backup.files if f.name == SERVER_MANIFEST)
-    return b"".join(_checked(repository, backup, file))
+    return b"".join(_checked(repository, backup, server_manifest(backup.files)))
 
 
 def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) -> Iterator[bytes]:
     key = repository.layout.backup(backup.label, file.name)
     try:
-        raw = repository.store.read(key, sha256=file.sha256, size=file.size)
-        yield from decompress_stream(raw, key) if file.name.endswith(".zst") else raw
+        raw = repository.read(key, file)
+        yield from raw if clear_name(file.name) == SERVER_MANIFEST else decompress_stream(raw, key)
     except ObjectCorrupt as exc:
         raise BackupCorrupt(
             f"Backup {backup.label} in repository {repository.location} is damaged: {exc.message}",

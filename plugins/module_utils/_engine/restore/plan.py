@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .. import clock
 from ..config import Config
-from ..errors import ConfigError, RecoveryFailed, TargetUnreachable
+from ..errors import ConfigError, ObjectCorrupt, RecoveryFailed, TargetUnreachable
 from ..model import BackupManifest, Target
 from ..postgres.controldata import program
 from ..postgres.server import refuse_root
@@ -22,9 +23,10 @@ from ..postgres.wal_names import parse_lsn
 from ..process import run
 from ..repository.catalog import Catalog, load_catalog, missing_files
 from ..repository.chain import Chain
+from ..repository.layout import is_sealed, server_manifest
 from ..repository.repository import Repositories, Repository, histories
 from ..wal import scan
-from ..wal.fetch import Source
+from ..wal.fetch import Source, read_wal
 from ..wal.inventory import Run, archived, find_run
 from . import delta
 from . import target as decide
@@ -117,6 +119,7 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     path = path or path_to(backup.timeline, known)
     found = _run(repository, system, path, backup)
     decide.require_consistent(backup, found)
+    _require_opened(repository, chain, found, decide.segments_needed(backup, target, position, found))
     latest = (
         scan.last_commit(repository, bin_dir, system, found.segments) if target.kind in ("time", "latest") else None
     )
@@ -127,6 +130,19 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
     notes += broken
     return _Route(target, chain, path, found, position, latest, tuple(notes))
+
+
+def _require_opened(repository: Repository, chain: Chain, found: Run, needed: int) -> None:
+    """IdentityMissing or IdentityRefused unless what is sealed can be opened here, tried with the smallest files."""
+    for link in chain:
+        file = server_manifest(link.files)
+        key = repository.layout.backup(link.label, file.name)
+        # Damage is for the restore itself to tell.
+        with contextlib.suppress(ObjectCorrupt):
+            if is_sealed(key):
+                repository.seal.open_bytes(repository.store.get(key), key)
+    for segment in [s for s in found.sealed if s in found.segments[:needed]][:1]:
+        read_wal(repository, chain[-1].system_identifier, segment.name)
 
 
 def _candidates(catalog: Catalog, label: Optional[str]) -> Sequence[BackupManifest]:

@@ -9,6 +9,7 @@ repository confirmed it; any doubt is an error, so that recovery stops instead o
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
@@ -20,6 +21,7 @@ from ..errors import DiskFull, LifeboatError, ObjectMissing, StoreUnavailable, W
 from ..postgres.controldata import read_system_identifier
 from ..postgres.timeline import parse_history
 from ..postgres.wal_names import is_history, is_segment, is_wal_file
+from ..repository.layout import is_sealed
 from ..repository.repository import Repositories, Repository
 from .segment import check_segment
 
@@ -119,15 +121,25 @@ def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional
 
 def read_wal(repository: Repository, system: str, name: str) -> bytes:
     """The checked content of a WAL file; ObjectMissing when the repository confirms that it has none."""
-    key = repository.layout.wal(system, name)
-    raw = repository.store.get(key)
+    key, raw = _get(repository, system, name)
     if is_history(name):
         parse_history(int(name[:8], 16), raw.decode(errors="replace"))
         return raw
+    if is_sealed(key):
+        raw = repository.seal.open_bytes(raw, key)
     content = zstd.decompress(raw, key, MAX_WAL_FILE)
     if is_segment(name):
         check_segment(name, content, system)
     return content
+
+
+def _get(repository: Repository, system: str, name: str) -> Tuple[str, bytes]:
+    """The key under which the file is, and the object; the form that this host would store is looked for first."""
+    *others, last = repository.layout.wal_forms(system, name, repository.seal.seals)
+    for key in others:
+        with contextlib.suppress(ObjectMissing):
+            return key, repository.store.get(key)
+    return last, repository.store.get(last)
 
 
 def write_wal(path: str, content: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..postgres.timeline import TimelinePath
 from ..postgres.wal_names import Segment, is_segment
-from ..repository.layout import wal_name
+from ..repository.layout import is_sealed, wal_name
 from ..repository.repository import Repository
 from ..store.protocol import ObjectInfo
 
@@ -25,7 +25,8 @@ class Run:
     """The uninterrupted WAL from a point on along a timeline path.
 
     ``missing`` names segments (at most 50) that interrupt it although later ones exist: a gap. ``end`` is the LSN
-    behind the last segment of the run, ``archived_at`` the time the store took that segment.
+    behind the last segment of the run, ``archived_at`` the time the store took that segment. ``sealed`` are those of
+    the segments that only an identity opens.
     """
 
     segments: Tuple[Segment, ...]
@@ -34,6 +35,7 @@ class Run:
     first_needed: Segment
     missing: Tuple[str, ...] = ()
     missing_count: int = 0
+    sealed: Tuple[Segment, ...] = ()
 
     @property
     def end(self) -> int:
@@ -91,10 +93,21 @@ def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
         first_needed=first,
         missing=tuple(missing),
         missing_count=count,
+        sealed=tuple(s for s in run if is_sealed(have[s].key)),
     )
+
+
+def find_file(repository: Repository, system: str, name: str) -> Optional[ObjectInfo]:
+    """The facts of one WAL file, sealed or not; None when the repository confirms that it has neither."""
+    found = None
+    for key in repository.layout.wal_forms(system, name, repository.seal.seals):
+        found = repository.store.head(key)
+        if found is not None and found.size:
+            return found
+    return found
 
 
 def absent(repository: Repository, system: str, segments: Sequence[Segment]) -> Tuple[str, ...]:
     """The names of those segments that the repository confirms it has not (or has empty)."""
-    heads = ((s.name, repository.store.head(repository.layout.wal(system, s.name))) for s in segments)
+    heads = ((s.name, find_file(repository, system, s.name)) for s in segments)
     return tuple(name for name, info in heads if info is None or info.size == 0)

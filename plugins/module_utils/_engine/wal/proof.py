@@ -21,6 +21,7 @@ from ..postgres.facts import ArchiverState, ServerFacts, archiver_state, read_fa
 from ..postgres.wal_names import is_segment, parse_lsn
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories, Repository
+from .inventory import find_file
 
 # A segment whose WAL ends here has only its header (SizeOfXLogLongPHD): pg_switch_wal() would do nothing.
 _HEADER = 40
@@ -108,7 +109,7 @@ def _since_settings(sql: Session) -> bool:
 
 def _without(required: Tuple[Repository, ...], system: str, name: str) -> Tuple[str, ...]:
     """The repositories that do not have this file."""
-    return tuple(r.location for r in required if r.store.head(r.layout.wal(system, name)) is None)
+    return tuple(r.location for r in required if find_file(r, system, name) is None)
 
 
 def _switch(sql: Session, segment_size: int) -> str:

@@ -12,16 +12,17 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Set, Tuple
 
 from .. import clock
 from ..codec import zstd
 from ..config import Config
-from ..errors import CloneRefused, ConfigError, LifeboatError, ObjectExists, WalConflict, WalInvalid
+from ..errors import CloneRefused, ConfigError, LifeboatError, WalInvalid
 from ..postgres.controldata import read_system_identifier
 from ..postgres.timeline import parse_history
 from ..postgres.wal_names import is_history, is_segment, is_wal_file
 from ..repository.repository import Repositories, Repository
+from .keep import holds_sealed, store_beside_sealed, store_clear, store_sealed
 from .segment import check_segment
 
 #: Seconds for which a repository that was found to be this cluster's is not asked again.
@@ -56,7 +57,10 @@ class Pusher:
 
     def __init__(self, config: Config, repositories: Repositories, data_dir: str) -> None:
         self._level, self._required, self._data_dir = config.backup.compression_level, repositories.required, data_dir
+        self._seal = repositories.seal
         self._adopted: Dict[Tuple[str, str], float] = {}
+        # The repositories that were found to hold sealed WAL.
+        self._sealed: Set[Tuple[str, str]] = set()
 
     def push(self, path: str) -> Pushed:
         """Archive one file. The first repository's error is raised, after all of them were tried.
@@ -73,25 +77,28 @@ class Pusher:
         system = read_system_identifier(self._data_dir)
         content = _read(os.path.join(self._data_dir, path), name, system)
         body = content if is_history(name) else zstd.compress(content, self._level)
+        sealed = self._seal.seals and not is_history(name)
+        if sealed:
+            body = self._seal.close(body)
         if len(self._required) == 1:
-            results = [self._put(self._required[0], system, name, content, body)]
+            results = [self._put(self._required[0], system, name, content, body, sealed)]
         else:
             with ThreadPoolExecutor(max_workers=len(self._required)) as pool:
-                results = list(pool.map(lambda r: self._put(r, system, name, content, body), self._required))
+                results = list(pool.map(lambda r: self._put(r, system, name, content, body, sealed), self._required))
         errors = [r for r in results if isinstance(r, LifeboatError)]
         if errors:
             raise errors[0]
         return Pushed(name, len(body), tuple(r for r in results if isinstance(r, str)))
 
-    def _put(self, repository: Repository, system: str, name: str, content: bytes, body: bytes) -> object:
+    def _put(self, repository: Repository, system: str, name: str, content: bytes, body: bytes, sealed: bool) -> object:
         """None when stored, the repository's name when it was there already, the error otherwise."""
-        key = repository.layout.wal(system, name)
         try:
             self._adopt(repository, system)
-            repository.store.put(key, body)
-            return None
-        except ObjectExists:
-            return _compare(repository, key, name, content)
+            if sealed:
+                return store_sealed(repository, system, name, content, body)
+            if (repository.name, system) in self._sealed and not is_history(name):
+                return store_beside_sealed(repository, system, name, content, body)
+            return store_clear(repository, system, name, content, body)
         except LifeboatError as exc:
             self._adopted.pop((repository.name, system), None)
             return exc
@@ -100,6 +107,8 @@ class Pusher:
         at, now = (repository.name, system), clock.monotonic()
         if now - self._adopted.get(at, -_ADOPTED_FOR) >= _ADOPTED_FOR:
             repository.adopt(system)
+            if not self._seal.seals and holds_sealed(repository, system):
+                self._sealed.add(at)
             self._adopted[at] = now
 
 
@@ -131,21 +140,3 @@ def _read(path: str, name: str, system: str) -> bytes:
     elif not content:
         raise WalInvalid(f"WAL file {path} is empty.", "Nothing was stored; check the disk.", name=name)
     return content
-
-
-def _compare(repository: Repository, key: str, name: str, content: bytes) -> object:
-    try:
-        stored = repository.store.get(key)
-        if (stored if is_history(name) else zstd.decompress(stored, key, len(content) + 1)) == content:
-            return repository.name
-    except LifeboatError as exc:
-        if exc.error_code != "object_corrupt":
-            return exc
-    return WalConflict(
-        f"Repository {repository.location} already holds {name} with different content.",
-        "Nothing was overwritten. Two servers may archive into one prefix,"
-        " or a clone was started: find the other writer before anything else.",
-        name=name,
-        key=key,
-        repository=repository.name,
-    )

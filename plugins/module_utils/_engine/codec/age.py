@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seal a byte stream to recipients, and open it again: the command ``age`` (https://age-encryption.org/v1).
+
+Recipients are public and are arguments. An identity is secret: ``age`` gets it through an inherited pipe, which it
+reads as ``/dev/fd/N``; it is never a file of ours, an argument or a word of a message. ``age`` releases nothing that it
+has not authenticated, 64 KiB at a time, and an object that is cut short is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+from typing import Callable, Iterable, Iterator, List, Optional
+
+from ..config import SealConfig
+from ..errors import (
+    DependencyMissing,
+    IdentityMissing,
+    IdentityRefused,
+    LifeboatError,
+    ObjectCorrupt,
+    ProcessFailed,
+    RecipientInvalid,
+)
+from ..filter import Filter, through
+from ..process import run
+
+_AGE = "age"
+# What a pipe takes at once without a reader; an identity has some hundred bytes, one of ssh up to 4 KiB.
+_LARGEST = 60 * 1024
+_COMMAND_TIMEOUT = 60.0
+
+
+class Seal:
+    """Seals to the recipients of a configuration, and opens with its identity. Threads may share it."""
+
+    def __init__(self, config: Optional[SealConfig] = None) -> None:
+        self._config = config or SealConfig()
+        self._identity: Optional[bytes] = None
+        self._lock = threading.Lock()
+
+    @property
+    def seals(self) -> bool:
+        """Whether what is stored is sealed."""
+        return bool(self._config.recipients)
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """To whom."""
+        return self._config.recipients
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether this host is told where its identity is."""
+        return self._config.has_identity
+
+    def require(self) -> None:
+        """Seal nothing once: RecipientInvalid or DependencyMissing, before anything is read or stored."""
+        if self.seals:
+            self.close(b"")
+
+    def stream(self, consume: Callable[[bytes], object]) -> Sealer:
+        """A push stream: what is written to it comes sealed to ``consume``, from another thread."""
+        return Sealer(self._config.recipients, consume)
+
+    def close(self, data: bytes) -> bytes:
+        """``data``, sealed. Memory: twice its size."""
+        out: List[bytes] = []
+        sealer = self.stream(out.append)
+        try:
+            sealer.write(data)
+            sealer.finish()
+        finally:
+            sealer.kill()
+        return b"".join(out)
+
+    def open(self, chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+        """The content of the sealed object ``name``, as it arrives, in pieces of at most 1 MiB.
+
+        IdentityMissing, IdentityRefused, ObjectCorrupt when it is damaged or cut short, DependencyMissing.
+        """
+        identity = self._get_identity(name)
+        with tempfile.TemporaryFile() as words:
+            descriptor = _pipe_with(identity)
+            argv = [_AGE, "--decrypt", "--identity", f"/dev/fd/{descriptor}"]
+            pieces = through(argv, chunks, words, [descriptor])
+            try:
+                yield from pieces
+            except ProcessFailed as exc:
+                raise _not_opened(name, str(exc.details["output"])) from None
+            except DependencyMissing as exc:
+                raise _no_age() from exc
+            finally:
+                os.close(descriptor)
+
+    def open_bytes(self, data: bytes, name: str) -> bytes:
+        """As :meth:`open`, for a small object."""
+        return b"".join(self.open([data], name))
+
+    def _get_identity(self, name: str) -> bytes:
+        """Read once, when it is needed first, and kept in memory."""
+        with self._lock:
+            if self._identity is None:
+                self._identity = _read_identity(self._config, name)
+            return self._identity
+
+
+class Sealer:
+    """A push stream through ``age``: ``write``, then ``finish``; ``kill`` where that does not come. Both may follow."""
+
+    def __init__(self, recipients: Iterable[str], consume: Callable[[bytes], object]) -> None:
+        self._recipients = list(recipients)
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the program
+        argv = [_AGE, "--encrypt"]
+        for recipient in self._recipients:
+            argv += ["--recipient", recipient]
+        try:
+            self._filter: Optional[Filter] = Filter(argv, consume, self._words)
+        except DependencyMissing as exc:
+            self._words.close()
+            raise _no_age() from exc
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the content."""
+        try:
+            if self._filter:
+                self._filter.write(data)
+        except ProcessFailed as exc:
+            raise self._refused(exc) from exc
+
+    def finish(self) -> None:
+        """The end of the content; all of the sealed object has come out when it returns."""
+        try:
+            if self._filter:
+                self._filter.finish()
+        except ProcessFailed as exc:
+            raise self._refused(exc) from exc
+        finally:
+            self._filter = None
+            self._words.close()
+
+    def kill(self) -> None:
+        """Give up."""
+        if self._filter:
+            self._filter.kill()
+            self._filter = None
+            self._words.close()
+
+    def _refused(self, exc: ProcessFailed) -> LifeboatError:
+        self._filter = None
+        said = _first_line(str(exc.details["output"]))
+        if "recipient" not in said:
+            return exc
+        return RecipientInvalid(
+            f"age refuses a recipient of seal.recipients: {said}",
+            "Give public keys as age-keygen -y prints them, or ssh-ed25519 ones. Nothing was stored.",
+            recipients=self._recipients,
+        )
+
+
+def _read_identity(config: SealConfig, name: str) -> bytes:
+    if config.identity_file:
+        try:
+            with open(config.identity_file, "rb") as stream:
+                return _checked(stream.read(_LARGEST + 1), f"seal.identity_file {config.identity_file}")
+        except OSError as exc:
+            raise IdentityMissing(
+                f"{name} is sealed, and seal.identity_file {config.identity_file} cannot be read: {exc.strerror}.",
+                "Bring the identity to this host, readable for this user, or set seal.identity_command.",
+                key=name,
+            ) from exc
+    if config.identity_command:
+        return _from_command(config.identity_command, name)
+    raise IdentityMissing(
+        f"{name} is sealed, and this host has no identity.",
+        "Set seal.identity_file or seal.identity_command; only one of the recipients' owners has it.",
+        key=name,
+    )
+
+
+def _from_command(words: tuple[str, ...], name: str) -> bytes:
+    """What the command prints. Neither its arguments nor its words are ever shown: they may hold what is secret."""
+    hint = "Run it by hand, as the same user, to see its words."
+    try:
+        done = run(list(words), check=False, timeout=_COMMAND_TIMEOUT)
+    except (LifeboatError, OSError, subprocess.SubprocessError):
+        raise IdentityMissing(
+            f"{name} is sealed, and seal.identity_command ({words[0]} ...) cannot be run to its end.", hint, key=name
+        ) from None
+    if done.status:
+        raise IdentityMissing(
+            f"{name} is sealed, and seal.identity_command ({words[0]} ...) ended with status {done.status}.",
+            hint,
+            key=name,
+        )
+    return _checked(done.stdout.encode(), f"the output of seal.identity_command ({words[0]} ...)")
+
+
+def _checked(identity: bytes, source: str) -> bytes:
+    if not identity.strip() or len(identity) > _LARGEST:
+        raise IdentityRefused(
+            f"{source} holds no identity: it has {'no' if not identity.strip() else 'too many'} bytes.",
+            "It must be the file that age-keygen made, or a private key of ssh.",
+        )
+    return identity
+
+
+def _pipe_with(content: bytes) -> int:
+    """The reading end of a pipe that holds ``content``."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        if os.write(writing, content) != len(content):
+            raise BlockingIOError
+    except BlockingIOError:
+        os.close(reading)
+        raise IdentityRefused(
+            f"The identity has {len(content)} bytes, more than a pipe of this host takes.",
+            "Keep only the identities that are needed.",
+        ) from None
+    finally:
+        os.close(writing)
+    return reading
+
+
+def _not_opened(name: str, words: str) -> LifeboatError:
+    """What age's words mean. They are not repeated where they speak of the identity."""
+    if "no identity matched" in words:
+        return IdentityRefused(
+            f"{name} is sealed to other recipients: the identity of this host does not open it.",
+            "Use the identity of one of the recipients that the backup's manifest.json names.",
+            key=name,
+        )
+    if "/dev/fd/" in words or "identity" in words.lower() or "secret key" in words:
+        return IdentityRefused(
+            f"{name} is sealed, and age cannot use the identity of this host.",
+            "It must be the file that age-keygen made, or a private key of ssh without a passphrase.",
+            key=name,
+        )
+    return ObjectCorrupt(
+        f"{name} cannot be opened: {_first_line(words)}",
+        "The stored object is damaged: restore from another repository or another backup.",
+        key=name,
+    )
+
+
+def _first_line(words: str) -> str:
+    return (words.splitlines() or ["it said nothing"])[0].replace("age: error: ", "")
+
+
+def _no_age() -> DependencyMissing:
+    return DependencyMissing(
+        "The program age is not there, and seal needs it.", "Install the package age.", program=_AGE
+    )

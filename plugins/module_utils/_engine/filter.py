@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stream that goes through a program, from its standard input to its standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import IO, Callable, Iterable, Iterator, List, Optional, Sequence, cast
+
+from .process import PIPE, failed, spawn
+
+_CHUNK = 1024 * 1024
+
+
+class Filter:
+    """What is written comes out at ``consume``, in a thread of its own: ``write``, then ``finish`` or ``kill``.
+
+    ``stderr`` is a file that collects the program's messages. An error of ``consume`` ends the program, and is raised
+    by the next call here.
+    """
+
+    def __init__(self, argv: Sequence[str], consume: Callable[[bytes], object], stderr: IO[bytes]) -> None:
+        self._argv, self._consume, self._stderr = list(argv), consume, stderr
+        self._trouble: Optional[BaseException] = None
+        self._process = spawn(argv, stdin=PIPE, stdout=PIPE, stderr=stderr)
+        self._stdin = cast(IO[bytes], self._process.stdin)
+        self._stdout = cast(IO[bytes], self._process.stdout)
+        self._reader = threading.Thread(target=self._drain, name="lifeboat-filter", daemon=True)
+        self._reader.start()
+
+    def _drain(self) -> None:
+        try:
+            while chunk := self._stdout.read(_CHUNK):
+                self._consume(chunk)
+        except BaseException as exc:
+            self._trouble = exc
+            self._process.kill()
+
+    def write(self, data: bytes) -> None:
+        """Hand over the next bytes; ProcessFailed with its own words when the program is gone."""
+        try:
+            self._stdin.write(data)
+        except BrokenPipeError:
+            self.finish()
+            raise
+
+    def finish(self) -> None:
+        """Close its input, and wait until all that came out was consumed; ProcessFailed when it complains."""
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
+        self._reader.join()
+        status = self._process.wait()
+        self._stdout.close()
+        if self._trouble is not None:
+            raise self._trouble
+        if status:
+            self._stderr.seek(0)
+            raise failed(self._argv, status, self._stderr.read().decode(errors="replace"))
+
+    def kill(self) -> None:
+        """End it at once; nothing is consumed after that."""
+        self._process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
+        self._reader.join()
+        self._process.wait()
+        self._stdout.close()
+
+
+def through(
+    argv: Sequence[str], chunks: Iterable[bytes], stderr: IO[bytes], inherit: Sequence[int] = ()
+) -> Iterator[bytes]:
+    """What the program makes of ``chunks``, in pieces of at most 1 MiB, while a thread feeds it.
+
+    An error of ``chunks`` is raised here, in place of what the program says of an input that ends too early.
+    """
+    trouble: List[BaseException] = []
+    process = spawn(argv, stdin=PIPE, stdout=PIPE, stderr=stderr, inherit=inherit)
+    stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+
+    def feed() -> None:
+        try:
+            for chunk in chunks:
+                stdin.write(chunk)
+        except BrokenPipeError:
+            pass  # The program is gone: its status tells why.
+        except BaseException as exc:
+            trouble.append(exc)
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                stdin.close()
+
+    feeder = threading.Thread(target=feed, name="lifeboat-filter", daemon=True)
+    feeder.start()
+    try:
+        while chunk := stdout.read(_CHUNK):
+            yield chunk
+        status = process.wait()
+    finally:
+        process.kill()
+        process.wait()
+        feeder.join()
+        stdout.close()
+    if trouble:
+        raise trouble[0]
+    if status:
+        stderr.seek(0)
+        raise failed(argv, status, stderr.read().decode(errors="replace"))

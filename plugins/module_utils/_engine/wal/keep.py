@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give a WAL file its one place in a repository: the same again is a success, other content a WalConflict.
+
+Sealing the same content twice gives two different objects, and who seals need not be able to open. So the SHA-256 of a
+sealed file's content is stored before it, clear and create-only: that object decides what the file may be. It tells
+nobody more than whether a content that he has already is this one.
+
+Each function returns None when it stored the file, and the repository's name when it was there already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Optional
+
+from ..codec import zstd
+from ..errors import ObjectCorrupt, ObjectExists, ObjectMissing, WalConflict
+from ..postgres.wal_names import is_history
+from ..repository.layout import sealed_name
+from ..repository.repository import Repository
+
+
+def store_clear(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> Optional[str]:
+    """Store the object ``body``, of which ``content`` is what it holds."""
+    key = repository.layout.wal(system, name)
+    try:
+        repository.store.put(key, body)
+        return None
+    except ObjectExists:
+        return _compare(repository, key, name, content)
+
+
+def store_sealed(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> Optional[str]:
+    """Store the sealed object ``body``; the file may be there clear, from before this cluster was sealed."""
+    clear = repository.layout.wal(system, name)
+    if any(info.key == clear for info in repository.store.list(clear)):
+        return _compare(repository, clear, name, content)
+    key = repository.layout.wal_digest(system, name)
+    digest = f"{_digest(content)}  {name}\n".encode()
+    try:
+        repository.store.put(key, digest)
+    except ObjectExists:
+        if repository.store.get(key) != digest:
+            raise _conflict(repository, key, name) from None
+    try:
+        repository.store.put(sealed_name(clear), body)
+        return None
+    except ObjectExists:
+        return repository.name
+
+
+def holds_sealed(repository: Repository, system: str) -> bool:
+    """Whether the repository has any sealed WAL of this cluster."""
+    return next(repository.store.list_names(repository.layout.wal_digests(system)), None) is not None
+
+
+def store_beside_sealed(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> Optional[str]:
+    """As :func:`store_clear`, where the file may be there sealed: this cluster was sealed once, and is no more."""
+    key = repository.layout.wal_digest(system, name)
+    try:
+        if repository.store.get(key).split()[:1] != [_digest(content).encode()]:
+            raise _conflict(repository, key, name)
+        if repository.store.head(sealed_name(repository.layout.wal(system, name))):
+            return repository.name
+    except ObjectMissing:
+        pass
+    return store_clear(repository, system, name, content, body)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _compare(repository: Repository, key: str, name: str, content: bytes) -> str:
+    try:
+        stored = repository.store.get(key)
+        if (stored if is_history(name) else zstd.decompress(stored, key, len(content) + 1)) == content:
+            return repository.name
+    except ObjectCorrupt:
+        pass
+    raise _conflict(repository, key, name)
+
+
+def _conflict(repository: Repository, key: str, name: str) -> WalConflict:
+    return WalConflict(
+        f"Repository {repository.location} already holds {name} with different content.",
+        "Nothing was overwritten. Two servers may archive into one prefix,"
+        " or a clone was started: find the other writer before anything else.",
+        name=name,
+        key=key,
+        repository=repository.name,
+    )
