@@ -69,12 +69,17 @@ def run(
 
 
 def spawn(
-    argv: Sequence[str], stdin: Any = None, stdout: Any = None, stderr: Any = None, cwd: Optional[str] = None
+    argv: Sequence[str],
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    cwd: Optional[str] = None,
+    env: Optional[Mapping[str, str]] = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program and give its handle. ``PIPE`` of this module stands for a pipe."""
     try:
         return subprocess.Popen(  # pylint: disable=ansible-bad-function
-            list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment()
+            list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment(env)
         )
     except FileNotFoundError as exc:
         raise _missing(argv[0]) from exc
@@ -82,6 +87,7 @@ def spawn(
 
 PIPE = subprocess.PIPE
 DEVNULL = subprocess.DEVNULL
+TimeoutExpired = subprocess.TimeoutExpired
 
 
 class Feed:
