@@ -15,7 +15,7 @@ import re
 import shutil
 import signal
 from dataclasses import dataclass
-from typing import IO, Any, List, Optional
+from typing import IO, Any, Dict, List, Optional
 
 from ..config import ConnectionConfig
 from ..errors import CloneRefused, PostgresError, ServerNotReady, StreamBroken
@@ -71,7 +71,9 @@ def read_publisher(sql: Session, data_dir: str) -> Publisher:
             data_dir=actual,
             protected=data_dir,
         )
-    settings = dict(sql.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_SETTINGS)]))
+    settings: Dict[str, str] = dict(
+        sql.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_SETTINGS)])
+    )
     if settings["wal_level"] == "minimal":
         raise ServerNotReady("wal_level is minimal: nothing can be streamed.", "Set wal_level = 'replica', restart.")
     for name in ("max_wal_senders", "max_replication_slots"):

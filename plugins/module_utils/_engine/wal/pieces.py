@@ -121,7 +121,7 @@ def read_pieces(repository: Repository, system: str, segment: str) -> Pieced:
         data += part[len(data) - piece.start :]
     try:
         # The header tells the size; what no piece holds is zero, as in a segment that the server has just begun.
-        size = read_header(segment, data).size if data else 0
+        size = read_header(segment, bytes(data[:64])).size if data else 0
         end = min(len(data), size)
         content = bytes(data[:size].ljust(size, b"\0"))
         if data:

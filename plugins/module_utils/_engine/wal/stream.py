@@ -102,9 +102,8 @@ class Stream:
                     )
                 local = self._local(publisher.segment_size)
                 new = list(following.available(local, slot.received or 0))
-                for target, error in zip(
-                    targets, pool.map(partial(Target.put, directory=self._directory, new=new), targets)
-                ):
+                put = partial(Target.put, directory=self._directory, new=new)
+                for target, error in zip(targets, pool.map(put, targets)):
                     self._tell(target, error)
                 self._clean(local, targets)
                 while clock.monotonic() < due and not self._stopping():
