@@ -59,8 +59,9 @@ def flushed(site: Site) -> str:
     return str(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
 
 
-def restored(site: Site, name: str = "clone") -> Cluster:
+def restored(site: Site, name: str = "clone", prefetch: int = 16) -> Cluster:
     clone = site.clone(name)
+    site.write(restore={"prefetch": prefetch})
     site.lifeboat(*restore_arguments(clone, "--leave", "running"))
     return clone
 
@@ -83,6 +84,13 @@ def test_commits_of_the_unfinished_segment_come_back(
     stream.close()
     assert len(ledger.entries) > len(complete)
     assert rows(restored(site)) == expected(ledger.entries)
+    # Without a prefetcher, too.
+    assert rows(restored(site, "slower", prefetch=0)) == expected(ledger.entries)
+    (window,) = site.lifeboat("list").data["windows"]
+    assert parse_lsn(window["pieces_end_lsn"]) == reach(site) > parse_lsn(window["end_lsn"])
+    # A time after the last complete segment is told, not reached.
+    words = restore_arguments(site.clone("later"), "--target-time", ledger.entries[-1].committed.isoformat())
+    assert site.lifeboat(*words, status=1).error["error_code"] == "target_unreachable"
 
 
 def test_all_that_was_stored_survives_the_death_of_the_whole_host(

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Optional
 
-from ..config import load
+from ..config import Config, load
 from ..errors import ConfigError
 from ..postgres import receivewal
 from ..postgres.connection import session
 from ..terminal import Answer, Terminal
 from ..wal.stream import Stream
-from .resident import listen, tell_service_manager
+from .resident import listen, load_again, tell_service_manager
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -25,18 +25,21 @@ def add_arguments(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Work until SIGTERM or SIGINT; ends with an error when the server does."""
+    """Work until SIGTERM or SIGINT; ends with an error when the server does. A changed configuration is read again."""
     config = load(args.config)
     if args.drop_slot:
         name = receivewal.slot_name(config.cluster)
         with session(config.connection) as sql:
             dropped = receivewal.drop_slot(sql, name)
         return Answer({"slot": name, "dropped": dropped}, f"{name}: {'dropped' if dropped else 'there is none'}")
-    if not config.wal.stream:
-        raise ConfigError(
-            f"{args.config}: wal.stream is off.", "Set wal.stream to true; a restore uses the pieces by itself."
-        )
     told = listen()
-    terminal.note(f"WAL stream of cluster {config.cluster}: every {config.wal.stream_interval:g} s")
-    Stream(config, terminal, lambda: bool(told)).run(tell_service_manager)
+    wanted: Optional[Config] = config
+    while wanted and not told:
+        if not wanted.wal.stream:
+            raise ConfigError(
+                f"{args.config}: wal.stream is off.", "Set wal.stream to true; a restore uses the pieces by itself."
+            )
+        terminal.note(f"WAL stream of cluster {wanted.cluster}: every {wanted.wal.stream_interval:g} s")
+        Stream(wanted, terminal, lambda: bool(told)).run(tell_service_manager)
+        wanted = load_again(args.config, terminal, told)
     return Answer({"ended": True}, "")

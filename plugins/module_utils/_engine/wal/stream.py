@@ -67,7 +67,7 @@ class Stream:
         self._slot = receivewal.slot_name(config.cluster)
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Work until ``stopping``; ``on_ready`` is called once it has begun.
+        """Work until ``stopping`` or until the configuration file changes; ``on_ready`` is called once it has begun.
 
         ServerNotReady, PostgresError, StreamBroken when the server cannot be followed (any longer): start it again.
         A repository that is not there is waited for.
@@ -92,7 +92,8 @@ class Stream:
 
     def _work(self, sql: Session, publisher: Publisher, receiver: Receiver, targets: Sequence[Target]) -> None:
         with ThreadPoolExecutor(len(targets), "lifeboat-stream") as pool:
-            while not self._stopping():
+            stamp = _stamp(self._config.source)
+            while not self._stopping() and _stamp(self._config.source) == stamp:
                 due = clock.monotonic() + self._config.wal.stream_interval
                 slot = receivewal.read_slot(sql, self._slot)
                 if slot is None or slot.position is None:
@@ -267,6 +268,14 @@ class Target:
                 "Nothing was stored. Find out which server wrote it.",
                 name=segment.name,
             )
+
+
+def _stamp(path: Optional[str]) -> Optional[int]:
+    """When the file was last written, in ns; None when there is none."""
+    try:
+        return os.stat(path).st_mtime_ns if path else None
+    except OSError:
+        return None
 
 
 def _read(path: str, start: int, stop: int) -> bytes:
