@@ -89,7 +89,7 @@ def test_commits_of_the_unfinished_segment_come_back(
     (window,) = site.lifeboat("list").data["windows"]
     assert parse_lsn(window["pieces_end_lsn"]) == reach(site) > parse_lsn(window["end_lsn"])
     # A time after the last complete segment is told, not reached.
-    words = restore_arguments(site.clone("later"), "--target-time", ledger.entries[-1].committed.isoformat())
+    words = restore_arguments(site.clone("later"), "--time", ledger.entries[-1].committed.isoformat())
     assert site.lifeboat(*words, status=1).error["error_code"] == "target_unreachable"
 
 
@@ -167,7 +167,7 @@ def test_a_killed_stream_goes_on_where_it_ended(
     assert rows(restored(site)) == expected(ledger.entries)
 
 
-def test_a_lost_spool_costs_no_byte_and_stores_no_zeros(
+def test_a_lost_spool_costs_no_byte(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
     site = streamed_site(sites, newest_postgres, s3_options)
@@ -183,6 +183,44 @@ def test_a_lost_spool_costs_no_byte_and_stores_no_zeros(
     site.cluster.kill9()
     second.close()
     assert rows(restored(site)) == expected(ledger.entries)
+
+
+def test_what_pg_receivewal_has_not_reported_is_not_stored(
+    sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
+) -> None:
+    site = streamed_site(sites, newest_postgres, s3_options)
+    ledger = Ledger(site.cluster)
+    first = streams(site)
+    ledger.write(5)
+    stored_up_to(site, flushed(site))
+    assert first.stop() == 0
+    site.lifeboat("wal-stream", "--drop-slot")
+    shutil.rmtree(spool_of(site))
+    ledger.write(5)
+    # The new slot is ahead of the pieces, and the file is full of zeros for a while.
+    name = site.cluster.value("SELECT pg_walfile_name(pg_current_wal_flush_lsn())")
+    site.options["bin_dir"] = str(slow_receiver(site, f"{name}.partial"))
+    site.write()
+    second = streams(site)
+    stored_up_to(site, flushed(site))
+    site.cluster.kill9()
+    second.close()
+    assert rows(restored(site)) == expected(ledger.entries)
+
+
+def slow_receiver(site: Site, file: str) -> Path:
+    """A directory of PostgreSQL's programs where pg_receivewal first has an empty segment for two seconds."""
+    real = Path(site.cluster.installation.bin_dir)
+    programs = site.root / "bin"
+    programs.mkdir()
+    for program in real.iterdir():
+        (programs / program.name).symlink_to(program)
+    slow = programs / "pg_receivewal"
+    slow.unlink()
+    file = str(spool_of(site) / "stream" / file)
+    slow.write_text(f'#!/bin/sh\ntruncate -s {SEGMENT} "{file}"\nsleep 2\nexec "{real}/pg_receivewal" "$@"\n')
+    slow.chmod(0o755)
+    return programs
 
 
 def test_a_gap_is_told_and_the_stream_begins_at_the_current_segment(

@@ -117,7 +117,7 @@ def read_slot(sql: Session, name: str) -> Optional[Slot]:
 
 
 def make_slot(sql: Session, name: str) -> Slot:
-    """A slot that keeps WAL from now on. ServerNotReady when the server has no room for one."""
+    """A slot that keeps WAL, from the last checkpoint on. ServerNotReady when the server has no room for one."""
     try:
         position = sql.value("SELECT lsn FROM pg_create_physical_replication_slot(%s, true)", [name])
     except PostgresError as exc:

@@ -139,7 +139,8 @@ class Stream:
             self._remove(local)
         if start.renew:
             receivewal.drop_slot(sql, self._slot)
-            receivewal.make_slot(sql, self._slot)
+            # A new slot keeps WAL from the last checkpoint on.
+            receivewal.skip_to(sql, receivewal.make_slot(sql, self._slot), receivewal.flushed(sql))
         elif start.skip_to is not None and slot is not None:
             receivewal.skip_to(sql, slot, start.skip_to)
 
