@@ -60,7 +60,7 @@ backups:
   elements: dict
 windows:
   description: The spans of time to which a restore can go, each with C(timeline), C(start), C(end), C(end_lsn) and
-    C(seconds).
+    C(seconds). A restore to the latest moment reaches C(pieces_end_lsn) where the unfinished segment is streamed.
   returned: success
   type: list
   elements: dict

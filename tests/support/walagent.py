@@ -54,9 +54,11 @@ class AgentProcess:
     ``asked`` makes it work although PostgreSQL has not called yet.
     """
 
+    command = "wal-agent"
+
     def __init__(self, site: Site, asked: bool = True) -> None:
         self.log = site.root / f"agent-{len(list(site.root.glob('agent-*.log')))}.log"
-        argv = [site.command, "--config", site.config_file, "wal-agent"]
+        argv = [site.command, "--config", site.config_file, self.command]
         address = str(site.cluster.socket_dir / self.log.stem)
         # As systemd does it for a unit of Type=notify.
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, open(self.log, "wb") as log:

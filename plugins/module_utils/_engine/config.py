@@ -120,9 +120,14 @@ class BackupConfig:
 
 @dataclass(frozen=True)
 class WalConfig:
-    """How WAL is archived. ``parallel`` is how many files the agent reads, compresses and stores at once."""
+    """How WAL is archived. ``parallel`` is how many files the agent reads, compresses and stores at once.
+
+    ``stream`` also stores the unfinished segment, piece by piece, every ``stream_interval`` seconds.
+    """
 
     parallel: int = 4
+    stream: bool = False
+    stream_interval: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -290,6 +295,10 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         )
     if config.wal.parallel < 1:
         raise ConfigError(f"{where}: wal.parallel is {config.wal.parallel}.", "It must be at least 1.")
+    if not 0.1 <= config.wal.stream_interval <= 3600:
+        raise ConfigError(
+            f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "It is seconds, from 0.1 to 3600."
+        )
     return config
 
 

@@ -187,6 +187,12 @@ class AgentRunning(LifeboatError):
     error_code = "agent_running"
 
 
+class StreamBroken(LifeboatError):
+    """The replication stream ended: ``pg_receivewal`` stopped, or another one holds the slot."""
+
+    error_code = "stream_broken"
+
+
 class SpoolUnusable(LifeboatError):
     """The spool directory cannot be written, or does not keep what is written."""
 

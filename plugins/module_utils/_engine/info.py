@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .config import Config
 from .model import BackupManifest, format_time
-from .postgres.timeline import path_to
+from .postgres.timeline import TimelinePath, path_to
 from .postgres.wal_names import format_lsn
 from .repository.catalog import Catalog, load_catalog
 from .repository.chain import Chains
 from .repository.repository import Repositories, Repository, histories
 from .restore.target import estimate_seconds
 from .wal.inventory import Run, archived, find_run
+from .wal.pieces import NO_TAIL, Tail, follow
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Window:
 
     From the moment the ``label`` backup was consistent to the time the last uninterrupted segment reached the store;
     the last reachable commit is not later than that. ``missing`` names the segments of a gap that ends it.
+    ``pieces`` is what a restore to the latest moment finds behind that, of segments that are not complete yet.
     """
 
     system_identifier: str
@@ -36,6 +38,7 @@ class Window:
     end_lsn: int
     missing: Tuple[str, ...] = ()
     missing_count: int = 0
+    pieces: Tail = NO_TAIL
 
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""
@@ -49,6 +52,8 @@ class Window:
             "seconds": (self.end - self.start).total_seconds(),
             "missing": list(self.missing),
             "missing_count": self.missing_count,
+            "pieces_end_lsn": format_lsn(self.pieces.end) if self.pieces.end is not None else None,
+            "pieces_end": format_time(self.pieces.stored_at) if self.pieces.stored_at else None,
         }
 
 
@@ -67,6 +72,7 @@ def read_contents(repository: Repository) -> Contents:
     """Read the catalog and list the WAL of every cluster identity in it."""
     catalog = load_catalog(repository)
     runs: Dict[str, Run] = {}
+    paths: Dict[str, TimelinePath] = {}
     for system in {b.system_identifier for b in catalog.backups}:
         backups = catalog.of_system(system)
         known = dict(histories(repository, system))
@@ -74,10 +80,15 @@ def read_contents(repository: Repository) -> Contents:
         timelines = sorted({*known, *(b.timeline for b in backups)})
         have = archived(repository, system, timelines, min(b.start_lsn for b in backups), size)
         for backup in backups:
-            runs[backup.label] = find_run(path_to(backup.timeline, known), backup.start_lsn, size, have)
+            paths[backup.label] = path_to(backup.timeline, known)
+            runs[backup.label] = find_run(paths[backup.label], backup.start_lsn, size, have)
     chains = catalog.chains()
     whole = [b for b in catalog.backups if b.label in chains.whole]
-    return Contents(repository, catalog, runs, tuple(find_windows(whole, runs)), chains)
+    windows = tuple(
+        replace(w, pieces=follow(repository, w.system_identifier, paths[w.label], runs[w.label]))
+        for w in find_windows(whole, runs)
+    )
+    return Contents(repository, catalog, runs, windows, chains)
 
 
 def find_windows(backups: Sequence[BackupManifest], runs: Dict[str, Run]) -> List[Window]:

@@ -75,6 +75,7 @@ def spawn(
     stderr: Any = None,
     cwd: Optional[str] = None,
     inherit: Sequence[int] = (),
+    env: Optional[Mapping[str, str]] = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program and give its handle. ``PIPE`` of this module stands for a pipe.
 
@@ -82,7 +83,13 @@ def spawn(
     """
     try:
         return subprocess.Popen(  # pylint: disable=ansible-bad-function
-            list(argv), stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment(), pass_fds=tuple(inherit)
+            list(argv),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env=environment(env),
+            pass_fds=tuple(inherit),
         )
     except FileNotFoundError as exc:
         raise _missing(argv[0]) from exc
@@ -90,6 +97,7 @@ def spawn(
 
 PIPE = subprocess.PIPE
 DEVNULL = subprocess.DEVNULL
+TimeoutExpired = subprocess.TimeoutExpired
 
 
 class Feed:

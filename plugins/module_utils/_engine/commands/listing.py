@@ -43,6 +43,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
         lines.append(
             f"window on timeline {window['timeline']}: {window['start']} to {window['end']}"
             f" ({duration(window['seconds'])}), up to LSN {window['end_lsn']}"
+            + (f", by pieces up to LSN {window['pieces_end_lsn']}" if window["pieces_end_lsn"] else "")
         )
     for gap in data["gaps"]:
         lines.append(

@@ -45,6 +45,7 @@ def add_arguments(subparsers: Any) -> None:
         help="ask this one first; its word that a file is not there counts, even where another gives no answer",
     )
     parser.add_argument("--without", metavar="REPOSITORY", action="append", default=[], help="do not ask this one")
+    parser.add_argument("--pieces", action="store_true", help="put a missing segment together from its pieces")
     parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
     parser = subparsers.add_parser("wal-prefetch", help="fetch WAL ahead of replay; a restore starts this by itself")
     parser.add_argument("directory", help="where the restore left its order; served until standard input ends")
@@ -59,7 +60,7 @@ def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Bring one file back, or say that it is not there."""
-    source = Source(args.source, tuple(args.without))
+    source = Source(args.source, tuple(args.without), args.pieces)
     fetched = fetch(load(args.config), args.name, args.path, source=source)
     if fetched is None:
         return Answer({"name": args.name, "found": False}, "", args.not_found)

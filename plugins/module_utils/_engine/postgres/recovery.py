@@ -61,13 +61,14 @@ def restore_command(
     ahead: Optional[Ahead] = None,
     source: Optional[str] = None,
     without: Sequence[str] = (),
+    pieces: bool = False,
 ) -> str:
     """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
 
     "Not found" has a status of its own on the way, so that a command which cannot even start (1, 2, 127: a broken
     Python, a missing package) stops recovery instead of ending it early.
 
-    ``source`` and ``without`` are names of repositories, see :class:`..wal.fetch.Source`.
+    ``source`` and ``without`` are names of repositories; for them and ``pieces`` see :class:`..wal.fetch.Source`.
 
     With a prefetcher that lives, the file is taken from it; whatever goes wrong there, the host command is called. Only
     ``mv`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when that
@@ -76,6 +77,7 @@ def restore_command(
     words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch --not-found={_NOT_FOUND}"
     if source:
         words += "".join([f" --source={shlex.quote(source)}", *(f" --without={shlex.quote(w)}" for w in without)])
+    words += " --pieces" if pieces else ""
     verdict = f"case $? in 0) exit 0;; {_NOT_FOUND}) exit 1;; *) exit 254;; esac"
     first = _from_prefetcher(ahead) if ahead else ""
     return first + words.replace("%", "%%") + f' "%f" "%p"; {verdict}'

@@ -10,6 +10,7 @@
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
 <cluster>/wal/<system identifier>/sha256/<timeline>/<log>/<file>    of a sealed file: the digest of its content
+<cluster>/wal/<system identifier>/<timeline>/<log>/<segment>.<from>-<to>.partial.zst    a piece: these bytes of it
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 
 A sealed object's key ends in ``.age`` as well: ``base.tar.zst.age``, ``backup_manifest.age``, ``<file>.zst.age``.
@@ -27,6 +28,7 @@ from ..postgres.wal_names import is_history, split_name
 
 _LABEL = re.compile(r"^\d{8}T\d{6}Z-(full|diff|incr)\Z", re.ASCII)
 _SHORT = {"differential": "diff", "incremental": "incr"}
+_PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
 FILE_SET_DATA = "data.tar.zst"
@@ -141,8 +143,22 @@ class Layout:
         timeline, log = split_name(name)
         return f"{self.wal_digests(system)}{timeline}/{log}/{name}"
 
+    def wal_pieces(self, system: str, segment: str) -> str:
+        """Prefix of the pieces of a segment (and of its ``.partial`` and ``.backup`` files)."""
+        return f"{self.wal(system, segment)[: -len('.zst')]}."
+
+    def wal_piece(self, system: str, segment: str, start: int, stop: int) -> str:
+        """The bytes of a segment from offset ``start`` up to, not including, ``stop``."""
+        return f"{self.wal_pieces(system, segment)}{start:08X}-{stop:08X}.partial.zst"
+
 
 def wal_name(key: str) -> str:
     """The reverse of :meth:`Layout.wal` and its forms: PostgreSQL's name for the object ``key``."""
     name = clear_name(key.rsplit("/", 1)[-1])
     return name[:-4] if name.endswith(".zst") else name
+
+
+def piece_of(key: str) -> Optional[Tuple[str, int, int]]:
+    """The reverse of :meth:`Layout.wal_piece`: segment, start and stop; None for another object."""
+    match = _PIECE.search(key)
+    return (match.group(1), int(match.group(2), 16), int(match.group(3), 16)) if match else None

@@ -31,6 +31,7 @@ from ..wal.inventory import Run, archived, find_run
 from . import delta
 from . import target as decide
 from .combine import help_text
+from .pieces import NO_PIECES, Pieces, look
 from .places import is_satisfied, require_room, survey
 from .request import RestorePlan, RestoreRequest
 
@@ -72,7 +73,12 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         request=request,
         target=route.target,
         repository=repository.location,
-        source=Source(repository.name, tuple(u.repository for u in repositories.passed_over)),
+        source=Source(
+            repository.name,
+            tuple(u.repository for u in repositories.passed_over),
+            pieces=route.target.kind == "latest",
+        ),
+        pieces=route.pieces,
         passed_over=passed,
         chain=route.chain,
         path=route.path,
@@ -80,7 +86,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         data_dir=data_dir,
         places=places,
         archiving=archiving,
-        segments_needed=needed,
+        segments_needed=needed + len(route.pieces.segments),
         estimated_seconds=seconds,
         located=route.position,
         latest_commit=route.latest,
@@ -99,6 +105,7 @@ class _Route:
     position: Optional[int]
     latest: Optional[datetime]
     notes: Tuple[str, ...]
+    pieces: Pieces
 
 
 def _route(repository: Repository, bin_dir: Optional[str], request: RestoreRequest) -> _Route:
@@ -123,13 +130,15 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     latest = (
         scan.last_commit(repository, bin_dir, system, found.segments) if target.kind in ("time", "latest") else None
     )
+    pieces = look(repository, bin_dir, system, path, found) if target.kind == "latest" else NO_PIECES
+    latest = pieces.latest or latest
     end = None
     if target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start:
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
     decide.require_reachable(target, position, found, latest, clock.now(), end)
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
-    notes += broken
-    return _Route(target, chain, path, found, position, latest, tuple(notes))
+    notes += [*broken, *pieces.notes]
+    return _Route(target, chain, path, found, position, latest, tuple(notes), pieces)
 
 
 def _require_opened(repository: Repository, chain: Chain, found: Run, needed: int) -> None:

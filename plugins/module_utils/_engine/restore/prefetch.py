@@ -48,7 +48,9 @@ class Prefetcher:
             return
         limit = bound(config.restore.prefetch, size)
         source = planned.source
-        order = Order(planned.backup.system_identifier, size, _names(planned), limit, source.name, source.without)
+        order = Order(
+            planned.backup.system_identifier, size, _names(planned), limit, source.name, source.without, source.pieces
+        )
         try:
             self._directory = _make(config, planned, limit * size)
             if self._directory is None:
@@ -80,7 +82,8 @@ def _names(planned: RestorePlan) -> tuple[str, ...]:
     """Every file that recovery asks for, in its order: the target timeline's history, then the segments."""
     timeline = planned.path.timeline
     history = (history_name(timeline),) if len(planned.path.steps) > 1 else ()
-    return (*history, *(s.name for s in planned.run.segments[: planned.segments_needed]))
+    segments = planned.run.segments[: planned.segments_needed]
+    return (*history, *(s.name for s in (*segments, *planned.pieces.segments)))
 
 
 def _make(config: Config, planned: RestorePlan, size: int) -> Optional[str]:

@@ -171,6 +171,8 @@ def require_reached(planned: RestorePlan, reached: Reached) -> None:
         )
     elif target.kind == "latest" and planned.run.segments and reached.lsn < planned.run.segments[-1].start:
         wrong = f"it ended at {format_lsn(reached.lsn)}, but the archive goes on to {format_lsn(planned.run.end)}"
+    elif planned.pieces.last_record is not None and reached.lsn <= planned.pieces.last_record:
+        wrong = f"it ended at {format_lsn(reached.lsn)}, but the pieces go on to {format_lsn(planned.pieces.end or 0)}"
     elif target.kind == "time" and reached.time and reached.time > target.moment():
         wrong = f"the last replayed commit is of {format_time(reached.time)}"
     elif planned.located is not None:

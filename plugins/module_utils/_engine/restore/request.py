@@ -16,6 +16,7 @@ from ..postgres.wal_names import format_lsn
 from ..repository.chain import Chain
 from ..wal.fetch import EVERYWHERE, Source
 from ..wal.inventory import Run
+from .pieces import NO_PIECES, Pieces
 
 ACTIONS = ("promote", "pause", "shutdown")
 EXISTING = ("refuse", "move_aside")
@@ -93,6 +94,7 @@ class RestorePlan:
     ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
     window ends with, where it was looked up. ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
     the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
+    ``pieces`` is what lies behind the last complete segment, for the target ``latest``.
     """
 
     request: RestoreRequest
@@ -113,6 +115,7 @@ class RestorePlan:
     notes: Tuple[str, ...] = ()
     seconds: float = 0.0
     source: Source = EVERYWHERE
+    pieces: Pieces = NO_PIECES
 
     @property
     def backup(self) -> BackupManifest:
@@ -146,6 +149,7 @@ class RestorePlan:
                 "start": format_time(self.backup.finished_at),
                 "end": format_time(self.latest_commit or self.run.archived_at or self.backup.finished_at),
                 "end_lsn": format_lsn(self.run.end),
+                "pieces_end_lsn": format_lsn(self.pieces.end) if self.pieces.end is not None else None,
             },
             "data_dir": self.data_dir,
             "places": [asdict(p) for p in self.places],

@@ -23,6 +23,7 @@ from ..postgres.timeline import parse_history
 from ..postgres.wal_names import is_history, is_segment, is_wal_file
 from ..repository.layout import is_sealed
 from ..repository.repository import Repositories, Repository
+from .pieces import read_pieces
 from .segment import check_segment
 
 # PostgreSQL's largest segment (initdb --wal-segsize) is 1 GiB.
@@ -44,10 +45,12 @@ class Source:
     """Where a restore gets its WAL: the repository it was planned from, and those that gave no answer then.
 
     The first is asked first, so that a lost repository costs no time at every file; the others are not asked.
+    ``pieces``: a segment that is confirmed missing is put together from its pieces, as far as they go.
     """
 
     name: Optional[str] = None
     without: Tuple[str, ...] = ()
+    pieces: bool = False
 
 
 EVERYWHERE = Source()
@@ -100,10 +103,37 @@ def look_up(
                 return repository, content
             confirmed = confirmed or repository.name == source.name
         if confirmed or not doubts:
-            return None
+            return _from_pieces(repositories, system, name, source) if source.pieces and is_segment(name) else None
         if not any(isinstance(d, StoreUnavailable) for d in doubts):
             break
     raise doubts[0]
+
+
+def _from_pieces(
+    repositories: Repositories, system: str, name: str, source: Source
+) -> Optional[Tuple[Repository, bytes]]:
+    """The segment from the repository whose pieces go farthest; None when no repository has any.
+
+    The doubt of a repository counts unless the source of the restore itself answered.
+    """
+    found: List[Tuple[int, Repository, bytes]] = []
+    doubts: List[LifeboatError] = []
+    answered = False
+    for repository in repositories.beginning_with(source.name, source.without):
+        try:
+            pieced = read_pieces(repository, system, name)
+        except LifeboatError as exc:
+            doubts.append(exc)
+            continue
+        answered = answered or repository.name == source.name
+        if pieced.end:
+            found.append((pieced.end, repository, pieced.content))
+    if doubts and not answered:
+        raise doubts[0]
+    if not found:
+        return None
+    _end, repository, content = max(found, key=lambda f: f[0])
+    return repository, content
 
 
 def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional[bytes]:

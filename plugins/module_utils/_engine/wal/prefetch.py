@@ -48,6 +48,7 @@ class Order:
     limit: int
     source: Optional[str] = None
     without: Tuple[str, ...] = ()
+    pieces: bool = False
 
 
 def write_order(directory: str, order: Order) -> None:
@@ -191,7 +192,7 @@ class _Prefetcher:
         """One round only: who asks hears of the doubt, and asks the repositories with more patience."""
         unfinished = self._path(name + _UNFINISHED)
         try:
-            source = Source(self._order.source, self._order.without)
+            source = Source(self._order.source, self._order.without, self._order.pieces)
             found = look_up(self._repositories, self._order.system, name, source, rounds=1)
             if found is None:
                 return _Outcome(False)

@@ -46,7 +46,11 @@ def records(
 
     ``pg_waldump`` ends with an error where the records end; what it printed before counts.
     """
-    content = read_wal(repository, system, segment.name)
+    return records_in(bin_dir, segment, read_wal(repository, system, segment.name), arguments)
+
+
+def records_in(bin_dir: Optional[str], segment: Segment, content: bytes, arguments: Sequence[str]) -> List[Record]:
+    """As :func:`records`, of a segment that is in memory."""
     with tempfile.TemporaryDirectory(prefix="lifeboat-wal-") as scratch:
         path = os.path.join(scratch, segment.name)
         with open(path, "wb") as stream:
@@ -61,15 +65,16 @@ def last_commit(
 ) -> Optional[datetime]:
     """The time of the last commit or abort in these segments, read from the end backwards."""
     for segment in reversed(segments):
-        moments = [
-            r.moment
-            for r in records(repository, bin_dir, system, segment, ["--rmgr=Transaction"])
-            if r.kind in ("COMMIT", "ABORT", "COMMIT_PREPARED", "ABORT_PREPARED")
-        ]
-        known = [m for m in moments if m]
+        known = last_moment(records(repository, bin_dir, system, segment, ["--rmgr=Transaction"]))
         if known:
-            return max(known)
+            return known
     return None
+
+
+def last_moment(found: Sequence[Record]) -> Optional[datetime]:
+    """The time of the last commit or abort among these records."""
+    moments = [r.moment for r in found if r.kind in ("COMMIT", "ABORT", "COMMIT_PREPARED", "ABORT_PREPARED")]
+    return max((m for m in moments if m), default=None)
 
 
 def last_record(repository: Repository, bin_dir: Optional[str], system: str, segment: Segment) -> Optional[int]:

@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The replication slot of a WAL stream, and ``pg_receivewal`` (PostgreSQL manual, "pg_receivewal", "Replication").
+
+``pg_receivewal`` writes ``<segment>.partial``, filled up with zeros to the segment's size, and renames it when it is
+complete. With ``--synchronous`` it reports what it has on disk at once, which becomes the slot's ``restart_lsn``. It
+begins at the newest segment of its directory, or at the segment of the slot's ``restart_lsn`` where it has none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from dataclasses import dataclass
+from typing import IO, Any, Dict, List, Optional
+
+from ..config import ConnectionConfig
+from ..errors import CloneRefused, PostgresError, ServerNotReady, StreamBroken
+from ..process import DEVNULL, TimeoutExpired, spawn
+from .connection import Session
+from .controldata import program
+from .facts import read_facts
+from .wal_names import format_lsn, parse_lsn
+
+_SETTINGS = ("wal_level", "max_wal_senders", "max_replication_slots", "max_slot_wal_keep_size")
+_LIMIT_REACHED = "53400"
+_PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Slot:
+    """``position``: the LSN from which on the server keeps WAL; None when it kept none, or removed it.
+
+    ``received``: up to where the process ``active_pid`` has it on disk, by its own report; None before the first one.
+    """
+
+    name: str
+    position: Optional[int]
+    active_pid: Optional[int] = None
+    received: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """The server that is followed; ``segment_size`` in bytes, ``unlimited``: no slot loses its WAL, however much."""
+
+    system_identifier: str
+    segment_size: int
+    timeline: int
+    unlimited: bool
+
+
+def slot_name(cluster: str) -> str:
+    """``main`` to ``lifeboat_main``: lower-case letters, digits and underscores, at most 63."""
+    return ("lifeboat_" + re.sub(r"[^a-z0-9_]", "_", cluster.lower()))[:63]
+
+
+def read_publisher(sql: Session, data_dir: str) -> Publisher:
+    """The server's facts; ServerNotReady when it cannot be followed, CloneRefused when it is another one."""
+    facts = read_facts(sql)
+    if facts.in_recovery:
+        raise ServerNotReady("The server is a standby: its primary is the one to follow.", "Stream from the primary.")
+    actual = str(sql.value("SELECT current_setting('data_directory', true)") or "")
+    if actual and not _same(actual, data_dir):
+        raise CloneRefused(
+            f"The server runs in {actual}, not in {data_dir}, which this configuration protects.",
+            "Check connection: it must lead to the server of data_dir.",
+            data_dir=actual,
+            protected=data_dir,
+        )
+    settings: Dict[str, str] = dict(
+        sql.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_SETTINGS)])
+    )
+    if settings["wal_level"] == "minimal":
+        raise ServerNotReady("wal_level is minimal: nothing can be streamed.", "Set wal_level = 'replica', restart.")
+    for name in ("max_wal_senders", "max_replication_slots"):
+        if int(settings[name]) < 1:
+            raise ServerNotReady(
+                f"{name} is {settings[name]}: a WAL stream needs one.",
+                f"ALTER SYSTEM SET {name} = 10, then restart the server.",
+                setting=name,
+                value=settings[name],
+            )
+    timeline = sql.value("SELECT pg_walfile_name(pg_current_wal_flush_lsn())")
+    return Publisher(
+        facts.system_identifier,
+        facts.segment_size,
+        int(timeline[:8], 16),
+        int(settings["max_slot_wal_keep_size"]) < 0,
+    )
+
+
+def flushed(sql: Session) -> int:
+    """The LSN up to which the server's WAL is on its disk."""
+    return parse_lsn(sql.value("SELECT pg_current_wal_flush_lsn()"))
+
+
+def _same(path: str, other: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def read_slot(sql: Session, name: str) -> Optional[Slot]:
+    """The slot of that name; None when there is none."""
+    # Not restart_lsn: that may be ahead of what the present pg_receivewal has written.
+    rows = sql.rows(
+        "SELECT restart_lsn, active_pid, flush_lsn FROM pg_replication_slots"
+        " LEFT JOIN pg_stat_replication ON pid = active_pid WHERE slot_name = %s",
+        [name],
+    )
+    if not rows:
+        return None
+    position, pid, received = rows[0]
+    return Slot(name, parse_lsn(position) if position else None, pid, parse_lsn(received) if received else None)
+
+
+def make_slot(sql: Session, name: str) -> Slot:
+    """A slot that keeps WAL, from the last checkpoint on. ServerNotReady when the server has no room for one."""
+    try:
+        position = sql.value("SELECT lsn FROM pg_create_physical_replication_slot(%s, true)", [name])
+    except PostgresError as exc:
+        if exc.details.get("sqlstate") == _LIMIT_REACHED:
+            raise ServerNotReady(
+                f"There is no room for the replication slot {name}: {exc.message}",
+                "Raise max_replication_slots and restart the server, or drop a slot that nobody uses.",
+                setting="max_replication_slots",
+            ) from exc
+        raise
+    return Slot(name, parse_lsn(position))
+
+
+def drop_slot(sql: Session, name: str) -> bool:
+    """Drop it; False when there is none."""
+    slot = read_slot(sql, name)
+    if slot is None:
+        return False
+    free_slot(sql, slot)
+    sql.rows("SELECT pg_drop_replication_slot(%s)", [name])
+    return True
+
+
+def free_slot(sql: Session, slot: Slot) -> None:
+    """End whoever holds the slot: a pg_receivewal that outlived its stream."""
+    if slot.active_pid is not None:
+        sql.rows("SELECT pg_terminate_backend(%s, %s)", [slot.active_pid, int(_PATIENCE * 1000)])
+
+
+def skip_to(sql: Session, slot: Slot, position: int) -> None:
+    """Let the slot keep WAL only from ``position`` on."""
+    sql.rows("SELECT pg_replication_slot_advance(%s, %s::pg_lsn)", [slot.name, format_lsn(position)])
+
+
+class Receiver:
+    """A running ``pg_receivewal``. ``stderr`` is a file that collects what it says."""
+
+    def __init__(
+        self, bin_dir: Optional[str], connection: ConnectionConfig, slot: str, directory: str, stderr: IO[bytes]
+    ) -> None:
+        self._stderr = stderr
+        words: List[str] = [program(bin_dir, "pg_receivewal"), "--directory", directory, "--slot", slot]
+        words += ["--synchronous", "--no-loop", "--no-password"]
+        # Killed without a word, the stream must not leave it behind: nobody would clear its directory.
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        self._process: Any = spawn(
+            [*guard, *words], stdin=DEVNULL, stdout=DEVNULL, stderr=stderr, env=_environment(connection)
+        )
+
+    def require_alive(self) -> None:
+        """StreamBroken, or ServerNotReady, with its own words when it has ended."""
+        status = self._process.poll()
+        if status is None:
+            return
+        self._stderr.seek(0)
+        words = self._stderr.read().decode(errors="replace").strip()[-1000:]
+        if "max_wal_senders" in words:
+            raise ServerNotReady(
+                f"No WAL sender is free: {words}",
+                "Raise max_wal_senders and restart the server.",
+                setting="max_wal_senders",
+            )
+        raise StreamBroken(
+            f"pg_receivewal ended with status {status}: {words or 'it said nothing'}",
+            "Its own message says why; start the stream again.",
+            status=status,
+        )
+
+    def close(self) -> None:
+        """End it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(_PATIENCE)
+            except TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def _environment(connection: ConnectionConfig) -> dict[str, str]:
+    """libpq's variables: a password never stands among the arguments."""
+    values = {
+        "PGHOST": connection.host,
+        "PGPORT": connection.port,
+        "PGUSER": connection.user,
+        "PGPASSWORD": connection.password,
+        "PGPASSFILE": connection.passfile,
+        "PGSSLMODE": connection.sslmode,
+        "PGSSLROOTCERT": connection.sslrootcert,
+        "PGCONNECT_TIMEOUT": connection.connect_timeout,
+        "PGAPPNAME": "lifeboat_stream",
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pieces: the bytes of a segment that were stored before it was complete (see :mod:`.stream`).
+
+A piece is never the segment: it does not end a gap, and no backup is made consistent by it. A restore to the latest
+moment goes on behind the last complete segment with the pieces that follow it without a hole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Iterable, List, Optional, Tuple
+
+from ..codec import zstd
+from ..errors import ObjectCorrupt, ObjectMissing, WalInvalid
+from ..postgres.timeline import TimelinePath
+from ..postgres.wal_names import Segment
+from ..repository.layout import piece_of
+from ..repository.repository import Repository
+from .inventory import Run
+from .segment import check_segment, read_header
+
+#: The most bytes that one piece holds.
+MOST = 16 * 1024 * 1024
+# A hole in the complete segments that is longer than this is no delay of archive_command.
+_MOST_SEGMENTS = 64
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The bytes from ``start`` up to ``stop`` (offsets in the segment), and when the store took them."""
+
+    start: int
+    stop: int
+    key: str
+    modified: datetime
+    size: int
+
+
+@dataclass(frozen=True)
+class Pieced:
+    """A segment put together: intact up to offset ``end``, zero behind it. ``damaged`` says what ended it early."""
+
+    content: bytes
+    end: int
+    damaged: str = ""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What pieces add behind the complete segments: the segments they are of, and the LSN behind the last byte."""
+
+    segments: Tuple[Segment, ...] = ()
+    end: Optional[int] = None
+    stored_at: Optional[datetime] = None
+
+    def __bool__(self) -> bool:
+        return self.end is not None
+
+
+NO_TAIL = Tail()
+
+
+def contiguous(pieces: Iterable[Piece]) -> Tuple[Piece, ...]:
+    """Those that cover the segment from offset 0 on without a hole, in order; they may overlap. Pure."""
+    chosen: List[Piece] = []
+    end = 0
+    for piece in sorted(pieces, key=lambda p: (p.start, -p.stop)):
+        if piece.start > end:
+            break
+        if piece.stop > end:
+            chosen.append(piece)
+            end = piece.stop
+    return tuple(chosen)
+
+
+def list_pieces(repository: Repository, system: str, segment: str) -> Tuple[Piece, ...]:
+    """The pieces of a segment that are in the repository."""
+    found = []
+    for info in repository.store.list(repository.layout.wal_pieces(system, segment)):
+        named = piece_of(info.key)
+        if named and named[0] == segment and named[1] < named[2] and info.size > 0:
+            found.append(Piece(named[1], named[2], info.key, info.modified, info.size))
+    return tuple(found)
+
+
+def follow(repository: Repository, system: str, path: TimelinePath, run: Run) -> Tail:
+    """What pieces add to ``run``, by listing: nothing behind a gap, and nothing before the first complete segment."""
+    if run.missing or not run.segments:
+        return NO_TAIL
+    tail = NO_TAIL
+    last = run.segments[-1]
+    for segment in path.segments(run.end, last.size):
+        pieces = contiguous(list_pieces(repository, system, segment.name))
+        if not pieces or len(tail.segments) == _MOST_SEGMENTS:
+            break
+        end = min(pieces[-1].stop, last.size)
+        tail = Tail((*tail.segments, segment), segment.start + end, max(p.modified for p in pieces))
+        if end < last.size:
+            break
+    return tail
+
+
+def read_pieces(repository: Repository, system: str, segment: str) -> Pieced:
+    """Put a segment together from its pieces; ``end`` is 0 where it has none. A damaged piece ends it.
+
+    Memory: the segment and one piece.
+    """
+    data = bytearray()
+    damaged = ""
+    for piece in contiguous(list_pieces(repository, system, segment)):
+        try:
+            part = zstd.decompress(repository.store.get(piece.key), piece.key, piece.stop - piece.start)
+            if len(part) != piece.stop - piece.start:
+                raise ObjectCorrupt(f"{piece.key} holds {len(part)} bytes.", "The WAL ends before it.", key=piece.key)
+        except (ObjectCorrupt, ObjectMissing) as exc:
+            damaged = exc.message
+            break
+        data += part[len(data) - piece.start :]
+    try:
+        # The header tells the size; what no piece holds is zero, as in a segment that the server has just begun.
+        size = read_header(segment, bytes(data[:64])).size if data else 0
+        end = min(len(data), size)
+        content = bytes(data[:size].ljust(size, b"\0"))
+        if data:
+            check_segment(segment, content, system)
+    except WalInvalid as exc:
+        return Pieced(b"", 0, damaged or exc.message)
+    return Pieced(content, end, damaged)

@@ -1,0 +1,298 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The WAL stream: every few seconds what is new of the unfinished segment becomes a piece in each required repository.
+
+``pg_receivewal`` follows the server into ``<spool>/stream``. Complete segments are ``archive_command``'s: the stream
+stores the rest of one as pieces only until the repository has the segment. The directory is bounded and may be lost.
+
+Memory: Python and the S3 client (about 60 MB), and one piece of at most 16 MiB with its compressed form for each
+repository.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set
+
+from .. import clock
+from ..codec import zstd
+from ..config import Config
+from ..errors import (
+    AgentRunning,
+    ConfigError,
+    LifeboatError,
+    ObjectExists,
+    SpoolUnusable,
+    StreamBroken,
+    WalConflict,
+    WalInvalid,
+)
+from ..postgres import receivewal
+from ..postgres.connection import Session, session
+from ..postgres.receivewal import Publisher, Receiver
+from ..postgres.wal_names import Segment
+from ..progress import Progress
+from ..repository.repository import Repositories, Repository
+from . import following
+from .following import Local, New
+from .pieces import MOST, contiguous, list_pieces
+from .segment import read_header
+
+_TICK = 0.1
+# A segment tells its size and owner in so many bytes.
+_HEADER = 40
+
+
+class Stream:
+    """One stream for one configuration. ``stopping`` is asked several times a second.
+
+    :raises ConfigError: ``data_dir`` or ``spool_dir`` is not set
+    """
+
+    def __init__(self, config: Config, progress: Progress, stopping: Callable[[], bool]) -> None:
+        if not config.data_dir or not config.spool_dir:
+            raise ConfigError(
+                f"{config.source or 'configuration'}: {'spool_dir' if config.data_dir else 'data_dir'} is missing.",
+                "A WAL stream works with data_dir and spool_dir.",
+            )
+        self._config, self._progress, self._stopping = config, progress, stopping
+        self._data_dir = config.data_dir
+        self._directory = os.path.join(os.path.abspath(config.spool_dir), "stream")
+        self._slot = receivewal.slot_name(config.cluster)
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Work until ``stopping`` or until the configuration file changes; ``on_ready`` is called once it has begun.
+
+        ServerNotReady, PostgresError, StreamBroken when the server cannot be followed (any longer): start it again.
+        A repository that is not there is waited for.
+        """
+        with self._held(), session(self._config.connection) as sql:
+            publisher = receivewal.read_publisher(sql, self._data_dir)
+            if publisher.unlimited:
+                self._progress.note(
+                    f"max_slot_wal_keep_size is unlimited: the slot {self._slot} keeps all WAL while no stream runs"
+                )
+            self._begin(sql, publisher)
+            repositories = Repositories.open(self._config)
+            targets = [Target(r, publisher, self._config.backup.compression_level) for r in repositories.required]
+            with tempfile.TemporaryFile() as said:
+                receiver = Receiver(self._config.bin_dir, self._config.connection, self._slot, self._directory, said)
+                try:
+                    on_ready()
+                    self._work(sql, publisher, receiver, targets)
+                finally:
+                    receiver.close()
+                    repositories.close()
+
+    def _work(self, sql: Session, publisher: Publisher, receiver: Receiver, targets: Sequence[Target]) -> None:
+        with ThreadPoolExecutor(len(targets), "lifeboat-stream") as pool:
+            stamp = _stamp(self._config.source)
+            while not self._stopping() and _stamp(self._config.source) == stamp:
+                due = clock.monotonic() + self._config.wal.stream_interval
+                slot = receivewal.read_slot(sql, self._slot)
+                if slot is None or slot.position is None:
+                    raise StreamBroken(
+                        f"The replication slot {self._slot} is gone, or the server removed the WAL that it kept.",
+                        "Raise max_slot_wal_keep_size; the stream begins anew when it is started again.",
+                    )
+                local = self._local(publisher.segment_size)
+                new = list(following.available(local, slot.received or 0))
+                put = partial(Target.put, directory=self._directory, new=new)
+                for target, error in zip(targets, pool.map(put, targets)):
+                    self._tell(target, error)
+                self._clean(local, targets)
+                while clock.monotonic() < due and not self._stopping():
+                    receiver.require_alive()
+                    clock.sleep(_TICK)
+
+    def _tell(self, target: Target, error: Optional[LifeboatError]) -> None:
+        """Say what changed, once."""
+        code = error.error_code if error else ""
+        if code != target.failing:
+            target.failing = code
+            words = f"{error.message} [{code}]" if error else "it goes on"
+            self._progress.note(f"stream to {target.name}: {words}")
+
+    def _begin(self, sql: Session, publisher: Publisher) -> None:
+        slot = receivewal.read_slot(sql, self._slot)
+        if slot is not None:
+            receivewal.free_slot(sql, slot)
+            slot = receivewal.read_slot(sql, self._slot)
+        local = self._local(publisher.segment_size)
+        start = following.begin(
+            slot is not None,
+            slot.position if slot else None,
+            local,
+            publisher.timeline,
+            receivewal.flushed(sql),
+            publisher.segment_size,
+        )
+        if start.gap:
+            self._progress.note(f"gap in the stream: {start.gap}; archive_command stores what lies between")
+        if start.clear:
+            self._remove(local)
+        if start.renew:
+            receivewal.drop_slot(sql, self._slot)
+            # A new slot keeps WAL from the last checkpoint on.
+            receivewal.skip_to(sql, receivewal.make_slot(sql, self._slot), receivewal.flushed(sql))
+        elif start.skip_to is not None and slot is not None:
+            receivewal.skip_to(sql, slot, start.skip_to)
+
+    def _clean(self, local: Sequence[Local], targets: Sequence[Target]) -> None:
+        """Remove complete files that nobody needs, what pg_receivewal left behind, and what goes beyond the bound."""
+        done = [f for f in local[:-1] if not f.complete or all(f.segment in t.done for t in targets)]
+        kept = [f for f in local if f not in done]
+        self._remove([*done, *kept[: -following.MOST_SEGMENTS]])
+        for target in targets:
+            target.forget(kept)
+
+    def _local(self, size: int) -> Sequence[Local]:
+        with self._usable():
+            return following.local_files(os.listdir(self._directory), size)
+
+    def _remove(self, files: Sequence[Local]) -> None:
+        with self._usable():
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self._directory, file.file))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """The directory, and the lock that tells that a stream lives: AgentRunning when another one does."""
+        with self._usable():
+            os.makedirs(self._directory, 0o700, exist_ok=True)
+            lock = os.open(f"{self._directory}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise AgentRunning(
+                    f"Another WAL stream holds {self._directory}.lock.",
+                    "One stream serves a cluster: stop the other one, or give this cluster a spool_dir of its own.",
+                    spool_dir=self._config.spool_dir,
+                ) from exc
+            yield
+        finally:
+            os.close(lock)
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise SpoolUnusable(
+                f"The spool {self._directory} cannot be used: {exc.strerror}.",
+                "See that the owner of the data directory may write there, and that it has room.",
+                spool_dir=self._config.spool_dir,
+            ) from exc
+
+
+class Target:
+    """A repository, and how far it has each segment of the directory. Only one thread uses it at a time."""
+
+    def __init__(self, repository: Repository, publisher: Publisher, level: int) -> None:
+        self._repository, self._publisher, self._level = repository, publisher, level
+        self._stored: Dict[Segment, int] = {}
+        self._adopted = False
+        #: Complete segments that the repository has, as a whole or by pieces.
+        self.done: Set[Segment] = set()
+        self.failing = ""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self._repository.location
+
+    def forget(self, kept: Sequence[Local]) -> None:
+        """Only these files are there any longer."""
+        there = {f.segment for f in kept}
+        self._stored = {s: offset for s, offset in self._stored.items() if s in there}
+        self.done &= there
+
+    def put(self, directory: str, new: Sequence[New]) -> Optional[LifeboatError]:
+        """Store what the repository has not, oldest first; the error that stopped it."""
+        try:
+            if not self._adopted:
+                self._repository.adopt(self._publisher.system_identifier)
+                self._adopted = True
+            for item in new:
+                if item.file.segment not in self.done:
+                    self._put_file(directory, item)
+        except LifeboatError as exc:
+            # What is there by now is asked anew.
+            self._stored, self._adopted = {}, False
+            return exc
+        return None
+
+    def _put_file(self, directory: str, item: New) -> None:
+        segment, system = item.file.segment, self._publisher.system_identifier
+        layout, store = self._repository.layout, self._repository.store
+        if item.file.complete and store.head(layout.wal(system, segment.name)) is not None:
+            self.done.add(segment)
+            return
+        if segment not in self._stored:
+            there = contiguous(list_pieces(self._repository, system, segment.name))
+            self._stored[segment] = there[-1].stop if there else 0
+        for start, stop in following.cuts(self._stored[segment], item.available, MOST):
+            data = _read(os.path.join(directory, item.file.file), start, stop)
+            if start == 0 and len(data) < _HEADER:
+                return
+            if start == 0:
+                self._require_ours(segment, data)
+            key = layout.wal_piece(system, segment.name, start, stop)
+            try:
+                store.put(key, zstd.compress(data, self._level))
+            except ObjectExists as exc:
+                if zstd.decompress(store.get(key), key, MOST) != data:
+                    raise WalConflict(
+                        f"Repository {self.name} already holds {key} with different content.",
+                        "Nothing was overwritten. Two servers may stream into one prefix: find the other one.",
+                        name=segment.name,
+                        key=key,
+                        repository=self._repository.name,
+                    ) from exc
+            self._stored[segment] = stop
+        if item.file.complete:
+            self.done.add(segment)
+
+    def _require_ours(self, segment: Segment, data: bytes) -> None:
+        header = read_header(segment.name, data)
+        if (header.system_identifier, header.start) != (self._publisher.system_identifier, segment.start):
+            raise WalInvalid(
+                f"The stream of {segment.name} is that of system identifier {header.system_identifier}.",
+                "Nothing was stored. Find out which server wrote it.",
+                name=segment.name,
+            )
+
+
+def _stamp(path: Optional[str]) -> Optional[int]:
+    """When the file was last written, in ns; None when there is none."""
+    try:
+        return os.stat(path).st_mtime_ns if path else None
+    except OSError:
+        return None
+
+
+def _read(path: str, start: int, stop: int) -> bytes:
+    """The bytes of a file that is there as a whole, or renamed meanwhile."""
+    parts: List[bytes] = []
+    for candidate in (path, path[: -len(".partial")] if path.endswith(".partial") else path):
+        try:
+            with open(candidate, "rb") as stream:
+                stream.seek(start)
+                parts = [stream.read(stop - start)]
+            break
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            raise SpoolUnusable(f"Cannot read {candidate}: {exc.strerror}.", "Check the spool's disk.") from exc
+    data = b"".join(parts)
+    if len(data) != stop - start:
+        raise WalInvalid(f"{path} has no {stop - start} bytes at {start}.", "It is read again.", name=path)
+    return data
