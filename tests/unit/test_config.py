@@ -196,3 +196,8 @@ def test_a_yaml_error_tells_where_and_what(tmp_path: Path) -> None:
     path.write_text("cluster: main\nrepositories: a: b\n")
     with pytest.raises(ConfigError, match="line 2, column 16: mapping values are not allowed here"):
         load(str(path))
+
+
+def test_sealed_wal_is_not_streamed_in_clear() -> None:
+    with pytest.raises(ConfigError, match=r"wal\.stream stores the unfinished segment in clear"):
+        parse({**GOOD, "seal": {"recipients": ["age1example"]}, "wal": {"stream": True}})

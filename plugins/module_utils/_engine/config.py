@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple, Union
 
 from .errors import ConfigError, DependencyMissing
-from .recipients import require_public
+from .recipients import refuse_clear_pieces, require_public
 
 MIB = 1024 * 1024
 _NONE = type(None)
@@ -132,10 +132,9 @@ class WalConfig:
 
 @dataclass(frozen=True)
 class RestoreConfig:
-    """How a restore gets its WAL.
+    """``prefetch`` is how many segments a restore fetches ahead of replay at most (in all 1 GiB; 0: none).
 
-    ``prefetch`` is how many segments it fetches ahead of replay at most (together no more than 1 GiB; 0: none),
-    ``prefetch_dir`` where they wait: beside the data directory where it is None.
+    ``prefetch_dir`` is where they wait: beside the data directory where it is None.
     """
 
     prefetch: int = 16
@@ -293,6 +292,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             f"{where}: cluster is {config.cluster!r}.",
             "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.",
         )
+    refuse_clear_pieces(where, config.seal.recipients, config.wal.stream)
     if config.wal.parallel < 1:
         raise ConfigError(f"{where}: wal.parallel is {config.wal.parallel}.", "It must be at least 1.")
     if not 0.1 <= config.wal.stream_interval <= 3600:

@@ -30,3 +30,12 @@ def require_public(where: str, recipients: Sequence[str], identity_file: Optiona
                 f"{where}: seal.recipients[{i}] is {recipient!r}.",
                 "Give a public key of age (age1...) or of ssh (ssh-ed25519 ...).",
             )
+
+
+def refuse_clear_pieces(where: str, recipients: Sequence[str], stream: bool) -> None:
+    """ConfigError when WAL that shall be sealed would be stored in clear pieces beside it."""
+    if recipients and stream:
+        raise ConfigError(
+            f"{where}: wal.stream stores the unfinished segment in clear, and seal has recipients.",
+            "Switch wal.stream off; or leave seal out, and let the store encrypt (sse).",
+        )
