@@ -7,21 +7,29 @@ For each size (GB of pgbench tables) 5 % of the blocks are changed after a full 
 ``.build/bench/chain.json``, seconds and stored MB of the incremental and of a second full backup over S3 (SeaweedFS on
 this machine), and the seconds of a restore of each, by phase. Needs PostgreSQL 17 or newer.
 
-    tools/bench --sizes 0.5
+    PYTHONPATH=.build/lib tools/unprivileged .venv/bin/python tests/bench/chain_bench.py --sizes 0.5
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
-from size_bench import CHECKOUT, SCALE_PER_GB, lifeboat, run, show
-from support.postgres import Site, Sites, Templates, installations
-from support.stores import SeaweedFS, s3_options_for
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".build" / "lib")]
+
+from support.postgres import Site, Sites, Templates, installations  # noqa: E402
+from support.stores import SeaweedFS, s3_options_for  # noqa: E402
+
+# pgbench's tables and indexes take about 15 MB for each unit of scale.
+SCALE_PER_GB = 67
 
 
 def main() -> None:
@@ -88,6 +96,31 @@ def restored(site: Site, kind: str, label: str) -> Dict[str, Any]:
         f"{kind}_restore_memory_mb": memory,
         f"{kind}_restore_timings": timings,
     }
+
+
+def run(site: Site, program: str, *arguments: str) -> None:
+    """One of PostgreSQL's programs against the site's server."""
+    where = ["-h", str(site.cluster.socket_dir), "-p", str(site.cluster.port), "-U", "postgres"]
+    argv = [site.cluster.installation.program(program), *where, *arguments, "postgres"]
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def lifeboat(site: Site, *arguments: str) -> Any:
+    """The host command's answer, and its own peak memory in MB."""
+    argv = [str(site.command), "--config", str(site.config_file), "--json", *arguments]
+    with tempfile.TemporaryFile("w+") as answer:
+        process = subprocess.Popen(argv, stdout=answer)
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0, argv
+        answer.seek(0)
+        return json.load(answer), round(usage.ru_maxrss / 1024)
+
+
+def show(rows: Sequence[Dict[str, Any]]) -> None:
+    names = [name for name in rows[0] if name != "restore_timings"]
+    print("  ".join(names))
+    for row in rows:
+        print("  ".join(str(row[name]).rjust(len(name)) for name in names))
 
 
 if __name__ == "__main__":
