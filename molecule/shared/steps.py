@@ -53,7 +53,10 @@ class Playbooks:
         with self._started(name, host, arguments) as process:
             log = self._last_log()
             seen = re.compile(rf"TASK \[.*({at}).*\]")
-            until(lambda: process.poll() is not None or bool(seen.search(log.read_text(encoding="utf-8"))), at, 900)
+            # Often, because the last task is soon over.
+            until(
+                lambda: process.poll() is not None or bool(seen.search(log.read_text(encoding="utf-8"))), at, 900, 0.05
+            )
             assert process.poll() is None, f"{name} ended before {at}: {log.read_text(encoding='utf-8')[-6000:]}"
             os.killpg(process.pid, signal.SIGINT)
             process.wait()
@@ -100,12 +103,12 @@ def lifeboat(host: Host, cluster: str, words: str, status: int = 0) -> Any:
     return json.loads(done.stdout)
 
 
-def until(ready: Callable[[], bool], what: str, seconds: float = 240) -> None:
-    """Wait, and say for what in vain."""
+def until(ready: Callable[[], bool], what: str, seconds: float = 240, pause: float = 0.5) -> None:
+    """Wait, asking every ``pause`` seconds, and say for what in vain."""
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
-        time.sleep(0.5)
+        time.sleep(pause)
 
 
 def wait_archived(host: Host, port: int = 5432) -> None:

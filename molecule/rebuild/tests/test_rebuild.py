@@ -44,7 +44,7 @@ FROM_THE_DATABASE_ON = [
     "restore : Begin the restore",
     "application : Start the units",
     "incident : See that each takes writes",
-    "backup : Have a full backup",
+    "backup : Have a backup of each cluster",
     "incident : Write it, for people",
 ]
 
@@ -107,6 +107,13 @@ def protected(host: Host, timeline: int) -> None:
 pytestmark = pytest.mark.timeout(3600)
 
 STATE: Dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("task", BEFORE_THE_DATABASE + FROM_THE_DATABASE_ON)
+def test_there_is_such_a_task_to_interrupt(task: str) -> None:
+    role, name = task.split(" : ")
+    tasks = (CHECKOUT / "roles" / role / "tasks").glob("*.yml")
+    assert any(f"- name: {name}" in path.read_text(encoding="utf-8") for path in tasks)
 
 
 def test_the_spares_are_empty(machines: Dict[str, Host]) -> None:
