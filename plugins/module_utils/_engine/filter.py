@@ -9,23 +9,21 @@ import contextlib
 import threading
 from typing import IO, Callable, Iterable, Iterator, List, Optional, Sequence, cast
 
-from .process import PIPE, failed, spawn
+from .process import PIPE, Feed, failed, spawn
 
 _CHUNK = 1024 * 1024
 
 
-class Filter:
+class Filter(Feed):
     """What is written comes out at ``consume``, in a thread of its own: ``write``, then ``finish`` or ``kill``.
 
-    ``stderr`` is a file that collects the program's messages. An error of ``consume`` ends the program, and is raised
-    by the next call here.
+    An error of ``consume`` ends the program, and is raised by the next call here.
     """
 
     def __init__(self, argv: Sequence[str], consume: Callable[[bytes], object], stderr: IO[bytes]) -> None:
-        self._argv, self._consume, self._stderr = list(argv), consume, stderr
+        super().__init__(argv, stderr, stdout=PIPE)
+        self._consume = consume
         self._trouble: Optional[BaseException] = None
-        self._process = spawn(argv, stdin=PIPE, stdout=PIPE, stderr=stderr)
-        self._stdin = cast(IO[bytes], self._process.stdin)
         self._stdout = cast(IO[bytes], self._process.stdout)
         self._reader = threading.Thread(target=self._drain, name="lifeboat-filter", daemon=True)
         self._reader.start()
@@ -38,34 +36,22 @@ class Filter:
             self._trouble = exc
             self._process.kill()
 
-    def write(self, data: bytes) -> None:
-        """Hand over the next bytes; ProcessFailed with its own words when the program is gone."""
-        try:
-            self._stdin.write(data)
-        except BrokenPipeError:
-            self.finish()
-            raise
-
-    def finish(self) -> None:
-        """Close its input, and wait until all that came out was consumed; ProcessFailed when it complains."""
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin.close()
-        self._reader.join()
-        status = self._process.wait()
-        self._stdout.close()
-        if self._trouble is not None:
-            raise self._trouble
-        if status:
-            self._stderr.seek(0)
-            raise failed(self._argv, status, self._stderr.read().decode(errors="replace"))
-
     def kill(self) -> None:
         """End it at once; nothing is consumed after that."""
-        self._process.kill()
+        super().kill()
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
+        self._drained()
+
+    def _ended(self, status: int) -> None:
+        """All that came out was consumed when this returns."""
+        self._drained()
+        if self._trouble is not None:
+            raise self._trouble
+        super()._ended(status)
+
+    def _drained(self) -> None:
         self._reader.join()
-        self._process.wait()
         self._stdout.close()
 
 

@@ -106,9 +106,7 @@ class Feed:
     ``stderr`` is a file that collects its messages, so that a full pipe never blocks it.
     """
 
-    def __init__(
-        self, argv: Sequence[str], stderr: IO[bytes], cwd: Optional[str] = None, stdout: Optional[IO[bytes]] = None
-    ) -> None:
+    def __init__(self, argv: Sequence[str], stderr: IO[bytes], cwd: Optional[str] = None, stdout: Any = None) -> None:
         self._argv = list(argv)
         self._stderr = stderr
         self._process = spawn(argv, stdin=PIPE, stdout=stdout or DEVNULL, stderr=stderr, cwd=cwd)
@@ -129,16 +127,18 @@ class Feed:
             self._stdin.close()
         except BrokenPipeError:
             pass
-        status = self._process.wait()
-        if status:
-            self._stderr.seek(0)
-            raise failed(self._argv, status, self._stderr.read().decode(errors="replace"))
+        self._ended(self._process.wait())
 
     def kill(self) -> None:
         """End it at once."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def _ended(self, status: int) -> None:
+        if status:
+            self._stderr.seek(0)
+            raise failed(self._argv, status, self._stderr.read().decode(errors="replace"))
 
 
 class Drain:

@@ -11,7 +11,6 @@ has not authenticated, 64 KiB at a time, and an object that is cut short is an e
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import threading
 from typing import Callable, Iterable, Iterator, List, Optional
@@ -187,7 +186,7 @@ def _from_command(words: tuple[str, ...], name: str) -> bytes:
     hint = "Run it by hand, as the same user, to see its words."
     try:
         done = run(list(words), check=False, timeout=_COMMAND_TIMEOUT)
-    except (LifeboatError, OSError, subprocess.SubprocessError):
+    except (LifeboatError, OSError):
         raise IdentityMissing(
             f"{name} is sealed, and seal.identity_command ({words[0]} ...) cannot be run to its end.", hint, key=name
         ) from None

@@ -31,7 +31,7 @@ from . import ahead
 from .ahead import Job
 from .backlog import ready_files, wal_path
 from .push import Pusher
-from .spool import Spool
+from .spool import Spool, written_at
 
 # How long an agent that is told to end waits for what is on its way.
 _GRACE = 10.0
@@ -61,13 +61,13 @@ class Agent:
         AgentRunning when another agent lives. SpoolUnusable, at any time, when nothing can be acknowledged: whoever
         waits then sees that no agent lives.
         """
-        config_stamp = _stamp(self._config.source)
+        config_stamp = written_at(self._config.source)
         with self._spool:
             repositories = Repositories.open(self._config)
             self._pusher = Pusher(self._config, repositories, self._data_dir)
             on_ready()
             next_scan = 0.0
-            while not self._stopping() and _stamp(self._config.source) == config_stamp:
+            while not self._stopping() and written_at(self._config.source) == config_stamp:
                 if clock.monotonic() >= next_scan:
                     begun = clock.monotonic()
                     self._look()
@@ -123,7 +123,7 @@ class Agent:
         return before
 
     def _stamp_of(self, name: str) -> Optional[int]:
-        return _stamp(wal_path(self._data_dir, name))
+        return written_at(wal_path(self._data_dir, name))
 
     def _collect(self, seconds: float) -> bool:
         """Wait for the end of a push and take all that have ended; acknowledge what can be."""
@@ -171,14 +171,6 @@ def _required(config: Config, key: str) -> str:
             f"{config.source or 'configuration'}: {key} is missing.", "The WAL agent works with data_dir and spool_dir."
         )
     return os.path.abspath(str(value))
-
-
-def _stamp(path: Optional[str]) -> Optional[int]:
-    """When a file was last written, in ns; None when there is none."""
-    try:
-        return os.stat(path).st_mtime_ns if path else None
-    except OSError:
-        return None
 
 
 def _size(path: str) -> int:

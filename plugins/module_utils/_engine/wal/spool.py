@@ -106,7 +106,7 @@ class Spool:
 
     def _lock(self) -> None:
         deadline = clock.monotonic() + _PATIENCE
-        while not _take(self._descriptor, fcntl.LOCK_EX):
+        while not take(self._descriptor, fcntl.LOCK_EX):
             if clock.monotonic() > deadline:
                 raise AgentRunning(
                     f"Another WAL agent holds {os.path.join(self.directory, _LOCK)}.",
@@ -124,17 +124,21 @@ class Spool:
         with self._usable():
             os.symlink(self._data_dir, os.path.join(self._push, "data"))
 
-    @contextlib.contextmanager
-    def _usable(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            raise SpoolUnusable(
-                f"The spool {self.directory} cannot be used: {exc.strerror}.",
-                "See that the owner of the data directory may write there, and that it has room."
-                " Until then archive_command pushes by itself.",
-                spool_dir=self.directory,
-            ) from exc
+    def _usable(self) -> contextlib.AbstractContextManager[None]:
+        return usable(self.directory, self.directory, " Until then archive_command pushes by itself.")
+
+
+@contextlib.contextmanager
+def usable(directory: str, spool_dir: Optional[str], meanwhile: str = "") -> Iterator[None]:
+    """SpoolUnusable for what the operating system refuses in a ``directory`` of the spool."""
+    try:
+        yield
+    except OSError as exc:
+        raise SpoolUnusable(
+            f"The spool {directory} cannot be used: {exc.strerror}.",
+            f"See that the owner of the data directory may write there, and that it has room.{meanwhile}",
+            spool_dir=spool_dir,
+        ) from exc
 
 
 def agent_lives(directory: str) -> bool:
@@ -144,12 +148,21 @@ def agent_lives(directory: str) -> bool:
     except OSError:
         return False
     try:
-        return not _take(descriptor, fcntl.LOCK_SH)
+        return not take(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, kind: int) -> bool:
+def written_at(path: Optional[str]) -> Optional[int]:
+    """When a file was last written, in ns; None when there is none."""
+    try:
+        return os.stat(path).st_mtime_ns if path else None
+    except OSError:
+        return None
+
+
+def take(descriptor: int, kind: int) -> bool:
+    """Lock the file (``flock``, of this kind); False when somebody else holds it."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         return True

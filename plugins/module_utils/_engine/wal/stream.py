@@ -43,6 +43,7 @@ from . import following
 from .following import Local, New
 from .pieces import MOST, contiguous, list_pieces
 from .segment import read_header
+from .spool import take, usable, written_at
 
 _TICK = 0.1
 # A segment tells its size and owner in so many bytes.
@@ -92,8 +93,8 @@ class Stream:
 
     def _work(self, sql: Session, publisher: Publisher, receiver: Receiver, targets: Sequence[Target]) -> None:
         with ThreadPoolExecutor(len(targets), "lifeboat-stream") as pool:
-            stamp = _stamp(self._config.source)
-            while not self._stopping() and _stamp(self._config.source) == stamp:
+            stamp = written_at(self._config.source)
+            while not self._stopping() and written_at(self._config.source) == stamp:
                 due = clock.monotonic() + self._config.wal.stream_interval
                 slot = receivewal.read_slot(sql, self._slot)
                 if slot is None or slot.position is None:
@@ -169,28 +170,18 @@ class Stream:
             os.makedirs(self._directory, 0o700, exist_ok=True)
             lock = os.open(f"{self._directory}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
+            if not take(lock, fcntl.LOCK_EX):
                 raise AgentRunning(
                     f"Another WAL stream holds {self._directory}.lock.",
                     "One stream serves a cluster: stop the other one, or give this cluster a spool_dir of its own.",
                     spool_dir=self._config.spool_dir,
-                ) from exc
+                )
             yield
         finally:
             os.close(lock)
 
-    @contextlib.contextmanager
-    def _usable(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            raise SpoolUnusable(
-                f"The spool {self._directory} cannot be used: {exc.strerror}.",
-                "See that the owner of the data directory may write there, and that it has room.",
-                spool_dir=self._config.spool_dir,
-            ) from exc
+    def _usable(self) -> contextlib.AbstractContextManager[None]:
+        return usable(self._directory, self._config.spool_dir)
 
 
 class Target:
@@ -269,14 +260,6 @@ class Target:
                 "Nothing was stored. Find out which server wrote it.",
                 name=segment.name,
             )
-
-
-def _stamp(path: Optional[str]) -> Optional[int]:
-    """When the file was last written, in ns; None when there is none."""
-    try:
-        return os.stat(path).st_mtime_ns if path else None
-    except OSError:
-        return None
 
 
 def _read(path: str, start: int, stop: int) -> bytes:
