@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from jinja2 import Template
@@ -24,7 +23,7 @@ from lifeboat.repository.prepare import BucketRequest, DirectoryRequest, Prepare
 from lifeboat.repository.settings import settings_for
 from lifeboat.store import open_store
 from support.faultproxy import FaultProxy
-from support.stores import ROOT, SeaweedFS, s3_options_for, unprivileged
+from support.stores import ROOT, SeaweedFS, client_of, s3_options_for, unprivileged
 
 pytestmark = pytest.mark.integration
 POLICIES = ROOT / "roles" / "repository" / "templates" / "policies"
@@ -39,16 +38,6 @@ def options(seaweedfs: SeaweedFS) -> S3Options:
 @pytest.fixture
 def raw(options: S3Options) -> Any:
     return client_of(options, "s3")
-
-
-def client_of(options: S3Options, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=options.endpoint_url,
-        aws_access_key_id=options.access_key_id,
-        aws_secret_access_key=options.secret_access_key,
-        region_name="us-east-1",
-    )
 
 
 def identities(options: S3Options) -> tuple[Identity, ...]:

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-import boto3
 import pytest
 from lifeboat.config import S3Options
 from lifeboat.errors import (
@@ -37,7 +36,7 @@ from lifeboat.store.protocol import Store
 from lifeboat.store.s3_upload import part_size_for
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
-from support.stores import PART
+from support.stores import PART, client_of
 
 pytestmark = pytest.mark.integration
 MIB = 1024 * 1024
@@ -67,16 +66,6 @@ def proxied(proxied_options: S3Options) -> Iterator[Store]:
 def raw(s3_options: S3Options) -> Any:
     """A plain client, to see what the store holds."""
     return client_of(s3_options, "s3")
-
-
-def client_of(s3_options: S3Options, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=s3_options.endpoint_url,
-        aws_access_key_id=s3_options.access_key_id,
-        aws_secret_access_key=s3_options.secret_access_key,
-        region_name="us-east-1",
-    )
 
 
 def uploads(raw: Any, options: S3Options) -> List[str]:

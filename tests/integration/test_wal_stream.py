@@ -59,6 +59,23 @@ def flushed(site: Site) -> str:
     return str(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
 
 
+def begun(
+    sites: Sites, installation: Installation, options: S3Options, streams: Streams, commits: int = 5
+) -> Tuple[Site, Ledger, StreamProcess]:
+    """A streamed site, the ledger of its first commits, and the stream that has stored them."""
+    site = streamed_site(sites, installation, options)
+    ledger, stream = Ledger(site.cluster), streams(site)
+    ledger.write(commits)
+    stored_up_to(site, flushed(site))
+    return site, ledger, stream
+
+
+def lost_and_restored(site: Site, stream: StreamProcess) -> Cluster:
+    site.cluster.kill9()
+    stream.close()
+    return restored(site)
+
+
 def restored(site: Site, name: str = "clone", prefetch: int = 16) -> Cluster:
     clone = site.clone(name)
     site.write(restore={"prefetch": prefetch})
@@ -147,11 +164,7 @@ def noted(path: Path) -> List[Tuple[int, int]]:
 def test_a_killed_stream_goes_on_where_it_ended(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = streamed_site(sites, newest_postgres, s3_options)
-    ledger = Ledger(site.cluster)
-    first = streams(site)
-    ledger.write(5)
-    stored_up_to(site, flushed(site))
+    site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
     first.kill_all()
     had = pieces(site)
     ledger.write(5)
@@ -162,37 +175,25 @@ def test_a_killed_stream_goes_on_where_it_ended(
     assert set(had[name]) < set(now[name])
     assert all(after[0] == before[1] for before, after in itertools.pairwise(sorted(now[name]))), "nothing twice"
     assert "gap" not in second.words()
-    site.cluster.kill9()
-    second.close()
-    assert rows(restored(site)) == expected(ledger.entries)
+    assert rows(lost_and_restored(site, second)) == expected(ledger.entries)
 
 
 def test_a_lost_spool_costs_no_byte(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = streamed_site(sites, newest_postgres, s3_options)
-    ledger = Ledger(site.cluster)
-    first = streams(site)
-    ledger.write(5)
-    stored_up_to(site, flushed(site))
+    site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
     first.kill_all()
     shutil.rmtree(spool_of(site))
     ledger.write(5)
     second = streams(site)
     stored_up_to(site, flushed(site))
-    site.cluster.kill9()
-    second.close()
-    assert rows(restored(site)) == expected(ledger.entries)
+    assert rows(lost_and_restored(site, second)) == expected(ledger.entries)
 
 
 def test_what_pg_receivewal_has_not_reported_is_not_stored(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = streamed_site(sites, newest_postgres, s3_options)
-    ledger = Ledger(site.cluster)
-    first = streams(site)
-    ledger.write(5)
-    stored_up_to(site, flushed(site))
+    site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
     assert first.stop() == 0
     site.lifeboat("wal-stream", "--drop-slot")
     shutil.rmtree(spool_of(site))
@@ -203,9 +204,7 @@ def test_what_pg_receivewal_has_not_reported_is_not_stored(
     site.write()
     second = streams(site)
     stored_up_to(site, flushed(site))
-    site.cluster.kill9()
-    second.close()
-    assert rows(restored(site)) == expected(ledger.entries)
+    assert rows(lost_and_restored(site, second)) == expected(ledger.entries)
 
 
 def slow_receiver(site: Site, file: str) -> Path:
@@ -226,11 +225,7 @@ def slow_receiver(site: Site, file: str) -> Path:
 def test_a_gap_is_told_and_the_stream_begins_at_the_current_segment(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = streamed_site(sites, newest_postgres, s3_options)
-    ledger = Ledger(site.cluster)
-    first = streams(site)
-    ledger.write(3)
-    stored_up_to(site, flushed(site))
+    site, ledger, first = begun(sites, newest_postgres, s3_options, streams, commits=3)
     assert first.stop() == 0
     assert site.lifeboat("wal-stream", "--drop-slot").data == {"slot": "lifeboat_main", "dropped": True}
     for _ in range(3):
@@ -240,9 +235,7 @@ def test_a_gap_is_told_and_the_stream_begins_at_the_current_segment(
     second = streams(site)
     stored_up_to(site, flushed(site))
     assert f"there was no replication slot: it begins anew at {current}" in second.words()
-    site.cluster.kill9()
-    second.close()
-    assert rows(restored(site)) == expected(ledger.entries)
+    assert rows(lost_and_restored(site, second)) == expected(ledger.entries)
 
 
 def test_without_pieces_a_restore_ends_with_the_last_complete_segment(

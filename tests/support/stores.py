@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
+import boto3
 from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,17 @@ def s3_options_for(server: SeaweedFS, bucket: str, prefix: str) -> S3Options:
         max_attempts=4,
         part_size=PART,
         parallel=3,
+    )
+
+
+def client_of(options: S3Options, service: str) -> Any:
+    """A plain client with these options' keys, to see or to change what the store holds."""
+    return boto3.client(
+        service,
+        endpoint_url=options.endpoint_url,
+        aws_access_key_id=options.access_key_id,
+        aws_secret_access_key=options.secret_access_key,
+        region_name="us-east-1",
     )
 
 
