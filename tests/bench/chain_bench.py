@@ -12,50 +12,31 @@ this machine), and the seconds of a restore of each, by phase. Needs PostgreSQL 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".build" / "lib")]
-
-from support.postgres import Site, Sites, Templates, installations  # noqa: E402
-from support.stores import SeaweedFS, s3_options_for  # noqa: E402
+from sizes import for_each_size
+from support.postgres import Site, Sites, Templates, installations
+from support.stores import SeaweedFS, s3_options_for
 
 # pgbench's tables and indexes take about 15 MB for each unit of scale.
 SCALE_PER_GB = 67
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=[0.5], metavar="GB")
-    sizes = parser.parse_args().sizes
     if installations()[-1].major < 17:
         print("no PostgreSQL here makes incremental backups: they came with 17")
         return
-    out = CHECKOUT / ".build" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="work-", dir=out))
-    rows: List[Dict[str, Any]] = []
-    try:
-        for size in sizes:
-            rows.append(measure(work / f"{size:g}", size))
-            shutil.rmtree(work / f"{size:g}")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    (out / "chain.json").write_text(json.dumps(rows, indent=2) + "\n")
-    show([{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows])
+    for_each_size(__doc__, "chain", measure)
 
 
-def measure(root: Path, size: float) -> Dict[str, Any]:
+def measure(root: Path, size: float) -> List[Dict[str, Any]]:
     """All figures of one size: seconds, and MB (10^6 bytes)."""
-    root.mkdir()
     sites = Sites(Templates(root), root)
     with SeaweedFS(root / "store") as store:
         store.create_bucket("bench")
@@ -82,7 +63,7 @@ def measure(root: Path, size: float) -> Dict[str, Any]:
                 row |= restored(site, kind, label)
         finally:
             sites.close()
-    return row
+    return [row]
 
 
 def restored(site: Site, kind: str, label: str) -> Dict[str, Any]:
@@ -114,13 +95,6 @@ def lifeboat(site: Site, *arguments: str) -> Any:
         assert status == 0, argv
         answer.seek(0)
         return json.load(answer), round(usage.ru_maxrss / 1024)
-
-
-def show(rows: Sequence[Dict[str, Any]]) -> None:
-    names = [name for name in rows[0] if name != "restore_timings"]
-    print("  ".join(names))
-    for row in rows:
-        print("  ".join(str(row[name]).rjust(len(name)) for name in names))
 
 
 if __name__ == "__main__":

@@ -12,59 +12,35 @@ three rounds.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
-import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
-HERE = Path(__file__).resolve()
-CHECKOUT = HERE.parents[2]
-sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".build" / "lib")]
-
-from lifeboat.config import parse  # noqa: E402
-from lifeboat.repository.repository import Repositories  # noqa: E402
-from lifeboat.wal.fetch import read_wal  # noqa: E402
-from lifeboat.wal.push import Pusher  # noqa: E402
-from support.age import make_key  # noqa: E402
-from support.postgres import Site, Sites, Templates, installations  # noqa: E402
-from support.stores import SeaweedFS, s3_options_for  # noqa: E402
+from lifeboat.config import parse
+from lifeboat.repository.repository import Repositories
+from lifeboat.wal.fetch import read_wal
+from lifeboat.wal.push import Pusher
+from sizes import for_each_size
+from support.age import make_key
+from support.postgres import Site, Sites, Templates, installations
+from support.stores import SeaweedFS, s3_options_for
 
 ROUNDS = 3
 THREADS = 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=[0.5], metavar="GB")
-    sizes = parser.parse_args().sizes
     if not shutil.which("age"):
         print("age is not installed: nothing is sealed")
         return
-    out = CHECKOUT / ".build" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="work-", dir=out))
-    rows: List[Dict[str, Any]] = []
-    try:
-        for size in sizes:
-            rows += measure(work / f"{size:g}", size)
-            shutil.rmtree(work / f"{size:g}")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    (out / "seal.json").write_text(json.dumps(rows, indent=2) + "\n")
-    print("  ".join(rows[0]))
-    for row in rows:
-        print("  ".join(str(value).rjust(len(name)) for name, value in row.items()))
+    for_each_size(__doc__, "seal", measure)
 
 
 def measure(root: Path, size: float) -> List[Dict[str, Any]]:
     """The figures of one size, clear and sealed."""
-    root.mkdir()
     key = make_key(root / "key")
     kinds: Dict[str, Dict[str, Any]] = {
         "clear": {},
