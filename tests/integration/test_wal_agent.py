@@ -312,7 +312,7 @@ def test_a_store_that_is_down_for_a_while(
     assert told["WAL agent"]["status"] == "ok"
     fault_proxy.clear()
     # PostgreSQL tries again after a minute, or when there is more to archive.
-    until(lambda: acknowledged(site) == names[2:], "the agent to catch up")
+    until(lambda: acknowledged(site) == names[2:], "the agent to catch up", seconds=180)
     names += write_segments(site, 1)
     all_archived(site)
     assert stored(site, s3_options) == names

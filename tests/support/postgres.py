@@ -113,11 +113,11 @@ class Cluster:
             self.pg_ctl("stop", "-m", mode, "-w")
 
     def kill9(self) -> None:
-        """SIGKILL for the postmaster and all its children, as a power failure or the OOM killer does it."""
+        """SIGKILL for the postmaster and all below it, their commands too, as a power failure does it."""
         postmaster = self.postmaster
         assert postmaster is not None, f"no server in {self.data_dir}"
-        pids = [*children(postmaster), postmaster]
         os.kill(postmaster, signal.SIGSTOP)
+        pids = [*descendants(postmaster), postmaster]
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -413,6 +413,11 @@ def children(pid: int) -> List[int]:
             if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == pid:
                 found.append(int(stat.parent.name))
     return found
+
+
+def descendants(pid: int) -> List[int]:
+    """The children of a process, and theirs."""
+    return [p for child in children(pid) for p in (*descendants(child), child)]
 
 
 def until(

@@ -45,7 +45,7 @@ FROM_THE_DATABASE_ON = [
     "application : Start the units",
     "incident : See that each takes writes",
     "backup : Have a backup of each cluster",
-    "incident : Write it, for people",
+    "incident : Have a place for the report",
 ]
 
 

@@ -261,9 +261,7 @@ def _compare(repository: Repository, chosen: FileSetBackup, target: str, members
     with tempfile.TemporaryFile() as words:
         tar = Feed([*_at(target), "--compare", "--", *members], words, stdout=words)
         try:
-            for chunk in _chunks(repository, chosen):
-                tar.write(chunk)
-            tar.finish()
+            sum(tar.pour(_chunks(repository, chosen)))
             return ()
         except ProcessFailed as exc:
             if exc.details.get("status") not in (1, 2):
@@ -279,9 +277,7 @@ def _extract(repository: Repository, chosen: FileSetBackup, target: str, members
         how = ["--extract", "--same-owner", "--preserve-permissions", "--backup=simple", keep]
         tar = Feed([*_at(target), *how, "--", *members], words)
         try:
-            for chunk in _chunks(repository, chosen):
-                tar.write(chunk)
-            tar.finish()
+            sum(tar.pour(_chunks(repository, chosen)))
         finally:
             tar.kill()
 

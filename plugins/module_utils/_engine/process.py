@@ -9,11 +9,12 @@ environment or standard input, never through the arguments.
 
 from __future__ import annotations
 
+import collections
 import os
 import shlex
 import subprocess
 from dataclasses import dataclass
-from typing import IO, Any, Iterator, Mapping, Optional, Sequence, cast
+from typing import IO, Any, Iterable, Iterator, Mapping, Optional, Sequence, cast
 
 from .errors import DependencyMissing, ProcessFailed
 
@@ -119,6 +120,23 @@ class Feed:
             self._stdin.write(data)
         except BrokenPipeError:
             self.finish()
+            raise
+
+    def pour(self, chunks: Iterable[bytes]) -> Iterator[int]:
+        """Write all the chunks, giving the size of each, then ``finish``.
+
+        Chunks that are checked at their end may hold damage that a program stumbles over before: the rest is read
+        then, so that the damage is told and not the stumbling. A full disk is told at once.
+        """
+        rest = iter(chunks)
+        try:
+            for chunk in rest:
+                self.write(chunk)
+                yield len(chunk)
+            self.finish()
+        except ProcessFailed as exc:
+            if "No space left" not in exc.message:
+                collections.deque(rest, maxlen=0)
             raise
 
     def finish(self) -> None:

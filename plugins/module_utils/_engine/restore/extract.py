@@ -94,10 +94,7 @@ def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Iter
             words,
         )
         try:
-            for chunk in chunks:
-                tar.write(chunk)
-                yield len(chunk)
-            tar.finish()
+            yield from tar.pour(chunks)
         except ProcessFailed as exc:
             if "No space left" in exc.message:
                 raise DiskFull(
