@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 import pytest
 from lifeboat.config import DirectoryOptions
-from support.postgres import Installation, Site, Sites
+from support.postgres import Installation, Site, Sites, until
 
 pytestmark = pytest.mark.integration
 
@@ -36,10 +36,10 @@ def test_an_idle_server_keeps_its_rpo_and_one_that_cannot_archive_does_not(
     time.sleep(RPO + 2)
     assert window(site, config, 0)["status"] == "ok"
 
-    Path(store.path).rename(tmp_path / "away")
-    site.cluster.execute("CREATE TABLE unarchived AS SELECT 1", "SELECT pg_switch_wal()")
-    time.sleep(RPO + 2)
-    (tmp_path / "away").rename(store.path)
     site.cluster.execute("ALTER SYSTEM SET archive_command = '/bin/false'", "SELECT pg_reload_conf()")
+    time.sleep(1)
+    site.cluster.execute("CREATE TABLE unarchived AS SELECT 1", "SELECT pg_switch_wal()")
+    until(lambda: "/bin/false" in site.cluster.log.read_text(), "the new command to be tried")
+    time.sleep(RPO + 2)
     found = window(site, config, 1)
     assert found["status"] == "critical" and f"more than the RPO of {RPO} s" in found["message"]

