@@ -20,7 +20,7 @@ from testinfra.host import Host
 
 sys.path.insert(0, str(Path(__file__).parent / "shared"))
 
-from steps import Playbooks
+from steps import HOSTS, Playbooks
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def machines(scenario: Mapping[str, Any]) -> Dict[str, Host]:
 @pytest.fixture(scope="session")
 def store(machines: Mapping[str, Host]) -> Any:
     """A boto3 client for the scenario's store, over TLS."""
-    made = Path(os.environ["LIFEBOAT_CHECKOUT"], ".build", "hosts")
+    made = HOSTS
     keys = json.loads((made / "store.json").read_text(encoding="utf-8"))
     address = machines["s3"].check_output("hostname -I").split()[0]
     return boto3.client(
@@ -57,7 +57,7 @@ def store(machines: Mapping[str, Host]) -> Any:
 @pytest.fixture(scope="session")
 def playbook() -> Playbooks:
     """Runs playbooks; its directory outlives every host, where it is mounted as /evidence/<name>."""
-    run = Path(os.environ["LIFEBOAT_CHECKOUT"], ".build", "hosts", "evidence", uuid.uuid4().hex[:8])
+    run = HOSTS / "evidence" / uuid.uuid4().hex[:8]
     run.mkdir(mode=0o1777)
     run.chmod(0o1777)
     return Playbooks(run)
