@@ -176,7 +176,7 @@ def _read_identity(config: SealConfig, name: str) -> bytes:
         return _from_command(config.identity_command, name)
     raise IdentityMissing(
         f"{name} is sealed, and this host has no identity.",
-        "Set seal.identity_file or seal.identity_command (by the roles: lifeboat_identity). The recipients' owners have it.",
+        "Set seal.identity_file or seal.identity_command (by the roles: lifeboat_identity), from a recipient's owner.",
         key=name,
     )
 
