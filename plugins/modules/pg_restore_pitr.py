@@ -146,8 +146,8 @@ plan:
 restore:
   description:
     - What was reached. C(reached_lsn), C(reached_time), C(timeline), C(moved_aside), C(segments), C(bytes_restored),
-      C(chain) (the labels that were put together), C(files_kept) of a delta restore, C(log), and C(timings) in
-      seconds.
+      C(chain) (the labels that were put together), C(files_kept) of a delta restore, C(commit_rate) (commits a
+      second in the last archived WAL), C(log), and C(timings) in seconds.
     - When nothing had to be done, the record of the restore that made the data directory what it is.
   returned: success, not in check mode when something would be changed
   type: dict

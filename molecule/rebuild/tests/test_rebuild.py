@@ -82,7 +82,8 @@ def present(host: Host) -> FrozenSet[int]:
 
 def note(run: Path, name: str, told: Dict[str, Any], verdict: Verdict) -> None:
     """Leave the figures for a reader."""
-    figures = {"recovery_time": told["recovery_time"], "phases": {p["name"]: p["seconds"] for p in told["phases"]}}
+    figures = {key: told[key] for key in ("recovery_time", "loss")}
+    figures["phases"] = {p["name"]: p["seconds"] for p in told["phases"]}
     loss = {k: v for k, v in verdict.as_dict().items() if k != "lost"}
     (run / f"figures-{name}.json").write_text(json.dumps({**figures, "ledger": loss}, indent=2), encoding="utf-8")
 
@@ -174,6 +175,7 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     verdict = judge(records(ledger).records, present(host), target, at)
     note(playbook.run_dir, "latest", told, verdict)
     assert verdict.good and verdict.required > 0, verdict.as_dict()
+    assert told["loss"]["transactions_about"] > 0
     healthy(host)
     protected(host, 2)
     STATE["ledger"] = records(ledger)

@@ -217,6 +217,7 @@ class _Restore:
             timings=dict(self._timings),
             chain=tuple(b.label for b in planned.chain),
             files_kept=self._files_kept,
+            commit_rate=planned.commit_rate,
         )
         write_marker(
             self._data_dir, {**self._marker, "finished": True, "timeline": reached.timeline, "result": result.as_dict()}

@@ -90,6 +90,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         estimated_seconds=seconds,
         located=route.position,
         latest_commit=route.latest,
+        commit_rate=route.commit_rate,
         satisfied=satisfied,
         notes=(f"estimate: {basis}", *route.notes),
         seconds=clock.monotonic() - begin,
@@ -104,6 +105,7 @@ class _Route:
     run: Run
     position: Optional[int]
     latest: Optional[datetime]
+    commit_rate: Optional[float]
     notes: Tuple[str, ...]
     pieces: Pieces
 
@@ -127,18 +129,16 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     found = _run(repository, system, path, backup)
     decide.require_consistent(backup, found)
     _require_opened(repository, chain, found, decide.segments_needed(backup, target, position, found))
-    latest = (
-        scan.last_commit(repository, bin_dir, system, found.segments) if target.kind in ("time", "latest") else None
-    )
+    pace = scan.last_commits(repository, bin_dir, system, found.segments) if target.kind in ("time", "latest") else None
     pieces = look(repository, bin_dir, system, path, found) if target.kind == "latest" else NO_PIECES
-    latest = pieces.latest or latest
+    latest = pieces.latest or (pace.last if pace else None)
     end = None
     if target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start:
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
     decide.require_reachable(target, position, found, latest, clock.now(), end)
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
     notes += [*broken, *pieces.notes]
-    return _Route(target, chain, path, found, position, latest, tuple(notes), pieces)
+    return _Route(target, chain, path, found, position, latest, pace.rate if pace else None, tuple(notes), pieces)
 
 
 def _require_opened(repository: Repository, chain: Chain, found: Run, needed: int) -> None:

@@ -92,7 +92,8 @@ class RestorePlan:
     """What would be done. ``satisfied``: the data directory already is the result of this very restore.
 
     ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
-    window ends with, where it was looked up. ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
+    window ends with, where it was looked up, and ``commit_rate`` how many commits a second the WAL before it has.
+    ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
     the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
     ``pieces`` is what lies behind the last complete segment, for the target ``latest``.
     """
@@ -111,6 +112,7 @@ class RestorePlan:
     estimated_seconds: float
     located: Optional[int] = None
     latest_commit: Optional[datetime] = None
+    commit_rate: Optional[float] = None
     satisfied: bool = False
     notes: Tuple[str, ...] = ()
     seconds: float = 0.0
@@ -169,7 +171,8 @@ class RestoreResult:
 
     ``files_kept`` of a delta restore were as in the backup and are not among ``bytes_restored``.
 
-    ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit.
+    ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit. ``commit_rate``, commits a
+    second in the last archived WAL, tells how many transactions the time until the disaster may have had.
     """
 
     label: str
@@ -189,6 +192,7 @@ class RestoreResult:
     timings: Mapping[str, float]
     chain: Tuple[str, ...] = ()
     files_kept: int = 0
+    commit_rate: Optional[float] = None
 
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""

@@ -60,15 +60,36 @@ def records_in(bin_dir: Optional[str], segment: Segment, content: bytes, argumen
     return [Record(parse_lsn(m.group(2)), int(m.group(1)), m.group(3), m.group(4)) for m in found if m]
 
 
-def last_commit(
+@dataclass(frozen=True)
+class Pace:
+    """Where a stretch of WAL ends for its users: ``last``, the time of its last commit or abort.
+
+    ``rate`` is commits a second between its first and its last one; None where that cannot be told.
+    """
+
+    last: datetime
+    rate: Optional[float]
+
+
+def last_commits(
     repository: Repository, bin_dir: Optional[str], system: str, segments: Sequence[Segment]
-) -> Optional[datetime]:
-    """The time of the last commit or abort in these segments, read from the end backwards."""
+) -> Optional[Pace]:
+    """The pace of the last segment among these that has a commit or abort, read from the end backwards."""
     for segment in reversed(segments):
-        known = last_moment(records(repository, bin_dir, system, segment, ["--rmgr=Transaction"]))
+        known = pace(records(repository, bin_dir, system, segment, ["--rmgr=Transaction"]))
         if known:
             return known
     return None
+
+
+def pace(found: Sequence[Record]) -> Optional[Pace]:
+    """Of these records; None without a commit or abort. Pure."""
+    last = last_moment(found)
+    if last is None:
+        return None
+    moments = sorted(r.moment for r in found if r.kind in ("COMMIT", "COMMIT_PREPARED") and r.moment)
+    seconds = (moments[-1] - moments[0]).total_seconds() if moments else 0.0
+    return Pace(last, (len(moments) - 1) / seconds if seconds > 0 else None)
 
 
 def last_moment(found: Sequence[Record]) -> Optional[datetime]:
