@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -21,6 +22,9 @@ from testinfra.host import Host
 sys.path.insert(0, str(Path(__file__).parent / "shared"))
 
 from steps import HOSTS, Playbooks
+
+# A shell that starts the scenario in the background lets it, and every playbook it starts, ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
