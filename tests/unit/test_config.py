@@ -57,6 +57,13 @@ def test_a_good_configuration() -> None:
     assert (config.source, config.command, config.objectives.rto) == ("/etc/x.yml", "lifeboat", None)
 
 
+def test_what_is_always_zstd_has_a_level_of_its_own() -> None:
+    assert parse(GOOD).backup.zstd_level == 3
+    assert parse(changed(["backup"], {"compression": "lz4", "compression_level": 9})).backup.zstd_level == 1
+    with pytest.raises(ConfigError, match="compression_level is 13"):
+        parse(changed(["backup"], {"compression": "lz4", "compression_level": 13}))
+
+
 def test_none_is_not_given() -> None:
     assert parse(changed(["backup"], None)).backup.compress_at == "auto"
     assert parse(changed(["connection", "port"], None)).connection.port == 5432
@@ -85,6 +92,8 @@ def test_none_is_not_given() -> None:
         (["backup"], [], "backup must be a mapping, not list"),
         (["backup", "wal_timeout"], "long", "backup.wal_timeout is 'long' (str)"),
         (["backup", "compress_at"], "both", "backup.compress_at is 'both'"),
+        (["backup", "compression"], "gzip", "backup.compression is 'gzip'"),
+        (["backup", "compression_level"], 23, "backup.compression_level is 23"),
         (["backup", "checkpoint"], "slow", "backup.checkpoint is 'slow'"),
         (["repositories"], None, "'repositories' must be a list"),
         (["repositories"], [], "'repositories' must be a list"),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import List
 
 import pytest
 from lifeboat.config import DirectoryOptions, RepositoryConfig, S3Options
-from lifeboat.model import Tablespace
+from lifeboat.model import ArchiveFile, Tablespace
 from lifeboat.repository.repository import Repository
 from lifeboat.runbook import restore_by_hand
 from support.records import SYSTEM, a_backup
@@ -44,6 +45,8 @@ def run_with_spies(script: str, tmp_path: Path, **environment: str) -> List[List
 def test_a_directory_repository_and_tablespaces_with_nasty_names(tmp_path: Path) -> None:
     root, pgdata, space = tmp_path / NASTY, tmp_path / ("data " + NASTY), tmp_path / ("space " + NASTY)
     backup = a_backup(tablespaces=(Tablespace("16385", "ts", str(space)), Tablespace("16386", "t2", "/not/used")))
+    archives = tuple(ArchiveFile(f"{t.oid}.tar.zst", 1, "0" * 64, t.oid) for t in backup.tablespaces)
+    backup = replace(backup, files=(*backup.files, *archives))
     files = root / "main" / "backups" / backup.label
     files.mkdir(parents=True)
     for name in ("base.tar.zst", "16385.tar.zst", "16386.tar.zst", "backup_manifest"):

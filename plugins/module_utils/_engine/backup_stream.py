@@ -10,15 +10,15 @@ import re
 from contextlib import ExitStack
 from typing import Dict, List, Mapping, Optional, Tuple
 
+from .codec import archive
 from .codec.age import Seal, Sealer
-from .codec.zstd import Compressor
-from .config import Config
+from .config import BackupConfig, Config
 from .errors import ServerNotReady
 from .model import ArchiveFile
 from .postgres import basebackup
 from .postgres.facts import ServerFacts
 from .progress import Progress
-from .repository.layout import sealed_name
+from .repository.layout import archive_name, sealed_name
 from .repository.repository import Repository
 from .store.protocol import ObjectWriter, Written
 
@@ -64,13 +64,14 @@ def stream(
     backup = config.backup
     workers = min(os.cpu_count() or 1, 4)
     places = [backup.compress_at] if backup.compress_at != "auto" else ["server", "client"]
+    if backup.compression == "none":
+        places = ["client"]
     for place in places:
+        at_server = backup.compression if place == "server" else None
         options = basebackup.StreamOptions(
-            label, backup.checkpoint, place == "server", backup.compression_level, workers, backup.max_rate_kb
+            label, backup.checkpoint, at_server, backup.compression_level, workers, backup.max_rate_kb
         )
-        sink = _RepositorySink(
-            label, required, facts.size, None if place == "server" else backup.compression_level, workers, seal
-        )
+        sink = _RepositorySink(label, required, facts.size, backup, place == "client", workers, seal)
         with sink:
             try:
                 raw = basebackup.stream(
@@ -80,7 +81,7 @@ def stream(
             except ServerNotReady as exc:
                 if place == places[-1] or not exc.details.get("unsupported_compression"):
                     raise
-                progress.note("the server is built without zstd: compressing here")
+                progress.note(f"the server is built without {backup.compression}: compressing here")
     raise AssertionError("unreachable")
 
 
@@ -92,15 +93,16 @@ class _RepositorySink:
         label: str,
         repositories: Tuple[Repository, ...],
         size: int,
-        level: Optional[int],
+        backup: BackupConfig,
+        compress: bool,
         threads: int,
         seal: Seal,
     ) -> None:
         self._label, self._repositories, self._size = label, repositories, size
-        self._level, self._threads, self._seal = level, threads, seal
+        self._backup, self._compress, self._threads, self._seal = backup, compress, threads, seal
         self._sealer: Optional[Sealer] = None
         self._writers: List[ObjectWriter] = []
-        self._compressor: Optional[Compressor] = None
+        self._compressor: Optional[archive.PushCompressor] = None
         self._tablespace: Optional[str] = None
         self.files: List[ArchiveFile] = []
 
@@ -119,12 +121,15 @@ class _RepositorySink:
         self._writers = [
             r.store.writer(r.layout.backup(self._label, self._name), self._size) for r in self._repositories
         ]
-        self._compressor = None if self._level is None else Compressor(self._level, self._threads)
+        if self._compress:
+            self._compressor = archive.compressor(
+                self._backup.compression, self._backup.compression_level, self._threads
+            )
         self._sealer = self._seal.stream(self._write) if self._seal.seals else None
 
     @property
     def _name(self) -> str:
-        return sealed_name(f"{self._tablespace or 'base'}.tar.zst", self._seal.seals)
+        return sealed_name(archive_name(self._tablespace, self._backup.compression), self._seal.seals)
 
     def data(self, chunk: bytes) -> None:
         out = self._compressor.feed(chunk) if self._compressor else chunk

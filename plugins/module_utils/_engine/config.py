@@ -65,6 +65,9 @@ class DirectoryOptions:
     parallel: int = 4
 
 
+# What PostgreSQL's BASE_BACKUP takes too; level 0 is the method's own default.
+_LEVELS = {"zstd": (-7, 22), "lz4": (0, 12)}
+
 StoreOptions = Union[S3Options, DirectoryOptions]
 _STORE_TYPES: Mapping[str, Any] = {"s3": S3Options, "directory": DirectoryOptions}
 
@@ -97,12 +100,13 @@ class ConnectionConfig:
 class BackupConfig:
     """How base backups are made.
 
-    ``compression_level`` is zstd's; ``compress_at`` is ``server``, ``client`` or ``auto`` (server when it can);
-    ``wal_timeout`` is how many seconds a backup waits for the next segment to be archived; ``summary_timeout`` how
-    many an incremental one waits for a WAL summarizer that makes no progress. ``fallback`` ``full`` makes a full backup
-    where a differential or incremental one cannot be made.
+    ``compression`` is that of the archives, WAL and file sets are always zstd; ``compress_at`` is ``server``,
+    ``client`` or ``auto`` (server when it can); ``wal_timeout`` is how many seconds a backup waits for the next segment
+    to be archived; ``summary_timeout`` how many an incremental one waits for a WAL summarizer that makes no progress.
+    ``fallback`` ``full`` makes a full backup where a differential or incremental one cannot be made.
     """
 
+    compression: str = "zstd"
     compression_level: int = 1
     compress_at: str = "auto"
     checkpoint: str = "fast"
@@ -111,7 +115,13 @@ class BackupConfig:
     summary_timeout: float = 120.0
     fallback: str = "none"
 
+    @property
+    def zstd_level(self) -> int:
+        """The level for what is always compressed by zstd: WAL, file sets."""
+        return self.compression_level if self.compression == "zstd" else 1
+
     CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {
+        "compression": ("zstd", "lz4", "none"),
         "compress_at": ("auto", "server", "client"),
         "checkpoint": ("fast", "spread"),
         "fallback": ("none", "full"),
@@ -293,6 +303,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.",
         )
     refuse_clear_pieces(where, config.seal.recipients, config.wal.stream)
+    _require_level(config.backup, where)
     if config.wal.parallel < 1:
         raise ConfigError(f"{where}: wal.parallel is {config.wal.parallel}.", "It must be at least 1.")
     if not 0.1 <= config.wal.stream_interval <= 3600:
@@ -300,6 +311,15 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "It is seconds, from 0.1 to 3600."
         )
     return config
+
+
+def _require_level(backup: BackupConfig, where: str) -> None:
+    least, most = _LEVELS.get(backup.compression, (backup.compression_level,) * 2)
+    if not least <= backup.compression_level <= most:
+        raise ConfigError(
+            f"{where}: backup.compression_level is {backup.compression_level}.",
+            f"For {backup.compression} it is from {least} to {most}.",
+        )
 
 
 def _seal(item: Any, where: str) -> SealConfig:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How to restore a backup with nothing but an S3 client (or ``cp``), ``zstd``, ``tar`` and PostgreSQL's programs.
 
-What is sealed needs ``age`` as well, and a file with the identity.
+What is compressed by lz4 needs ``lz4``. What is sealed needs ``age`` as well, and a file with the identity.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import List, Mapping
 from .model import BackupManifest, Tablespace
 from .postgres.wal_names import format_lsn
 from .repository.chain import Chain
-from .repository.layout import SERVER_MANIFEST, is_sealed, sealed_name, server_manifest
+from .repository.layout import SERVER_MANIFEST, clear_name, compression_of, is_sealed, sealed_name, server_manifest
 from .repository.repository import Repository
 
 _VERIFY = "pg_verifybackup --no-parse-wal --ignore=tablespace_map"
@@ -98,6 +98,12 @@ def _opened(url: str, file: str, sealed: bool) -> str:
     return f"fetch {shlex.quote(f'{url}/{sealed_name(file, sealed)}')}" + (' | age -d -i "$IDENTITY"' if sealed else "")
 
 
+def _archive(url: str, name: str) -> str:
+    """The pipeline that prints one stored archive as a tar file."""
+    opened = _opened(url, clear_name(name), is_sealed(name))
+    return opened + {"zstd": " | zstd -d", "lz4": " | lz4 -d", "none": ""}[compression_of(name)]
+
+
 def _variable(space: Tablespace) -> str:
     return f"TABLESPACE_{space.oid}"
 
@@ -111,16 +117,17 @@ def _unpack(root: str, backup: BackupManifest, target: str, spaces: Mapping[str,
     """The lines that fill ``target`` and the directories of ``spaces`` (by OID), all given as words of the shell."""
     url = f"{root}/backups/{backup.label}"
     sealed = is_sealed(server_manifest(backup.files).name)
+    stored = {file.tablespace: file.name for file in backup.files if file != server_manifest(backup.files)}
     lines = [
         f"mkdir -p {target} && chmod 700 {target}",
-        f'{_opened(url, "base.tar.zst", sealed)} | zstd -d | tar -x -C {target} --exclude "pg_tblspc/*"',
+        f'{_archive(url, stored[None])} | tar -x -C {target} --exclude "pg_tblspc/*"',
     ]
     for space in backup.tablespaces:
         if space.oid in spaces:
             place = spaces[space.oid]
             lines += [
                 f"mkdir -p {place} && chmod 700 {place}",
-                f"{_opened(url, f'{space.oid}.tar.zst', sealed)} | zstd -d | tar -x -C {place}",
+                f"{_archive(url, stored[space.oid])} | tar -x -C {place}",
                 f"ln -s {place} {_inside(target, f'pg_tblspc/{space.oid}')}",
             ]
     return [*lines, f"{_opened(url, SERVER_MANIFEST, sealed)} > {_inside(target, SERVER_MANIFEST)}"]

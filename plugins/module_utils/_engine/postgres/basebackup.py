@@ -22,11 +22,11 @@ from .connection import connect, driver
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """``compression_level`` and ``workers`` apply where the server compresses (``server_zstd``)."""
+    """``compression_level`` and ``workers`` apply where the server compresses (``compression``: zstd, lz4)."""
 
     label: str
     checkpoint: str
-    server_zstd: bool
+    compression: Optional[str]
     compression_level: int
     workers: int
     max_rate_kb: Optional[int] = None
@@ -47,10 +47,12 @@ class StreamOptions:
             options.append("INCREMENTAL")
         if self.max_rate_kb:
             options.append(f"MAX_RATE {self.max_rate_kb}")
-        if self.server_zstd:
+        if self.compression:
+            # The server compresses by lz4 in one thread only.
+            workers = f",workers={self.workers}" if self.compression == "zstd" else ""
             options += [
-                "COMPRESSION 'zstd'",
-                f"COMPRESSION_DETAIL 'level={self.compression_level},workers={self.workers}'",
+                f"COMPRESSION '{self.compression}'",
+                f"COMPRESSION_DETAIL 'level={self.compression_level}{workers}'",
             ]
         return f"BASE_BACKUP ({', '.join(options)})"
 
@@ -115,8 +117,8 @@ def stream(
     """Run one base backup into ``sink``; returns the ``backup_manifest``. ``parent`` is that of the parent, if any.
 
     Memory: one message (about 32 KiB), what the sink holds, and the manifests (about 150 bytes for each file).
-    Raises ServerNotReady with ``details["unsupported_compression"]`` before any data when the server has no zstd, and
-    IncrementalImpossible before any data when it cannot build on the parent.
+    Raises ServerNotReady with ``details["unsupported_compression"]`` before any data when the server cannot compress
+    so, and IncrementalImpossible before any data when it cannot build on the parent.
     """
     pg = driver()
     options = replace(options, incremental=parent is not None)

@@ -5,7 +5,7 @@
 
 <cluster>/repository.json
 <cluster>/systems/<system identifier>.json
-<cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json
+<cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json    (or .tar.lz4, .tar)
 <cluster>/files/<set>/<label>/data.tar.zst  manifest.json
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
@@ -33,6 +33,7 @@ MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
 FILE_SET_DATA = "data.tar.zst"
 _SEALED = ".age"
+_COMPRESSIONS = {"zstd": ".zst", "lz4": ".lz4", "none": ""}
 
 
 def make_label(started: datetime, backup_type: str) -> str:
@@ -48,6 +49,17 @@ def trial(token: str) -> str:
 def is_label(text: str) -> bool:
     """Whether this is a backup's label."""
     return bool(_LABEL.match(text))
+
+
+def archive_name(tablespace: Optional[str], compression: str) -> str:
+    """The archive of a tablespace (its OID), or of the data directory (None), before it is sealed."""
+    return f"{tablespace or 'base'}.tar{_COMPRESSIONS[compression]}"
+
+
+def compression_of(name: str) -> str:
+    """The compression of a stored archive, sealed or not: zstd, lz4 or none."""
+    clear = clear_name(name)
+    return next((method for method, end in _COMPRESSIONS.items() if end and clear.endswith(end)), "none")
 
 
 def sealed_name(name: str, sealed: bool = True) -> str:

@@ -9,13 +9,13 @@ import os
 import tempfile
 from typing import Callable, Collection, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..codec.zstd import decompress_stream
+from ..codec import archive
 from ..errors import BackupCorrupt, DiskFull, ObjectCorrupt, ProcessFailed
 from ..model import ArchiveFile, BackupManifest
 from ..pipeline import ahead
 from ..postgres.controldata import program
 from ..process import Feed, run
-from ..repository.layout import SERVER_MANIFEST, clear_name, server_manifest
+from ..repository.layout import SERVER_MANIFEST, clear_name, compression_of, server_manifest
 from ..repository.repository import Repository
 from .places import LOG, MARKER
 
@@ -63,7 +63,8 @@ def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) 
     key = repository.layout.backup(backup.label, file.name)
     try:
         raw = repository.read(key, file)
-        yield from raw if clear_name(file.name) == SERVER_MANIFEST else decompress_stream(raw, key)
+        is_manifest = clear_name(file.name) == SERVER_MANIFEST
+        yield from raw if is_manifest else archive.decompress(compression_of(file.name), raw, key)
     except ObjectCorrupt as exc:
         raise BackupCorrupt(
             f"Backup {backup.label} in repository {repository.location} is damaged: {exc.message}",

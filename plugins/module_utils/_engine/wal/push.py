@@ -56,7 +56,7 @@ class Pusher:
     """Puts the WAL files of one data directory into all required repositories; several threads may share it."""
 
     def __init__(self, config: Config, repositories: Repositories, data_dir: str) -> None:
-        self._level, self._required, self._data_dir = config.backup.compression_level, repositories.required, data_dir
+        self._level, self._required, self._data_dir = config.backup.zstd_level, repositories.required, data_dir
         self._seal = repositories.seal
         self._adopted: Dict[Tuple[str, str], float] = {}
         # The repositories that were found to hold sealed WAL.

@@ -81,7 +81,7 @@ class Stream:
                 )
             self._begin(sql, publisher)
             repositories = Repositories.open(self._config)
-            targets = [Target(r, publisher, self._config.backup.compression_level) for r in repositories.required]
+            targets = [Target(r, publisher, self._config.backup.zstd_level) for r in repositories.required]
             with tempfile.TemporaryFile() as said:
                 receiver = Receiver(self._config.bin_dir, self._config.connection, self._slot, self._directory, said)
                 try:

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compressions that an archive of a base backup may have, by their names: zstd, lz4, none."""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator, Optional, Protocol
+
+from . import lz4, zstd
+
+
+class PushCompressor(Protocol):
+    """Bytes in, compressed bytes out."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Compressed bytes that became ready, often none."""
+
+    def finish(self) -> bytes:
+        """The rest."""
+
+
+def compressor(method: str, level: int, threads: int) -> Optional[PushCompressor]:
+    """What compresses so here; None where nothing does."""
+    if method == "zstd":
+        return zstd.Compressor(level, threads)
+    return lz4.Compressor(level) if method == "lz4" else None
+
+
+def decompress(method: str, chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The archive ``name``, in pieces. ObjectCorrupt where it is damaged; one that is cut short simply ends."""
+    if method == "zstd":
+        return zstd.decompress_stream(chunks, name)
+    return lz4.decompress_stream(chunks, name) if method == "lz4" else iter(chunks)

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""LZ4 frames as byte streams: less work than Zstandard, and more bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator
+
+from ..errors import DependencyMissing, ObjectCorrupt
+
+_PIECE = 1024 * 1024
+
+
+def _frame() -> Any:
+    try:
+        from lz4 import frame
+    except ImportError as exc:
+        raise DependencyMissing(
+            "The Python library lz4 is not installed.", "Install python3-lz4 (Debian) or lz4."
+        ) from exc
+    return frame
+
+
+class Compressor:
+    """A push compressor: ``feed`` bytes, get compressed bytes; ``finish`` gives the rest of the one frame."""
+
+    def __init__(self, level: int = 1) -> None:
+        self._stream = _frame().LZ4FrameCompressor(compression_level=level, content_checksum=True)
+        self._begun = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Compressed bytes that became ready, often none."""
+        return self._begin() + bytes(self._stream.compress(data))
+
+    def finish(self) -> bytes:
+        """The end of the frame."""
+        return self._begin() + bytes(self._stream.flush())
+
+    def _begin(self) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        return bytes(self._stream.begin())
+
+
+def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The content of a sequence of frames, as it arrives, in pieces of at most 1 MiB.
+
+    A frame that is damaged raises ObjectCorrupt. A stream that is cut short simply ends: whoever reads an object also
+    checks its size and SHA-256. Memory: one incoming chunk and one piece.
+    """
+    frame = _frame()
+    decoder = frame.LZ4FrameDecompressor()
+    try:
+        for chunk in chunks:
+            data = chunk
+            while data or not decoder.needs_input:
+                piece = decoder.decompress(data, max_length=_PIECE)
+                data = b""
+                if piece:
+                    yield piece
+                if decoder.eof:
+                    data, decoder = decoder.unused_data or b"", frame.LZ4FrameDecompressor()
+    except RuntimeError as exc:
+        raise ObjectCorrupt(
+            f"{name} is not intact: {exc}.",
+            "The stored object is damaged: restore from another repository or another backup.",
+            key=name,
+        ) from exc
