@@ -73,6 +73,8 @@ def _head(report: Mapping[str, Any]) -> Markup:
 def _targets(restores: List[Mapping[str, Any]], store: str) -> str:
     if not restores:
         return f"has not been rebuilt from {store}"
+    # A restore that leaves the pieces out only measures.
+    restores = [r for r in restores if r["target"].get("pieces", True)]
     times = {1: "once", 2: "twice"}.get(len(restores), f"{len(restores)} times")
     return f"rebuilt from {store} {times}: " + ", and ".join(restore["title"] for restore in restores)
 
