@@ -76,6 +76,12 @@ options:
       - For full backups. Excludes O(existing=move_aside).
     type: bool
     default: false
+  pieces:
+    description:
+      - Whether a restore to V(latest) uses what C(lifeboat wal-stream) stored of the unfinished segment.
+      - Without it, the WAL ends with the last complete segment.
+    type: bool
+    default: true
   archiving:
     description: Whether the restored cluster archives its WAL. V(auto) means only in the configured data directory.
     type: str
@@ -181,6 +187,7 @@ SPEC = ArgumentSpec(
         "tablespace_mapping": {"type": "dict", "default": {}},
         "existing": {"type": "str", "choices": list(EXISTING), "default": "refuse"},
         "delta": {"type": "bool", "default": False},
+        "pieces": {"type": "bool", "default": True},
         "archiving": {"type": "str", "choices": list(ARCHIVING), "default": "auto"},
         "settings": {"type": "dict", "default": {}},
         "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
@@ -194,13 +201,14 @@ SPEC = ArgumentSpec(
 
 def request(options: dict[str, Any]) -> restore.RestoreRequest:
     """The options in the engine's words."""
-    same = ("label", "data_dir", "existing", "delta", "archiving", "settings", "leave", "timeout", "assume_stopped")
+    same = ("label", "data_dir", "existing", "delta", "pieces", "archiving", "settings", "leave", "timeout")
     return restore.RestoreRequest(
         target=Target(
             options["target"], options["target_value"], options["target_inclusive"], options["target_timeline"]
         ),
         tablespaces=options["tablespace_mapping"],
         action=options["target_action"],
+        assume_stopped=options["assume_stopped"],
         **{name: options[name] for name in same},
     )
 

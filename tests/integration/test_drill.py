@@ -17,6 +17,8 @@ from lifeboat.drill.ledger import Pace, payload, read, write
 from lifeboat.drill.strike import MARK, strike
 from lifeboat.errors import ConfigError, DataDirectoryRefused
 from support.postgres import Cluster, Installation, Site, Sites, Templates, open_sites, until
+from support.walagent import spool_of
+from support.walstream import StreamProcess, pieces, streaming
 
 pytestmark = pytest.mark.integration
 SECOND = 'O\'Brien "sales" 2026'
@@ -101,7 +103,7 @@ def prepare(site: Site) -> Drill:
         "INSERT INTO kept SELECT i, sin(i) FROM generate_series(1, 500) AS i",
     )
     site.cluster.execute('CREATE TABLE "it\'s" AS SELECT 1 AS one', dbname=SECOND)
-    drill.note("drill.json", {"started_at": "2026-01-01T00:00:00Z", "host": "<b>host</b>", "planned_restores": 2})
+    drill.note("drill.json", {"started_at": "2026-01-01T00:00:00Z", "host": "<b>host</b>", "planned_restores": 3})
     drill.note("backup.json", site.backup())
     drill.run("drill-survey")
     return drill
@@ -109,7 +111,9 @@ def prepare(site: Site) -> Drill:
 
 def rehearse(site: Site) -> Drill:
     """The whole story."""
+    streaming(site)
     drill = prepare(site)
+    stream = StreamProcess(site)
     writer = subprocess.Popen(
         [site.command, "--config", site.config_file, "drill-ledger", "--evidence", drill.evidence, "--rate", "0"]
     )
@@ -121,16 +125,23 @@ def rehearse(site: Site) -> Drill:
             "marks.json", {"drop": {"at": moment, "database": "postgres", "table": "public.orders", "text": "x"}}
         )
         drill.wait_for_commits(150)
+        if site.cluster.value("SELECT current_setting('server_version_num')::int") >= 170000:
+            drill.note("incremental.json", site.backup("--type", "incremental"))
         site.cluster.switch_wal()
         drill.wait_for_commits(20)
+        begun = site.cluster.value("SELECT pg_walfile_name(pg_current_wal_flush_lsn())")
+        until(lambda: begun in pieces(site), f"pieces of {begun}")
         drill.run("drill-strike", "--root", str(site.root))
         assert writer.wait(30) == 0
     finally:
         writer.kill()
         writer.wait()
+        stream.close()
     time = {"kind": "time", "value": moment, "inclusive": True}
     drill.restore("to before the accident", time, "present", "--time", moment)
     drill.restore("to the latest moment", {"kind": "latest"}, "absent", "--latest")
+    plain = {"kind": "latest", "pieces": False}
+    drill.restore("to it without the stream", plain, "absent", "--latest", "--without-pieces")
     return drill
 
 
@@ -141,46 +152,71 @@ def quoted(name: str) -> str:
 @pytest.fixture(scope="module")
 def drill(postgres: Installation, templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     with open_sites(templates, tmp_path_factory.mktemp("drill")) as sites:
-        yield rehearse(sites(postgres, segment_mb=1, fsync="on"))
+        modern = {"summarize_wal": "on"} if postgres.major >= 17 else {}
+        yield rehearse(sites(postgres, segment_mb=1, fsync="on", **modern))
 
 
-def test_both_restores_pass_every_check(drill: Drill) -> None:
-    assert drill.failed(1) == set()
-    assert drill.failed(2) == set()
+def verdict(drill: Drill, number: int) -> Dict[str, Any]:
+    return dict(json.loads((drill.evidence / f"judge-{number}.json").read_text())["verdict"])
+
+
+def test_every_restore_passes_every_check(drill: Drill) -> None:
+    assert [drill.failed(number) for number in (1, 2, 3)] == [set(), set(), set()]
     ledger = read(str(drill.evidence / "ledger.jsonl"))
     assert ledger.ended == "server vanished"
-    latest = json.loads((drill.evidence / "judge-2.json").read_text())["verdict"]
-    # Commits went on after the last segment switch: some of them must be gone, and the archived ones must not.
-    assert 0 < latest["rpo_transactions"] < len(ledger.commits) - 300
-    assert latest["required"] >= 300
+    streamed, plain = verdict(drill, 2), verdict(drill, 3)
+    # Commits went on after the last segment switch: without the pieces they are gone, and the archived ones are not.
+    assert 0 < plain["rpo_transactions"] < len(ledger.commits) - 300
+    assert plain["required"] >= 300
+    assert streamed["rpo_transactions"] < plain["rpo_transactions"]
+    # A piece that was stored promises its commits.
+    assert streamed["required"] > plain["required"]
 
 
 def test_the_disaster_leaves_nothing_and_tells_what_was_safe(drill: Drill) -> None:
     assert not drill.site.cluster.data_dir.exists()
     assert not drill.space.exists()
+    assert str(spool_of(drill.site)) in json.loads((drill.evidence / "disaster.json").read_text())["removed"]
     disaster = json.loads((drill.evidence / "disaster.json").read_text())
     assert len(disaster["killed"]) > 4
     stored = {Path(key).name for store in disaster["inventory"].values() for key in store["objects"]}
     assert f"{disaster['archived_wal']}.zst" in stored
+    assert any("wal-stream" in words for words in disaster["killed"])
+    assert any("pg_receivewal" in words for words in disaster["killed"])
 
 
 def test_the_report_is_whole_and_needs_nothing_else(drill: Drill, tmp_path: Path) -> None:
-    drill.failed(1)
-    drill.failed(2)
+    for number in (1, 2, 3):
+        drill.failed(number)
     answer = drill.run("drill-report", "--output", str(tmp_path))
     assert answer["result"] == "passed"
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["checks"]["all"] == report["checks"]["passed"] > 25
     for restore in report["restores"]:
         assert sum(p["seconds"] for p in restore["phases"]) == pytest.approx(restore["rto_seconds"], abs=0.5)
-    page = (tmp_path / "report.html").read_text()
+    stream = report["rpo"]["stream"]
+    assert stream["with"]["transactions"] == verdict(drill, 2)["rpo_transactions"] == report["rpo"]["transactions"]
+    assert stream["without"]["transactions"] == verdict(drill, 3)["rpo_transactions"]
+    assert stream["without"]["seconds"] > stream["with"]["seconds"]
+    assert stream["saved_transactions"] == stream["without"]["transactions"] - stream["with"]["transactions"] > 0
+    page, words = (tmp_path / "report.html").read_text(), (tmp_path / "report.txt").read_text()
+    assert "What streaming saved" in page
+    assert "without the stream" in words
+    links = report["restores"][1]["result"]["chain"]
+    assert " + ".join(links) in page
+    if report["incremental"]:
+        assert len(links) == 2
+        assert links[1] == report["incremental"]["label"]
+    else:
+        assert len(links) == 1
+        assert "No incremental backup: PostgreSQL 1" in words
     assert "<b>host</b>" not in page
     assert "&lt;b&gt;host&lt;/b&gt;" in page
     assert not {word for word in ("<script", "<link", "src=", "href=", "@import", "url(") if word in page}
 
 
 def test_what_was_tampered_with_is_found(drill: Drill, tmp_path: Path) -> None:
-    before, latest = drill.restored
+    before, latest, _plain = drill.restored
     lost = json.loads((drill.evidence / "judge-1.json").read_text())["verdict"]["lost"][-1]["id"]
     before.execute(
         "DELETE FROM lifeboat_ledger WHERE id = 7",
@@ -200,6 +236,10 @@ def test_what_was_tampered_with_is_found(drill: Drill, tmp_path: Path) -> None:
         wrong = {"complete", "payloads", "nothing_more", "tables", "dropped", "databases", "archive_mode", "untouched"}
         assert drill.failed(1) == wrong
         assert drill.failed(2) == {"dropped", "untouched"}
+        by_pieces = {commit["id"] for commit in verdict(drill, 3)["lost"]}
+        first = min(by_pieces - {commit["id"] for commit in verdict(drill, 2)["lost"]})
+        latest.execute(f"DELETE FROM lifeboat_ledger WHERE id = {first}")
+        assert drill.failed(2) == {"complete", "dropped", "untouched"}
         drill.site.lifeboat("drill-report", "--evidence", str(drill.evidence), "--output", str(tmp_path))
         assert json.loads((tmp_path / "report.json").read_text())["result"] == "failed"
         assert "7" in next(c["found"] for c in judged(drill, 1) if c["id"] == "complete")

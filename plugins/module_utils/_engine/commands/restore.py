@@ -31,6 +31,11 @@ def add_arguments(subparsers: Any) -> None:
     target.add_argument("--lsn", metavar="LSN", help="0/3000028")
     target.add_argument("--xid", metavar="XID", help="a transaction id")
     target.add_argument("--name", metavar="NAME", help="a restore point (pg_create_restore_point)")
+    parser.add_argument(
+        "--without-pieces",
+        action="store_true",
+        help="end with the last complete segment, and leave out what was streamed of the next one",
+    )
     parser.add_argument("--exclusive", action="store_true", help="stop just before the target instead of just after it")
     parser.add_argument(
         "--timeline", default="latest", help="latest, current (the backup's) or a number (default: %(default)s)"
@@ -115,6 +120,7 @@ def _request(args: argparse.Namespace) -> RestoreRequest:
         leave=args.leave,
         timeout=args.timeout,
         delta=args.delta,
+        pieces=not args.without_pieces,
     )
 
 

@@ -15,6 +15,7 @@ from ..model import format_time, parse_time, read_moment
 from ..postgres.wal_names import parse_lsn
 from .judge import Verdict
 from .ledger import PAYLOAD_SQL
+from .stored import stored_end
 from .survey import fingerprint_sql
 
 _HELD = "SELECT id FROM lifeboat_ledger, held against ledger.jsonl"
@@ -90,20 +91,23 @@ def _target(seen: Observed) -> Check:
             f"last replayed commit {reached}, LSN {lsn}",
             how,
         )
-    archived, end = seen.disaster.get("archived_wal"), seen.disaster.get("archived_lsn")
-    wanted = (
-        f"replayed into {archived}, the last segment that PostgreSQL had been told is archived"
-        if archived
-        else "the backup"
-    )
-    start = (parse_lsn(end) - int(seen.source["segment_size"])) if end else 0
+    stored = seen.disaster.get("stored")
+    wanted, ok = "the backup", True
+    if stored:
+        whole, end = parse_lsn(stored["whole_lsn"]), stored_end(target, stored)
+        ok = whole - int(seen.source["segment_size"]) < parse_lsn(lsn) <= end
+        wanted = f"replayed into the last complete segment, which ends at {stored['whole_lsn']}"
+        if end > whole:
+            wanted += f", and on into the pieces, which end at {stored['pieced_lsn']}"
     return Check(
         "target",
-        "Recovery used all the WAL that was safe",
-        parse_lsn(lsn) > start,
+        "Recovery used all the WAL that was safe"
+        if target.get("pieces", True)
+        else "Recovery ended with the complete segments",
+        ok,
         wanted,
         f"last replayed commit {reached}, LSN {lsn}",
-        f"{how}; pg_wal/archive_status at the moment of the disaster",
+        f"{how}; the store's objects after the disaster",
     )
 
 

@@ -70,14 +70,16 @@ def run_survey(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_strike(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Destroy, and leave ``disaster.json``."""
+    from .stored import stored
     from .strike import strike
     from .survey import inventory
 
     config = load(args.config)
     if not config.data_dir:
         raise ConfigError(f"{args.config} names no data_dir.", "Set it: only that cluster is destroyed.")
-    found = strike(args.root, config.data_dir, config.bin_dir)
+    found = strike(args.root, config.data_dir, config.bin_dir, config.spool_dir)
     found["inventory"] = inventory(config)
+    found["stored"] = stored(found).as_dict() if found["archived_wal"] else None
     Evidence(args.evidence).write(files.DISASTER, found)
     return Answer(
         {key: value for key, value in found.items() if key != "inventory"},

@@ -10,6 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..model import parse_time
 from .markup import Child, Markup, count, join, moment, rate, seconds, size, table, tag
 from .picture import strip
+from .report import promises
+from .saved import saved
 from .style import CSS
 
 _LISTED = 2000
@@ -26,6 +28,7 @@ def render(report: Mapping[str, Any]) -> str:
         _failure(report["failure"]),
         _failed_checks(report),
         _tiles(report),
+        saved(report["rpo"]),
         _story(report),
         [_restore(restore) for restore in report["restores"]],
         _objectives(report),
@@ -70,6 +73,8 @@ def _head(report: Mapping[str, Any]) -> Markup:
 def _targets(restores: List[Mapping[str, Any]], store: str) -> str:
     if not restores:
         return f"has not been rebuilt from {store}"
+    # A restore that leaves the pieces out only measures.
+    restores = [r for r in restores if r["target"].get("pieces", True)]
     times = {1: "once", 2: "twice"}.get(len(restores), f"{len(restores)} times")
     return f"rebuilt from {store} {times}: " + ", and ".join(restore["title"] for restore in restores)
 
@@ -93,7 +98,7 @@ def _failed_checks(report: Mapping[str, Any]) -> Optional[Markup]:
         for check in restore["checks"]
         if not check["ok"]
     ]
-    failed += [(c["title"], c) for c in (report[n]["check"] for n in ("rto", "rpo") if report[n]) if not c["ok"]]
+    failed += [(check["title"], check) for check in promises(report) if not check["ok"]]
     if not failed:
         return None
     lines = [
@@ -110,6 +115,9 @@ def _tiles(report: Mapping[str, Any]) -> Markup:
         tiles[0] = _tile("Time to recover (RTO)", seconds(rto["seconds"]), [note, _promise(rto)], rto["check"]["ok"])
     if rpo:
         notes = [f"{count(rpo['transactions'])} acknowledged commits, at the latest possible point", _promise(rpo)]
+        if rpo["stream"]:
+            without = rpo["stream"]["without"]
+            notes.append(f"without the stream: {seconds(without['seconds'])}, {count(without['transactions'])} commits")
         if rpo["missing"]:
             notes.insert(1, f"{count(rpo['missing'])} of them had been archived, and had to be there")
         good = rpo["check"]["ok"] and not rpo["missing"]
@@ -183,7 +191,7 @@ def _restore(restore: Mapping[str, Any]) -> Markup:
     facts: Dict[str, Child] = {
         "Target": f"{target['kind']} {target.get('value') or ''}{inclusive}",
         "Reached": f"LSN {result['reached_lsn']}, last replayed commit {moment(result['reached_time'])}",
-        "Backup": f"{result['label']}, from repository {result['repository']}",
+        "Backup": _chain(result),
         "Timeline": f"{result['timeline']}, which left {result['parent_timeline']}",
         "Fetched, written": f"{size(result['bytes_stored'])} stored, {size(result['bytes_restored'])} restored",
         "WAL replayed": f"{result['segments']} segments",
@@ -205,6 +213,11 @@ def _restore(restore: Mapping[str, Any]) -> Markup:
             ),
         ]
     )
+
+
+def _chain(result: Mapping[str, Any]) -> str:
+    links = result.get("chain") or [result["label"]]
+    return f"{' + '.join(links)}, from repository {result['repository']}"
 
 
 def _call(restore: Mapping[str, Any]) -> Optional[Markup]:
@@ -273,7 +286,7 @@ def _lost(restore: Mapping[str, Any]) -> Optional[Markup]:
 
 
 def _objectives(report: Mapping[str, Any]) -> Optional[Markup]:
-    checks = [report[name]["check"] for name in ("rto", "rpo") if report[name]]
+    checks = promises(report)
     if not checks:
         return None
     return join([tag("h2", "Objectives"), tag("section", checks_table(checks), cls="card")])
@@ -320,6 +333,9 @@ def _environment(report: Mapping[str, Any]) -> Markup:
     for title, made in (("The backup", backup), ("The incremental backup", report.get("incremental"))):
         if made:
             cards.append(_backup_card(title, made))
+    if backup and report["restores"] and not report.get("incremental"):
+        words = f"PostgreSQL {source.get('version')} makes none, 17 and newer do. The restores used the full one alone."
+        cards.append(_card("The incremental backup", {"None": words}))
     disaster = report["disaster"]
     if disaster:
         held = [

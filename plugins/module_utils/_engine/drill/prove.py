@@ -21,6 +21,7 @@ from .checks import Observed, checks
 from .evidence import Evidence
 from .judge import JudgedTarget, TimeTarget, Verdict, WalTarget, judge
 from .ledger import PAYLOAD_SQL, TABLE, read
+from .stored import stored_end
 from .survey import current_segment, inventory, present_ids, survey
 
 
@@ -57,12 +58,12 @@ def prove(config: Config, evidence: Evidence, number: int) -> Dict[str, Any]:
 
 
 def target_of(restore: Mapping[str, Any], disaster: Mapping[str, Any]) -> JudgedTarget:
-    """What the ledger has to be judged by. Only ``latest`` promises all the WAL that had been archived."""
+    """What the ledger has to be judged by. Only ``latest`` promises all the WAL that was stored."""
     target, reached = restore["target"], parse_lsn(restore["result"]["reached_lsn"])
     if target["kind"] == "time":
         return TimeTarget(read_moment(target["value"]), bool(target.get("inclusive", True)))
-    archived = disaster.get("archived_lsn") if target["kind"] == "latest" else None
-    return WalTarget(reached, parse_lsn(archived) if archived else None)
+    stored = disaster.get("stored") if target["kind"] == "latest" else None
+    return WalTarget(reached, stored_end(target, stored) if stored else None)
 
 
 def _ledger(

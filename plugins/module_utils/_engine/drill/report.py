@@ -19,6 +19,7 @@ from ..model import format_time, parse_time
 from ..version import VERSION
 from . import evidence as files
 from .checks import Check
+from .comparison import compare
 from .evidence import Evidence
 from .ledger import read
 
@@ -49,7 +50,7 @@ def assemble(config: Config, evidence: Evidence) -> Dict[str, Any]:
         "finished_at": format_time(now),
         "seconds": round((now - parse_time(started)).total_seconds(), 1) if started else None,
         "rto": _rto(config, restores),
-        "rpo": _rpo(config, restores),
+        "rpo": _rpo(config, restores, disaster),
         "restores": restores,
         "backup": evidence.get(files.BACKUP),
         "incremental": evidence.get(files.INCREMENTAL) or None,
@@ -74,10 +75,16 @@ def assemble(config: Config, evidence: Evidence) -> Dict[str, Any]:
 
 def all_checks(report: Mapping[str, Any]) -> List[Mapping[str, Any]]:
     """Every check of a report: the objectives', then each restore's."""
-    found = [report[name]["check"] for name in ("rto", "rpo") if report[name]]
+    found = promises(report)
     for restore in report["restores"]:
         found += restore["checks"]
     return found
+
+
+def promises(report: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """The checks of no single restore: the objectives, and the stream."""
+    found: List[Mapping[str, Any]] = [report[name]["check"] for name in ("rto", "rpo") if report[name]]
+    return found + (report["rpo"]["stream"]["checks"] if report["rpo"] and report["rpo"]["stream"] else [])
 
 
 def _restore(evidence: Evidence, number: int, disaster: Mapping[str, Any]) -> Dict[str, Any]:
@@ -151,8 +158,8 @@ def _phase(name: str, what: str, seconds: float, size: Optional[int] = None) -> 
 
 
 def _rto(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
-    """The longest time that any of the restores took."""
-    opened = [r for r in restores if r["rto_seconds"] is not None]
+    """The longest time that any of the restores took; the one that only measures is none of them."""
+    opened = [r for r in restores if r["rto_seconds"] is not None and r["target"].get("pieces", True)]
     if not opened:
         return None
     longest = max(opened, key=lambda r: float(r["rto_seconds"]))
@@ -167,11 +174,15 @@ def _rto(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict
     }
 
 
-def _rpo(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
+def _rpo(
+    config: Config, restores: Sequence[Mapping[str, Any]], disaster: Mapping[str, Any]
+) -> Optional[Dict[str, Any]]:
     """The loss at the latest possible point. An earlier target loses what its choice gives up, which is no RPO."""
-    latest = next((r for r in restores if r["target"]["kind"] == "latest" and r["verdict"]), None)
+    judged = [r for r in restores if r["target"]["kind"] == "latest" and r["verdict"]]
+    latest = next((r for r in judged if r["target"].get("pieces", True)), None)
     if latest is None:
         return None
+    plain = next((r for r in judged if not r["target"].get("pieces", True)), None)
     seconds = float(latest["verdict"]["rpo_seconds"])
     how = "the disaster's time less the acknowledgement of the last ledgered commit that survived"
     return {
@@ -179,6 +190,7 @@ def _rpo(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict
         "transactions": latest["verdict"]["rpo_transactions"],
         "missing": len(latest["verdict"]["missing"]),
         "restore": latest["number"],
+        "stream": compare(latest, plain, disaster) if plain else None,
         "objective": config.objectives.rpo,
         "check": _objective("rpo", "The data lost keeps its objective", seconds, config.objectives.rpo, how),
     }

@@ -26,24 +26,28 @@ _OWN = "A drill destroys only what it has made itself."
 _START = "Start it; a disaster under load needs a server."
 
 
-def strike(root: str, data_dir: str, bin_dir: Optional[str] = None) -> Dict[str, Any]:
+def strike(root: str, data_dir: str, bin_dir: Optional[str] = None, spool_dir: Optional[str] = None) -> Dict[str, Any]:
     """Destroy the cluster in ``data_dir``, which lies below the marked directory ``root``, as a dying host would.
 
-    The whole process tree is frozen first, archive_command included, so that nothing goes on after ``at``.
+    The whole process tree is frozen first, archive_command included, so that nothing goes on after ``at``. Whoever
+    holds a lock in ``spool_dir`` (the WAL stream, the agent) dies with the server, and the spool goes with its files.
 
     :return: ``at``, ``killed`` (command lines), ``removed`` (directories), ``archived_wal`` (the last segment that
-        PostgreSQL had been told is safe), ``archived_lsn`` (its end), ``waiting`` (segments still to be archived)
+        PostgreSQL had been told is safe), ``archived_lsn`` (its end), ``waiting`` (segments still to be archived),
+        ``segment_size``
     :raises DataDirectoryRefused: not the drill's own, or no server runs in it
     """
-    directories = _own_directories(root, data_dir)
+    directories = _own_directories(root, data_dir, spool_dir)
     postmaster = _postmaster(data_dir)
+    residents = _holders(spool_dir) if spool_dir else []
     at = clock.now()
-    pids = _freeze(postmaster)
+    pids = _freeze([postmaster, *residents])
     killed = [_command_line(pid) for pid in pids]
     for pid in pids:
         _signal(pid, signal.SIGKILL)
     _await_end(pids)
-    archived, waiting = _archive_status(data_dir, read_control(bin_dir, data_dir).segment_size)
+    segment_size = read_control(bin_dir, data_dir).segment_size
+    archived, waiting = _archive_status(data_dir, segment_size)
     for directory in directories:
         shutil.rmtree(directory)
     return {
@@ -53,11 +57,12 @@ def strike(root: str, data_dir: str, bin_dir: Optional[str] = None) -> Dict[str,
         "archived_wal": archived.name if archived else None,
         "archived_lsn": format_lsn(archived.end) if archived else None,
         "waiting": waiting,
+        "segment_size": segment_size,
     }
 
 
-def _own_directories(root: str, data_dir: str) -> List[str]:
-    """The data directory and its tablespaces, all below the marked root."""
+def _own_directories(root: str, data_dir: str, spool_dir: Optional[str]) -> List[str]:
+    """The data directory, its tablespaces and the spool, all below the marked root."""
     base = os.path.realpath(root)
     if not os.path.isfile(os.path.join(base, MARK)):
         raise DataDirectoryRefused(f"{root} is no drill's directory: it has no file {MARK}.", _OWN, root=root)
@@ -65,6 +70,8 @@ def _own_directories(root: str, data_dir: str) -> List[str]:
     found = [os.path.realpath(data_dir)]
     if os.path.isdir(links):
         found += [os.path.realpath(os.path.join(links, name)) for name in sorted(os.listdir(links))]
+    if spool_dir and os.path.isdir(spool_dir):
+        found.append(os.path.realpath(spool_dir))
     for directory in found:
         if os.path.commonpath([base, directory]) != base or directory == base:
             raise DataDirectoryRefused(f"{directory} does not lie below {base}.", _OWN, directory=directory, root=root)
@@ -84,10 +91,31 @@ def _postmaster(data_dir: str) -> int:
     return pid
 
 
-def _freeze(postmaster: int) -> List[int]:
-    """Stop a process and all its descendants; a stopped process starts no other one."""
+def _holders(spool_dir: str) -> List[int]:
+    """The processes that have a lock file of the spool open (``proc(5)``, ``fd``)."""
+    locks = {os.path.join(os.path.realpath(spool_dir), name) for name in ("agent.lock", "stream.lock")}
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            descriptors = [os.path.join("/proc", name, "fd", fd) for fd in os.listdir(f"/proc/{name}/fd")]
+        except OSError:
+            continue
+        if any(_link(descriptor) in locks for descriptor in descriptors):
+            found.append(int(name))
+    return found
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _freeze(roots: List[int]) -> List[int]:
+    """Stop processes and all their descendants; a stopped process starts no other one."""
     frozen: List[int] = []
-    fresh = [postmaster]
+    fresh = list(roots)
     while fresh:
         for pid in fresh:
             _signal(pid, signal.SIGSTOP)

@@ -29,6 +29,7 @@ def _restore(restore: Mapping[str, Any]) -> List[str]:
     result = restore["result"]
     lines = [
         f"Restore {restore['number']}: {restore['title']}",
+        f"  from {' + '.join(result.get('chain') or [result['label']])}",
         f"  reached LSN {result['reached_lsn']}, last commit {moment(result['reached_time'])}",
         "",
     ]
@@ -73,10 +74,20 @@ def _summary(report: Mapping[str, Any]) -> List[str]:
                 _word(rpo["check"]["ok"]),
             )
         )
+        if rpo["stream"]:
+            without = rpo["stream"]["without"]
+            lost = f"{seconds(without['seconds'])}, {without['transactions']} transactions"
+            rows.append(("  without the stream", lost, "", ""))
     rows.append(
         ("checks", f"{checks['passed']} of {checks['all']}", "all", _word(checks["passed"] == checks["all"] > 0))
     )
-    return _table(rows, left=4)
+    return _table(rows, left=4) + _no_incremental(report)
+
+
+def _no_incremental(report: Mapping[str, Any]) -> List[str]:
+    if report["incremental"] or not report["restores"]:
+        return []
+    return ["", f"  No incremental backup: PostgreSQL {report['source'].get('version')} makes none, 17 and newer do."]
 
 
 def _objective(part: Mapping[str, Any]) -> str:

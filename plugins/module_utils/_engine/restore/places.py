@@ -260,4 +260,6 @@ def fingerprint(request: RestoreRequest, target: str) -> Dict[str, Any]:
         "target_timeline": request.target.timeline,
         "label": request.label,
         "action": request.action,
+        # Only where it is left out: the marks of former restores have no such word.
+        **({} if request.pieces else {"pieces": False}),
     }

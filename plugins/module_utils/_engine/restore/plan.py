@@ -76,7 +76,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         source=Source(
             repository.name,
             tuple(u.repository for u in repositories.passed_over),
-            pieces=route.target.kind == "latest",
+            pieces=_with_pieces(request, route.target),
         ),
         pieces=route.pieces,
         passed_over=passed,
@@ -130,7 +130,7 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     decide.require_consistent(backup, found)
     _require_opened(repository, chain, found, decide.segments_needed(backup, target, position, found))
     pace = scan.last_commits(repository, bin_dir, system, found.segments) if target.kind in ("time", "latest") else None
-    pieces = look(repository, bin_dir, system, path, found) if target.kind == "latest" else NO_PIECES
+    pieces = look(repository, bin_dir, system, path, found) if _with_pieces(request, target) else NO_PIECES
     latest = pieces.latest or (pace.last if pace else None)
     end = None
     if target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start:
@@ -139,6 +139,10 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
     notes += [*broken, *pieces.notes]
     return _Route(target, chain, path, found, position, latest, pace.rate if pace else None, tuple(notes), pieces)
+
+
+def _with_pieces(request: RestoreRequest, target: Target) -> bool:
+    return request.pieces and target.kind == "latest"
 
 
 def _require_opened(repository: Repository, chain: Chain, found: Run, needed: int) -> None:

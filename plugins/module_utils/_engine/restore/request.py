@@ -32,6 +32,7 @@ class RestoreRequest:
     ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added
     to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
     ``delta`` keeps those files of the existing directories that are as in the backup, and rewrites the others.
+    Without ``pieces`` the WAL ends with the last complete segment, whatever was streamed of the next one.
     With ``assume_stopped`` a running server is no reason to refuse the plan; it is still one to refuse the restore.
     """
 
@@ -47,6 +48,7 @@ class RestoreRequest:
     timeout: Optional[float] = None
     assume_stopped: bool = False
     delta: bool = False
+    pieces: bool = True
 
     def __post_init__(self) -> None:
         for name, allowed in (("action", ACTIONS), ("existing", EXISTING), ("archiving", ARCHIVING), ("leave", LEAVE)):

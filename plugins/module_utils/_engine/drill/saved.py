@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page's part about the loss with the WAL stream and without it (see :mod:`.comparison`)."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from .markup import Markup, count, join, moment, seconds, table, tag
+
+
+def saved(rpo: Optional[Mapping[str, Any]]) -> Optional[Markup]:
+    """A table of two lines; None where nothing was streamed, or a restore is missing."""
+    stream = rpo["stream"] if rpo else None
+    if not stream:
+        return None
+    rows = []
+    for name, loss in (("With the stream", stream["with"]), ("Without it", stream["without"])):
+        ends = (moment(loss["last_survivor_at"]), loss["wal_end"] or "", f"restore {loss['restore']}")
+        rows.append([tag("b", name), tag("b", seconds(loss["seconds"])), count(loss["transactions"]), *ends])
+    words = (
+        "One disaster, and two restores of the same repository to the latest moment: with the pieces of the unfinished"
+        f" segment, and without them. The pieces alone brought {count(stream['saved_transactions'])} commits back."
+    )
+    heads = ["", "Data lost (RPO)", "Commits lost", "Last commit that is back", "WAL ends at", "Seen in"]
+    return join(
+        [
+            tag("h2", "What streaming saved"),
+            tag("section", tag("p", words, cls="soft"), table(heads, rows, cls="num"), cls="card"),
+        ]
+    )

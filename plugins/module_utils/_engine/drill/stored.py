@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far the WAL goes that the disaster left in the store: by complete segments alone, and with the stream's pieces.
+
+Pure: it follows from the names of the objects. Of several repositories the shortest counts, for each must do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
+
+from ..postgres.wal_names import Segment, format_lsn, is_segment, parse_lsn
+from ..repository.layout import piece_of, wal_name
+
+
+@dataclass(frozen=True)
+class Stored:
+    """``whole``: the LSN where the complete segments end. ``pieced``: where the pieces behind them end, or the same.
+
+    ``pieces``: how many pieces there are at all.
+    """
+
+    whole: int
+    pieced: int
+    pieces: int
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Plain data."""
+        return {"whole_lsn": format_lsn(self.whole), "pieced_lsn": format_lsn(self.pieced), "pieces": self.pieces}
+
+
+def stored(disaster: Mapping[str, Any]) -> Stored:
+    """What the inventory of ``disaster.json`` holds behind ``archived_wal``."""
+    last = Segment.parse(disaster["archived_wal"], int(disaster["segment_size"]))
+    each = [reach(store["objects"], last) for store in disaster["inventory"].values()]
+    return min(each, key=lambda s: (s.pieced, s.whole))
+
+
+def stored_end(target: Mapping[str, Any], found: Mapping[str, Any]) -> int:
+    """The LSN up to which a restore to ``target`` has WAL: the pieces count unless it leaves them out."""
+    return parse_lsn(found["pieced_lsn" if target.get("pieces", True) else "whole_lsn"])
+
+
+def reach(keys: Iterable[str], archived: Segment) -> Stored:
+    """How far the objects go on from a segment that is known to be archived, without a hole."""
+    whole: Set[str] = set()
+    pieces: Dict[str, List[Tuple[int, int]]] = {}
+    for key in keys:
+        piece = piece_of(key)
+        if piece:
+            pieces.setdefault(piece[0], []).append(piece[1:])
+        elif "/wal/" in key and is_segment(wal_name(key)):
+            whole.add(wal_name(key))
+    segment = archived
+    while _next(segment).name in whole:
+        segment = _next(segment)
+    end = pieced = segment.end
+    while pieced == segment.end:
+        segment = _next(segment)
+        covered = segment.size if segment.name in whole else _covered(pieces.get(segment.name, ()))
+        if not covered:
+            break
+        pieced = segment.start + min(covered, segment.size)
+    return Stored(end, pieced, sum(len(parts) for parts in pieces.values()))
+
+
+def _next(segment: Segment) -> Segment:
+    return Segment(segment.timeline, segment.number + 1, segment.size)
+
+
+def _covered(parts: Iterable[Tuple[int, int]]) -> int:
+    """Up to where a segment is covered from its beginning on."""
+    end = 0
+    for start, stop in sorted(parts):
+        if start > end:
+            break
+        end = max(end, stop)
+    return end
