@@ -95,11 +95,11 @@ def page(facts: Facts, found: Found) -> str:
         "Memory is the peak of the tool's own processes (proportional set size). The ratio is Lifeboat's rate divided",
         "by the tool's: above 1, Lifeboat is faster. MB are of the cluster's data (10^6 bytes), for an incremental",
         "backup too. *MB in* and *MB out* are what the store was sent and gave. Content is compressed to a third.",
-        "WAL consists of messages, for which replay does nothing: the rate of replay is that of fetching. *Files* ends",
-        "with the files there, which Lifeboat has checked by then, *open* with a server that takes connections; Lifeboat",
-        "does both in one command, whose other figures are told there. An incremental backup follows a full one after a",
-        "row in each block of 5 % of the table's blocks was changed; where the servers' versions differ, the column tells",
-        "them.", "",
+        "WAL consists of messages, for which replay does nothing: the rate of replay is that of fetching. *Files*",
+        "ends with the files there, which Lifeboat has checked by then, *open* with a server that takes connections;",
+        "Lifeboat does both in one command, whose other figures are told there. An incremental backup follows a full",
+        "one after a row in each block of 5 % of the table's blocks was changed; where the servers' versions differ,",
+        "the column tells them.", "",
     ]  # fmt: skip
     for cluster in dict.fromkeys([*(f.cluster for f in found.figures), *(f.cluster for f in found.failures)]):
         lines += [f"## {cluster}", "", f"Rounds: {found.rounds.get(cluster, 0)}.", ""]
