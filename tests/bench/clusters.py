@@ -70,12 +70,15 @@ def change(cluster: Cluster, number: int) -> None:
     )
 
 
+_SHORT = f"({_TEXT})::varchar(60)".replace("'", "''")
+
+
 def fill_small(cluster: Cluster, tables: int) -> None:
-    """Many small tables with a primary key each."""
+    """Many small tables with a primary key each, and no TOAST table."""
     for first in range(0, tables, 500):
         cluster.execute(
             "DO $$ BEGIN FOR i IN " + f"{first} .. {min(first + 500, tables) - 1}" + " LOOP"
-            " EXECUTE format('CREATE TABLE t%s AS SELECT g AS id, " + _TEXT.replace("'", "''") + " AS content"
+            f" EXECUTE format('CREATE TABLE t%s AS SELECT g AS id, {_SHORT} AS content"
             " FROM generate_series(1, 50) g', i); EXECUTE format('ALTER TABLE t%s ADD PRIMARY KEY (id)', i);"
             " END LOOP; END $$"
         )  # fmt: skip

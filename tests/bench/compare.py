@@ -128,7 +128,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--sizes", type=float, nargs="*", default=[0.5, 2.0], metavar="GB")
     parser.add_argument("--tables", type=int, default=20000, help="of the cluster of small tables; 0: none")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=32, help="no further round begins after so many")
+    parser.add_argument("--minutes", type=float, default=36, help="no further round begins after so many")
     parser.add_argument("--segments", type=int, default=200, help="archived and replayed, with the first cluster")
     parser.add_argument("--tools", nargs="+", default=[t.name for t in TOOLS], choices=[t.name for t in TOOLS])
     parser.add_argument("--short", action="store_true", help="0.5 GB, one round, 40 segments")
