@@ -20,7 +20,8 @@ class BarmanCloud:
 
     name = "barman-cloud"
     options = "--zstd, two jobs; WAL is fetched four segments at a time (-p 4)"
-    wal_segments: Optional[int] = 50
+    programs = ("barman-cloud",)
+    wal_segments: Optional[int] = 30
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -64,6 +65,20 @@ class BarmanCloud:
         cluster = self._place.cluster
         server = ["-h", str(cluster.socket_dir), "-p", str(cluster.port), "-U", "postgres", "--immediate-checkpoint"]
         return self._call("barman-cloud-backup", "--zstd", "-J", "2", *server, "-n", "full")
+
+    @property
+    def incremental(self) -> List[str]:
+        raise NotImplementedError
+
+    @staticmethod
+    def no_incremental(server: int) -> Optional[str]:
+        return "barman-cloud-backup makes none in an object store"
+
+    def rest(self) -> None:
+        """Nothing of it works beside the server."""
+
+    def wake(self) -> None:
+        """The server starts it."""
 
     def restore(self, clone: Cluster) -> List[str]:
         return [*self._call("barman-cloud-restore"), "full", str(clone.data_dir)]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clusters that are measured: content that zstd makes a quarter of, not a twentieth."""
+"""The clusters that are measured: content that zstd makes a third of, not a twentieth."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from pathlib import Path
 
 from support.postgres import Cluster, Installation
 
-# Half random hexadecimal digits, half the same words: zstd leaves a quarter at level 1.
-_TEXT = "md5(random()::text) || 'the same words in every row, ever so'"
-_ROWS_PER_GB = 6_500_000
+# 32 random hexadecimal digits and 8 of them again, then the same words: zstd leaves a third at level 1.
+_TEXT = "md5(random()::text) || left(md5(random()::text), 8) || 'the same words'"
+_ROWS_PER_GB = 8_500_000
+# GB of catalogs and of the content of WAL.
+_OTHERS = 0.09
+# Every block has room for another version of one of its rows, and every 64th row is in another block.
+_FILL, _APART = 95, 64
+#: The share of the table's blocks that :func:`change` changes.
+CHANGED = 0.05
 _BLOBS = 64
+#: Seconds that one operation may take.
+PATIENCE = 900
 
 
 def make(installation: Installation, data_dir: Path) -> Cluster:
@@ -26,6 +34,7 @@ def make(installation: Installation, data_dir: Path) -> Cluster:
             **cluster.network, "shared_buffers": "256MB", "max_wal_size": "64GB", "checkpoint_timeout": "1h",
             "autovacuum": "off", "archive_mode": "on", "archive_command": "/bin/true", "wal_level": "replica",
             "log_checkpoints": "off", "max_wal_senders": "8",
+            **({"summarize_wal": "on"} if installation.major >= 17 else {}),
         }
     )  # fmt: skip
     cluster.start()
@@ -39,22 +48,37 @@ def make(installation: Installation, data_dir: Path) -> Cluster:
 
 
 def fill(cluster: Cluster, gigabytes: float) -> None:
-    """One table with an index."""
-    rows = int(gigabytes * _ROWS_PER_GB)
+    """One table with an index, so large that the whole cluster has about this size."""
+    rows = int(max(gigabytes - _OTHERS, 0.01) * _ROWS_PER_GB)
     cluster.execute(
-        f"CREATE UNLOGGED TABLE data AS SELECT g AS id, {_TEXT} AS content FROM generate_series(1, {rows}) g",
+        f"CREATE UNLOGGED TABLE data WITH (fillfactor={_FILL}) AS"
+        f" SELECT g AS id, {_TEXT} AS content FROM generate_series(1, {rows}) g",
         "CREATE INDEX ON data (id)",
         "ALTER TABLE data SET LOGGED",
         "CHECKPOINT",
     )
 
 
+def change(cluster: Cluster, number: int) -> None:
+    """A row in each block of 5 % of the table's blocks, others for each ``number``; neither grows by it."""
+    rows = int(cluster.value("SELECT max(id) FROM data"))
+    first = int(rows * CHANGED * (number % int(1 / CHANGED)))
+    cluster.execute(
+        f"UPDATE data SET content = reverse(content) WHERE id > {first} AND id <= {first + int(rows * CHANGED)}"
+        f" AND id % {_APART} = 0",
+        "CHECKPOINT",
+    )
+
+
+_SHORT = f"({_TEXT})::varchar(60)".replace("'", "''")
+
+
 def fill_small(cluster: Cluster, tables: int) -> None:
-    """Many small tables with a primary key each."""
+    """Many small tables with a primary key each, and no TOAST table."""
     for first in range(0, tables, 500):
         cluster.execute(
             "DO $$ BEGIN FOR i IN " + f"{first} .. {min(first + 500, tables) - 1}" + " LOOP"
-            " EXECUTE format('CREATE TABLE t%s AS SELECT g AS id, " + _TEXT.replace("'", "''") + " AS content"
+            f" EXECUTE format('CREATE TABLE t%s AS SELECT g AS id, {_SHORT} AS content"
             " FROM generate_series(1, 50) g', i); EXECUTE format('ALTER TABLE t%s ADD PRIMARY KEY (id)', i);"
             " END LOOP; END $$"
         )  # fmt: skip
@@ -91,7 +115,12 @@ def write_wal(cluster: Cluster, segments: int) -> None:
 
 
 def await_archived(cluster: Cluster) -> None:
-    while waiting(cluster):
+    """TimeoutError when that takes more than a quarter of an hour."""
+    deadline = time.monotonic() + PATIENCE
+    while count := waiting(cluster):
+        if time.monotonic() > deadline:
+            words = cluster.log.read_text(errors="replace")[-1000:]
+            raise TimeoutError(f"{count} segments still wait to be archived after {PATIENCE} s: {words}")
         time.sleep(0.05)
 
 
@@ -102,6 +131,8 @@ def await_open(cluster: Cluster) -> None:
         with contextlib.suppress(Exception):
             if not cluster.value("SELECT pg_is_in_recovery()"):
                 return
+        if time.monotonic() > begun + PATIENCE:
+            raise TimeoutError(f"recovery did not end within {PATIENCE} s")
         if not cluster.running and time.monotonic() > begun + 10:
             raise RuntimeError(cluster.log.read_text(errors="replace")[-3000:])
         time.sleep(0.05)

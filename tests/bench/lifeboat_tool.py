@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import List, Mapping, Optional
 
 from support.postgres import Cluster, Site, entry, restore_arguments
+from support.walagent import AgentProcess, client_argv, spool_of
 from tool import Place
 
 
@@ -15,12 +16,15 @@ class Lifeboat:
     """The engine of this checkout."""
 
     name = "Lifeboat"
-    options = "defaults"
+    options = "defaults; WAL by lifeboat wal-agent and lifeboat-wal-push"
+    programs = ("lifeboat",)
     wal_segments: Optional[int] = None
 
     def __init__(self, place: Place) -> None:
         place.work.mkdir(parents=True)
         self._site = Site(place.work, place.cluster, [entry(0, place.store.options(place.prefix))])
+        self._site.options["spool_dir"] = str(spool_of(self._site))
+        self._agent: Optional[AgentProcess] = None
 
     @staticmethod
     def missing() -> Optional[str]:
@@ -42,11 +46,30 @@ class Lifeboat:
 
     @property
     def archive_command(self) -> str:
-        return self._site.archive_command
+        return " ".join(f'"{word}"' for word in client_argv(self._site, "%p"))
 
     @property
     def backup(self) -> List[str]:
         return self._lifeboat("backup")
+
+    @property
+    def incremental(self) -> List[str]:
+        return self._lifeboat("backup", "--type", "incremental")
+
+    @staticmethod
+    def no_incremental(server: int) -> Optional[str]:
+        return None if server >= 17 else f"PostgreSQL {server} makes none: they came with 17"
+
+    def rest(self) -> None:
+        if self._agent is not None:
+            self._agent.stop()
+            self._agent = None
+            # The next one waits until the server asks, as it does where nothing was archived yet.
+            (spool_of(self._site) / "push" / "asked").unlink(missing_ok=True)
+
+    def wake(self) -> None:
+        if self._agent is None:
+            self._agent = AgentProcess(self._site, asked=False)
 
     def restore(self, clone: Cluster) -> List[str]:
         """Files and recovery in one command, since WAL is fetched while the files are unpacked."""

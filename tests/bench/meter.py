@@ -91,17 +91,30 @@ def _memory(pids: Iterable[int]) -> float:
     return kib / 1024
 
 
-class _Memory(threading.Thread):
-    """The highest sum over a process and all below it, looked at five times a second."""
+def _named(programs: Sequence[str]) -> Set[int]:
+    """The processes below this one whose program, script or module has a name that begins so."""
+    found = set()
+    for pid in _below(os.getpid(), _stats()):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:3]
+            if words[0].rpartition("/")[2] != "postgres" and any(
+                word.rpartition("/")[2].startswith(program) for word in words for program in programs
+            ):
+                found.add(pid)
+    return found
 
-    def __init__(self, pid: int) -> None:
+
+class _Memory(threading.Thread):
+    """The highest sum over some processes, looked at five times a second."""
+
+    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
         super().__init__(daemon=True)
-        self._pid, self._over = pid, threading.Event()
+        self._pids, self._over = pids, threading.Event()
         self.peak = 0.0
 
     def run(self) -> None:
         while not self._over.wait(0.2):
-            self.peak = max(self.peak, _memory([self._pid, *_below(self._pid, _stats())]))
+            self.peak = max(self.peak, _memory(self._pids()))
 
     def end(self) -> float:
         self._over.set()
@@ -110,10 +123,10 @@ class _Memory(threading.Thread):
 
 
 class Meter:
-    """Measures beside one store."""
+    """Measures beside one store; no program may take more than ``patience`` seconds."""
 
-    def __init__(self, store: TlsStore) -> None:
-        self._store = store
+    def __init__(self, store: TlsStore, patience: float) -> None:
+        self._store, self._patience = store, patience
 
     def command(self, argv: Sequence[str], env: Mapping[str, str]) -> Cost:
         """Run a program to its end, which must succeed; its output is only shown when it does not."""
@@ -123,16 +136,33 @@ class Meter:
                 process = subprocess.Popen(
                     argv, env={**os.environ, **env}, stdout=out, stderr=out, stdin=subprocess.DEVNULL
                 )
-                memory = _Memory(process.pid)
+                memory = _Memory(lambda: [process.pid, *_below(process.pid, _stats())])
                 memory.start()
-                status = process.wait()
-                peak = memory.end()
+                try:
+                    status = process.wait(timeout=self._patience)
+                finally:
+                    process.kill()
+                    peak = memory.end()
                 if status:
                     out.seek(0)
-                    raise RuntimeError(f"{argv} ended with {status}: {out.read()[-3000:]}")
+                    raise RuntimeError(f"{Path(argv[0]).name} ended with {status}: {out.read()[-2000:].strip()}")
                 return peak
 
             return self.of(run)
+
+    def beside(self, action: Callable[[], object], programs: Sequence[str]) -> Cost:
+        """Measure an action that is done by processes of these names."""
+
+        def watched() -> float:
+            memory = _Memory(lambda: _named(programs))
+            memory.start()
+            try:
+                action()
+            finally:
+                peak = memory.end()
+            return peak
+
+        return self.of(watched)
 
     def of(self, action: Callable[[], float]) -> Cost:
         """Measure an action; what it returns is its memory."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isnan
 from statistics import median
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, Protocol, Sequence, Tuple
 
 from meter import Cost
 
@@ -17,14 +17,43 @@ OURS = "Lifeboat"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement. ``amount`` is what was moved, in ``unit`` (MB or segments)."""
+    """One measurement of one round. ``amount`` is what was moved, in ``unit`` (MB or segments).
+
+    ``server`` is PostgreSQL's major version.
+    """
 
     cluster: str
     operation: str
     tool: str
+    server: int
+    number: int
     amount: float
     unit: str
     cost: Cost
+
+    @property
+    def rate(self) -> float:
+        """``unit`` a second."""
+        return self.amount / self.cost.seconds
+
+    @property
+    def who(self) -> str:
+        return f"{self.tool} with PostgreSQL {self.server}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that could not be measured, and why."""
+
+    cluster: str
+    operation: str
+    tool: str
+    server: int
+    reason: str
+
+    @property
+    def who(self) -> str:
+        return f"{self.tool} with PostgreSQL {self.server}"
 
 
 @dataclass(frozen=True)
@@ -33,39 +62,55 @@ class Facts:
 
     date: str
     machine: str
-    postgres: str
-    rounds: int
+    postgres: Mapping[int, str]
     load: str
+    minutes: float
+    finished: bool
     command: str
     tools: Mapping[str, str]
     missing: Mapping[str, str]
-    limits: Mapping[str, Mapping[str, float]]
 
 
-def page(facts: Facts, figures: Sequence[Figure]) -> str:
+class Found(Protocol):
+    """What a run has found so far; ``rounds`` are those that were completed, by cluster."""
+
+    figures: List[Figure]
+    failures: List[Failure]
+    limits: Dict[str, Dict[str, float]]
+    rounds: Dict[str, int]
+
+
+def page(facts: Facts, found: Found) -> str:
     """The whole page, in Markdown."""
     lines = [
         "# Benchmarks", "",
-        f"`{facts.command}` wrote this page on {facts.date}: {facts.machine}; PostgreSQL {facts.postgres};",
-        "SeaweedFS behind TLS on the same cores as the S3 store. The tools ran one after the other, in turn,",
-        f"{facts.rounds} time(s); a figure is the median.",
-        f"Load average of the machine before and after: {facts.load}.", "",
+        *([] if facts.finished else ["**This run has not ended: what follows is what there was.**", ""]),
+        f"`{facts.command}` wrote this page on {facts.date} in {facts.minutes:.0f} minutes: {facts.machine};",
+        f"PostgreSQL {' and '.join(facts.postgres.values())};",
+        "SeaweedFS behind TLS on the same cores as the S3 store. The tools ran one after the other, in turn;",
+        f"a figure is the median of the rounds. Load average of the machine before and after: {facts.load}.", "",
         *(f"- **{name}** {words}" for name, words in facts.tools.items()),
         *(f"- **{name}** could not run: {why}" for name, why in facts.missing.items()), "",
         "CPU seconds are those of everything but the store: the tool, the server that it works with, its daemons.",
-        "Memory is the tool's own peak (proportional set size). The ratio is Lifeboat's rate divided by the tool's:",
-        "above 1, Lifeboat is faster. Content is compressed to a quarter. WAL consists of messages, for which",
-        "replay does nothing: the rate of replay is that of fetching. *Files* ends with files that are checked,",
-        "*open* with a server that takes connections; Lifeboat does both in one command, whose other figures are told",
-        "there. Incremental backups are not measured here.", "",
+        "Memory is the peak of the tool's own processes (proportional set size). The ratio is Lifeboat's rate divided",
+        "by the tool's: above 1, Lifeboat is faster. MB are of the cluster's data (10^6 bytes), for an incremental",
+        "backup too. *MB in* and *MB out* are what the store was sent and gave. Content is compressed to a third.",
+        "WAL consists of messages, for which replay does nothing: the rate of replay is that of fetching. *Files*",
+        "ends with the files there, which Lifeboat has checked by then, *open* with a server that takes connections;",
+        "Lifeboat does both in one command, whose other figures are told there. An incremental backup follows a full",
+        "one after a row in each block of 5 % of the table's blocks was changed; where the servers' versions differ,",
+        "the column tells them.", "",
     ]  # fmt: skip
-    for cluster in dict.fromkeys(f.cluster for f in figures):
-        lines += [f"## {cluster}", ""]
-        for operation in dict.fromkeys(f.operation for f in figures if f.cluster == cluster):
-            lines += _table(operation, [f for f in figures if (f.cluster, f.operation) == (cluster, operation)])
-        if cluster in facts.limits:
+    for cluster in dict.fromkeys([*(f.cluster for f in found.figures), *(f.cluster for f in found.failures)]):
+        lines += [f"## {cluster}", "", f"Rounds: {found.rounds.get(cluster, 0)}.", ""]
+        for operation in dict.fromkeys(f.operation for f in found.figures if f.cluster == cluster):
+            lines += _table(operation, [f for f in found.figures if (f.cluster, f.operation) == (cluster, operation)])
+        failures = [f"- {f.who}: {f.operation}: {f.reason}" for f in found.failures if f.cluster == cluster]
+        if failures:
+            lines += ["Not measured:", "", *failures, ""]
+        if cluster in found.limits:
             lines += ["The limits beside them (MB/s):", ""]
-            lines += [*(f"- {name}: {value:.0f}" for name, value in facts.limits[cluster].items()), ""]
+            lines += [*(f"- {name}: {value:.0f}" for name, value in found.limits[cluster].items()), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -75,20 +120,23 @@ def _shown(values: Sequence[float], digits: int = 0) -> str:
 
 def _table(operation: str, figures: Sequence[Figure]) -> List[str]:
     unit = figures[0].unit
-    by_tool: Dict[str, List[Figure]] = {}
+    rows: Dict[Tuple[str, int], List[Figure]] = {}
     for figure in figures:
-        by_tool.setdefault(figure.tool, []).append(figure)
-    rates = {tool: median(f.amount / f.cost.seconds for f in found) for tool, found in by_tool.items()}
+        rows.setdefault((figure.tool, figure.server), []).append(figure)
+    rates = {row: median(f.rate for f in found) for row, found in rows.items()}
     lines = [
         f"**{operation}**", "",
-        f"| tool | {unit}/s | ratio | seconds | {unit} | CPU s | store CPU s | peak MB | MB in | MB out | requests |",
-        "| --- |" + " ---: |" * 10,
+        f"| tool | PostgreSQL | {unit}/s | ratio | seconds | {unit} | CPU s | store CPU s | peak MB |"
+        " MB in | MB out | requests |",
+        "| --- |" + " ---: |" * 11,
     ]  # fmt: skip
-    for tool, found in by_tool.items():
+    for (tool, server), found in sorted(rows.items(), key=lambda row: (row[0][0] != OURS, row[0][0], row[0][1])):
         costs = [f.cost for f in found]
-        ratio = f"{rates[OURS] / rates[tool]:.2f}" if OURS in rates else ""
+        # Of the same server where there is one, else of the other.
+        ours = rates.get((OURS, server)) or next((rate for row, rate in rates.items() if row[0] == OURS), None)
         values = [
-            f"{rates[tool]:.1f}", ratio, f"{median(c.seconds for c in costs):.1f}",
+            str(server), f"{rates[tool, server]:.1f}", f"{ours / rates[tool, server]:.2f}" if ours else "",
+            f"{median(c.seconds for c in costs):.1f}",
             f"{median(f.amount for f in found):.0f}", _shown([c.cpu for c in costs], 1),
             _shown([c.store_cpu for c in costs], 1), _shown([c.memory for c in costs]),
             *(("", "", "") if isnan(costs[0].cpu) else (

@@ -18,7 +18,8 @@ class PgBackRest:
     """Two processes, as many as the machine for which the figures are meant has cores."""
 
     name = "pgBackRest"
-    options = "process-max=2, zst (level 3, its default), repo-bundle, archive-async"
+    options = "process-max=2, zst (level 3, its default), repo-bundle, archive-async; incremental by file"
+    programs = ("pgbackrest",)
     wal_segments: Optional[int] = None
 
     def __init__(self, place: Place) -> None:
@@ -71,6 +72,21 @@ class PgBackRest:
     @property
     def backup(self) -> List[str]:
         return [*self._words, "--type=full", "backup"]
+
+    @property
+    def incremental(self) -> List[str]:
+        """Of files: this version has no option for blocks."""
+        return [*self._words, "--type=incr", "backup"]
+
+    @staticmethod
+    def no_incremental(server: int) -> Optional[str]:
+        return None
+
+    def rest(self) -> None:
+        """Its asynchronous processes end by themselves."""
+
+    def wake(self) -> None:
+        """The server starts them."""
 
     def restore(self, clone: Cluster) -> List[str]:
         clone.data_dir.mkdir(mode=0o700)

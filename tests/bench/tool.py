@@ -9,7 +9,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Mapping, Optional, Protocol
+from typing import List, Mapping, Optional, Protocol, Sequence
 
 from support.postgres import Cluster
 from tls_store import TlsStore
@@ -26,10 +26,14 @@ class Place:
 
 
 class Tool(Protocol):
-    """A backup tool; ``wal_segments`` bounds how many segments are measured where each costs a start of Python."""
+    """A backup tool; ``wal_segments`` bounds how many segments are measured where each costs a start of Python.
+
+    ``programs`` are the beginnings of the names by which its processes are known, those that the server starts too.
+    """
 
     name: str
     options: str
+    programs: Sequence[str]
     wal_segments: Optional[int]
 
     def prepare(self) -> None:
@@ -46,6 +50,20 @@ class Tool(Protocol):
     @property
     def backup(self) -> List[str]:
         """The command that makes a full backup."""
+
+    @property
+    def incremental(self) -> List[str]:
+        """The command that makes an incremental backup, based on the last one."""
+
+    @staticmethod
+    def no_incremental(server: int) -> Optional[str]:
+        """Why it makes none of a server of this major version."""
+
+    def rest(self) -> None:
+        """End what works beside the server, so that nothing is archived."""
+
+    def wake(self) -> None:
+        """Start what works beside the server."""
 
     def restore(self, clone: Cluster) -> List[str]:
         """The command that brings the files of the last backup back, ready to recover to the end of the WAL."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from lifeboat import restore
 from lifeboat.config import DirectoryOptions, S3Options
 from lifeboat.errors import CloneRefused, TargetUnreachable
 from lifeboat.model import Target
+from lifeboat.restore.recover import sync_settings
 from lifeboat.wal.push import push
 from seaweedfs import SeaweedFS
 from support.ledger import Entry, Ledger, expected, rows
@@ -204,6 +206,8 @@ def test_a_target_ends_recovery_at_exactly_that_commit(
         assert result["state"] == "paused"
         assert clone.value("SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()")
         assert result["reached_lsn"] == clone.value("SELECT pg_last_wal_replay_lsn()::text")
+        synced = sync_settings(os.uname().sysname, os.uname().release).get("recovery_init_sync_method", "fsync")
+        assert clone.value("SHOW recovery_init_sync_method") == synced
     else:
         assert (result["state"], result["timeline"]) == ("running", 2)
     assert rows(clone) == want
@@ -213,7 +217,9 @@ def test_a_target_ends_recovery_at_exactly_that_commit(
 
 def test_a_restore_point_and_the_end_of_the_backup_are_targets(story: Story) -> None:
     named = story.clone("named")
-    result = story.restore(named, "--name", "before the drop", "--action", "pause", config_file=story.near)["restore"]
+    words = ["--name", "before the drop", "--action", "pause", "--set", "recovery_init_sync_method=fsync"]
+    result = story.restore(named, *words, config_file=story.near)["restore"]
+    assert named.value("SHOW recovery_init_sync_method") == "fsync"
     assert rows(named) == expected(story.entries[:5])
     assert result["segments"] >= 2
     named.execute("SELECT pg_wal_replay_resume()")

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from typing import IO, Callable, Iterable, Iterator, List, Optional, Sequence, cast
 
-from .process import PIPE, Feed, failed, spawn
+from .process import PIPE, Feed, failed, spawn, widen
 
 _CHUNK = 1024 * 1024
 
@@ -65,6 +65,8 @@ def through(
     trouble: List[BaseException] = []
     process = spawn(argv, stdin=PIPE, stdout=PIPE, stderr=stderr, inherit=inherit)
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+    widen(stdin)
+    widen(stdout)
 
     def feed() -> None:
         try:

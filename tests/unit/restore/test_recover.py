@@ -12,7 +12,7 @@ from lifeboat.errors import RecoveryFailed
 from lifeboat.model import Target, format_time
 from lifeboat.postgres.timeline import Step, TimelinePath
 from lifeboat.postgres.wal_names import Segment, parse_lsn
-from lifeboat.restore.recover import Reached, require_reached
+from lifeboat.restore.recover import Reached, require_reached, sync_settings
 from lifeboat.restore.request import RestorePlan, RestoreRequest
 from lifeboat.wal.inventory import Run
 from support.records import a_backup, moment
@@ -91,3 +91,21 @@ def test_an_end_elsewhere_is_refused(plan: RestorePlan, end: Reached, named: str
         require_reached(plan, end)
     assert named in refused.value.message
     assert "must not be used" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("system", "release", "syncfs"),
+    [
+        ("Linux", "5.8.0-63-generic", True),
+        ("Linux", "6.1.0-18-amd64", True),
+        ("Linux", "5.10", True),
+        ("Linux", "5.7.19", False),
+        ("Linux", "4.18.0-553.el8.x86_64", False),
+        ("Linux", "unknown", False),
+        ("Darwin", "23.5.0", False),
+    ],
+)
+def test_whole_file_systems_are_made_durable_only_where_errors_are_told(
+    system: str, release: str, syncfs: bool
+) -> None:
+    assert sync_settings(system, release) == ({"recovery_init_sync_method": "syncfs"} if syncfs else {})

@@ -29,7 +29,7 @@ from .places import (
     write_marker,
 )
 from .prefetch import Prefetcher
-from .recover import READABLE_LOG, Reached, isolation, require_reached, watch
+from .recover import READABLE_LOG, Reached, isolation, require_reached, sync_settings, watch
 from .request import RestorePlan, RestoreResult
 
 
@@ -182,6 +182,10 @@ class _Restore:
         rewrite(self._data_dir, {**self._permanent_settings(), **settings})
 
     def _start_and_watch(self, settings: Dict[str, str]) -> Reached:
+        system = os.uname()
+        durable = sync_settings(system.sysname, system.release)
+        # What was asked for stands in the configuration, which the command line would overrule.
+        settings = {**{k: v for k, v in durable.items() if k not in self._planned.request.settings}, **settings}
         server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)
         reached = watch(self._config, self._planned, self._log, self._progress)
         require_reached(self._planned, reached)

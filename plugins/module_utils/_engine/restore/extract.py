@@ -78,12 +78,15 @@ def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Iter
     with tempfile.TemporaryFile() as words, tempfile.NamedTemporaryFile() as names:
         names.write(b"".join(name.encode() + b"\n" for name in kept))
         names.flush()
-        # GNU tar is three times as fast as Python's tarfile. Links below pg_tblspc are ours to make.
+        # GNU tar is three times as fast as Python's tarfile, and takes two thirds of the CPU time when it reads 1 MiB
+        # at a time and not 10 KiB. Links below pg_tblspc are ours to make.
         tar = Feed(
             [
                 "tar",
                 "--extract",
                 "--file=-",
+                "--blocking-factor=2048",
+                "--read-full-records",
                 f"--directory={target}",
                 "--no-same-owner",
                 "--anchored",

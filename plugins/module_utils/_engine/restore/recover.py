@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -29,6 +30,18 @@ _POLL = 0.2
 _STARTING = 30.0
 # The log is read for progress and for the end: in English, and in one file.
 READABLE_LOG = {"lc_messages": "C", "logging_collector": "off", "log_destination": "stderr"}
+
+
+def sync_settings(system: str, release: str) -> Dict[str, str]:
+    """How the server makes the restored files durable when it starts, by ``uname``'s words for the operating system.
+
+    ``syncfs`` asks for whole file systems, where ``fsync`` of every file costs a flush of the disk for each: seconds
+    for 10,000 files. Linux tells of errors in writing from 5.8 on (PostgreSQL: ``recovery_init_sync_method``).
+    """
+    found = re.match(r"(\d+)\.(\d+)", release)
+    if system != "Linux" or not found or (int(found[1]), int(found[2])) < (5, 8):
+        return {}
+    return {"recovery_init_sync_method": "syncfs"}
 
 
 @dataclass(frozen=True)

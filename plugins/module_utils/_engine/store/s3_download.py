@@ -16,6 +16,9 @@ from .checks import check_size
 from .s3_client import Connection, back_off
 from .s3_errors import S3_FAILURES, translate
 
+# As fast as 16 MiB beside the same store, in half the memory: an upload's parts are larger because S3 counts them.
+_RANGE = 8 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -74,12 +77,12 @@ def _fetch_start(connection: Connection, key: str, length: int) -> Fetched:
 
 
 def read_ranges(connection: Connection, key: str, what: str, size: Optional[int]) -> Iterator[bytes]:
-    """The object in order, in chunks of ``part_size``, ``parallel`` of them being fetched ahead.
+    """The object in order, in chunks of ``part_size`` or 8 MiB, ``parallel`` of them being fetched ahead.
 
-    Holds at most ``part_size * (parallel + 1)`` bytes, with the chunk that the consumer works on. All ranges are of
-    the object that the first one met (``If-Match``). ``size`` (bytes) is compared before the first chunk is given.
+    Holds at most ``parallel + 1`` of them, with the chunk that the consumer works on. All ranges are of the object that
+    the first one met (``If-Match``). ``size`` (bytes) is compared before the first chunk is given.
     """
-    step, parallel = connection.options.part_size, connection.options.parallel
+    step, parallel = min(connection.options.part_size, _RANGE), connection.options.parallel
     start = _fetch_start(connection, key, step)
     total, etag, data = start.object_size, start.etag, start.data
     del start

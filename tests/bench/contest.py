@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has found so far: figures, failures and limits. Each is printed and kept at once."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Callable, Dict, List
+
+from meter import Cost
+from page import Failure, Figure
+
+
+class Contest:
+    """Figures of the one cluster that is being measured are added to those before; ``save`` is called for each."""
+
+    def __init__(self, turns: int, save: Callable[[], None]) -> None:
+        self.figures: List[Figure] = []
+        self.failures: List[Failure] = []
+        self.limits: Dict[str, Dict[str, float]] = {}
+        self.rounds: Dict[str, int] = {}
+        self._turns, self._turn, self._save, self._begin = turns, 0, save, time.monotonic()
+
+    @property
+    def minutes(self) -> float:
+        """Since it began."""
+        return (time.monotonic() - self._begin) / 60
+
+    def say(self, words: str) -> None:
+        """One line, with how far the run is."""
+        print(f"bench: [{self._turn}/{self._turns}, {self.minutes:.1f} min] {words}", flush=True)
+
+    def next_turn(self) -> None:
+        self._turn += 1
+
+    def pass_over(self, turns: int) -> None:
+        """So many turns will not be had."""
+        self._turn += turns
+
+    def keep(self, figure: Figure) -> None:
+        self.figures.append(figure)
+        rate = f"{figure.rate:.1f} {figure.unit}/s"
+        self.say(f"{figure.cluster}: {figure.who}: {figure.operation}: {rate} ({_short(figure.cost)})")
+        self._save()
+
+    def fail(self, failure: Failure) -> None:
+        """A case that could not be measured, once for all rounds."""
+        if failure not in self.failures:
+            self.failures.append(failure)
+            self.say(f"{failure.cluster}: {failure.who}: no {failure.operation}: {failure.reason}")
+            self._save()
+
+    def write(self, path: Path) -> None:
+        """All of it for programs."""
+        kept = {"figures": [asdict(f) for f in self.figures], "failures": [asdict(f) for f in self.failures]}
+        path.write_text(json.dumps({**kept, "limits": self.limits, "rounds": self.rounds}, indent=2) + "\n")
+
+
+def _short(cost: Cost) -> str:
+    return f"{cost.seconds:.1f} s, CPU {cost.cpu:.1f} s, {cost.memory:.0f} MB, {cost.traffic.requests} requests"
