@@ -106,6 +106,8 @@ def test_none_is_not_given() -> None:
         (["repositories", 0, "addressing_style"], "dns", "repositories[0].addressing_style is 'dns'"),
         (["repositories", 0, "validate_certs"], "no", "repositories[0].validate_certs is 'no' (str)"),
         (["repositories", 0, "parallel"], 2.5, "repositories[0].parallel is 2.5 (float)"),
+        (["repositories", 0, "max_upload_kb"], 0, "repositories[0].max_upload_kb is 0"),
+        (["repositories", 0, "max_download_kb"], "fast", "repositories[0].max_download_kb is 'fast'"),
         (["repositories", 0, "required"], "yes", "repositories[0].required is 'yes'"),
         (["repositories", 0, "required"], False, "no repository is required"),
         (["repositories", 1, "name"], "cloud", "two repositories share a name (cloud, cloud)"),

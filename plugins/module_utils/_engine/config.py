@@ -9,7 +9,6 @@ The YAML keys are exactly the field names below. An unknown key, a missing one o
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import typing
@@ -17,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple, Union
 
 from .errors import ConfigError, DependencyMissing
+from .mapping import build, require_int, with_tuples
 from .recipients import refuse_clear_pieces, require_public
 
 MIB = 1024 * 1024
-_NONE = type(None)
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -74,11 +73,16 @@ _STORE_TYPES: Mapping[str, Any] = {"s3": S3Options, "directory": DirectoryOption
 
 @dataclass(frozen=True)
 class RepositoryConfig:
-    """One repository. A *required* one must have a segment before PostgreSQL is told that it is archived."""
+    """One repository. A *required* one must have a segment before PostgreSQL is told that it is archived.
+
+    ``max_upload_kb`` and ``max_download_kb`` are what one process moves at most in a second, in units of 1024 bytes.
+    """
 
     name: str
     store: StoreOptions
     required: bool = True
+    max_upload_kb: Optional[int] = None
+    max_download_kb: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -289,14 +293,14 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     values.pop("source", None)
     for key, cls in _SECTIONS:
         if key in values:
-            values[key] = _build(cls, values[key], key, where)
+            values[key] = build(cls, values[key], key, where)
     if "seal" in values:
         values["seal"] = _seal(values["seal"], where)
     if "file_sets" in values:
         values["file_sets"] = tuple(
             _file_set(item, f"file_sets[{i}]", where) for i, item in enumerate(values["file_sets"])
         )
-    config: Config = _build(Config, {**values, "repositories": repositories, "source": source}, "", where)
+    config: Config = build(Config, {**values, "repositories": repositories, "source": source}, "", where)
     if not _CLUSTER_NAME.match(config.cluster):
         raise ConfigError(
             f"{where}: cluster is {config.cluster!r}.",
@@ -324,8 +328,8 @@ def _require_level(backup: BackupConfig, where: str) -> None:
 
 def _seal(item: Any, where: str) -> SealConfig:
     """The seal; a secret key among the recipients is refused without a word of it."""
-    values = _with_tuples(item, ("recipients", "identity_command"), "seal", where)
-    found: SealConfig = _build(SealConfig, values, "seal", where)
+    values = with_tuples(item, ("recipients", "identity_command"), "seal", where)
+    found: SealConfig = build(SealConfig, values, "seal", where)
     require_public(where, found.recipients, found.identity_file)
     if found.identity_file and found.identity_command:
         raise ConfigError(
@@ -334,26 +338,10 @@ def _seal(item: Any, where: str) -> SealConfig:
     return found
 
 
-def _with_tuples(item: Any, keys: Tuple[str, ...], path: str, where: str) -> Mapping[str, Any]:
-    """A mapping in which the lists of words under ``keys`` are tuples."""
-    if not isinstance(item, Mapping):
-        raise ConfigError(
-            f"{where}: {path} must be a mapping, not {type(item).__name__}.", "See the documented options."
-        )
-    values = dict(item)
-    for key in keys:
-        given = values.get(key)
-        if given is not None and not (isinstance(given, (list, tuple)) and all(isinstance(g, str) for g in given)):
-            raise ConfigError(f"{where}: {path}.{key} must be a list of words.", "Put each on a line of its own.")
-        if given is not None:
-            values[key] = tuple(given)
-    return values
-
-
 def _file_set(item: Any, path: str, where: str) -> FileSetConfig:
     """A file set; its lists become tuples."""
-    values = _with_tuples(item, ("paths", "excludes"), path, where)
-    found: FileSetConfig = _build(FileSetConfig, values, path, where)
+    values = with_tuples(item, ("paths", "excludes"), path, where)
+    found: FileSetConfig = build(FileSetConfig, values, path, where)
     if not _CLUSTER_NAME.match(found.name) or not found.paths:
         raise ConfigError(
             f"{where}: {path} has the name {found.name!r} and {len(found.paths)} paths.",
@@ -380,41 +368,5 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     required = values.pop("required", True)
     if not isinstance(required, bool):
         raise ConfigError(f"{where}: {path}.required is {required!r}.", "Use true or false.")
-    return RepositoryConfig(name=name, store=_build(_STORE_TYPES[kind], values, path, where), required=required)
-
-
-def _build(cls: Any, data: Any, path: str, where: str) -> Any:
-    """Make the dataclass ``cls`` of a mapping: unknown, missing and ill-typed keys are errors that name their path."""
-    if not isinstance(data, Mapping):
-        raise ConfigError(
-            f"{where}: {path} must be a mapping, not {type(data).__name__}.", "See the documented options."
-        )
-    values = {k: v for k, v in data.items() if v is not None}
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    dot = f"{path}." if path else ""
-    for key in values:
-        if key not in fields:
-            raise ConfigError(f"{where}: unknown option {dot}{key}.", f"Known here: {', '.join(sorted(fields))}.")
-    for name, f in fields.items():
-        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise ConfigError(f"{where}: {dot}{name} is missing.", "It has no default.")
-    out = {k: _coerce(v, hints[k], f"{dot}{k}", where) for k, v in values.items()}
-    for key, allowed in getattr(cls, "CHOICES", {}).items():
-        if out.get(key) is not None and out[key] not in allowed:
-            raise ConfigError(f"{where}: {dot}{key} is {out[key]!r}.", f"Choose one of: {', '.join(allowed)}.")
-    return cls(**out)
-
-
-def _coerce(value: Any, hint: Any, path: str, where: str) -> Any:
-    allowed = [t for t in (typing.get_args(hint) or (hint,)) if isinstance(t, type)]
-    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    for kind in allowed:
-        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-            return value
-    if typing.get_origin(hint) is tuple or not allowed:
-        return value
-    names = " or ".join(t.__name__ for t in allowed if t is not _NONE)
-    shown = "a value" if "secret" in path or "password" in path or "token" in path else repr(value)
-    raise ConfigError(f"{where}: {path} is {shown} ({type(value).__name__}).", f"It must be {names}.")
+    up, down = (require_int(values.pop(k, None), f"{path}.{k}", where, 1) for k in ("max_upload_kb", "max_download_kb"))
+    return RepositoryConfig(name, build(_STORE_TYPES[kind], values, path, where), required, up, down)

@@ -14,6 +14,7 @@ from ..config import Config, RepositoryConfig
 from ..errors import ForeignRepository, LifeboatError, ObjectExists, ObjectMissing, StoreError
 from ..model import FORMAT, ArchiveFile, format_time, open_record, seal_record
 from ..store import open_store
+from ..store.limited import LimitedStore
 from ..store.protocol import Store
 from ..store.unopened import UnopenedStore
 from .layout import Layout, is_sealed
@@ -37,6 +38,9 @@ class Repository:
             store = open_store(config.store)
         except StoreError as exc:
             store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
+        if config.max_upload_kb or config.max_download_kb:
+            rates = [kb * 1024 if kb else None for kb in (config.max_upload_kb, config.max_download_kb)]
+            store = LimitedStore(store, *rates)
         return cls(config.name, store, Layout(cluster), config.required, seal or Seal())
 
     @property

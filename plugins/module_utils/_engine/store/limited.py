@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A store that moves no more than so many bytes a second, whatever kind it is."""
+
+from __future__ import annotations
+
+import threading
+from typing import Iterable, Iterator, List, Optional
+
+from .. import clock
+from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Store, Written
+
+
+class Budget:
+    """Bytes a second that several threads share. ``spend`` after they moved; without a rate it costs nothing."""
+
+    def __init__(self, rate: Optional[float]) -> None:
+        self._rate, self._lock, self._paid_until = rate, threading.Lock(), 0.0
+
+    def spend(self, size: int) -> None:
+        """Wait for as long as these bytes should have taken, behind those of the other threads."""
+        if not self._rate:
+            return
+        with self._lock:
+            now = clock.monotonic()
+            self._paid_until = paid_until = after(self._paid_until, now, size, self._rate)
+        if paid_until > now:
+            clock.sleep(paid_until - now)
+
+
+def after(paid_until: float, now: float, size: int, rate: float) -> float:
+    """Until when these bytes keep the line busy: time that nobody used is not saved up. Pure; seconds."""
+    return max(paid_until, now) + size / rate
+
+
+class LimitedStore:
+    """Another store, slowed down. Lists, heads and deletes are free."""
+
+    def __init__(self, store: Store, upload: Optional[float], download: Optional[float]) -> None:
+        self._store, self._up, self._down = store, Budget(upload), Budget(download)
+
+    @property
+    def location(self) -> str:
+        """The other store's."""
+        return self._store.location
+
+    def put(self, key: str, data: bytes) -> Written:
+        """Store a small object, then wait."""
+        written = self._store.put(key, data)
+        self._up.spend(len(data))
+        return written
+
+    def writer(self, key: str, size_hint: Optional[int] = None) -> ObjectWriter:
+        """A streaming put that waits after each piece."""
+        return _LimitedWriter(self._store.writer(key, size_hint), self._up)
+
+    def get(self, key: str) -> bytes:
+        """A small object, after a wait."""
+        data = self._store.get(key)
+        self._down.spend(len(data))
+        return data
+
+    def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
+        """The object's chunks, each after a wait; the other store fetches no more ahead than its memory's bound."""
+        for chunk in self._store.read(key, sha256, size):
+            self._down.spend(len(chunk))
+            yield chunk
+
+    def head(self, key: str) -> Optional[ObjectInfo]:
+        """The other store's."""
+        return self._store.head(key)
+
+    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
+        """The other store's."""
+        return self._store.list(prefix, start_after)
+
+    def list_names(self, prefix: str) -> Iterator[str]:
+        """The other store's."""
+        return self._store.list_names(prefix)
+
+    def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
+        """The other store's."""
+        return self._store.delete(keys)
+
+    def close(self) -> None:
+        """Close the other store."""
+        self._store.close()
+
+
+class _LimitedWriter:
+    def __init__(self, writer: ObjectWriter, budget: Budget) -> None:
+        self._writer, self._budget = writer, budget
+
+    def write(self, data: bytes) -> int:
+        size = self._writer.write(data)
+        self._budget.spend(size)
+        return size
+
+    def commit(self) -> Written:
+        return self._writer.commit()
+
+    def abort(self) -> None:
+        self._writer.abort()
+
+    def __enter__(self) -> _LimitedWriter:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, exc_type: object, exc: object, traceback: object) -> None:
+        self._writer.__exit__(exc_type, exc, traceback)
