@@ -27,6 +27,12 @@ def compressor(method: str, level: int, threads: int) -> Optional[PushCompressor
     return lz4.Compressor(level) if method == "lz4" else None
 
 
+def require(methods: Iterable[str]) -> None:
+    """DependencyMissing unless what these compressions need is installed."""
+    if "lz4" in methods:
+        lz4.library()
+
+
 def decompress(method: str, chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """The archive ``name``, in pieces. ObjectCorrupt where it is damaged; one that is cut short simply ends."""
     if method == "zstd":

@@ -12,7 +12,8 @@ from ..errors import DependencyMissing, ObjectCorrupt
 _PIECE = 1024 * 1024
 
 
-def _frame() -> Any:
+def library() -> Any:
+    """``lz4.frame``; DependencyMissing where it is not installed."""
     try:
         from lz4 import frame
     except ImportError as exc:
@@ -26,7 +27,7 @@ class Compressor:
     """A push compressor: ``feed`` bytes, get compressed bytes; ``finish`` gives the rest of the one frame."""
 
     def __init__(self, level: int = 1) -> None:
-        self._stream = _frame().LZ4FrameCompressor(compression_level=level, content_checksum=True)
+        self._stream = library().LZ4FrameCompressor(compression_level=level, content_checksum=True)
         self._begun = False
 
     def feed(self, data: bytes) -> bytes:
@@ -50,7 +51,7 @@ def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     A frame that is damaged raises ObjectCorrupt. A stream that is cut short simply ends: whoever reads an object also
     checks its size and SHA-256. Memory: one incoming chunk and one piece.
     """
-    frame = _frame()
+    frame = library()
     decoder = frame.LZ4FrameDecompressor()
     try:
         for chunk in chunks:

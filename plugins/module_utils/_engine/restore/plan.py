@@ -13,6 +13,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .. import clock
+from ..codec import archive
 from ..config import Config
 from ..errors import ConfigError, ObjectCorrupt, RecoveryFailed, TargetUnreachable
 from ..model import BackupManifest, Target
@@ -23,7 +24,7 @@ from ..postgres.wal_names import parse_lsn
 from ..process import run
 from ..repository.catalog import Catalog, load_catalog, missing_files
 from ..repository.chain import Chain
-from ..repository.layout import is_sealed, server_manifest
+from ..repository.layout import compression_of, is_sealed, server_manifest
 from ..repository.repository import Repositories, Repository, histories
 from ..wal import scan
 from ..wal.fetch import Source, read_wal
@@ -60,6 +61,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     backup = route.chain[-1]
     if len(route.chain) > 1:
         help_text(config.bin_dir)
+    archive.require({compression_of(file.name) for link in route.chain for file in link.files})
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
     satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir)
     places = () if satisfied else survey(request, route.chain, data_dir, config.bin_dir)
