@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -42,9 +43,13 @@ class Long:
     prefix: str
 
     def calls(self, clone: Cluster) -> List[str]:
-        """The files for which the host command itself was called."""
+        """The files for which the host command itself was called.
+
+        Without the first ones: the prefetcher may still be starting when the server asks for them.
+        """
         log = clone.data_dir.with_name(f"{clone.data_dir.name}.calls")
-        return log.read_text().split() if log.exists() else []
+        called = log.read_text().split() if log.exists() else []
+        return list(itertools.dropwhile(lambda name: name <= self.names[0], called))
 
     def configure(self, clone: Cluster, repositories: List[Dict[str, Any]], **restore: Any) -> Path:
         """A configuration whose host command writes down the files that it is called for."""

@@ -226,7 +226,7 @@ def test_killed_between_the_upload_and_the_acknowledgement(
     names = write_segments(site, 6)
     fault_proxy.inject(Fault(faultproxy.HANG, times=10**6, method="PUT", target=names[0]))
     agent = agents(site)
-    until(lambda: set(names[1:3]) <= set(stored(site, s3_options)), "later segments to be stored")
+    until(lambda: set(names[1:3]) <= set(stored(site, s3_options)), "later segments to be stored", seconds=180)
     agent.kill9()
     assert (acknowledged(site), names[0] in stored(site, s3_options)) == ([], False)
     assert ask(site, names[1], NOTHING).returncode == 1
