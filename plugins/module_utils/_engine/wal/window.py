@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import AbstractSet, Dict, List, Sequence, Tuple
 
 # Files that are on their way at the same time, each in memory, and how many bytes of them.
-PARALLEL = 3
+PARALLEL = 4
 _IN_MEMORY = 128 * 1024 * 1024
 _BYTES = 1024 * 1024 * 1024
 
