@@ -19,7 +19,12 @@ from lifeboat.runbook import restore_by_hand
 from support.records import SYSTEM, a_backup
 
 NASTY = "a b'c\"d$HOME`id`;&|*"
-SPY = '#!/bin/sh\n{ printf "%s" "${0##*/}"; for word in "$@"; do printf "\\t%s" "$word"; done; echo; } >> "$SPY_LOG"\n'
+# A line is one write: the programs of a pipeline run at the same time.
+SPY = """#!/bin/sh
+line=${0##*/}
+for word; do line=$line$(printf '\\t%s.' "$word"); line=${line%.}; done
+printf '%s\\n' "$line" >>"$SPY_LOG"
+"""
 
 
 def run_with_spies(script: str, tmp_path: Path, **environment: str) -> List[List[str]]:
