@@ -45,8 +45,7 @@ def machines(scenario: Mapping[str, Any]) -> Dict[str, Host]:
 @pytest.fixture(scope="session")
 def store(machines: Mapping[str, Host]) -> Any:
     """A boto3 client for the scenario's store, over TLS."""
-    made = HOSTS
-    keys = json.loads((made / "store.json").read_text(encoding="utf-8"))
+    keys = json.loads((HOSTS / "store.json").read_text(encoding="utf-8"))
     address = machines["s3"].check_output("hostname -I").split()[0]
     return boto3.client(
         "s3",
@@ -54,7 +53,7 @@ def store(machines: Mapping[str, Host]) -> Any:
         region_name="us-east-1",
         aws_access_key_id=keys["access_key_id"],
         aws_secret_access_key=keys["secret_access_key"],
-        verify=str(made / "ca.pem"),
+        verify=str(HOSTS / "ca.pem"),
     )
 
 

@@ -175,7 +175,8 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     verdict = judge(records(ledger).records, present(host), target, at)
     note(playbook.run_dir, "latest", told, verdict)
     assert verdict.good and verdict.required > 0, verdict.as_dict()
-    assert told["loss"]["transactions_about"] is not None
+    assert restored["commit_rate"] > 0
+    assert told["loss"]["transactions_about"] == round(restored["commit_rate"] * max(told["loss"]["seconds"], 0))
     healthy(host)
     protected(host, 2)
     STATE["ledger"] = records(ledger)
