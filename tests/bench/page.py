@@ -16,16 +16,23 @@ OURS = "Lifeboat"
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One measurement of one round. ``amount`` is what was moved, in ``unit`` (MB or segments).
-
-    ``server`` is PostgreSQL's major version.
-    """
+class Case:
+    """What one tool does with one cluster; ``server`` is PostgreSQL's major version."""
 
     cluster: str
     operation: str
     tool: str
     server: int
+
+    @property
+    def who(self) -> str:
+        return f"{self.tool} with PostgreSQL {self.server}"
+
+
+@dataclass(frozen=True)
+class Figure(Case):
+    """One measurement of one round. ``amount`` is what was moved, in ``unit`` (MB or segments)."""
+
     number: int
     amount: float
     unit: str
@@ -36,24 +43,12 @@ class Figure:
         """``unit`` a second."""
         return self.amount / self.cost.seconds
 
-    @property
-    def who(self) -> str:
-        return f"{self.tool} with PostgreSQL {self.server}"
-
 
 @dataclass(frozen=True)
-class Failure:
+class Failure(Case):
     """A case that could not be measured, and why."""
 
-    cluster: str
-    operation: str
-    tool: str
-    server: int
     reason: str
-
-    @property
-    def who(self) -> str:
-        return f"{self.tool} with PostgreSQL {self.server}"
 
 
 @dataclass(frozen=True)

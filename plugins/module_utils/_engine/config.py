@@ -15,7 +15,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple, Union
 
-from .errors import ConfigError, DependencyMissing
+from .errors import ConfigError
+from .libraries import library
 from .mapping import build, require_int, with_tuples
 from .recipients import refuse_clear_pieces, require_public
 
@@ -121,7 +122,7 @@ class BackupConfig:
 
     @property
     def zstd_level(self) -> int:
-        """The level for what is always compressed by zstd: WAL, file sets."""
+        """The level of WAL and its pieces, which are always compressed by zstd."""
         return self.compression_level if self.compression == "zstd" else 1
 
     CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {
@@ -234,12 +235,7 @@ _SECTIONS: Tuple[Tuple[str, Any], ...] = (
 
 def load(path: str) -> Config:
     """Read and check a configuration file (YAML 1.1 by PyYAML's safe loader)."""
-    try:
-        import yaml
-    except ImportError as exc:
-        raise DependencyMissing(
-            "The Python library PyYAML is not installed.", "Install python3-yaml (Debian) or PyYAML."
-        ) from exc
+    yaml = library("PyYAML", "python3-yaml", "PyYAML", "yaml")
     try:
         with open(path, encoding="utf-8") as stream:
             data = yaml.safe_load(stream)
@@ -318,11 +314,11 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
 
 
 def _require_level(backup: BackupConfig, where: str) -> None:
-    least, most = _LEVELS.get(backup.compression, (backup.compression_level,) * 2)
-    if not least <= backup.compression_level <= most:
+    bounds = _LEVELS.get(backup.compression)
+    if bounds and not bounds[0] <= backup.compression_level <= bounds[1]:
         raise ConfigError(
             f"{where}: backup.compression_level is {backup.compression_level}.",
-            f"For {backup.compression} it is from {least} to {most}.",
+            f"For {backup.compression} it is from {bounds[0]} to {bounds[1]}.",
         )
 
 

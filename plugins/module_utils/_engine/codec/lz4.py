@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator
 
-from ..errors import DependencyMissing, ObjectCorrupt
+from .. import libraries
+from ..errors import ObjectCorrupt
 
 _PIECE = 1024 * 1024
 
 
 def library() -> Any:
     """``lz4.frame``; DependencyMissing where it is not installed."""
-    try:
-        from lz4 import frame
-    except ImportError as exc:
-        raise DependencyMissing(
-            "The Python library lz4 is not installed.", "Install python3-lz4 (Debian) or lz4."
-        ) from exc
-    return frame
+    return libraries.library("lz4", "python3-lz4", "lz4", "lz4", "lz4.frame").frame
 
 
 class Compressor:

@@ -8,19 +8,14 @@ from __future__ import annotations
 import threading
 from typing import Any, Iterable, Iterator
 
-from ..errors import DependencyMissing, ObjectCorrupt
+from ..errors import ObjectCorrupt
+from ..libraries import library
 
 _CHUNK = 1024 * 1024
 
 
 def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError as exc:
-        raise DependencyMissing(
-            "The Python library zstandard is not installed.", "Install python3-zstandard (Debian) or zstandard."
-        ) from exc
-    return zstandard
+    return library("zstandard", "python3-zstandard", "zstandard", "zstandard")
 
 
 class Compressor:

@@ -15,7 +15,7 @@ from ..model import format_time, parse_time, read_moment
 from ..postgres.wal_names import parse_lsn
 from .judge import Verdict
 from .ledger import PAYLOAD_SQL
-from .stored import stored_end
+from .stored import stored_end, with_pieces
 from .survey import fingerprint_sql
 
 _HELD = "SELECT id FROM lifeboat_ledger, held against ledger.jsonl"
@@ -102,7 +102,7 @@ def _target(seen: Observed) -> Check:
     return Check(
         "target",
         "Recovery used all the WAL that was safe"
-        if target.get("pieces", True)
+        if with_pieces(target)
         else "Recovery ended with the complete segments",
         ok,
         wanted,

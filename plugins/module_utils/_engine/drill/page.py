@@ -10,8 +10,9 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..model import parse_time
 from .markup import Child, Markup, count, join, moment, rate, seconds, size, table, tag
 from .picture import strip
-from .report import promises
+from .report import links, promises
 from .saved import saved
+from .stored import with_pieces
 from .style import CSS
 
 _LISTED = 2000
@@ -74,7 +75,7 @@ def _targets(restores: List[Mapping[str, Any]], store: str) -> str:
     if not restores:
         return f"has not been rebuilt from {store}"
     # A restore that leaves the pieces out only measures.
-    restores = [r for r in restores if r["target"].get("pieces", True)]
+    restores = [r for r in restores if with_pieces(r["target"])]
     times = {1: "once", 2: "twice"}.get(len(restores), f"{len(restores)} times")
     return f"rebuilt from {store} {times}: " + ", and ".join(restore["title"] for restore in restores)
 
@@ -191,7 +192,7 @@ def _restore(restore: Mapping[str, Any]) -> Markup:
     facts: Dict[str, Child] = {
         "Target": f"{target['kind']} {target.get('value') or ''}{inclusive}",
         "Reached": f"LSN {result['reached_lsn']}, last replayed commit {moment(result['reached_time'])}",
-        "Backup": _chain(result),
+        "Backup": f"{links(result)}, from repository {result['repository']}",
         "Timeline": f"{result['timeline']}, which left {result['parent_timeline']}",
         "Fetched, written": f"{size(result['bytes_stored'])} stored, {size(result['bytes_restored'])} restored",
         "WAL replayed": f"{result['segments']} segments",
@@ -213,11 +214,6 @@ def _restore(restore: Mapping[str, Any]) -> Markup:
             ),
         ]
     )
-
-
-def _chain(result: Mapping[str, Any]) -> str:
-    links = result.get("chain") or [result["label"]]
-    return f"{' + '.join(links)}, from repository {result['repository']}"
 
 
 def _call(restore: Mapping[str, Any]) -> Optional[Markup]:

@@ -22,6 +22,7 @@ from .checks import Check
 from .comparison import compare
 from .evidence import Evidence
 from .ledger import read
+from .stored import with_pieces
 
 FORMAT = 1
 _PHASES = {
@@ -79,6 +80,11 @@ def all_checks(report: Mapping[str, Any]) -> List[Mapping[str, Any]]:
     for restore in report["restores"]:
         found += restore["checks"]
     return found
+
+
+def links(result: Mapping[str, Any]) -> str:
+    """The labels that a restore put together."""
+    return " + ".join(result.get("chain") or [result["label"]])
 
 
 def promises(report: Mapping[str, Any]) -> List[Mapping[str, Any]]:
@@ -159,7 +165,7 @@ def _phase(name: str, what: str, seconds: float, size: Optional[int] = None) -> 
 
 def _rto(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
     """The longest time that any of the restores took; the one that only measures is none of them."""
-    opened = [r for r in restores if r["rto_seconds"] is not None and r["target"].get("pieces", True)]
+    opened = [r for r in restores if r["rto_seconds"] is not None and with_pieces(r["target"])]
     if not opened:
         return None
     longest = max(opened, key=lambda r: float(r["rto_seconds"]))
@@ -179,10 +185,10 @@ def _rpo(
 ) -> Optional[Dict[str, Any]]:
     """The loss at the latest possible point. An earlier target loses what its choice gives up, which is no RPO."""
     judged = [r for r in restores if r["target"]["kind"] == "latest" and r["verdict"]]
-    latest = next((r for r in judged if r["target"].get("pieces", True)), None)
+    latest = next((r for r in judged if with_pieces(r["target"])), None)
     if latest is None:
         return None
-    plain = next((r for r in judged if not r["target"].get("pieces", True)), None)
+    plain = next((r for r in judged if not with_pieces(r["target"])), None)
     seconds = float(latest["verdict"]["rpo_seconds"])
     how = "the disaster's time less the acknowledgement of the last ledgered commit that survived"
     return {

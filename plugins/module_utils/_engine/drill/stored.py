@@ -40,7 +40,12 @@ def stored(disaster: Mapping[str, Any]) -> Stored:
 
 def stored_end(target: Mapping[str, Any], found: Mapping[str, Any]) -> int:
     """The LSN up to which a restore to ``target`` has WAL: the pieces count unless it leaves them out."""
-    return parse_lsn(found["pieced_lsn" if target.get("pieces", True) else "whole_lsn"])
+    return parse_lsn(found["pieced_lsn" if with_pieces(target) else "whole_lsn"])
+
+
+def with_pieces(target: Mapping[str, Any]) -> bool:
+    """Whether a restore to this target uses what was streamed; one that does not only measures."""
+    return bool(target.get("pieces", True))
 
 
 def reach(keys: Iterable[str], archived: Segment) -> Stored:
@@ -54,20 +59,16 @@ def reach(keys: Iterable[str], archived: Segment) -> Stored:
         elif "/wal/" in key and is_segment(wal_name(key)):
             whole.add(wal_name(key))
     segment = archived
-    while _next(segment).name in whole:
-        segment = _next(segment)
+    while segment.following.name in whole:
+        segment = segment.following
     end = pieced = segment.end
     while pieced == segment.end:
-        segment = _next(segment)
+        segment = segment.following
         covered = segment.size if segment.name in whole else _covered(pieces.get(segment.name, ()))
         if not covered:
             break
         pieced = segment.start + min(covered, segment.size)
     return Stored(end, pieced, sum(len(parts) for parts in pieces.values()))
-
-
-def _next(segment: Segment) -> Segment:
-    return Segment(segment.timeline, segment.number + 1, segment.size)
 
 
 def _covered(parts: Iterable[Tuple[int, int]]) -> int:

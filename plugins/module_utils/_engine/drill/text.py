@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, List, Mapping, Sequence
 
 from .markup import moment, rate, seconds, size
+from .report import links
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -29,7 +30,7 @@ def _restore(restore: Mapping[str, Any]) -> List[str]:
     result = restore["result"]
     lines = [
         f"Restore {restore['number']}: {restore['title']}",
-        f"  from {' + '.join(result.get('chain') or [result['label']])}",
+        f"  from {links(result)}",
         f"  reached LSN {result['reached_lsn']}, last commit {moment(result['reached_time'])}",
         "",
     ]

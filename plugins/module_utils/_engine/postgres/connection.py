@@ -10,22 +10,16 @@ from dataclasses import replace
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 from ..config import ConnectionConfig
-from ..errors import DependencyMissing, PostgresError, ServerNotReady
+from ..errors import PostgresError, ServerNotReady
+from ..libraries import library
 
 Row = Tuple[Any, ...]
 
 
 def driver() -> Any:
     """The psycopg2 module with its extras."""
-    try:
-        import psycopg2
-        import psycopg2.errors
-        import psycopg2.extras
-    except ImportError as exc:
-        raise DependencyMissing(
-            "The Python library psycopg2 is not installed.", "Install python3-psycopg2 (Debian) or psycopg2-binary."
-        ) from exc
-    return psycopg2
+    names = ("psycopg2", "psycopg2.errors", "psycopg2.extras")
+    return library("psycopg2", "python3-psycopg2", "psycopg2-binary", *names)
 
 
 def where(config: ConnectionConfig) -> str:

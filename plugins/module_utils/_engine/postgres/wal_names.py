@@ -56,6 +56,11 @@ class Segment:
         """LSN just behind its last byte."""
         return (self.number + 1) * self.size
 
+    @property
+    def following(self) -> Segment:
+        """The next one on the same timeline."""
+        return Segment(self.timeline, self.number + 1, self.size)
+
     @classmethod
     def parse(cls, name: str, size: int = DEFAULT_SEGMENT_SIZE) -> Segment:
         """The segment of a file name; ValueError when it is none."""

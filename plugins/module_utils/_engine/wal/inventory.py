@@ -45,10 +45,7 @@ class Run:
     @property
     def next_needed(self) -> Segment:
         """The first segment that is not there (its timeline is the last one's)."""
-        if not self.segments:
-            return self.first_needed
-        last = self.segments[-1]
-        return Segment(last.timeline, last.number + 1, last.size)
+        return self.segments[-1].following if self.segments else self.first_needed
 
 
 def archived(repository: Repository, system: str, timelines: Iterable[int], start: int, size: int) -> Archived:
