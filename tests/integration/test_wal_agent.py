@@ -311,8 +311,8 @@ def test_a_store_that_is_down_for_a_while(
     assert names[2] in told["WAL backlog"]["message"]
     assert told["WAL agent"]["status"] == "ok"
     fault_proxy.clear()
-    # PostgreSQL tries again after a minute, or when there is more to archive.
-    until(lambda: acknowledged(site) == names[2:], "the agent to catch up", seconds=180)
+    # PostgreSQL tries again after a minute: what it has archived by then is acknowledged no more.
+    until(lambda: not set(ready(site)) - set(acknowledged(site)), "the agent to catch up")
     names += write_segments(site, 1)
     all_archived(site)
     assert stored(site, s3_options) == names
