@@ -10,10 +10,12 @@ import traceback
 
 try:
     from .cli import main
+    from .memory import few_arenas
 except Exception:
     # Status 1 would tell a recovery that the WAL has ended, only because this installation is broken.
     traceback.print_exc()
     raise SystemExit(254 if "wal-fetch" in sys.argv else 1) from None
 
 if __name__ == "__main__":
+    few_arenas()
     raise SystemExit(main())

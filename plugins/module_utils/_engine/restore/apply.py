@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Optional
+from contextlib import nullcontext
+from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 from .. import clock
 from ..config import Config
@@ -17,6 +18,7 @@ from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories, Repository
 from . import combine, delta, extract
+from .flush import flushing
 from .places import (
     LOG,
     clear,
@@ -39,8 +41,9 @@ def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = N
         return RestoreResult(**(read_marker(planned.data_dir) or {})["result"])
     run = _Restore(config, planned, progress or Silent())
     try:
-        run.extract()
-        run.verify()
+        with run.flushed():
+            run.extract()
+            run.verify()
         reached = run.recover()
         return run.finish(reached)
     finally:
@@ -80,6 +83,12 @@ class _Restore:
     @property
     def _tablespaces(self) -> Dict[str, str]:
         return {p.tablespace: p.path for p in self._planned.places if p.tablespace}
+
+    def flushed(self) -> ContextManager[None]:
+        """What is unpacked is written to the disk meanwhile, unless it is only what the files are made of."""
+        if len(self._planned.chain) > 1 or not sync_settings(os.uname()):
+            return nullcontext()
+        return flushing([p.path for p in self._planned.places])
 
     def extract(self) -> None:
         planned = self._planned
@@ -133,8 +142,9 @@ class _Restore:
         return extract.extract(repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept))
 
     def verify(self) -> None:
-        self._progress.phase("pg_verifybackup")
-        extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, self._beside)
+        if len(self._planned.chain) == 1:
+            self._progress.phase("pg_verifybackup")
+            extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, self._beside)
         extract.remap(self._data_dir, self._tablespaces)
         self._done("verify")
 
@@ -182,8 +192,7 @@ class _Restore:
         rewrite(self._data_dir, {**self._permanent_settings(), **settings})
 
     def _start_and_watch(self, settings: Dict[str, str]) -> Reached:
-        system = os.uname()
-        durable = sync_settings(system.sysname, system.release)
+        durable = sync_settings(os.uname())
         # What was asked for stands in the configuration, which the command line would overrule.
         settings = {**{k: v for k, v in durable.items() if k not in self._planned.request.settings}, **settings}
         server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterable, List, Mapping, Optional
 
 from ..errors import BackupCorrupt, DiskFull, ProcessFailed
@@ -56,14 +57,38 @@ def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None
 def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> str:
     """Verify every link, combine them in place, and remove them. Returns how files were copied.
 
+    Both at the same time; nothing of the result is used unless every link is as it was backed up. The result has no
+    ``backup_manifest``: it would tell what ``pg_combinebackup`` has just read and written, after reading it again.
     Raises BackupCorrupt or DiskFull. Peak room: the extracted links and the result.
     """
+    places = (data_dir, *tablespaces.values())
+    method = copy_method(help_text(bin_dir), places)
+    with ThreadPoolExecutor(1, "lifeboat-verify") as pool:
+        verified = pool.submit(_verify, bin_dir, chain, data_dir, tablespaces)
+        try:
+            _combine(bin_dir, method, chain, data_dir, tablespaces)
+        finally:
+            # A link that is damaged explains whatever else was said.
+            verified.result()
+    for path in places:
+        _move_up(path)
+    for oid, path in tablespaces.items():
+        link_path = os.path.join(data_dir, "pg_tblspc", oid)
+        os.unlink(link_path)
+        os.symlink(path, link_path)
+    return method
+
+
+def _verify(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> None:
     for number, link in enumerate(chain):
         gone = [f"pg_tblspc/{t.oid}" for t in link.tablespaces if t.oid not in tablespaces]
         extract.verify(bin_dir, _staged(data_dir, number), link.label, gone)
+
+
+def _combine(
+    bin_dir: Optional[str], method: str, chain: Chain, data_dir: str, tablespaces: Mapping[str, str]
+) -> None:
     last = len(chain) - 1
-    places = (data_dir, *tablespaces.values())
-    method = copy_method(help_text(bin_dir), places)
     maps = [
         f"--tablespace-mapping={_escape(_staged(path, last))}={_escape(_result(path))}" for path in tablespaces.values()
     ]
@@ -72,6 +97,7 @@ def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Ma
             [
                 program(bin_dir, "pg_combinebackup"),
                 "--no-sync",
+                "--no-manifest",
                 *([f"--{method}"] if method != "copy" else []),
                 *maps,
                 f"--output={_result(data_dir)}",
@@ -91,13 +117,6 @@ def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Ma
             label=chain[-1].label,
             chain=[b.label for b in chain],
         ) from exc
-    for path in places:
-        _move_up(path)
-    for oid, path in tablespaces.items():
-        link_path = os.path.join(data_dir, "pg_tblspc", oid)
-        os.unlink(link_path)
-        os.symlink(path, link_path)
-    return method
 
 
 def _staged(place: str, number: int) -> str:

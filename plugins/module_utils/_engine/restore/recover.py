@@ -26,20 +26,21 @@ from ..progress import Progress
 from .extract import read_tail
 from .request import RestorePlan
 
-_POLL = 0.2
+# A short recovery is not waited for longer than it takes, a long one is not disturbed.
+_POLL_FIRST, _POLL_LONGEST = 0.02, 0.2
 _STARTING = 30.0
 # The log is read for progress and for the end: in English, and in one file.
 READABLE_LOG = {"lc_messages": "C", "logging_collector": "off", "log_destination": "stderr"}
 
 
-def sync_settings(system: str, release: str) -> Dict[str, str]:
-    """How the server makes the restored files durable when it starts, by ``uname``'s words for the operating system.
+def sync_settings(system: os.uname_result) -> Dict[str, str]:
+    """How the server makes the restored files durable when it starts, on the system that ``uname`` tells of.
 
     ``syncfs`` asks for whole file systems, where ``fsync`` of every file costs a flush of the disk for each: seconds
     for 10,000 files. Linux tells of errors in writing from 5.8 on (PostgreSQL: ``recovery_init_sync_method``).
     """
-    found = re.match(r"(\d+)\.(\d+)", release)
-    if system != "Linux" or not found or (int(found[1]), int(found[2])) < (5, 8):
+    found = re.match(r"(\d+)\.(\d+)", system.release)
+    if system.sysname != "Linux" or not found or (int(found[1]), int(found[2])) < (5, 8):
         return {}
     return {"recovery_init_sync_method": "syncfs"}
 
@@ -83,6 +84,7 @@ def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) ->
     data_dir, action = planned.data_dir, planned.request.action
     begin = clock.monotonic()
     tail = _LogTail(log)
+    pause = _POLL_FIRST
     while True:
         progress.advance(tail.restored(), planned.segments_needed)
         waited = clock.monotonic() - begin
@@ -101,7 +103,8 @@ def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) ->
                 f"Allow more time (timeout). The server was stopped; its log is {log}.",
                 log=log,
             )
-        clock.sleep(_POLL)
+        clock.sleep(pause)
+        pause = min(1.3 * pause, _POLL_LONGEST)
 
 
 def _ask(config: Config, planned: RestorePlan, action: str) -> Optional[Reached]:

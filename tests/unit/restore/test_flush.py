@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files are written to the disk while others are unpacked, and an error of it is not lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from lifeboat.errors import ProcessFailed
+from lifeboat.restore.flush import flushing
+
+
+@pytest.fixture(autouse=True)
+def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ``sync`` that writes down what it is asked for, and fails when told to."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    program = programs / "sync"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n[ ! -e {tmp_path}/fail ]\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return program
+
+
+def asked(tmp_path: Path, times: int = 1) -> list[str]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        lines = (tmp_path / "asked").read_text().splitlines() if (tmp_path / "asked").exists() else []
+        if len(lines) >= times:
+            return lines
+        time.sleep(0.02)
+    raise AssertionError("sync was not asked")
+
+
+def test_what_is_there_is_flushed_again_and_again(tmp_path: Path) -> None:
+    there = tmp_path / "data"
+    with flushing([str(there), str(tmp_path / "none")]):
+        time.sleep(0.5)
+        assert not (tmp_path / "asked").exists()
+        there.mkdir()
+        assert set(asked(tmp_path, 2)) == {f"--file-system {there}"}
+
+
+def test_an_error_in_writing_is_told_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "fail").touch()
+    with pytest.raises(ProcessFailed), flushing([str(tmp_path)]):
+        asked(tmp_path)
+
+
+def test_it_hides_no_other_error(tmp_path: Path) -> None:
+    (tmp_path / "fail").touch()
+    with pytest.raises(KeyboardInterrupt), flushing([str(tmp_path)]):
+        asked(tmp_path)
+        raise KeyboardInterrupt
+
+
+def test_without_the_program_nothing_is_lost_but_time(tmp_path: Path, sync: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync.unlink()
+    monkeypatch.setenv("PATH", str(sync.parent))
+    with flushing([str(tmp_path)]):
+        time.sleep(0.5)
