@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
-from lifeboat.config import DirectoryOptions
+from lifeboat.config import DirectoryOptions, load
+from lifeboat.errors import BackupCorrupt
+from lifeboat.repository.catalog import load_catalog
+from lifeboat.repository.repository import Repositories
+from lifeboat.restore.combine import STAGING, combine, extract_links
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, entry, restore_arguments, until
@@ -318,6 +322,31 @@ def test_after_a_restore_the_server_makes_what_it_can_and_says_so(site: Site) ->
     cluster.switch_wal()
     cluster.stop()
     assert restored(site, "after a restore", ledger)["label"] == made["backup"]["label"]
+
+
+# --- links ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_with_a_changed_byte_is_found_although_it_can_be_combined(site: Site, tmp_path: Path) -> None:
+    site.cluster.execute("CREATE TABLE wide AS SELECT n, repeat('x', 300) FROM generate_series(1, 5000) n")
+    site.backup()
+    site.cluster.execute("DELETE FROM wide WHERE n < 10")
+    site.backup("--type", "incremental")
+    config = load(str(site.config_file))
+    repositories = Repositories.open(config)
+    chain = load_catalog(repositories.items[0]).backups[-2:]
+    data = tmp_path / "data"
+    extract_links(repositories.items[0], chain, str(data), {}, lambda done: None)
+    repositories.close()
+    flip(data / STAGING / "0" / site.cluster.value("SELECT pg_relation_filepath('wide')"))
+    with pytest.raises(BackupCorrupt, match=f"{chain[0].label} does not pass pg_verifybackup"):
+        combine(config.bin_dir, chain, str(data), {})
+    assert not (data / "PG_VERSION").exists()
+    # Without it they are combined, and the directory is the server's.
+    flip(data / STAGING / "0" / site.cluster.value("SELECT pg_relation_filepath('wide')"))
+    shutil.rmtree(data / STAGING / "result")
+    combine(config.bin_dir, chain, str(data), {})
+    assert (data / "PG_VERSION").exists() and not (data / STAGING).exists()
 
 
 # --- visibility maps ------------------------------------------------------------------------------------------------

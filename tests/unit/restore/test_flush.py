@@ -58,7 +58,9 @@ def test_it_hides_no_other_error(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
 
-def test_without_the_program_nothing_is_lost_but_time(tmp_path: Path, sync: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_program_nothing_is_lost_but_time(
+    tmp_path: Path, sync: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sync.unlink()
     monkeypatch.setenv("PATH", str(sync.parent))
     with flushing([str(tmp_path)]):

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
-
 import os
+from typing import Any, Dict, Optional
 
 import pytest
 from lifeboat.errors import RecoveryFailed
