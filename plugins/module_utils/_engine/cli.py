@@ -19,13 +19,40 @@ import sys
 import traceback
 from typing import List, Optional, Sequence
 
-from .commands import backup, check, configuration, files, listing, prove, restore, verify, wal, wal_agent, wal_stream
+from .commands import (
+    backup,
+    check,
+    configuration,
+    files,
+    listing,
+    prove,
+    prune,
+    restore,
+    verify,
+    wal,
+    wal_agent,
+    wal_stream,
+)
 from .drill import commands as drill
 from .errors import LifeboatError
 from .terminal import Terminal
 from .version import VERSION
 
-_COMMANDS = (backup, listing, check, configuration, files, wal, wal_agent, wal_stream, prove, restore, verify, drill)
+_COMMANDS = (
+    backup,
+    listing,
+    check,
+    configuration,
+    files,
+    wal,
+    wal_agent,
+    wal_stream,
+    prove,
+    restore,
+    verify,
+    prune,
+    drill,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -19,6 +19,7 @@ from .errors import ConfigError
 from .libraries import library
 from .mapping import build, require_int, with_tuples
 from .recipients import refuse_clear_pieces, require_public
+from .retention.policy import RetentionConfig, require_possible
 
 MIB = 1024 * 1024
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -214,6 +215,7 @@ class Config:
     restore: RestoreConfig = RestoreConfig()
     seal: SealConfig = SealConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
+    retention: RetentionConfig = RetentionConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     source: Optional[str] = None
@@ -230,6 +232,7 @@ _SECTIONS: Tuple[Tuple[str, Any], ...] = (
     ("wal", WalConfig),
     ("restore", RestoreConfig),
     ("objectives", ObjectivesConfig),
+    ("retention", RetentionConfig),
 )
 
 
@@ -304,6 +307,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         )
     refuse_clear_pieces(where, config.seal.recipients, config.wal.stream)
     _require_level(config.backup, where)
+    require_possible(config.retention, where)
     if config.wal.parallel < 1:
         raise ConfigError(f"{where}: wal.parallel is {config.wal.parallel}.", "It must be at least 1.")
     if not 0.1 <= config.wal.stream_interval <= 3600:

@@ -224,6 +224,21 @@ class IncrementalImpossible(ServerNotReady):
     error_code = "incremental_impossible"
 
 
+# --- retention --------------------------------------------------------------------------------------------------
+
+
+class PruneRefused(LifeboatError):
+    """A guard objects to what retention would remove; ``details["objections"]`` name guard and repository."""
+
+    error_code = "prune_refused"
+
+
+class PruneIncomplete(LifeboatError):
+    """The store did not remove everything that it was asked to."""
+
+    error_code = "prune_incomplete"
+
+
 # --- restore ----------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from .repository.catalog import load_catalog
 from .repository.chain import Chains
 from .repository.layout import is_sealed, server_manifest
 from .repository.repository import Repositories, Repository
+from .repository.verifications import note_verified
 from .wal.fetch import read_wal
 from .wal.inventory import find_file
 
@@ -35,7 +36,8 @@ class Finding:
 class Verification:
     """What was read, and what was wrong with it.
 
-    ``unopened`` sealed WAL segments were only found to be there: this host has no identity to open them.
+    ``unrecorded`` are repositories that took no record of it. ``unopened`` sealed WAL segments were only found to be
+    there: this host has no identity to open them.
     """
 
     labels: Tuple[str, ...]
@@ -44,6 +46,7 @@ class Verification:
     seconds: float
     findings: Tuple[Finding, ...]
     unopened: int = 0
+    unrecorded: Tuple[str, ...] = ()
 
     @property
     def intact(self) -> bool:
@@ -57,6 +60,7 @@ class Verification:
             "bytes_read": self.bytes_read,
             "segments_read": self.segments_read,
             "segments_unopened": self.unopened,
+            "unrecorded": list(self.unrecorded),
             "seconds": round(self.seconds, 3),
             "intact": self.intact,
             "findings": [{"repository": f.repository, "label": f.label, **f.error.as_dict()} for f in self.findings],
@@ -66,12 +70,13 @@ class Verification:
 def verify(config: Config, label: Optional[str] = None, progress: Optional[Progress] = None) -> Verification:
     """Verify one backup with all that its chain needs, or all backups, in every repository.
 
-    Nothing is written; memory as for a read of the store.
+    Each repository gets a record of what is intact in it, if it takes one. Memory as for a read of the store.
     """
     progress = progress or Silent()
     begin = clock.monotonic()
     labels: List[str] = []
     findings: List[Finding] = []
+    unrecorded: List[str] = []
     counts = [0, 0, 0]
     repositories = Repositories.open(config)
     try:
@@ -95,10 +100,24 @@ def verify(config: Config, label: Optional[str] = None, progress: Optional[Progr
                 progress.phase(f"{repository.name}: {backup.label}")
                 labels.append(backup.label)
                 findings += _files(repository, backup, counts, progress) + _wal(repository, backup, counts)
+            wrong = {f.label for f in findings if f.repository == repository.name}
+            if not _recorded(repository, [b.label for b in chosen if b.label not in wrong]):
+                unrecorded.append(repository.name)
     finally:
         repositories.close()
     seconds = clock.monotonic() - begin
-    return Verification(tuple(sorted(set(labels))), counts[0], counts[1], seconds, tuple(findings), counts[2])
+    return Verification(
+        tuple(sorted(set(labels))), counts[0], counts[1], seconds, tuple(findings), counts[2], tuple(unrecorded)
+    )
+
+
+def _recorded(repository: Repository, intact: List[str]) -> bool:
+    try:
+        if intact:
+            note_verified(repository, intact)
+    except LifeboatError:
+        return False
+    return True
 
 
 def _broken(repository: Repository, chains: Chains, backup: BackupManifest) -> LifeboatError:

@@ -29,6 +29,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     ]
     if done.unopened:
         lines.append(f"{done.unopened} sealed WAL segments are there, but were not opened: this host has no identity")
+    lines += [f"{name}: took no record of it, retention does not know" for name in done.unrecorded]
     for finding in done.findings:
         lines += [
             f"{finding.repository}: {finding.label or 'all'}: {finding.error.message}",

@@ -11,6 +11,9 @@
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
 <cluster>/wal/<system identifier>/sha256/<timeline>/<log>/<file>    of a sealed file: the digest of its content
 <cluster>/wal/<system identifier>/<timeline>/<log>/<segment>.<from>-<to>.partial.zst    a piece: these bytes of it
+<cluster>/holds/<label>/<time>-<held or released>-<token>.json
+<cluster>/verifications/<time>-<token>.json
+<cluster>/restores/<token>/begun  ended    that a restore reads
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 
 A sealed object's key ends in ``.age`` as well: ``base.tar.zst.age``, ``backup_manifest.age``, ``<file>.zst.age``.
@@ -38,7 +41,11 @@ _COMPRESSIONS = {"zstd": ".zst", "lz4": ".lz4", "none": ""}
 
 def make_label(started: datetime, backup_type: str) -> str:
     """``20261122T020000Z-full``, ``…-diff``, ``…-incr``: the time the backup started, in UTC, and its type."""
-    return f"{started.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{_SHORT.get(backup_type, backup_type)}"
+    return f"{_stamp(started)}-{_SHORT.get(backup_type, backup_type)}"
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}"
 
 
 def trial(token: str) -> str:
@@ -114,6 +121,34 @@ class Layout:
     def manifest(self, label: str) -> str:
         """The record that makes a backup exist."""
         return self.backup(label, MANIFEST)
+
+    @property
+    def holds(self) -> str:
+        """Prefix of all holds and releases."""
+        return f"{self.cluster}/holds/"
+
+    def hold(self, label: str, at: datetime, held: bool, token: str) -> str:
+        """That a backup was held, or released."""
+        word = "held" if held else "released"
+        return f"{self.holds}{label}/{_stamp(at)}-{word}-{token}.json"
+
+    @property
+    def verifications(self) -> str:
+        """Prefix of the results of all verifications."""
+        return f"{self.cluster}/verifications/"
+
+    def verification(self, at: datetime, token: str) -> str:
+        """The result of a verification."""
+        return f"{self.verifications}{_stamp(at)}-{token}.json"
+
+    @property
+    def leases(self) -> str:
+        """Prefix of what restores tell of themselves."""
+        return f"{self.cluster}/restores/"
+
+    def lease(self, token: str, word: str) -> str:
+        """That a restore has ``begun`` or ``ended``."""
+        return f"{self.leases}{token}/{word}"
 
     def file_set_prefix(self, name: str) -> str:
         """Prefix of all copies of a file set."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 from .. import clock
@@ -16,6 +16,7 @@ from ..postgres import server
 from ..postgres.recovery import Ahead, recovery_settings, restore_command, rewrite, set_signal
 from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
+from ..repository.leases import reading
 from ..repository.repository import Repositories, Repository
 from . import combine, delta, extract
 from .flush import flushing
@@ -64,6 +65,7 @@ class _Restore:
         self._bytes = self._files_kept = 0
         self._beside: List[str] = []
         self._prefetcher = Prefetcher()
+        self._open = ExitStack()
         self._marker: Dict[str, Any] = {
             "request": fingerprint(planned.request, planned.target.describe()),
             "system_identifier": planned.backup.system_identifier,
@@ -77,6 +79,7 @@ class _Restore:
 
     def release(self) -> None:
         self._prefetcher.stop()
+        self._open.close()
         if self._held is not None:
             os.close(self._held)
 
@@ -102,8 +105,10 @@ class _Restore:
             self._progress.note(f"moved aside: {path}")
         self._prefetcher.start(self._config, planned)
         repositories = Repositories.open(self._config)
+        self._open.callback(repositories.close)
+        repository = repositories.beginning_with(planned.source.name)[0]
+        self._open.enter_context(reading(repository, planned.backup.label))
         try:
-            repository = repositories.beginning_with(planned.source.name)[0]
             total = sum(b.data_size for b in planned.chain)
             self._bytes = self._unpack(repository, lambda done: self._progress.advance(done, total))
             self._done("extract")
@@ -117,8 +122,6 @@ class _Restore:
                 if place.state != "kept":
                     clear(place.path)
             raise
-        finally:
-            repositories.close()
 
     def _unpack(self, repository: Repository, progress: Callable[[int], None]) -> int:
         chain = self._planned.chain

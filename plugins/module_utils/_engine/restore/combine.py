@@ -85,9 +85,7 @@ def _verify(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Ma
         extract.verify(bin_dir, _staged(data_dir, number), link.label, gone)
 
 
-def _combine(
-    bin_dir: Optional[str], method: str, chain: Chain, data_dir: str, tablespaces: Mapping[str, str]
-) -> None:
+def _combine(bin_dir: Optional[str], method: str, chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> None:
     last = len(chain) - 1
     maps = [
         f"--tablespace-mapping={_escape(_staged(path, last))}={_escape(_result(path))}" for path in tablespaces.values()

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat prune`` and ``lifeboat hold``."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import socket
+from itertools import groupby
+from typing import Any, List, Sequence
+
+from ..config import load
+from ..repository import holds
+from ..repository.repository import Repositories
+from ..retention.guards import GUARDS
+from ..retention.plan import Removal
+from ..retention.prune import Pruned, prune
+from ..terminal import Answer, Terminal, bullets, size, table
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Register the commands."""
+    parser = subparsers.add_parser("prune", help="remove what the retention policy does not keep")
+    parser.add_argument("--plan", action="store_true", help="show what would go and what stays, and remove nothing")
+    parser.add_argument("--keys", action="store_true", help="name every object, not only how many")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        choices=GUARDS,
+        metavar="GUARD",
+        help=f"lift a guard: {', '.join(GUARDS)} (repeatable)",
+    )
+    parser.set_defaults(handler=run_prune)
+    parser = subparsers.add_parser("hold", help="pin a backup, so that retention leaves it; or release it")
+    parser.add_argument("label", nargs="?", help="without a label: what is held")
+    parser.add_argument("--reason", default="", help="why: a legal hold, a migration")
+    parser.add_argument("--release", action="store_true", help="let retention have it again")
+    parser.set_defaults(handler=run_hold)
+
+
+def run_prune(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Exit status 2 for a plan that a guard would refuse, or where a repository could not be looked at."""
+    done = prune(load(args.config), not args.plan, args.allow, terminal)
+    lines: List[str] = []
+    for repository in done:
+        lines += [*_describe(repository, args.plan, args.keys), ""]
+    data = {"changed": any(p.plan.removals for p in done), "repositories": [p.as_dict() for p in done]}
+    return Answer(data, "\n".join(lines).rstrip(), 2 if any(p.objections or p.error for p in done) else 0)
+
+
+def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
+    plan = done.plan
+    lines = [f"{done.repository}: {done.location}"]
+    if done.error:
+        return [*lines, f"  NOT LOOKED AT: {done.error.message}"]
+    verb = "would go" if planned else "are gone"
+    lines.append(
+        f"  {len(plan.removals)} of {plan.objects} objects {verb}: {size(plan.bytes_removed)} of {size(plan.bytes)}"
+        f" ({plan.share:.0f} %)"
+    )
+    for (label, reason), group in groupby(plan.removals, key=lambda r: (_what(r), r.reason)):
+        lines += _group(label, reason, list(group), keys)
+    if plan.kept:
+        lines.append("  these backups stay")
+        lines += [f"    {label}: {'; '.join(why)}" for label, why in sorted(plan.kept.items())]
+    return lines + [f"  REFUSED by the guard {o.guard}: {o.message}" for o in done.objections]
+
+
+def _what(removal: Removal) -> str:
+    """What an object is part of: the label of a backup or copy, or WAL."""
+    return "WAL" if "/wal/" in removal.key else removal.key.rsplit("/", 2)[1]
+
+
+def _group(label: str, reason: str, removals: Sequence[Removal], keys: bool) -> List[str]:
+    first, last = (removals[i].key.rsplit("/", 1)[1].split(".")[0] for i in (0, -1))
+    names = f" {first} to {last}" if label == "WAL" else ""
+    total = size(sum(r.size for r in removals))
+    lines = [f"  - {label}{names}, {len(removals)} objects, {total}: {reason}"]
+    return lines + [f"      {r.key}  {r.size}" for r in removals if keys]
+
+
+def run_hold(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """In every repository."""
+    repositories = Repositories.open(load(args.config))
+    try:
+        if args.label is None:
+            held = {r.name: holds.read_holds(r) for r in repositories.items}
+            rows = [[name, e.label, e.by, e.reason] for name, found in held.items() for e in found.values()]
+            data = {"holds": {name: [e.as_dict() for e in found.values()] for name, found in held.items()}}
+            return Answer(data, table(["repository", "label", "by", "reason"], rows) if rows else "nothing is held")
+        by = f"{getpass.getuser()}@{socket.gethostname()}"
+        changed = holds.set_everywhere(repositories.items, args.label, not args.release, args.reason, by)
+    finally:
+        repositories.close()
+    verb = "released" if args.release else "held"
+    lines = [f"{args.label} is {verb}", *bullets([f"in {name}" for name in changed])]
+    return Answer({"changed": bool(changed), "label": args.label, "held": not args.release}, "\n".join(lines))

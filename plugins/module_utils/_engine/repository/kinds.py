@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an object of a repository is, by its key: the reverse of :mod:`.layout`. Pure.
+
+Only keys that Lifeboat spells exactly so are told; whatever else lies in the bucket is ``foreign``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+_LABEL = r"\d{8}T\d{6}Z-(?:full|diff|incr)"
+_BACKUP = re.compile(
+    rf"backups/({_LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
+    re.ASCII,
+)
+_FILES = re.compile(r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/([^/]+)/(manifest\.json|data\.tar\.zst(?:\.age)?)\Z", re.ASCII)
+_WAL = re.compile(
+    r"wal/(\d+)/(sha256/)?([0-9A-F]{8})/([0-9A-F]{8})/(\3\4[0-9A-F]{8})"
+    r"(\.[0-9A-F]{8}-[0-9A-F]{8}\.partial|\.partial|\.[0-9A-F]{8}\.backup)?(\.zst(?:\.age)?)?\Z",
+    re.ASCII,
+)
+_LEASE = re.compile(r"restores/([0-9a-f]{12})/(?:begun|ended)\Z")
+_HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``name``: ``backup``, ``files``, ``wal``, ``history``, ``lease`` or ``foreign``.
+
+    ``owner`` is a backup's or a copy's label, or the system identifier of WAL; ``part`` the rest: the file's name of a
+    backup, the set of a copy, the segment's name of WAL. ``record`` marks what makes a backup or copy exist,
+    ``segment`` a complete segment, ``piece`` a part of one.
+    """
+
+    name: str
+    owner: str = ""
+    part: str = ""
+    record: bool = False
+    segment: bool = False
+    piece: bool = False
+
+
+FOREIGN = Kind("foreign")
+
+
+def kind_of(cluster: str, key: str) -> Kind:
+    """What the object ``key`` (relative to the store's prefix) is in the repository of this cluster."""
+    if not key.startswith(f"{cluster}/"):
+        return FOREIGN
+    rest = key[len(cluster) + 1 :]
+    if rest.startswith("wal/"):
+        return _wal(rest)
+    for name, pattern in (("backup", _BACKUP), ("files", _FILES)):
+        match = pattern.match(rest)
+        if match:
+            record = match.groups()[-1] == "manifest.json"
+            owner, part = _named(name, match.groups())
+            return Kind(name, owner, part, record=record)
+    lease = _LEASE.match(rest)
+    return Kind("lease", lease.group(1)) if lease else FOREIGN
+
+
+def _named(name: str, groups: Tuple[Optional[str], ...]) -> Tuple[str, str]:
+    first, second = groups[0] or "", groups[1] or ""
+    return (first, second) if name == "backup" else (second, first)
+
+
+def _wal(rest: str) -> Kind:
+    match = _WAL.match(rest)
+    if match:
+        system, digest, _, _, name, extra, stored = match.groups()
+        complete = extra is None and digest is None and stored is not None
+        return Kind("wal", system, name, segment=complete, piece=bool(extra and extra.endswith(".partial")))
+    history = _HISTORY.match(rest)
+    return Kind("history", history.group(1)) if history else FOREIGN

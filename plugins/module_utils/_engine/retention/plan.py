@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the catalogue, the objects, the policy and the time to what goes, each with its reason. Pure.
+
+Nothing goes that is not recognized: foreign objects, history files, records of the repository. A backup's record goes
+first and its data after it, children before their parents, WAL from the oldest on: a run that is interrupted leaves
+nothing that could be taken for a whole backup, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..model import BackupManifest, format_time
+from ..repository.chain import Chains
+from ..repository.kinds import Kind, kind_of
+from ..store.protocol import ObjectInfo
+from .keep import kept_backups
+from .policy import RetentionConfig
+from .wal import Needed, base_reasons, find_bases, needed_spans, segment_number
+
+
+@dataclass(frozen=True)
+class Removal:
+    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files`` or ``garbage``."""
+
+    key: str
+    size: int
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan is made of, beside the objects.
+
+    ``histories`` are the texts of history files by system identifier and timeline; ``held`` the reasons of holds by
+    label; ``verified`` the newest backup that was verified.
+    """
+
+    cluster: str
+    chains: Chains
+    damaged: Sequence[str] = ()
+    histories: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    held: Mapping[str, str] = field(default_factory=dict)
+    verified: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """What goes, in its order, and which backups stay, with the reasons; bytes and objects of the whole repository."""
+
+    removals: Tuple[Removal, ...]
+    kept: Mapping[str, Tuple[str, ...]]
+    objects: int
+    bytes: int
+
+    @property
+    def bytes_removed(self) -> int:
+        """Bytes of all that goes."""
+        return sum(r.size for r in self.removals)
+
+    @property
+    def share(self) -> float:
+        """The per cent of the repository's bytes that go."""
+        return 100.0 * self.bytes_removed / self.bytes if self.bytes else 0.0
+
+
+def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConfig, now: datetime) -> PrunePlan:
+    """Decide. Memory: about 400 bytes for each object. The order of ``objects`` does not matter."""
+    sorted_out = _Sorted(facts.cluster)
+    for info in objects:
+        sorted_out.add(info)
+    window_start = now - timedelta(days=policy.wal_days)
+    whole = [facts.chains.known[label] for label in facts.chains.whole]
+    found = {
+        system: find_bases(_of(whole, system), facts.histories.get(system, {}), timelines, window_start)
+        for system, timelines in sorted_out.active(whole, window_start).items()
+    }
+    bases = {label: why for b in found.values() for label, why in base_reasons(b, window_start).items()}
+    kept = kept_backups(facts.chains, policy, now, facts.held, facts.verified, bases)
+    stay = [facts.chains.known[label] for label in kept]
+    needed = {system: Needed(needed_spans(_of(stay, system), found.get(system, ()))) for system in sorted_out.wal}
+    removals = [
+        *_backups(facts, sorted_out, kept, policy, now),
+        *_files(sorted_out, policy, now),
+        *_wal(facts, sorted_out, needed, policy, now),
+        *(
+            Removal(info.key, info.size, "garbage", "of a restore that has ended")
+            for info in sorted_out.leases
+            if info.modified < now - max(policy.grace, timedelta(days=2))
+        ),
+    ]
+    return PrunePlan(tuple(removals), kept, sorted_out.count, sorted_out.bytes)
+
+
+class _Sorted:
+    """The objects by what they are."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        self.count = self.bytes = 0
+        self.backups: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
+        self.files: Dict[Tuple[str, str], List[Tuple[Kind, ObjectInfo]]] = {}
+        self.wal: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
+        self.leases: List[ObjectInfo] = []
+
+    def add(self, info: ObjectInfo) -> None:
+        self.count += 1
+        self.bytes += info.size
+        kind = kind_of(self._cluster, info.key)
+        if kind.name == "wal":
+            self.wal.setdefault(kind.owner, []).append((kind, info))
+        elif kind.name == "backup":
+            self.backups.setdefault(kind.owner, []).append((kind, info))
+        elif kind.name == "lease":
+            self.leases.append(info)
+        elif kind.name == "files":
+            self.files.setdefault((kind.part, kind.owner), []).append((kind, info))
+
+    def active(self, whole: Sequence[BackupManifest], window_start: datetime) -> Dict[str, Set[int]]:
+        """The timelines, by system identifier, that point-in-time recovery must reach.
+
+        Those with WAL in the window; and of a cluster that may live on, although it was idle for so long, the last one.
+        It does not when another one was backed up since.
+        """
+        found: Dict[str, Set[int]] = {}
+        for system, files in self.wal.items():
+            times: Dict[int, datetime] = {}
+            for kind, info in files:
+                timeline = int(kind.part[:8], 16)
+                times[timeline] = max(times.get(timeline, info.modified), info.modified)
+            last = max(times.values())
+            replaced = any(b.system_identifier != system and b.finished_at > last for b in whole)
+            found[system] = {t for t, moment in times.items() if moment >= window_start}
+            if not replaced:
+                found[system] |= {max(times), max(times, key=lambda t: times[t])}
+        return found
+
+
+def _of(backups: Iterable[BackupManifest], system: str) -> List[BackupManifest]:
+    return [b for b in backups if b.system_identifier == system]
+
+
+def _backups(
+    facts: Facts, found: _Sorted, kept: Mapping[str, Tuple[str, ...]], policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    removals: List[Removal] = []
+    # A child began after its parent, so that it goes before it.
+    for label in sorted(found.backups, reverse=True):
+        parts = sorted(found.backups[label], key=lambda p: (not p[0].record, p[1].key))
+        backup = facts.chains.known.get(label)
+        if label in kept or label in facts.damaged or label in facts.held:
+            continue
+        if backup is not None:
+            reason = f"{backup.type} backup of {format_time(backup.finished_at)[:10]}, nothing keeps it"
+            removals += [Removal(info.key, info.size, "backup", reason) for _, info in parts]
+        elif max(info.modified for _, info in parts) < now - policy.grace:
+            removals += [Removal(info.key, info.size, "garbage", "of a backup without a record") for _, info in parts]
+    return removals
+
+
+def _files(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    removals: List[Removal] = []
+    whole = {key for key, parts in found.files.items() if any(kind.record for kind, _ in parts)}
+    newest = {name: max(label for other, label in whole if other == name) for name, _ in whole}
+    for (name, label), parts in sorted(found.files.items()):
+        stored = max(info.modified for _, info in parts)
+        parts.sort(key=lambda p: not p[0].record)
+        if (name, label) not in whole:
+            if stored < now - policy.grace:
+                reason = f"of a copy of {name} without a record"
+                removals += [Removal(info.key, info.size, "garbage", reason) for _, info in parts]
+        elif label != newest[name] and now - stored >= timedelta(days=policy.file_set_days):
+            reason = f"copy of {name}, {policy.file_set_days:g} days old or older"
+            removals += [Removal(info.key, info.size, "files", reason) for _, info in parts]
+    return removals
+
+
+def _wal(
+    facts: Facts, found: _Sorted, needed: Mapping[str, Needed], policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    removals: List[Removal] = []
+    window_start = now - timedelta(days=policy.wal_days)
+    old = f"WAL older than {policy.wal_days:g} days that no backup needs"
+    for system, files in sorted(found.wal.items()):
+        sizes = {b.segment_size for b in _of(facts.chains.known.values(), system)}
+        complete = {kind.part for kind, info in files if kind.segment and info.size}
+        for kind, info in sorted(files, key=lambda f: f[0].part):
+            if kind.piece and kind.part in complete and info.modified < now - policy.grace:
+                removals.append(Removal(info.key, info.size, "garbage", "a piece of a segment that is complete"))
+            elif info.modified < window_start and not _is_needed(kind.part, sizes, needed[system]):
+                removals.append(Removal(info.key, info.size, "wal", old))
+    return removals
+
+
+def _is_needed(name: str, sizes: Set[int], needed: Needed) -> bool:
+    """Without any backup no WAL is needed. Where names have more than one meaning (``pg_resetwal``), all of it is."""
+    if not sizes:
+        return False
+    where = segment_number(name, next(iter(sizes))) if len(sizes) == 1 else None
+    return where is None or needed.has(*where)

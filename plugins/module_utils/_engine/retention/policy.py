@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long each kind of data is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import timedelta
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RetentionConfig:
+    """Days that each kind is kept, and what stays whatever its age.
+
+    ``wal_days`` is the window of point-in-time recovery: the backup before its beginning stays, with all WAL since.
+    ``keep_last`` full backups always stay, and the newest one of each of the last ``daily`` days, ``weekly`` weeks
+    (ISO), ``monthly`` months and ``yearly`` years that have one (UTC). What a crash left (a backup without its record,
+    a piece of a segment that is complete by now) goes after ``grace_hours``.
+
+    A plan is refused where it removes more than ``max_share`` per cent of the bytes, where the newest backup is older
+    than ``max_backup_age_days``, and where the clocks of this host and of the store differ by more than
+    ``max_clock_skew`` seconds.
+    """
+
+    full_days: float = 30.0
+    differential_days: float = 7.0
+    incremental_days: float = 7.0
+    wal_days: float = 7.0
+    file_set_days: float = 90.0
+    keep_last: int = 2
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    grace_hours: float = 24.0
+    max_share: float = 50.0
+    max_backup_age_days: float = 3.0
+    max_clock_skew: float = 300.0
+
+    def days_of(self, backup_type: str) -> float:
+        """The days that a backup of this type is kept."""
+        return {"full": self.full_days, "differential": self.differential_days}.get(backup_type, self.incremental_days)
+
+    @property
+    def grace(self) -> timedelta:
+        """How long what is not finished is left alone."""
+        return timedelta(hours=self.grace_hours)
+
+
+def require_possible(policy: RetentionConfig, where: str) -> None:
+    """ConfigError for numbers that would keep nothing, or mean nothing."""
+    for field in fields(policy):
+        value = getattr(policy, field.name)
+        least = 1 if field.name == "keep_last" else 0
+        if value < least:
+            raise ConfigError(f"{where}: retention.{field.name} is {value:g}.", f"It must be at least {least}.")
+    if policy.grace_hours < 1:
+        raise ConfigError(
+            f"{where}: retention.grace_hours is {policy.grace_hours:g}.",
+            "It must be at least 1: what is being written right now is not finished either.",
+        )

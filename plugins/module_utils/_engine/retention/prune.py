@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove what the policy does not keep, from every repository."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Collection, Dict, List, Optional, Tuple
+
+from .. import clock
+from ..config import Config
+from ..errors import ConfigError, LifeboatError, PruneIncomplete, PruneRefused, StoreError
+from ..progress import Progress, Silent
+from ..repository import layout
+from ..repository.catalog import load_catalog
+from ..repository.chain import Chains
+from ..repository.holds import read_holds
+from ..repository.leases import restores_under_way
+from ..repository.repository import Repositories, Repository, histories
+from ..repository.verifications import last_verified
+from ..store.protocol import DeleteFailure
+from .guards import GUARDS, Circumstances, Objection, objections
+from .plan import Facts, PrunePlan, Removal, make_plan
+
+_BATCH = 1000
+_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """One repository: what its plan is, what speaks against it, how many objects were removed.
+
+    ``error`` is why a repository that is not required could not be looked at; it has no plan then.
+    """
+
+    repository: str
+    location: str
+    plan: PrunePlan
+    objections: Tuple[Objection, ...] = ()
+    removed: int = 0
+    error: Optional[LifeboatError] = None
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data, with every object that goes."""
+        plan = self.plan
+        return {
+            "repository": self.repository,
+            "location": self.location,
+            "objects": plan.objects,
+            "bytes": plan.bytes,
+            "share": round(plan.share, 1),
+            "bytes_removed": plan.bytes_removed,
+            "removed": self.removed,
+            "removals": [{"key": r.key, "size": r.size, "kind": r.kind, "reason": r.reason} for r in plan.removals],
+            "kept": {label: list(why) for label, why in sorted(plan.kept.items())},
+            "objections": [{"guard": o.guard, "message": o.message} for o in self.objections],
+            "error": self.error.as_dict() if self.error else None,
+        }
+
+
+def prune(
+    config: Config, apply: bool, lifted: Collection[str] = (), progress: Optional[Progress] = None
+) -> Tuple[Pruned, ...]:
+    """Plan for every repository, and with ``apply`` remove, unless a guard that is not ``lifted`` objects anywhere.
+
+    Every repository is judged by what it holds itself. Raises PruneRefused before anything is removed,
+    PruneIncomplete when the store keeps an object; a run that is interrupted is completed by the next one.
+    """
+    unknown = sorted(set(lifted) - set(GUARDS))
+    if unknown:
+        raise ConfigError(f"There is no guard {', '.join(unknown)}.", f"The guards are: {', '.join(GUARDS)}.")
+    progress = progress or Silent()
+    repositories = Repositories.open(config)
+    try:
+        planned = [_plan(r, config, lifted, progress) for r in repositories.items]
+        if not apply:
+            return tuple(planned)
+        _refuse(planned)
+        return tuple(p if p.error else _remove(r, p, progress) for r, p in zip(repositories.items, planned))
+    finally:
+        repositories.close()
+
+
+def _plan(repository: Repository, config: Config, lifted: Collection[str], progress: Progress) -> Pruned:
+    progress.phase(f"{repository.name}: list")
+    try:
+        catalog = load_catalog(repository)
+        chains = catalog.chains()
+        systems = repository.systems()
+        facts = Facts(
+            cluster=repository.layout.cluster,
+            chains=chains,
+            damaged=[d.label for d in catalog.damaged],
+            histories={system: dict(histories(repository, system)) for system in systems},
+            held={label: event.reason for label, event in read_holds(repository).items()},
+            verified=_newest_verified(repository, chains),
+        )
+        now = clock.now()
+        plan = make_plan(facts, repository.store.list(f"{facts.cluster}/"), config.retention, now)
+        seen = Circumstances(
+            now=now,
+            store_time=now,
+            newest=max((b for b in chains.known.values() if b.label in chains.whole),
+                       key=lambda b: b.finished_at, default=None),
+            restores=restores_under_way(repository, now),
+        )  # fmt: skip
+        if plan.removals:
+            # As late as possible, and only where it matters: it writes.
+            seen = replace(seen, now=clock.now(), store_time=_store_time(repository))
+    except LifeboatError as exc:
+        if repository.required:
+            raise
+        return Pruned(repository.name, repository.location, PrunePlan((), {}, 0, 0), error=exc)
+    said = objections(plan, config.retention, seen, lifted)
+    return Pruned(repository.name, repository.location, plan, tuple(said))
+
+
+def _newest_verified(repository: Repository, chains: Chains) -> Optional[str]:
+    known = [chains.known[label] for label in last_verified(repository) if label in chains.whole]
+    return max(known, key=lambda b: b.finished_at).label if known else None
+
+
+def _store_time(repository: Repository) -> datetime:
+    """The store's clock, by an object that is made for it and removed again."""
+    key = layout.trial(secrets.token_hex(8))
+    repository.store.put(key, b"what time is it?\n")
+    try:
+        info = repository.store.head(key)
+    finally:
+        repository.store.delete([key])
+    if info is None:
+        raise StoreError(
+            f"{repository.location}/{key} is not there although it was stored a moment ago.",
+            "Retention needs a store that shows what it has; try again.",
+            key=key,
+        )
+    return info.modified
+
+
+def _refuse(planned: List[Pruned]) -> None:
+    said = [(p, o) for p in planned for o in p.objections]
+    if said:
+        words = "; ".join(f"{p.repository}: {o.message} [{o.guard}]" for p, o in said)
+        names = " ".join(dict.fromkeys(f"--allow {o.guard}" for _, o in said))
+        raise PruneRefused(
+            f"Nothing was removed: {words}.",
+            f"Look at lifeboat prune --plan. If that is what you want, lift the guard by its name: {names}.",
+            objections=[{"repository": p.repository, "guard": o.guard, "message": o.message} for p, o in said],
+        )
+
+
+def _remove(repository: Repository, planned: Pruned, progress: Progress) -> Pruned:
+    progress.phase(f"{repository.name}: remove")
+    removals, done = planned.plan.removals, 0
+    for _, kind in groupby(removals, key=lambda r: r.kind):
+        batch = list(kind)
+        for first in range(0, len(batch), _BATCH):
+            part = batch[first : first + _BATCH]
+            failures = repository.store.delete([r.key for r in part])
+            if failures:
+                raise _incomplete(repository, failures, done, removals)
+            done += len(part)
+            progress.advance(sum(r.size for r in removals[:done]), planned.plan.bytes_removed)
+    return replace(planned, removed=done)
+
+
+def _incomplete(
+    repository: Repository, failures: List[DeleteFailure], done: int, removals: Tuple[Removal, ...]
+) -> PruneIncomplete:
+    return PruneIncomplete(
+        f"Repository {repository.location} kept {len(failures)} objects that should go, the first is"
+        f" {failures[0].key} ({failures[0].reason}); {done} of {len(removals)} were removed before.",
+        "The credentials of retention must be allowed to delete (s3:DeleteObject); the next run goes on from here.",
+        failures=[{"key": f.key, "reason": f.reason} for f in failures[:_NAMED]],
+        removed=done,
+    )

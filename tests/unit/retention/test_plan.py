@@ -1,0 +1,296 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Retention over whole lives of clusters: whatever happened, what is kept can be restored, and nothing else goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import Dict, List, Optional, Set, Tuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lifeboat.model import BackupManifest
+from lifeboat.postgres.timeline import path_to
+from lifeboat.postgres.wal_names import Segment, format_lsn, segments_between
+from lifeboat.repository.chain import Chain, find_chains
+from lifeboat.repository.kinds import kind_of
+from lifeboat.repository.layout import Layout, make_label
+from lifeboat.retention.plan import Facts, PrunePlan, make_plan
+from lifeboat.retention.policy import RetentionConfig
+from lifeboat.store.protocol import ObjectInfo
+from support.records import a_backup
+
+SIZE = 16 * 1024 * 1024
+BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
+LAYOUT = Layout("main")
+FOREIGN = ("main/backups/notes.txt", "other/wal/1/00000001/00000000/000000010000000000000001.zst", "main/wal/readme")
+
+
+@dataclass
+class Life:
+    """A cluster as it may live: it writes WAL, is backed up, idles, and is restored to an earlier moment."""
+
+    system: str = "7000000000000000001"
+    now: datetime = BEGIN
+    timeline: int = 1
+    number: int = 1
+    backups: List[BackupManifest] = field(default_factory=list)
+    segments: Dict[Segment, datetime] = field(default_factory=dict)
+    histories: Dict[int, str] = field(default_factory=dict)
+    newest_timeline: int = 1
+    lost: Set[str] = field(default_factory=set)
+
+    def write(self, count: int) -> None:
+        for _ in range(count):
+            self.now += timedelta(hours=3)
+            self.segments[Segment(self.timeline, self.number, SIZE)] = self.now
+            self.number += 1
+
+    def idle(self, days: int) -> None:
+        self.now += timedelta(days=days)
+
+    def back_up(self, kind: str) -> None:
+        path = path_to(self.timeline, self.histories)
+        usable = [b for b in self.backups if path.contains(b.timeline, b.stop_lsn) and b.label not in self.lost]
+        parents = [b for b in usable if kind == "incremental" or b.type == "full"]
+        if kind != "full" and not parents:
+            kind = "full"
+        start = self.number * SIZE + 40
+        self.now += timedelta(seconds=30)
+        started = self.now
+        self.write(1)
+        self.backups.append(
+            replace(
+                a_backup(),
+                label=make_label(started, kind),
+                type=kind,
+                parent=parents[-1].label if kind != "full" else None,
+                system_identifier=self.system,
+                timeline=self.timeline,
+                start_lsn=start,
+                stop_lsn=start + 200,
+                segment_size=SIZE,
+                started_at=started,
+                finished_at=self.now,
+            )
+        )
+
+    def go_back(self, segments: int) -> None:
+        """A restore to an earlier moment: another timeline begins there."""
+        path = path_to(self.timeline, self.histories)
+        oldest = min((b.stop_lsn for b in self.backups if path.contains(b.timeline, b.stop_lsn)), default=None)
+        if oldest is None:
+            return
+        switch = max((self.number - segments) * SIZE + 100, oldest)
+        lines = [f"{s.timeline}\t{format_lsn(min(s.switch or switch, switch))}\tbefore" for s in path.steps]
+        self.newest_timeline += 1
+        self.timeline = self.newest_timeline
+        self.histories[self.timeline] = "\n".join(lines) + "\n"
+        self.number = switch // SIZE
+        self.write(1)
+
+    def objects(self) -> List[ObjectInfo]:
+        found = [ObjectInfo(LAYOUT.wal(self.system, s.name), 100, t) for s, t in self.segments.items()]
+        for backup in self.backups:
+            names = ["base.tar.zst", "backup_manifest"] + ([] if backup.label in self.lost else ["manifest.json"])
+            found += [ObjectInfo(LAYOUT.backup(backup.label, n), 1000, backup.finished_at) for n in names]
+        found += [ObjectInfo(LAYOUT.wal(self.system, f"{t:08X}.history"), 50, BEGIN) for t in self.histories]
+        return found + [ObjectInfo(key, 10, BEGIN) for key in FOREIGN]
+
+    def facts(self, **more: object) -> Facts:
+        chains = find_chains(
+            [b for b in self.backups if b.label not in self.lost], dict.fromkeys(self.lost, "was never finished")
+        )
+        return replace(Facts("main", chains, histories={self.system: self.histories}), **more)  # type: ignore[arg-type]
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("write"), st.integers(1, 30)),
+    st.tuples(st.just("back_up"), st.sampled_from(["full", "differential", "incremental"])),
+    st.tuples(st.just("idle"), st.integers(1, 12)),
+    st.tuples(st.just("go_back"), st.integers(0, 20)),
+)
+POLICIES = st.builds(
+    RetentionConfig,
+    full_days=st.integers(0, 30).map(float),
+    differential_days=st.integers(0, 10).map(float),
+    incremental_days=st.integers(0, 10).map(float),
+    wal_days=st.integers(0, 10).map(float),
+    keep_last=st.integers(1, 3),
+    weekly=st.integers(0, 3),
+)
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> Life:
+    life = Life()
+    life.write(2)
+    life.back_up("full")
+    for name, value in draw(st.lists(STEPS, max_size=14)):
+        getattr(life, name)(value)
+    life.lost = set(draw(st.lists(st.sampled_from([b.label for b in life.backups]), max_size=1)))
+    return life
+
+
+def after(plan: PrunePlan, objects: List[ObjectInfo]) -> List[ObjectInfo]:
+    gone = {r.key for r in plan.removals}
+    return [o for o in objects if o.key not in gone]
+
+
+def stored_segments(objects: List[ObjectInfo], system: str) -> Set[str]:
+    kinds = (kind_of("main", o.key) for o in objects)
+    return {k.part for k in kinds if k.segment and k.owner == system}
+
+
+def reachable(life: Life, chains: Dict[str, Chain], have: Set[str], at: datetime) -> Optional[Tuple[int, int]]:
+    """Timeline and number of the last segment that a restore of the live timeline to this time replays."""
+    path = path_to(life.timeline, life.histories)
+    bases = [
+        c[-1]
+        for c in chains.values()
+        if c[-1].finished_at <= at and path.contains(c[-1].timeline, c[-1].stop_lsn)
+    ]
+    best: Optional[Tuple[int, int]] = None
+    for base in bases:
+        last = None
+        for segment in path.segments(base.start_lsn, SIZE):
+            if segment.name not in have or life.segments[segment] > at:
+                break
+            last = (segment.timeline, segment.number)
+        if last is not None and last[1] * SIZE + SIZE >= base.stop_lsn:
+            best = max(best or last, last, key=lambda found: found[1])
+    return best
+
+
+@settings(max_examples=400, deadline=None)
+@given(lives(), POLICIES, st.integers(0, 400))
+def test_what_is_kept_can_be_restored(life: Life, policy: RetentionConfig, later: int) -> None:
+    now = life.now + timedelta(hours=later)
+    objects, facts = life.objects(), life.facts()
+    plan = make_plan(facts, objects, policy, now)
+    left = after(plan, objects)
+    keys = {o.key for o in left}
+    have = stored_segments(left, life.system)
+
+    # Every kept backup has its files, its parents and its WAL, as far as they were there.
+    for label in plan.kept:
+        for link in facts.chains.whole.get(label, ()):
+            assert {LAYOUT.backup(link.label, n) for n in ("base.tar.zst", "backup_manifest", "manifest.json")} <= keys
+            for segment in segments_between(link.timeline, link.start_lsn, link.stop_lsn, SIZE):
+                assert segment.name in have
+    # Enough full backups, the history files and all that is not ours stay.
+    fulls = sorted(b.label for b in facts.chains.known.values() if b.type == "full")
+    assert set(fulls[-policy.keep_last :]) <= set(plan.kept)
+    assert {o.key for o in objects if o.key.endswith(".history") or o.key in FOREIGN} <= keys
+    # What was in reach, at any time of the window, still is.
+    before = stored_segments(objects, life.system)
+    kept = {label: chain for label, chain in facts.chains.whole.items() if label in plan.kept}
+    for days in (policy.wal_days, policy.wal_days / 2, 0):
+        at = now - timedelta(days=days)
+        assert reachable(life, kept, have, at) == reachable(life, dict(facts.chains.whole), before, at)
+    # Once is enough, and no order of the listing matters.
+    again = make_plan(
+        replace(facts, chains=find_chains([facts.chains.known[label] for label in plan.kept], {})), left[::-1], policy, now
+    )
+    assert not [r for r in again.removals if r.kind != "garbage"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(lives(), st.data())
+def test_holds_and_the_newest_verified_backup_stay(life: Life, data: st.DataObject) -> None:
+    labels = sorted(life.facts().chains.known)
+    if not labels:
+        return
+    held, verified = data.draw(st.sampled_from(labels)), data.draw(st.sampled_from(labels))
+    policy = RetentionConfig(full_days=0, differential_days=0, incremental_days=0, wal_days=0, keep_last=1)
+    facts = life.facts(held={held: "a trial"}, verified=verified)
+    plan = make_plan(facts, life.objects(), policy, life.now + timedelta(days=400))
+    assert {held, verified} <= set(plan.kept)
+    assert "held: a trial" in plan.kept[held]
+    gone = {kind_of("main", r.key).owner for r in plan.removals}
+    assert not {link.label for label in (held, verified) for link in facts.chains.whole.get(label, ())} & gone
+
+
+def test_children_go_before_their_parents_and_records_before_data() -> None:
+    life = Life()
+    life.back_up("full")
+    life.back_up("incremental")
+    life.back_up("incremental")
+    first = [b.label for b in life.backups]
+    life.idle(40)
+    life.back_up("full")
+    plan = make_plan(life.facts(), life.objects(), RetentionConfig(keep_last=1, wal_days=1), life.now + timedelta(days=2))
+    removed = [r.key for r in plan.removals if r.kind == "backup"]
+    assert [k.split("/")[2] for k in removed[::3]] == first[::-1]
+    assert all(k.endswith("manifest.json") for k in removed[::3])
+
+
+def test_an_idle_cluster_keeps_the_wal_that_leads_to_its_end() -> None:
+    life = Life()
+    life.back_up("full")
+    life.write(20)
+    life.idle(300)
+    plan = make_plan(life.facts(), life.objects(), RetentionConfig(), life.now)
+    assert not plan.removals
+
+
+def test_a_cluster_that_was_replaced_leaves() -> None:
+    old, new = Life(), Life(system="7000000000000000002")
+    old.back_up("full")
+    old.write(20)
+    new.now = old.now + timedelta(days=1)
+    for _ in range(2):
+        new.back_up("full")
+    new.idle(60)
+    new.back_up("full")
+    both = [*old.backups, *new.backups]
+    facts = Facts("main", find_chains(both, {}))
+    plan = make_plan(facts, [*old.objects(), *new.objects()], RetentionConfig(), new.now)
+    assert old.backups[0].label not in plan.kept
+    assert {r.key for r in plan.removals} >= {o.key for o in old.objects() if old.system in o.key}
+
+
+def test_what_a_crash_left_goes_after_its_grace() -> None:
+    life = Life()
+    life.back_up("full")
+    label = make_label(life.now, "full")
+    segment = sorted(life.segments)[0].name
+    for hours, expected in ((23, set()), (25, {label, segment})):
+        stored = life.now - timedelta(hours=hours)
+        more = [
+            ObjectInfo(LAYOUT.backup(label, "base.tar.zst"), 5, stored),
+            ObjectInfo(LAYOUT.wal_piece(life.system, segment, 0, 8192), 5, stored),
+        ]
+        plan = make_plan(life.facts(), [*life.objects(), *more], RetentionConfig(), life.now)
+        kinds = (kind_of("main", r.key) for r in plan.removals)
+        assert {k.owner if k.name == "backup" else k.part for k in kinds} == expected
+
+
+def test_the_newest_copy_of_a_file_set_stays_whatever_its_age() -> None:
+    life = Life()
+    life.back_up("full")
+    life.idle(200)
+    life.back_up("full")
+    copies = [
+        ObjectInfo(LAYOUT.file_set("config", f"2026010{n}T000000Z", name), 5, BEGIN + timedelta(days=n))
+        for n in (1, 2)
+        for name in ("manifest.json", "data.tar.zst")
+    ]
+    plan = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(), life.now)
+    assert [r.key for r in plan.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
+
+
+def test_wal_whose_names_have_two_meanings_stays() -> None:
+    life = Life()
+    life.back_up("full")
+    life.write(30)
+    life.idle(60)
+    life.back_up("full")
+    life.back_up("full")
+    life.backups[-1] = replace(life.backups[-1], segment_size=64 * 1024 * 1024)
+    later = life.now + timedelta(days=3)
+    plan = make_plan(life.facts(), life.objects(), RetentionConfig(keep_last=1, wal_days=1), later)
+    assert not [r for r in plan.removals if r.kind == "wal"]
+    assert [r for r in plan.removals if r.kind == "backup"]
