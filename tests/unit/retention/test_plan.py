@@ -144,9 +144,11 @@ def stored_segments(objects: List[ObjectInfo], system: str) -> Set[str]:
     return {k.part for k in kinds if k.segment and k.owner == system}
 
 
-def reachable(life: Life, chains: Dict[str, Chain], have: Set[str], at: datetime) -> Optional[Tuple[int, int]]:
-    """Timeline and number of the last segment that a restore of the live timeline to this time replays."""
-    path = path_to(life.timeline, life.histories)
+def reachable(
+    life: Life, chains: Dict[str, Chain], have: Set[str], at: datetime, timeline: int
+) -> Optional[Tuple[int, int]]:
+    """Timeline and number of the last segment that a restore along this timeline to this time replays."""
+    path = path_to(timeline, life.histories)
     bases = [
         c[-1]
         for c in chains.values()
@@ -187,9 +189,12 @@ def test_what_is_kept_can_be_restored(life: Life, policy: RetentionConfig, later
     # What was in reach, at any time of the window, still is.
     before = stored_segments(objects, life.system)
     kept = {label: chain for label, chain in facts.chains.whole.items() if label in plan.kept}
-    for days in (policy.wal_days, policy.wal_days / 2, 0):
-        at = now - timedelta(days=days)
-        assert reachable(life, kept, have, at) == reachable(life, dict(facts.chains.whole), before, at)
+    window_start = now - timedelta(days=policy.wal_days)
+    written = {s.timeline for s, moment in life.segments.items() if moment >= window_start}
+    for timeline in {life.timeline, *written}:
+        for at in (window_start, now - (now - window_start) / 2, now):
+            was = reachable(life, dict(facts.chains.whole), before, at, timeline)
+            assert reachable(life, kept, have, at, timeline) == was
     # Once is enough, and no order of the listing matters.
     again = make_plan(
         replace(facts, chains=find_chains([facts.chains.known[label] for label in plan.kept], {})), left[::-1], policy, now
