@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import groupby
 from typing import Any, Collection, Dict, List, Optional, Tuple
 
 from .. import clock
 from ..config import Config
-from ..errors import ConfigError, LifeboatError, PruneIncomplete, PruneRefused, StoreError
+from ..errors import ConfigError, LifeboatError, PruneIncomplete, PruneRefused
 from ..progress import Progress, Silent
-from ..repository import layout
 from ..repository.catalog import load_catalog
 from ..repository.chain import Chains
 from ..repository.holds import read_holds
@@ -101,16 +98,13 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
         )
         now = clock.now()
         plan = make_plan(facts, repository.store.list(f"{facts.cluster}/"), config.retention, now)
+        whole = [chains.known[label] for label in chains.whole]
         seen = Circumstances(
-            now=now,
-            store_time=now,
-            newest=max((b for b in chains.known.values() if b.label in chains.whole),
-                       key=lambda b: b.finished_at, default=None),
+            now=clock.now(),
+            store_time=repository.store.clock(),
+            newest=max(whole, key=lambda b: b.finished_at, default=None),
             restores=restores_under_way(repository, now),
-        )  # fmt: skip
-        if plan.removals:
-            # As late as possible, and only where it matters: it writes.
-            seen = replace(seen, now=clock.now(), store_time=_store_time(repository))
+        )
     except LifeboatError as exc:
         if repository.required:
             raise
@@ -122,23 +116,6 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
 def _newest_verified(repository: Repository, chains: Chains) -> Optional[str]:
     known = [chains.known[label] for label in last_verified(repository) if label in chains.whole]
     return max(known, key=lambda b: b.finished_at).label if known else None
-
-
-def _store_time(repository: Repository) -> datetime:
-    """The store's clock, by an object that is made for it and removed again."""
-    key = layout.trial(secrets.token_hex(8))
-    repository.store.put(key, b"what time is it?\n")
-    try:
-        info = repository.store.head(key)
-    finally:
-        repository.store.delete([key])
-    if info is None:
-        raise StoreError(
-            f"{repository.location}/{key} is not there although it was stored a moment ago.",
-            "Retention needs a store that shows what it has; try again.",
-            key=key,
-        )
-    return info.modified
 
 
 def _refuse(planned: List[Pruned]) -> None:

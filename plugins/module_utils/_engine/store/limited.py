@@ -83,6 +83,10 @@ class LimitedStore:
         """The other store's."""
         return self._store.delete(keys)
 
+    def clock(self) -> datetime:
+        """The other store's."""
+        return self._store.clock()
+
     def close(self) -> None:
         """Close the other store."""
         self._store.close()

@@ -98,5 +98,8 @@ class Store(Protocol):
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
         """Delete in batches; a key that does not exist is no failure. Returns what could not be deleted."""
 
+    def clock(self) -> datetime:
+        """What time it is for the store (UTC, aware), to the second."""
+
     def close(self) -> None:
         """Release connections and threads; the store is not used after it."""

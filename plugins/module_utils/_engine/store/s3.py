@@ -13,6 +13,7 @@ tests the condition just before it completes it, not while: give such objects na
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
@@ -108,6 +109,19 @@ class S3Store:
                     reason = f"{error.get('Code', '')}: {error.get('Message', '')}"
                     failures.append(DeleteFailure(self._relative(error["Key"]), reason))
         return failures
+
+    def clock(self) -> datetime:
+        """The ``Date`` of an answer to ``ListObjectsV2`` (RFC 9110)."""
+        answer = self._connection.call("list_objects_v2", Prefix=self._prefix, MaxKeys=1)
+        said = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        try:
+            return parsedate_to_datetime(said).astimezone(timezone.utc)
+        except (TypeError, ValueError) as exc:
+            raise StoreError(
+                f"The store at {self._connection.place.endpoint} answers without a date ({said!r}).",
+                "Every HTTP server with a clock sends one; is a proxy in between that takes it away?",
+                store=self._connection.place.endpoint,
+            ) from exc
 
     def close(self) -> None:
         """Close the pooled connections."""

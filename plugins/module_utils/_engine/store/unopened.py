@@ -54,5 +54,9 @@ class UnopenedStore:
         """Raises."""
         raise self._error
 
+    def clock(self) -> datetime:
+        """Raises."""
+        raise self._error
+
     def close(self) -> None:
         """Nothing is held."""

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Retention on real servers and stores: what stays can be restored, what goes is told before, a guard stops mistakes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+from lifeboat import clock
+from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.repository.leases import reading
+from lifeboat.repository.repository import Repositories
+from support.ledger import Ledger, expected, rows
+from support.postgres import Installation, Site, Sites, entry, restore_arguments
+
+pytestmark = pytest.mark.integration
+
+# Nothing stays for its age.
+NOTHING = {"full_days": 0, "differential_days": 0, "incremental_days": 0, "wal_days": 0, "keep_last": 1}
+
+
+@pytest.fixture
+def site(newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp_path: Path) -> Site:
+    """An archiving cluster with two repositories: S3 and a directory."""
+    (tmp_path / "cold").mkdir()
+    return sites(
+        newest_postgres, s3_options, DirectoryOptions(str(tmp_path / "cold")), segment_mb=1, summarize_wal="on",
+        track_commit_timestamp="on", options={"retention": NOTHING},
+    )  # fmt: skip
+
+
+def keys(site: Site) -> Dict[str, List[str]]:
+    """All keys of the cluster, by repository."""
+    repositories = Repositories.open(site.config)
+    try:
+        return {r.name: [o.key for o in r.store.list("main/")] for r in repositories.items}
+    finally:
+        repositories.close()
+
+
+def policy(site: Site, **changes: Any) -> None:
+    site.write(retention={**NOTHING, **changes})
+
+
+def removals(ran: Any) -> Dict[str, List[str]]:
+    return {p["repository"]: [r["key"] for r in p["removals"]] for p in ran.data["repositories"]}
+
+
+def kept(ran: Any) -> List[Dict[str, List[str]]]:
+    return [p["kept"] for p in ran.data["repositories"]]
+
+
+def test_what_stays_can_be_restored_and_all_else_goes(site: Site) -> None:
+    ledger = Ledger(site.cluster)
+    first = site.backup()["label"]
+    ledger.write(3)
+    child = site.backup("--type", "incremental")["label"]
+    ledger.write(3)
+    site.cluster.switch_wal()
+    second = site.backup()["label"]
+    ledger.write(3)
+    last = site.backup("--type", "incremental")["label"]
+    ledger.write(3)
+    site.cluster.switch_wal()
+    before = keys(site)
+    foreign = Path(site.repositories[1]["path"]) / "main" / "backups" / first / "notes.txt"
+    foreign.write_text("somebody else's")
+
+    # A plan changes nothing, and tells every object; the newest backup is where recovery to now begins.
+    planned = site.lifeboat("prune", "--plan", "--allow", "share")
+    assert {k: sorted(v) for k, v in keys(site).items()}["repo0"] == sorted(before["repo0"])
+    for stays in kept(planned):
+        assert set(stays) == {second, last}
+        assert stays[second] == ["one of the newest 1 full backups", f"{last} needs it"]
+        assert "begins with it" in stays[last][0]
+    going = removals(planned)
+    for gone in going.values():
+        assert {k.split("/")[2] for k in gone if "/backups/" in k} == {first, child}
+        assert gone.index(f"main/backups/{child}/manifest.json") < gone.index(f"main/backups/{first}/manifest.json")
+        assert any("/wal/" in k for k in gone)
+
+    # The same goes, nothing else, and after it nothing.
+    done = site.lifeboat("prune", "--allow", "share")
+    assert removals(done) == going and [p["removed"] for p in done.data["repositories"]] == [
+        len(k) for k in going.values()
+    ]
+    left = keys(site)
+    assert {k: sorted(v) for k, v in left.items()} == {
+        k: sorted({*v, *([f"main/backups/{first}/notes.txt"] if k == "repo1" else [])} - set(going[k]))
+        for k, v in before.items()
+    }
+    assert not site.lifeboat("prune").data["changed"]
+
+    # From either repository, to the end and to the end of the full backup.
+    assert [b["label"] for b in site.lifeboat("list").data["backups"]] == [second, last]
+    assert site.lifeboat("list").data["gaps"] == []
+    assert site.lifeboat("verify").data["intact"]
+    for number, words in enumerate(((), ("--label", second, "--immediate"))):
+        for repository in site.repositories:
+            alone = site.write(site.root / "alone.yml", repositories=[repository], retention=None)
+            clone = site.clone(f"clone{number}{repository['name']}")
+            site.lifeboat(*restore_arguments(clone, *words), config_file=alone)
+            assert rows(clone) == expected(ledger.entries if not words else ledger.entries[:6])
+            clone.stop()
+            shutil.rmtree(clone.data_dir)
+    foreign.unlink()
+
+
+def test_holds_verified_backups_and_guards(site: Site) -> None:
+    first, second, third = (site.backup()["label"] for _ in range(3))
+    assert site.lifeboat("verify", first).data["unrecorded"] == []
+    site.lifeboat("hold", second, status=1, config_file=None)
+    held = site.lifeboat("hold", second, "--reason", "legal hold 7").data
+    assert held["changed"] and not site.lifeboat("hold", second, "--reason", "legal hold 7").data["changed"]
+    assert [e["reason"] for e in site.lifeboat("hold").data["holds"]["repo1"]] == ["legal hold 7"]
+    for stays in kept(site.lifeboat("prune", "--plan")):
+        assert stays[first] == ["the newest that was verified"] and stays[second] == ["held: legal hold 7"]
+    assert site.lifeboat("hold", "20200101T000000Z-full", "--release", status=1).error["error_code"] == "backup_missing"
+    site.lifeboat("verify", third)
+    site.lifeboat("hold", second, "--release")
+    assert site.lifeboat("hold").data["holds"] == {"repo0": [], "repo1": []}
+
+    # Each guard refuses by its name, and only that name lifts it; nothing is removed before.
+    before = keys(site)
+    policy(site, max_share=1, max_backup_age_days=0)
+    repositories = Repositories.open(site.config)
+    with reading(repositories.items[1], second):
+        error = site.lifeboat("prune", status=1).error
+        assert error["error_code"] == "prune_refused"
+        said = {(o["repository"], o["guard"]) for o in error["details"]["objections"]}
+        assert said == {("repo0", "share"), ("repo1", "share"), ("repo0", "age"), ("repo1", "age"), ("repo1", "restore")}
+        assert "--allow share --allow age --allow restore" in error["hint"]
+        planned = site.lifeboat("prune", "--plan", status=2)
+        assert {o["guard"] for p in planned.data["repositories"] for o in p["objections"]} == {"share", "age", "restore"}
+        error = site.lifeboat("prune", "--allow", "share", "--allow", "age", status=1).error
+        assert f"a restore is under way: {second} on " in error["message"]
+    repositories.close()
+    assert {k: [x for x in v if "/restores/" not in x] for k, v in keys(site).items()} == before
+    site.lifeboat("prune", "--allow", "share", "--allow", "age")
+    assert [b["label"] for b in site.lifeboat("list").data["backups"]] == [third]
+
+
+def test_a_restore_tells_that_it_reads(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    label = site.backup()["label"]
+    site.cluster.switch_wal()
+    clone = site.clone("told")
+    site.lifeboat(*restore_arguments(clone))
+    told = [k for k in keys(site)["repo0"] if "/restores/" in k]
+    assert [k.rsplit("/", 1)[1] for k in told] == ["begun", "ended"]
+    assert not [k for k in keys(site)["repo1"] if "/restores/" in k]
+    repositories = Repositories.open(site.config)
+    assert repositories.items[0].store.get(told[0]).decode().startswith(f"{label} on ")
+    # Both stores' clocks are this machine's.
+    for repository in repositories.items:
+        assert abs(clock.now() - repository.store.clock()) < timedelta(seconds=60)
+    repositories.close()
+
+
+def test_an_optional_repository_that_is_not_there_is_told(site: Site) -> None:
+    labels = [site.backup()["label"] for _ in range(2)]
+    gone = {**entry(2, DirectoryOptions(str(site.root / "unmounted"))), "required": False}
+    three = site.write(site.root / "three.yml", repositories=[*site.repositories, gone])
+    done = site.lifeboat("prune", "--allow", "share", status=2, config_file=three).data["repositories"]
+    assert [p["error"] and p["error"]["error_code"] for p in done] == [None, None, "store_unavailable"]
+    assert [list(p["kept"]) for p in done] == [labels[1:], labels[1:], []]
+    # What a person is told.
+    policy(site, keep_last=2)
+    site.backup()
+    words = site.lifeboat("prune", "--plan", "--keys", status=None)
+    assert json.loads(words.stdout)["repositories"]
