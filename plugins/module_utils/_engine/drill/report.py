@@ -28,7 +28,7 @@ FORMAT = 1
 _PHASES = {
     "plan": "find backup and timeline, see that every WAL segment is there",
     "extract": "stream, decompress and write the base backup, and what changed since",
-    "combine": "pg_verifybackup over each link of the chain, then pg_combinebackup",
+    "combine": "pg_combinebackup, and beside it pg_verifybackup over each link of the chain",
     "verify": "pg_verifybackup over every file",
     "recover": "fetch and replay WAL up to the target",
     "finish": "promote, wait until writes are allowed",
@@ -134,7 +134,7 @@ def _phases(
     sizes = {
         "extract": int(result["bytes_restored"]),
         "combine": int(result["bytes_restored"]),
-        "verify": int(result["bytes_restored"]) if len(result.get("chain") or ()) < 2 else None,
+        "verify": int(result["bytes_restored"]),
         "recover": int(result["segments"]) * segment_size,
     }
     phases = []

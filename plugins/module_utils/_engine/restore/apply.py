@@ -145,11 +145,12 @@ class _Restore:
         return extract.extract(repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept))
 
     def verify(self) -> None:
+        # Of a chain each link was verified while they were combined.
         if len(self._planned.chain) == 1:
             self._progress.phase("pg_verifybackup")
             extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, self._beside)
+            self._done("verify")
         extract.remap(self._data_dir, self._tablespaces)
-        self._done("verify")
 
     def _permanent_settings(self) -> Dict[str, Any]:
         return {**({} if self._planned.archiving else {"archive_mode": "off"}), **self._planned.request.settings}
