@@ -91,7 +91,8 @@ def hold(module: AnsibleModule, config: Config) -> dict[str, Any]:
     finally:
         repositories.close()
     words = f"{options['label']}: {options['state']} {options['reason']}".rstrip() + "\n"
-    return {"changed": bool(changed), "repositories": changed, "diff": {"before": "", "after": words if changed else ""}}
+    diff = {"before": "", "after": words if changed else ""}
+    return {"changed": bool(changed), "repositories": changed, "diff": diff}
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ def test_the_schedule_is_there(machines: Dict[str, Host], name: str, cluster: st
     entries = machines[name].file(f"/etc/cron.d/lifeboat-{cluster}").content_string.splitlines()
     jobs = {line.split()[-1] for line in entries if line[:1] in "0123456789*" and line}
     more = {"db13": {"incremental", "files"}, "db12": {"files"}, "reports": set()}
-    assert jobs == {"full", "check", "verify", "drill_reminder"} | more[cluster]
+    assert jobs == {"full", "check", "verify", "retention", "drill_reminder"} | more[cluster]
     assert machines[name].service("cron").is_running
 
 
@@ -79,6 +79,9 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 incremental").rc == 0
     assert [b["type"] for b in lifeboat(host, "db13", "list")["backups"]] == ["full", "incremental"]
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 retention").rc == 0
+    planned = lifeboat(host, "db13", "prune", "--plan")["repositories"]
+    assert [p["removals"] for p in planned] == [[], []] and "weekly: " in str(planned[0]["kept"])
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
     host.check_output("mv /tmp/db13.job /etc/lifeboat/db13.job")
     told, mailed = host.file("/tmp/told").content_string, host.file("/tmp/mailed").content_string

@@ -91,7 +91,8 @@ def check(config: Config) -> List[Check]:
                 if system:
                     repository.owns(system)
                 there = bool(archived_name and system and find_file(repository, system, archived_name))
-                out += _repository(config, read_contents(repository), severity, wait if there else None)
+                contents = read_contents(repository, config.retention)
+                out += _repository(config, contents, severity, wait if there else None)
                 if archived_name and system and repository.required:
                     out.append(_has_segment(there, repository.name, archived_name))
             except LifeboatError as exc:

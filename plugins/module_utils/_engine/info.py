@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from . import clock
 from .config import Config
 from .model import BackupManifest, format_time
 from .postgres.timeline import TimelinePath, path_to
@@ -17,6 +18,7 @@ from .repository.catalog import Catalog, load_catalog
 from .repository.chain import Chains
 from .repository.repository import Repositories, Repository, histories
 from .restore.target import estimate_seconds
+from .retention.policy import RetentionConfig
 from .wal.inventory import Run, archived, find_run
 from .wal.pieces import NO_TAIL, Tail, follow
 
@@ -68,8 +70,12 @@ class Contents:
     chains: Chains
 
 
-def read_contents(repository: Repository) -> Contents:
-    """Read the catalog and list the WAL of every cluster identity in it."""
+def read_contents(repository: Repository, retention: RetentionConfig) -> Contents:
+    """Read the catalog and list the WAL of every cluster identity in it.
+
+    Where WAL is missing only before the window that ``retention`` keeps, that is no gap: the backup is restored to its
+    own end, and begins no window.
+    """
     catalog = load_catalog(repository)
     runs: Dict[str, Run] = {}
     paths: Dict[str, TimelinePath] = {}
@@ -84,11 +90,32 @@ def read_contents(repository: Repository) -> Contents:
             runs[backup.label] = find_run(paths[backup.label], backup.start_lsn, size, have)
     chains = catalog.chains()
     whole = [b for b in catalog.backups if b.label in chains.whole]
+    window_start = clock.now() - timedelta(days=retention.wal_days)
+    alone = {b.label for b in catalog.backups if stands_alone(b, runs[b.label], paths[b.label], whole, window_start)}
+    runs.update({label: replace(runs[label], missing=(), missing_count=0, last_missing=None) for label in alone})
     windows = tuple(
         replace(w, pieces=follow(repository, w.system_identifier, paths[w.label], runs[w.label]))
-        for w in find_windows(whole, runs)
+        for w in find_windows([b for b in whole if b.label not in alone], runs)
     )
     return Contents(repository, catalog, runs, windows, chains)
+
+
+def stands_alone(
+    backup: BackupManifest, run: Run, path: TimelinePath, whole: Sequence[BackupManifest], window_start: datetime
+) -> bool:
+    """Whether all WAL that is missing behind a backup is older than what recovery into the window begins with. Pure."""
+    last = run.last_missing
+    return (
+        last is not None
+        and run.end >= backup.stop_lsn
+        and any(
+            b.system_identifier == backup.system_identifier
+            and b.finished_at <= window_start
+            and b.start_lsn >= last.end
+            and path.contains(b.timeline, b.stop_lsn)
+            for b in whole
+        )
+    )
 
 
 def find_windows(backups: Sequence[BackupManifest], runs: Dict[str, Run]) -> List[Window]:
@@ -124,7 +151,7 @@ def describe(config: Config) -> Dict[str, Any]:
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
-        contents = read_contents(repository)
+        contents = read_contents(repository, config.retention)
         passed = [{"repository": u.repository, **u.error.as_dict()} for u in repositories.passed_over]
     finally:
         repositories.close()

@@ -150,9 +150,7 @@ def reachable(
     """Timeline and number of the last segment that a restore along this timeline to this time replays."""
     path = path_to(timeline, life.histories)
     bases = [
-        c[-1]
-        for c in chains.values()
-        if c[-1].finished_at <= at and path.contains(c[-1].timeline, c[-1].stop_lsn)
+        c[-1] for c in chains.values() if c[-1].finished_at <= at and path.contains(c[-1].timeline, c[-1].stop_lsn)
     ]
     best: Optional[Tuple[int, int]] = None
     for base in bases:
@@ -196,9 +194,8 @@ def test_what_is_kept_can_be_restored(life: Life, policy: RetentionConfig, later
             was = reachable(life, dict(facts.chains.whole), before, at, timeline)
             assert reachable(life, kept, have, at, timeline) == was
     # Once is enough, and no order of the listing matters.
-    again = make_plan(
-        replace(facts, chains=find_chains([facts.chains.known[label] for label in plan.kept], {})), left[::-1], policy, now
-    )
+    stay = find_chains([facts.chains.known[label] for label in plan.kept], {})
+    again = make_plan(replace(facts, chains=stay), left[::-1], policy, now)
     assert not [r for r in again.removals if r.kind != "garbage"]
 
 
@@ -226,7 +223,8 @@ def test_children_go_before_their_parents_and_records_before_data() -> None:
     first = [b.label for b in life.backups]
     life.idle(40)
     life.back_up("full")
-    plan = make_plan(life.facts(), life.objects(), RetentionConfig(keep_last=1, wal_days=1), life.now + timedelta(days=2))
+    later = life.now + timedelta(days=2)
+    plan = make_plan(life.facts(), life.objects(), RetentionConfig(keep_last=1, wal_days=1), later)
     removed = [r.key for r in plan.removals if r.kind == "backup"]
     assert [k.split("/")[2] for k in removed[::3]] == first[::-1]
     assert all(k.endswith("manifest.json") for k in removed[::3])

@@ -53,7 +53,7 @@ def run_prune(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
     plan = done.plan
-    lines = [f"{done.repository}: {done.location}"]
+    lines = [done.location]
     if done.error:
         return [*lines, f"  NOT LOOKED AT: {done.error.message}"]
     verb = "would go" if planned else "are gone"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds: pins on backups that retention respects. A hold and its release are objects of their own, each written once."""
+"""Holds: pins on backups that retention respects. A hold and its release are objects of their own, written once."""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ def find_bases(
 
 def base_reasons(bases: Iterable[Base], window_start: datetime) -> Dict[str, str]:
     """Why the bases stay, by label."""
-    return {b.backup.label: f"recovery to any time since {format_time(window_start)} begins with it" for b in bases}
+    since = format_time(window_start.replace(microsecond=0))
+    return {b.backup.label: f"recovery to any time since {since} begins with it" for b in bases}
 
 
 def needed_spans(kept: Iterable[BackupManifest], bases: Iterable[Base]) -> Tuple[Span, ...]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from typing import Iterable, Iterator, List, Optional
 
 from .. import clock

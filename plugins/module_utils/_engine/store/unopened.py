@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Iterable, Iterator, List, Optional
 
 from ..errors import StoreError

@@ -24,9 +24,9 @@ _NAMED_MISSING = 50
 class Run:
     """The uninterrupted WAL from a point on along a timeline path.
 
-    ``missing`` names segments (at most 50) that interrupt it although later ones exist: a gap. ``end`` is the LSN
-    behind the last segment of the run, ``archived_at`` the time the store took that segment. ``sealed`` are those of
-    the segments that only an identity opens.
+    ``missing`` names segments (at most 50) that interrupt it although later ones exist: a gap, to ``last_missing``.
+    ``end`` is the LSN behind the last segment of the run, ``archived_at`` the time the store took that segment.
+    ``sealed`` are those of the segments that only an identity opens.
     """
 
     segments: Tuple[Segment, ...]
@@ -35,6 +35,7 @@ class Run:
     first_needed: Segment
     missing: Tuple[str, ...] = ()
     missing_count: int = 0
+    last_missing: Optional[Segment] = None
     sealed: Tuple[Segment, ...] = ()
 
     @property
@@ -75,12 +76,12 @@ def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
     # An empty object is no segment, but it shows that there was one.
     known = [s.number for s in have if s.number >= following.number and path.at(s.end - 1) == s.timeline]
     missing: List[str] = []
-    count = 0
+    count, last = 0, None
     if known:
         for number in range(following.number, max(known) + 1):
             segment = Segment(path.at((number + 1) * size - 1), number, size)
             if segment not in have or have[segment].size == 0:
-                count += 1
+                count, last = count + 1, segment
                 if len(missing) < _NAMED_MISSING:
                     missing.append(segment.name)
     return Run(
@@ -90,6 +91,7 @@ def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
         first_needed=first,
         missing=tuple(missing),
         missing_count=count,
+        last_missing=last,
         sealed=tuple(s for s in run if is_sealed(have[s].key)),
     )
 
