@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.info import find_windows
+from lifeboat.info import find_windows, stands_alone
 from lifeboat.model import BackupManifest
 from lifeboat.postgres.timeline import Step, TimelinePath
 from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
@@ -71,3 +72,24 @@ def test_a_backup_without_its_wal_has_no_window() -> None:
     assert not find_windows([backup], runs_of([backup], [2]))
     assert not find_windows([backup], runs_of([backup], []))
     assert find_windows([backup], runs_of([backup], [2, 3]))
+
+
+def test_wal_that_is_missing_before_the_window_is_no_gap() -> None:
+    old, base = a_backup_in(2), a_backup_in(9)
+    runs = runs_of([old, base], [2, 5, 9, 10])
+
+    def alone(backup: BackupManifest, window_start: float, whole: List[BackupManifest]) -> bool:
+        return stands_alone(backup, runs[backup.label], PATH, whole, moment(window_start))
+
+    assert alone(old, 9, [old, base])
+    # The window begins earlier, no other backup is there, or it is on another way.
+    assert not alone(old, 8, [old, base])
+    assert not alone(old, 9, [old])
+    assert not alone(old, 9, [old, replace(base, timeline=2)])
+    assert not alone(old, 9, [old, replace(base, system_identifier="7")])
+    # A gap that reaches into the window, or one that the backup itself needs.
+    assert not alone(base, 9, [old, base])
+    runs = runs_of([old, base], [2, 5, 9, 11])
+    assert not alone(old, 9, [old, base])
+    runs = {old.label: find_run(PATH, old.start_lsn, SIZE, stored([Segment(1, 9)]))}
+    assert not alone(old, 9, [old, base])

@@ -86,7 +86,8 @@ def set_everywhere(
 def set_hold(repository: Repository, label: str, held: bool, reason: str, by: str, apply: bool = True) -> bool:
     """Hold or release a backup; False where it is so already. Another hold may give another reason.
 
-    Without ``apply`` nothing is written. Raises BackupMissing for a backup that is not there, ConfigError without a reason.
+    Without ``apply`` nothing is written. Raises BackupMissing for a backup that is not there, and ConfigError without
+    a reason.
     """
     if held and not 0 < len(reason.strip()) <= _MOST:
         raise ConfigError(

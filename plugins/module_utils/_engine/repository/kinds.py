@@ -73,7 +73,9 @@ def _wal(rest: str) -> Kind:
     match = _WAL.match(rest)
     if match:
         system, digest, _, _, name, extra, stored = match.groups()
-        complete = extra is None and digest is None and stored is not None
+        if bool(digest) == bool(stored):
+            return FOREIGN
+        complete = extra is None and digest is None
         return Kind("wal", system, name, segment=complete, piece=bool(extra and extra.endswith(".partial")))
     history = _HISTORY.match(rest)
     return Kind("history", history.group(1)) if history else FOREIGN

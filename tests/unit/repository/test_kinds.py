@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a key is, is the reverse of how it is spelled; whatever is spelled otherwise is foreign."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lifeboat.repository.kinds import FOREIGN, Kind, kind_of
+from lifeboat.repository.layout import Layout, archive_name, sealed_name
+
+LAYOUT = Layout("main")
+LABEL, SYSTEM, NAME = "20261122T020000Z-full", "7412345678901234567", "00000001000000020000000A"
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "none"])
+@pytest.mark.parametrize("tablespace", [None, "16385"])
+def test_archives_of_a_backup(sealed: bool, compression: str, tablespace: str) -> None:
+    name = sealed_name(archive_name(tablespace, compression), sealed)
+    assert kind_of("main", LAYOUT.backup(LABEL, name)) == Kind("backup", LABEL, name)
+
+
+def test_every_other_key_of_ours() -> None:
+    wal = LAYOUT.wal(SYSTEM, NAME)
+    for key, kind in {
+        LAYOUT.manifest(LABEL): Kind("backup", LABEL, "manifest.json", record=True),
+        LAYOUT.file_set("config", "L", "data.tar.zst.age"): Kind("files", "L", "config"),
+        LAYOUT.file_set("config", "L", "manifest.json"): Kind("files", "L", "config", record=True),
+        wal: Kind("wal", SYSTEM, NAME, segment=True),
+        f"{wal}.age": Kind("wal", SYSTEM, NAME, segment=True),
+        LAYOUT.wal(SYSTEM, f"{NAME}.partial"): Kind("wal", SYSTEM, NAME, piece=True),
+        LAYOUT.wal(SYSTEM, f"{NAME}.00000028.backup"): Kind("wal", SYSTEM, NAME),
+        LAYOUT.wal_piece(SYSTEM, NAME, 0, 8192): Kind("wal", SYSTEM, NAME, piece=True),
+        LAYOUT.wal_digest(SYSTEM, NAME): Kind("wal", SYSTEM, NAME),
+        LAYOUT.wal(SYSTEM, "00000002.history"): Kind("history", SYSTEM),
+        LAYOUT.lease("0123456789ab", "begun"): Kind("lease", "0123456789ab"),
+    }.items():
+        assert kind_of("main", key) == kind, key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        LAYOUT.repository,
+        LAYOUT.system(SYSTEM),
+        f"{LAYOUT.holds}{LABEL}/x.json",
+        f"{LAYOUT.backups}{LABEL}/notes.txt",
+        f"{LAYOUT.backups}{LABEL}/manifest.json.bak",
+        f"{LAYOUT.backups}{LABEL}/more/manifest.json",
+        f"{LAYOUT.backups}20261122/manifest.json",
+        # A segment below another log's or timeline's directory is not where Lifeboat puts it.
+        f"{LAYOUT.wal_log(SYSTEM, 1, 3)}{NAME}.zst",
+        f"{LAYOUT.wal_log(SYSTEM, 2, 2)}{NAME}.zst",
+        f"{LAYOUT.wal_log(SYSTEM, 1, 2)}{NAME}.gz",
+        f"{LAYOUT.wal_log(SYSTEM, 1, 2)}{NAME}",
+        f"{LAYOUT.wal_digest(SYSTEM, NAME)}.zst",
+        f"{LAYOUT.wal_log(SYSTEM, 1, 2)}{NAME}.zst\n",
+        "maintenance/backups/x",
+        f"other/{LAYOUT.manifest(LABEL)}",
+    ],
+)
+def test_what_is_foreign(key: str) -> None:
+    assert kind_of("main", key) == FOREIGN
+
+
+@given(st.text(alphabet="main/backupswl0123456789ABCDEF.-Tzst", max_size=80))
+def test_any_key_has_a_kind(key: str) -> None:
+    assert kind_of("main", key).name in {"backup", "files", "wal", "history", "lease", "foreign"}
