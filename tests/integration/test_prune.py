@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -180,3 +181,23 @@ def test_a_person_is_told_what_goes_and_what_stays_and_why(site: Site) -> None:
     assert f"{labels[1]}: one of the newest 1 full backups; recovery to any time since" in words
     assert f"main/backups/{labels[0]}/manifest.json" not in words
     assert f"main/backups/{labels[0]}/manifest.json" in run_program(*planned, "--keys")
+
+
+def test_a_run_that_the_store_stops_is_completed_by_the_next(site: Site) -> None:
+    labels = [site.backup()["label"] for _ in range(2)]
+    closed = Path(site.repositories[1]["path"]) / "main" / "backups" / labels[0]
+    closed.chmod(0o500)
+    error = site.lifeboat("prune", "--allow", "share", status=1).error
+    assert error["error_code"] == "prune_incomplete" and f"{labels[0]}/manifest.json" in error["message"]
+    assert "s3:DeleteObject" in error["hint"] and error["details"]["removed"] == 0
+    # Without its record it is no backup any more, and its data are garbage, which has its grace.
+    closed.chmod(0o700)
+    (closed / "manifest.json").unlink()
+    assert site.lifeboat("prune", "--allow", "share").data["repositories"][0]["removed"] == 0
+    assert [p.name for p in closed.iterdir()] != []
+    old = (clock.now() - timedelta(hours=25)).timestamp()
+    for path in closed.iterdir():
+        os.utime(path, (old, old))
+    gone = site.lifeboat("prune", "--allow", "share").data["repositories"][1]["removals"]
+    assert {(r["kind"], r["reason"]) for r in gone} == {("garbage", "of a backup without a record")}
+    assert not closed.exists()

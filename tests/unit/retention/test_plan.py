@@ -226,8 +226,8 @@ def test_children_go_before_their_parents_and_records_before_data() -> None:
     later = life.now + timedelta(days=2)
     plan = make_plan(life.facts(), life.objects(), RetentionConfig(keep_last=1, wal_days=1), later)
     removed = [r.key for r in plan.removals if r.kind == "backup"]
-    assert [k.split("/")[2] for k in removed[::3]] == first[::-1]
-    assert all(k.endswith("manifest.json") for k in removed[::3])
+    assert removed[:3] == [LAYOUT.manifest(label) for label in first[::-1]]
+    assert [k.split("/")[2] for k in removed[3::2]] == first[::-1]
 
 
 def test_an_idle_cluster_keeps_the_wal_that_leads_to_its_end() -> None:

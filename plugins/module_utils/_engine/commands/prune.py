@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import socket
-from itertools import groupby
-from typing import Any, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from ..config import load
 from ..repository import holds
@@ -61,8 +60,11 @@ def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
         f"  {len(plan.removals)} of {plan.objects} objects {verb}: {size(plan.bytes_removed)} of {size(plan.bytes)}"
         f" ({plan.share:.0f} %)"
     )
-    for (label, reason), group in groupby(plan.removals, key=lambda r: (_what(r), r.reason)):
-        lines += _group(label, reason, list(group), keys)
+    groups: Dict[Tuple[str, str], List[Removal]] = {}
+    for removal in plan.removals:
+        groups.setdefault((_what(removal), removal.reason), []).append(removal)
+    for (label, reason), group in groups.items():
+        lines += _group(label, reason, group, keys)
     if plan.kept:
         lines.append("  these backups stay")
         lines += [f"    {label}: {'; '.join(why)}" for label, why in sorted(plan.kept.items())]

@@ -72,7 +72,7 @@ def _named(name: str, groups: Tuple[Optional[str], ...]) -> Tuple[str, str]:
 def _wal(rest: str) -> Kind:
     match = _WAL.match(rest)
     if match:
-        system, digest, _, _, name, extra, stored = match.groups()
+        system, digest, name, extra, stored = match.group(1, 2, 5, 6, 7)
         if bool(digest) == bool(stored):
             return FOREIGN
         complete = extra is None and digest is None

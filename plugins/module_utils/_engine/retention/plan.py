@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the catalogue, the objects, the policy and the time to what goes, each with its reason. Pure.
 
-Nothing goes that is not recognized: foreign objects, history files, records of the repository. A backup's record goes
-first and its data after it, children before their parents, WAL from the oldest on: a run that is interrupted leaves
+Nothing goes that is not recognized: foreign objects, history files, records of the repository. The records of backups
+go first, children before their parents, then their data, then WAL from the oldest on: a run that is interrupted leaves
 nothing that could be taken for a whole backup, and the next one goes on.
 """
 
@@ -25,12 +25,16 @@ from .wal import Needed, base_reasons, find_bases, needed_spans, segment_number
 
 @dataclass(frozen=True)
 class Removal:
-    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files`` or ``garbage``."""
+    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files`` or ``garbage``.
+
+    ``record`` marks what makes a backup or copy exist.
+    """
 
     key: str
     size: int
     kind: str
     reason: str
+    record: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
             if info.modified < now - max(policy.grace, timedelta(days=2))
         ),
     ]
+    removals.sort(key=lambda r: not r.record)
     return PrunePlan(tuple(removals), kept, sorted_out.count, sorted_out.bytes)
 
 
@@ -151,32 +156,33 @@ def _backups(
     removals: List[Removal] = []
     # A child began after its parent, so that it goes before it.
     for label in sorted(found.backups, reverse=True):
-        parts = sorted(found.backups[label], key=lambda p: (not p[0].record, p[1].key))
+        parts = sorted(found.backups[label], key=lambda p: p[1].key)
         backup = facts.chains.known.get(label)
         if label in kept or label in facts.damaged or label in facts.held:
             continue
         if backup is not None:
             reason = f"{backup.type} backup of {format_time(backup.finished_at)[:10]}, nothing keeps it"
-            removals += [Removal(info.key, info.size, "backup", reason) for _, info in parts]
-        elif max(info.modified for _, info in parts) < now - policy.grace:
-            removals += [Removal(info.key, info.size, "garbage", "of a backup without a record") for _, info in parts]
+            removals += [Removal(info.key, info.size, "backup", reason, kind.record) for kind, info in parts]
+        elif max(info.modified for kind, info in parts) < now - policy.grace:
+            removals += [
+                Removal(info.key, info.size, "garbage", "of a backup without a record") for kind, info in parts
+            ]
     return removals
 
 
 def _files(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
     removals: List[Removal] = []
-    whole = {key for key, parts in found.files.items() if any(kind.record for kind, _ in parts)}
-    newest = {name: max(label for other, label in whole if other == name) for name, _ in whole}
+    whole = {key for key, parts in found.files.items() if any(kind.record for kind, info in parts)}
+    newest = {name: max(label for other, label in whole if other == name) for name, label in whole}
     for (name, label), parts in sorted(found.files.items()):
-        stored = max(info.modified for _, info in parts)
-        parts.sort(key=lambda p: not p[0].record)
+        stored = max(info.modified for kind, info in parts)
         if (name, label) not in whole:
             if stored < now - policy.grace:
                 reason = f"of a copy of {name} without a record"
-                removals += [Removal(info.key, info.size, "garbage", reason) for _, info in parts]
+                removals += [Removal(info.key, info.size, "garbage", reason) for kind, info in parts]
         elif label != newest[name] and now - stored >= timedelta(days=policy.file_set_days):
             reason = f"copy of {name}, {policy.file_set_days:g} days old or older"
-            removals += [Removal(info.key, info.size, "files", reason) for _, info in parts]
+            removals += [Removal(info.key, info.size, "files", reason, kind.record) for kind, info in parts]
     return removals
 
 

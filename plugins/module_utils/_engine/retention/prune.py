@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Any, Collection, Dict, List, Optional, Tuple
+from itertools import groupby, islice
+from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .. import clock
 from ..config import Config
@@ -122,7 +122,7 @@ def _refuse(planned: List[Pruned]) -> None:
     said = [(p, o) for p in planned for o in p.objections]
     if said:
         words = "; ".join(f"{p.repository}: {o.message} [{o.guard}]" for p, o in said)
-        names = " ".join(dict.fromkeys(f"--allow {o.guard}" for _, o in said))
+        names = " ".join(dict.fromkeys(f"--allow {o.guard}" for p, o in said))
         raise PruneRefused(
             f"Nothing was removed: {words}.",
             f"Look at lifeboat prune --plan. If that is what you want, lift the guard by its name: {names}.",
@@ -132,25 +132,29 @@ def _refuse(planned: List[Pruned]) -> None:
 
 def _remove(repository: Repository, planned: Pruned, progress: Progress) -> Pruned:
     progress.phase(f"{repository.name}: remove")
-    removals, done = planned.plan.removals, 0
-    for _, kind in groupby(removals, key=lambda r: r.kind):
-        batch = list(kind)
-        for first in range(0, len(batch), _BATCH):
-            part = batch[first : first + _BATCH]
-            failures = repository.store.delete([r.key for r in part])
-            if failures:
-                raise _incomplete(repository, failures, done, removals)
-            done += len(part)
-            progress.advance(sum(r.size for r in removals[:done]), planned.plan.bytes_removed)
+    removals, done, size = planned.plan.removals, 0, 0
+    for batch in _batches(removals):
+        failures = repository.store.delete([r.key for r in batch])
+        if failures:
+            raise _incomplete(repository, failures, done, len(removals))
+        done += len(batch)
+        size += sum(r.size for r in batch)
+        progress.advance(size, planned.plan.bytes_removed)
     return replace(planned, removed=done)
 
 
-def _incomplete(
-    repository: Repository, failures: List[DeleteFailure], done: int, removals: Tuple[Removal, ...]
-) -> PruneIncomplete:
+def _batches(removals: Sequence[Removal]) -> Iterator[Sequence[Removal]]:
+    """At most so many that one request takes, records and data apart: a store keeps no order within a request."""
+    for _record, group in groupby(removals, key=lambda r: r.record):
+        rest = iter(group)
+        while batch := list(islice(rest, _BATCH)):
+            yield batch
+
+
+def _incomplete(repository: Repository, failures: List[DeleteFailure], done: int, total: int) -> PruneIncomplete:
     return PruneIncomplete(
         f"Repository {repository.location} kept {len(failures)} objects that should go, the first is"
-        f" {failures[0].key} ({failures[0].reason}); {done} of {len(removals)} were removed before.",
+        f" {failures[0].key} ({failures[0].reason}); {done} of {total} were removed before.",
         "The credentials of retention must be allowed to delete (s3:DeleteObject); the next run goes on from here.",
         failures=[{"key": f.key, "reason": f.reason} for f in failures[:_NAMED]],
         removed=done,
