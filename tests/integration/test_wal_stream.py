@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import threading
 import time
@@ -76,6 +77,12 @@ def lost_and_restored(site: Site, stream: StreamProcess) -> Cluster:
     return restored(site)
 
 
+def checked(site: Site) -> Tuple[str, str]:
+    """What ``lifeboat check`` says of the stream: the status, and the first words."""
+    told = {c["name"]: c for c in site.lifeboat("check", status=None).data["checks"]}["WAL stream"]
+    return told["status"], re.split("[,;]| lifeboat_main", told["message"])[0]
+
+
 def restored(site: Site, name: str = "clone", prefetch: int = 16) -> Cluster:
     clone = site.clone(name)
     site.write(restore={"prefetch": prefetch})
@@ -88,6 +95,7 @@ def test_commits_of_the_unfinished_segment_come_back(
 ) -> None:
     site = streamed_site(sites, postgres, s3_options)
     ledger = Ledger(site.cluster)
+    assert checked(site) == ("warning", "There is no replication slot")
     stream = streams(site)
     complete = ledger.write(5)
     site.cluster.switch_wal()
@@ -97,6 +105,7 @@ def test_commits_of_the_unfinished_segment_come_back(
     stored_up_to(site, flushed(site))
     newest = pieces(site)[max(pieces(site))]
     assert len(newest) > 1, "only what is new is stored"
+    assert checked(site) == ("ok", "follows the server")
     site.cluster.kill9()
     stream.close()
     assert len(ledger.entries) > len(complete)
@@ -166,6 +175,7 @@ def test_a_killed_stream_goes_on_where_it_ended(
 ) -> None:
     site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
     first.kill_all()
+    until(lambda: checked(site) == ("warning", "The stream is away"), "the check to miss the stream")
     had = pieces(site)
     ledger.write(5)
     second = streams(site)

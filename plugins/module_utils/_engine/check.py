@@ -16,8 +16,9 @@ from .config import Config
 from .errors import LifeboatError
 from .info import Contents, newest_backup, read_contents
 from .model import format_time
-from .postgres.connection import session
+from .postgres.connection import Session, session
 from .postgres.facts import archiver_state, longest_wait, read_facts, require_backup_ready
+from .postgres.receivewal import flushed, read_slot, slot_name
 from .repository.repository import Repositories
 from .restore.target import estimate_seconds
 from .wal.backlog import read_backlog
@@ -60,6 +61,8 @@ def check(config: Config) -> List[Check]:
             state = archiver_state(sql)
             archived_name = state.last_archived or None
             wait = longest_wait(sql, state, facts.segment_size)
+            if config.wal.stream and not facts.in_recovery:
+                out.append(_stream(sql, config.cluster))
             if state.failing:
                 out.append(
                     Check(
@@ -122,6 +125,21 @@ def _wal_here(config: Config, command: str) -> Iterator[Check]:
                 f"No agent lives in {config.spool_dir}: archive_command pushes by itself, which is slower.",
                 "systemctl start lifeboat-wal-agent@CLUSTER, or lifeboat wal-agent as the owner of the data directory.",
             )
+
+
+def _stream(sql: Session, cluster: str) -> Check:
+    """Whether the WAL stream follows the server, and how far behind it is."""
+    name, server = slot_name(cluster), flushed(sql)
+    slot = read_slot(sql, name)
+    start = "systemctl start lifeboat-wal-stream@CLUSTER, or lifeboat wal-stream as the owner of the data directory."
+    if slot is None or slot.position is None:
+        what = "There is no replication slot" if slot is None else "The server removed the WAL of the replication slot"
+        return Check("WAL stream", WARNING, f"{what} {name}: no stream follows this server.", start)
+    if slot.active_pid is None:
+        kept = f"{(server - slot.position) / 1e6:.1f} MB"
+        return Check("WAL stream", WARNING, f"The stream is away; its slot {name} keeps {kept} of WAL.", start)
+    behind = max(0, server - (slot.received or slot.position))
+    return Check("WAL stream", OK, f"follows the server, {behind / 1e3:.0f} kB behind")
 
 
 def _seal(seal: Seal) -> Iterator[Check]:
