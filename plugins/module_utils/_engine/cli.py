@@ -28,6 +28,7 @@ from .commands import (
     prove,
     prune,
     restore,
+    sync,
     verify,
     wal,
     wal_agent,
@@ -50,6 +51,7 @@ _COMMANDS = (
     prove,
     restore,
     verify,
+    sync,
     prune,
     drill,
 )

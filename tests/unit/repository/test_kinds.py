@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.repository.kinds import FOREIGN, Kind, kind_of
 from lifeboat.repository.layout import Layout, archive_name, sealed_name
+from support.records import moment
 
 LAYOUT = Layout("main")
 LABEL, SYSTEM, NAME = "20261122T020000Z-full", "7412345678901234567", "00000001000000020000000A"
@@ -37,6 +38,9 @@ def test_every_other_key_of_ours() -> None:
         LAYOUT.wal_digest(SYSTEM, NAME): Kind("wal", SYSTEM, NAME),
         LAYOUT.wal(SYSTEM, "00000002.history"): Kind("history", SYSTEM),
         LAYOUT.lease("0123456789ab", "begun"): Kind("lease", "0123456789ab"),
+        LAYOUT.hold(LABEL, moment(0), True, "0a1b2c3d"): Kind("hold", LABEL),
+        LAYOUT.repository: Kind("core"),
+        LAYOUT.system(SYSTEM): Kind("core"),
     }.items():
         assert kind_of("main", key) == kind, key
 
@@ -44,9 +48,8 @@ def test_every_other_key_of_ours() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        LAYOUT.repository,
-        LAYOUT.system(SYSTEM),
-        f"{LAYOUT.holds}{LABEL}/x.json",
+        f"{LAYOUT.repository}/x",
+        LAYOUT.verification(moment(0), "0a1b2c3d"),
         f"{LAYOUT.backups}{LABEL}/notes.txt",
         f"{LAYOUT.backups}{LABEL}/manifest.json.bak",
         f"{LAYOUT.backups}{LABEL}/more/manifest.json",
@@ -68,4 +71,4 @@ def test_what_is_foreign(key: str) -> None:
 
 @given(st.text(alphabet="main/backupswl0123456789ABCDEF.-Tzst", max_size=80))
 def test_any_key_has_a_kind(key: str) -> None:
-    assert kind_of("main", key).name in {"backup", "files", "wal", "history", "lease", "foreign"}
+    assert kind_of("main", key).name in {"backup", "files", "wal", "history", "hold", "core", "lease", "foreign"}

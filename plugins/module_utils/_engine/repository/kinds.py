@@ -23,13 +23,16 @@ _WAL = re.compile(
     r"(\.[0-9A-F]{8}-[0-9A-F]{8}\.partial|\.partial|\.[0-9A-F]{8}\.backup)?(\.zst(?:\.age)?)?\Z",
     re.ASCII,
 )
+_CORE = re.compile(r"repository\.json\Z|systems/\d+\.json\Z")
+_HOLD = re.compile(rf"holds/({_LABEL})/[^/]+\.json\Z", re.ASCII)
 _LEASE = re.compile(r"restores/([0-9a-f]{12})/(?:begun|ended)\Z")
 _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """``name``: ``backup``, ``files``, ``wal``, ``history``, ``lease`` or ``foreign``.
+    """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``wal``, ``history``, ``hold``, ``lease`` or
+    ``foreign``.
 
     ``owner`` is a backup's or a copy's label, or the system identifier of WAL; ``part`` the rest: the file's name of a
     backup, the set of a copy, the segment's name of WAL. ``record`` marks what makes a backup or copy exist,
@@ -60,8 +63,11 @@ def kind_of(cluster: str, key: str) -> Kind:
             record = match.groups()[-1] == "manifest.json"
             owner, part = _named(name, match.groups())
             return Kind(name, owner, part, record=record)
-    lease = _LEASE.match(rest)
-    return Kind("lease", lease.group(1)) if lease else FOREIGN
+    for name, pattern in (("hold", _HOLD), ("lease", _LEASE)):
+        match = pattern.match(rest)
+        if match:
+            return Kind(name, match.group(1))
+    return Kind("core") if _CORE.match(rest) else FOREIGN
 
 
 def _named(name: str, groups: Tuple[Optional[str], ...]) -> Tuple[str, str]:

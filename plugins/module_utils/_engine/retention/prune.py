@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from .. import clock
 from ..config import Config
@@ -19,9 +19,10 @@ from ..repository.holds import read_holds
 from ..repository.leases import restores_under_way
 from ..repository.repository import Repositories, Repository, histories
 from ..repository.verifications import last_verified
-from ..store.protocol import DeleteFailure
+from ..store.protocol import DeleteFailure, ObjectInfo
 from .guards import GUARDS, Circumstances, Objection, objections
 from .plan import Facts, PrunePlan, Removal, make_plan
+from .policy import RetentionConfig
 
 _BATCH = 1000
 _NAMED = 20
@@ -85,20 +86,10 @@ def prune(
 def _plan(repository: Repository, config: Config, lifted: Collection[str], progress: Progress) -> Pruned:
     progress.phase(f"{repository.name}: list")
     try:
-        catalog = load_catalog(repository)
-        chains = catalog.chains()
-        systems = repository.systems()
-        facts = Facts(
-            cluster=repository.layout.cluster,
-            chains=chains,
-            damaged=[d.label for d in catalog.damaged],
-            histories={system: dict(histories(repository, system)) for system in systems},
-            held={label: event.reason for label, event in read_holds(repository).items()},
-            verified=_newest_verified(repository, chains),
-        )
         now = clock.now()
+        facts = _facts(repository)
         plan = make_plan(facts, repository.store.list(f"{facts.cluster}/"), config.retention, now)
-        whole = [chains.known[label] for label in chains.whole]
+        whole = [facts.chains.known[label] for label in facts.chains.whole]
         seen = Circumstances(
             now=clock.now(),
             store_time=repository.store.clock(),
@@ -111,6 +102,24 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
         return Pruned(repository.name, repository.location, PrunePlan((), {}, 0, 0), error=exc)
     said = objections(plan, config.retention, seen, lifted)
     return Pruned(repository.name, repository.location, plan, tuple(said))
+
+
+def plan_for(repository: Repository, policy: RetentionConfig, objects: Iterable[ObjectInfo]) -> PrunePlan:
+    """What retention would remove of these objects of the repository now, whatever the guards say."""
+    return make_plan(_facts(repository), objects, policy, clock.now())
+
+
+def _facts(repository: Repository) -> Facts:
+    catalog = load_catalog(repository)
+    chains = catalog.chains()
+    return Facts(
+        cluster=repository.layout.cluster,
+        chains=chains,
+        damaged=[d.label for d in catalog.damaged],
+        histories={system: dict(histories(repository, system)) for system in repository.systems()},
+        held={label: event.reason for label, event in read_holds(repository).items()},
+        verified=_newest_verified(repository, chains),
+    )
 
 
 def _newest_verified(repository: Repository, chains: Chains) -> Optional[str]:

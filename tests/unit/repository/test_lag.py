@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a repository lacks of another: all of it that is ours and finished, in an order that never promises too much."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Set
+
+from hypothesis import given
+from hypothesis import strategies as st
+from lifeboat.repository.kinds import kind_of
+from lifeboat.repository.lag import by_owner, find_lag
+from lifeboat.repository.layout import Layout, make_label
+from lifeboat.store.protocol import ObjectInfo
+from support.records import SYSTEM, moment
+
+LAYOUT = Layout("main")
+LABELS = [make_label(moment(n), "full") for n in range(3)]
+RECORDS = [LAYOUT.manifest(label) for label in LABELS]
+DATA = [LAYOUT.backup(label, name) for label in LABELS for name in ("base.tar.zst", "backup_manifest")]
+WAL = [LAYOUT.wal(SYSTEM, f"0000000100000000{n:08X}") for n in range(4)]
+CORE = [LAYOUT.repository, LAYOUT.system(SYSTEM), LAYOUT.wal(SYSTEM, "00000002.history")]
+HOLDS = [LAYOUT.hold(LABELS[0], moment(9), True, "0a1b2c3d")]
+FOREIGN = ["main/notes", LAYOUT.lease("0123456789ab", "begun"), LAYOUT.verification(moment(9), "0a1b2c3d")]
+ALL = [*RECORDS, *DATA, *WAL, *CORE, *HOLDS, *FOREIGN]
+
+
+def infos(keys: List[str], size: int = 10) -> List[ObjectInfo]:
+    return [ObjectInfo(key, size, moment(0)) for key in keys]
+
+
+def sizes(keys: Set[str], size: int = 10) -> Dict[str, int]:
+    return dict.fromkeys(keys, size)
+
+
+@given(st.sets(st.sampled_from(ALL)), st.sets(st.sampled_from(ALL)), st.sets(st.sampled_from(ALL)))
+def test_all_that_is_finished_is_copied_and_nothing_else(there: Set[str], have: Set[str], going: Set[str]) -> None:
+    lag = find_lag("main", infos(sorted(there)), sizes(have), going)
+    keys = [item.info.key for item in lag.lacking]
+    kinds = {key: kind_of("main", key) for key in ALL}
+    whole = {kinds[key].owner for key in RECORDS if key in there - going}
+    assert set(keys) == {
+        key for key in there - have - going - set(FOREIGN) if kinds[key].name != "backup" or kinds[key].owner in whole
+    }
+    # A record comes after everything that it promises, and whose all that is before anything else.
+    assert keys == sorted(keys, key=lambda key: key in RECORDS or key in HOLDS)
+    assert keys[: len(set(keys) & set(CORE[:2]))] == sorted(set(keys) & set(CORE[:2]))
+    assert lag.bytes == 10 * len(keys) and sum(by_owner(lag.lacking).values()) == len(keys)
+    assert not lag.conflicts
+
+
+def test_another_content_under_the_same_name_is_told() -> None:
+    lag = find_lag("main", infos(ALL), sizes(set(ALL), 11))
+    assert not lag.lacking
+    # WAL may be compressed in another way, and each repository has a record of its own.
+    assert set(lag.conflicts) == {*RECORDS, *DATA, CORE[2]}
+
+
+def test_a_segment_has_one_form() -> None:
+    sealed = [f"{key}.age" for key in WAL]
+    assert not find_lag("main", infos(WAL), sizes(set(sealed))).lacking
+    assert not find_lag("main", infos(sealed), sizes(set(WAL))).lacking
+    assert len(find_lag("main", infos(sealed), {}).lacking) == len(sealed)
