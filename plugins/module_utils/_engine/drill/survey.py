@@ -18,6 +18,7 @@ from .. import clock
 from ..config import Config, ConnectionConfig, S3Options
 from ..model import format_time
 from ..postgres.connection import Session, session
+from ..repository.kinds import kind_of
 from ..repository.repository import Repositories
 from ..version import VERSION
 
@@ -116,12 +117,16 @@ def current_segment(connection: ConnectionConfig) -> str:
 
 
 def inventory(config: Config) -> Dict[str, Any]:
-    """Every object that the cluster has in each repository: where, how many, and their bytes."""
+    """Every object that the cluster has in each repository: where, how many, and their bytes.
+
+    But for what restores say of themselves while they read.
+    """
     repositories = Repositories.open(config)
     found = {}
     try:
         for repository in repositories.items:
-            objects = {o.key: o.size for o in repository.store.list(f"{config.cluster}/")}
+            listed = repository.store.list(f"{config.cluster}/")
+            objects = {o.key: o.size for o in listed if kind_of(config.cluster, o.key).name != "lease"}
             found[repository.name] = {"location": repository.store.location, "objects": objects}
     finally:
         repositories.close()
