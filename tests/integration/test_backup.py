@@ -393,7 +393,7 @@ def uploads(site: Site) -> List[str]:
 def slow_backup(site: Site, path: Path) -> Iterator[Tuple[subprocess.Popen[str], str]]:
     """A backup whose first part is on its way, while its tablespace is stored; and the key of that upload."""
     earlier = set(uploads(site))
-    config = with_store(site, path, cloud_options(site), max_rate_kb=4000)
+    config = with_store(site, path, cloud_options(site), max_rate_kb=1500)
     process = subprocess.Popen(
         [site.command, "--config", config, "--json", "backup"],
         stdout=subprocess.PIPE,

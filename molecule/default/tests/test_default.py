@@ -80,7 +80,7 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     assert [b["type"] for b in lifeboat(host, "db13", "list")["backups"]] == ["full", "incremental"]
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 retention").rc == 0
-    planned = lifeboat(host, "db13", "prune", "--plan")["repositories"]
+    planned = lifeboat(host, "db13", "prune --plan")["repositories"]
     assert [p["removals"] for p in planned] == [[], []] and "weekly: " in str(planned[0]["kept"])
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
     host.check_output("mv /tmp/db13.job /etc/lifeboat/db13.job")
