@@ -54,7 +54,8 @@ backups:
   description:
     - The finished backups, oldest first, each with its record and C(chain) (the labels that it is put together of, its
       full backup first; empty where C(broken) says what is missing), C(restorable), C(stored_size), C(final_size)
-      (of the restored cluster) and C(estimated_seconds), a forecast of a restore to the latest moment.
+      (of the restored cluster), C(estimated_seconds), a forecast of a restore to the latest moment, C(verified_at),
+      when it was read back last and was intact, and C(held), the reason of a hold; both null where there is none.
   returned: success
   type: list
   elements: dict

@@ -78,7 +78,7 @@ def test_what_stays_can_be_restored_and_all_else_goes(site: Site) -> None:
     for stays in kept(planned):
         assert set(stays) == {second, last}
         assert stays[second] == ["one of the newest 1 full backups", f"{last} needs it"]
-        assert "begins with it" in stays[last][0]
+        assert stays[last][0] == "the newest" and "begins with it" in stays[last][1]
     going = removals(planned)
     for gone in going.values():
         assert {k.split("/")[2] for k in gone if "/backups/" in k} == {first, child}
@@ -119,6 +119,8 @@ def test_holds_verified_backups_and_guards(site: Site) -> None:
     held = site.lifeboat("hold", second, "--reason", "legal hold 7").data
     assert held["changed"] and not site.lifeboat("hold", second, "--reason", "legal hold 7").data["changed"]
     assert [e["reason"] for e in site.lifeboat("hold").data["holds"]["repo1"]] == ["legal hold 7"]
+    listed = {b["label"]: (b["verified_at"] is not None, b["held"]) for b in site.lifeboat("list").data["backups"]}
+    assert listed == {first: (True, None), second: (False, "legal hold 7"), third: (False, None)}
     for stays in kept(site.lifeboat("prune", "--plan")):
         assert stays[first] == ["the newest that was verified"] and stays[second] == ["held: legal hold 7"]
     assert site.lifeboat("hold", "20200101T000000Z-full", "--release", status=1).error["error_code"] == "backup_missing"
@@ -178,7 +180,7 @@ def test_a_person_is_told_what_goes_and_what_stays_and_why(site: Site) -> None:
     words = run_program(*planned)
     assert f"{site.lifeboat('list').data['repository']}" in words
     assert f"- {labels[0]}, 3 objects," in words and "nothing keeps it" in words and "- WAL " in words
-    assert f"{labels[1]}: one of the newest 1 full backups; recovery to any time since" in words
+    assert f"{labels[1]}: the newest; one of the newest 1 full backups; recovery to any time since" in words
     assert f"main/backups/{labels[0]}/manifest.json" not in words
     assert f"main/backups/{labels[0]}/manifest.json" in run_program(*planned, "--keys")
 

@@ -118,15 +118,6 @@ def test_what_is_damaged_is_not_spread_and_what_differs_is_left(site: Site, tmp_
     assert done["conflicts"] == [f"main/backups/{labels[1]}/base.tar.zst"] and done["copied"] == 0
 
 
-def test_what_retention_removes_is_not_brought_back(site: Site, tmp_path: Path) -> None:
-    first, second = (site.backup()["label"] for _ in range(2))
-    nothing = {"full_days": 0, "wal_days": 0, "keep_last": 1}
-    both(site, tmp_path, retention=nothing)
-    site.lifeboat("sync")
-    assert sorted(p.name for p in (tmp_path / "far" / "main" / "backups").iterdir()) == [second]
-    assert first not in str(keys(site, 1))
-
-
 def test_repositories_that_do_not_belong_together(
     site: Site, newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:

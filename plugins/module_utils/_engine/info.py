@@ -11,12 +11,15 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import clock
 from .config import Config
+from .errors import ObjectCorrupt
 from .model import BackupManifest, format_time
 from .postgres.timeline import TimelinePath, path_to
 from .postgres.wal_names import format_lsn
 from .repository.catalog import Catalog, load_catalog
 from .repository.chain import Chains
+from .repository.holds import read_holds
 from .repository.repository import Repositories, Repository, histories
+from .repository.verifications import last_verified
 from .restore.target import estimate_seconds
 from .retention.policy import RetentionConfig
 from .wal.inventory import Run, archived, find_run
@@ -146,12 +149,14 @@ def describe(config: Config) -> Dict[str, Any]:
     """Everything a person or a playbook asks before a restore, from the first repository that answers.
 
     Keys: ``cluster``, ``repository``, ``passed_over``, ``backups`` (manifests with ``chain``, ``broken``,
-    ``restorable``, ``estimated_seconds``), ``windows``, ``gaps``, ``unfinished``, ``damaged``.
+    ``restorable``, ``estimated_seconds``, ``verified_at``, ``held``), ``windows``, ``gaps``, ``unfinished``,
+    ``damaged``.
     """
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
         contents = read_contents(repository, config.retention)
+        verified, held = last_verified(repository), _held(repository)
         passed = [{"repository": u.repository, **u.error.as_dict()} for u in repositories.passed_over]
     finally:
         repositories.close()
@@ -160,7 +165,14 @@ def describe(config: Config) -> Dict[str, Any]:
         "cluster": config.cluster,
         "repository": repository.location,
         "passed_over": passed,
-        "backups": [_backup(b, contents) for b in catalog.backups],
+        "backups": [
+            {
+                **_backup(b, contents),
+                "verified_at": format_time(verified[b.label]) if b.label in verified else None,
+                "held": held.get(b.label),
+            }
+            for b in catalog.backups
+        ],
         "windows": [w.as_dict() for w in contents.windows],
         "gaps": [
             {"label": label, "missing": list(run.missing), "missing_count": run.missing_count}
@@ -170,6 +182,14 @@ def describe(config: Config) -> Dict[str, Any]:
         "unfinished": list(catalog.unfinished),
         "damaged": [{"label": d.label, **d.error.as_dict()} for d in catalog.damaged],
     }
+
+
+def _held(repository: Repository) -> Dict[str, str]:
+    """The reasons of holds by label; none where a record of them is damaged, which is retention's to tell."""
+    try:
+        return {label: event.reason for label, event in read_holds(repository).items()}
+    except ObjectCorrupt:
+        return {}
 
 
 def _backup(backup: BackupManifest, contents: Contents) -> Dict[str, Any]:

@@ -17,7 +17,7 @@ from .progress import Progress, Silent
 from .repository.catalog import load_catalog
 from .repository.lag import Lacking, Lag, by_owner, find_lag
 from .repository.repository import Repositories, Repository
-from .retention.prune import plan_for
+from .store.protocol import ObjectInfo
 from .wal.fetch import read_wal
 
 _PARALLEL = 4
@@ -78,7 +78,7 @@ def sync(
 ) -> Tuple[str, Tuple[Synced, ...]]:
     """Copy what each target lacks of ``source`` (by default the first that answers); the source's name, and each.
 
-    What retention would remove from the source is not copied. Memory: as for a read of the store, and four segments.
+    Memory: as for a read of the store, and four segments.
     """
     progress = progress or Silent()
     repositories = Repositories.open(config)
@@ -90,22 +90,21 @@ def sync(
         origin = (source and repositories.named(source)) or repositories.readable()
         chosen = [r for r in repositories.items if r is not origin and (not targets or r.name in targets)]
         objects = list(origin.store.list(f"{config.cluster}/"))
-        going = {r.key for r in plan_for(origin, config.retention, objects).removals}
-        done = [_one(origin, objects, going, target, apply, progress) for target in chosen]
+        done = [_one(origin, objects, target, apply, progress) for target in chosen]
     finally:
         repositories.close()
     return origin.name, tuple(done)
 
 
 def _one(
-    origin: Repository, objects: Sequence[Any], going: Set[str], target: Repository, apply: bool, progress: Progress
+    origin: Repository, objects: Sequence[ObjectInfo], target: Repository, apply: bool, progress: Progress
 ) -> Synced:
     out = Synced(target.name, target.location)
     begin = clock.monotonic()
     try:
         _same_cluster(origin, target)
         have = {info.key: info.size for info in target.store.list(f"{target.layout.cluster}/")}
-        out.lag = find_lag(origin.layout.cluster, objects, have, going)
+        out.lag = find_lag(origin.layout.cluster, objects, have)
         if apply:
             progress.phase(f"{origin.name} to {target.name}")
             _copy(origin, target, out, progress)

@@ -180,6 +180,9 @@ def test_what_is_kept_can_be_restored(life: Life, policy: RetentionConfig, later
             assert {LAYOUT.backup(link.label, n) for n in ("base.tar.zst", "backup_manifest", "manifest.json")} <= keys
             for segment in segments_between(link.timeline, link.start_lsn, link.stop_lsn, SIZE):
                 assert segment.name in have
+    # The newest backup that can be restored stays.
+    whole = [facts.chains.known[label] for label in facts.chains.whole]
+    assert not whole or max(whole, key=lambda b: (b.finished_at, b.label)).label in plan.kept
     # Enough full backups, the history files and all that is not ours stay.
     fulls = sorted(b.label for b in facts.chains.known.values() if b.type == "full")
     assert set(fulls[-policy.keep_last :]) <= set(plan.kept)

@@ -49,6 +49,9 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
         lines.append(
             f"GAP behind {gap['label']}: {gap['missing_count']} segments are missing, the first is {gap['missing'][0]}"
         )
+    lines += [f"held {b['label']}: {b['held']}" for b in data["backups"] if b["held"]]
+    verified = [b for b in data["backups"] if b["verified_at"]]
+    lines += [f"verified last: {verified[-1]['label']}, on {verified[-1]['verified_at'][:19]}Z"] if verified else []
     lines += [f"BROKEN {b['label']}: {b['broken']}" for b in data["backups"] if b["broken"]]
     lines += [f"DAMAGED {d['label']}: {d['message']}" for d in data["damaged"]]
     lines += [f"unfinished, ignored: {label}" for label in data["unfinished"]]

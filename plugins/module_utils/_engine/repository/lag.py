@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Collection, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from ..store.protocol import ObjectInfo
 from .kinds import Kind, kind_of
@@ -46,8 +46,8 @@ class Lag:
         return sum(item.info.size for item in self.lacking)
 
 
-def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, int], going: Collection[str] = ()) -> Lag:
-    """What ``target`` (sizes by key) lacks of ``source``, but for what retention is about to remove (``going``).
+def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, int]) -> Lag:
+    """What ``target`` (sizes by key) lacks of ``source``.
 
     Backups and copies without a record, leases and foreign objects are not copied. An object of another size is a
     conflict: it is told and left, since nothing is ever replaced.
@@ -57,7 +57,7 @@ def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, in
     finished: Set[Tuple[str, str]] = set()
     for info in source:
         item = Lacking(info, kind_of(cluster, info.key))
-        if item.kind.name not in _RANKS or info.key in going:
+        if item.kind.name not in _RANKS:
             continue
         if item.kind.record and item.owner:
             finished.add(item.owner)

@@ -44,11 +44,13 @@ def kept_backups(
         days = policy.days_of(backup.type)
         if now - backup.finished_at < timedelta(days=days):
             keep(backup.label, f"younger than {days:g} days")
-    fulls = sorted(
-        (b for b in chains.known.values() if b.type == "full" and b.label in chains.whole),
-        key=lambda b: (b.finished_at, b.label),
-        reverse=True,
+    whole = sorted(
+        (chains.known[label] for label in chains.whole), key=lambda b: (b.finished_at, b.label), reverse=True
     )
+    # The next one may be based on it, even now.
+    for backup in whole[:1]:
+        keep(backup.label, "the newest")
+    fulls = [b for b in whole if b.type == "full"]
     for backup in fulls[: policy.keep_last]:
         keep(backup.label, f"one of the newest {policy.keep_last} full backups")
     for period, bucket in _PERIODS:

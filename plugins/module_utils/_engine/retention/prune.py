@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import Any, Collection, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .. import clock
 from ..config import Config
@@ -19,10 +19,9 @@ from ..repository.holds import read_holds
 from ..repository.leases import restores_under_way
 from ..repository.repository import Repositories, Repository, histories
 from ..repository.verifications import last_verified
-from ..store.protocol import DeleteFailure, ObjectInfo
+from ..store.protocol import DeleteFailure
 from .guards import GUARDS, Circumstances, Objection, objections
 from .plan import Facts, PrunePlan, Removal, make_plan
-from .policy import RetentionConfig
 
 _BATCH = 1000
 _NAMED = 20
@@ -102,11 +101,6 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
         return Pruned(repository.name, repository.location, PrunePlan((), {}, 0, 0), error=exc)
     said = objections(plan, config.retention, seen, lifted)
     return Pruned(repository.name, repository.location, plan, tuple(said))
-
-
-def plan_for(repository: Repository, policy: RetentionConfig, objects: Iterable[ObjectInfo]) -> PrunePlan:
-    """What retention would remove of these objects of the repository now, whatever the guards say."""
-    return make_plan(_facts(repository), objects, policy, clock.now())
 
 
 def _facts(repository: Repository) -> Facts:
