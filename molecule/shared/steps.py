@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -59,8 +60,11 @@ class Playbooks:
                 lambda: process.poll() is not None or bool(seen.search(log.read_text(encoding="utf-8"))), at, 900, 0.05
             )
             assert process.poll() is None, f"{name} ended before {at}: {log.read_text(encoding='utf-8')[-6000:]}"
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait()
+            # Python may lose one that comes while it forks (logging's hook ignores it): whoever waits presses again.
+            while process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=10)
         assert process.returncode != 0
         return log.read_text(encoding="utf-8")
 
