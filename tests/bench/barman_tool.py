@@ -40,7 +40,7 @@ class BarmanCloud:
         # What PostgreSQL calls has no environment of its own.
         wrapper = self._place.work / "barman"
         lines = [f"export {name}='{value}'" for name, value in self.env.items()]
-        wrapper.write_text("\n".join(["#!/bin/sh", *lines, "program=$1; shift", f'exec "{_BIN}/$program" "$@"', ""]))
+        wrapper.write_text("\n".join(["#!/bin/sh", *lines, 'program=$1; shift', f'exec "{_BIN}/$program" "$@"', ""]))
         wrapper.chmod(0o700)
 
     @property

@@ -19,7 +19,7 @@ from support.stores import SeaweedFS
 
 BUCKET = "bench"
 REGION = "us-east-1"
-_REQUESTS = re.compile(r"^SeaweedFS_s3_request_total\{(.*?)\} (\S+)$", re.MULTILINE)
+_REQUESTS = re.compile(r'^SeaweedFS_s3_request_total\{(.*?)\} (\S+)$', re.MULTILINE)
 _TRAFFIC = re.compile(r"^SeaweedFS_s3_bucket_traffic_(received|sent)_bytes_total\{.*?\} (\S+)$", re.MULTILINE)
 
 

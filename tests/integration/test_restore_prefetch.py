@@ -92,7 +92,7 @@ def long(
         ledger = Ledger(cluster)
         site.lifeboat("backup", config_file=both)
         cluster.switch_wal()
-        cluster.execute(f'ALTER SYSTEM SET archive_command = \'cp "%p" "{stash}/%f"\'', "SELECT pg_reload_conf()")
+        cluster.execute(f"ALTER SYSTEM SET archive_command = 'cp \"%p\" \"{stash}/%f\"'", "SELECT pg_reload_conf()")
         until(lambda: "cp" in cluster.value("SHOW archive_command"), "the new archive_command")
         for _ in range(SEGMENTS):
             ledger.write(1)
