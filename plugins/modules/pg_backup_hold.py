@@ -58,8 +58,6 @@ repositories:
   sample: [frankfurt, dublin]
 """
 
-import getpass
-import socket
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -67,7 +65,6 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argumen
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.holds import set_everywhere
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.repository import Repositories
 
 SPEC = ArgumentSpec(
     {
@@ -81,15 +78,9 @@ SPEC = ArgumentSpec(
 def hold(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Write it down, unless in check mode."""
     options = module.params
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
-    held = options["state"] == "held"
-    repositories = Repositories.open(config)
-    try:
-        changed = set_everywhere(
-            repositories.items, options["label"], held, options["reason"], by, not module.check_mode
-        )
-    finally:
-        repositories.close()
+    changed = set_everywhere(
+        config, options["label"], options["state"] == "held", options["reason"], not module.check_mode
+    )
     words = f"{options['label']}: {options['state']} {options['reason']}".rstrip() + "\n"
     diff = {"before": "", "after": words if changed else ""}
     return {"changed": bool(changed), "repositories": changed, "diff": diff}

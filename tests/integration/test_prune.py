@@ -18,6 +18,7 @@ from lifeboat.repository.leases import reading
 from lifeboat.repository.repository import Repositories
 from support.ledger import Ledger, expected, rows
 from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program
+from support.stores import keys
 
 pytestmark = pytest.mark.integration
 
@@ -33,15 +34,6 @@ def site(newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp
         newest_postgres, s3_options, DirectoryOptions(str(tmp_path / "cold")), segment_mb=1, summarize_wal="on",
         track_commit_timestamp="on", options={"retention": NOTHING},
     )  # fmt: skip
-
-
-def keys(site: Site) -> Dict[str, List[str]]:
-    """All keys of the cluster, by repository."""
-    repositories = Repositories.open(site.config)
-    try:
-        return {r.name: [o.key for o in r.store.list("main/")] for r in repositories.items}
-    finally:
-        repositories.close()
 
 
 def policy(site: Site, **changes: Any) -> None:
@@ -68,13 +60,13 @@ def test_what_stays_can_be_restored_and_all_else_goes(site: Site) -> None:
     last = site.backup("--type", "incremental")["label"]
     ledger.write(3)
     site.cluster.switch_wal()
-    before = keys(site)
+    before = keys(site.config)
     foreign = Path(site.repositories[1]["path"]) / "main" / "backups" / first / "notes.txt"
     foreign.write_text("somebody else's")
 
     # A plan changes nothing, and tells every object; the newest backup is where recovery to now begins.
     planned = site.lifeboat("prune", "--plan", "--allow", "share")
-    assert {k: sorted(v) for k, v in keys(site).items()}["repo0"] == sorted(before["repo0"])
+    assert {k: sorted(v) for k, v in keys(site.config).items()}["repo0"] == sorted(before["repo0"])
     for stays in kept(planned):
         assert set(stays) == {second, last}
         assert stays[second] == ["one of the newest 1 full backups", f"{last} needs it"]
@@ -90,7 +82,7 @@ def test_what_stays_can_be_restored_and_all_else_goes(site: Site) -> None:
     assert removals(done) == going and [p["removed"] for p in done.data["repositories"]] == [
         len(k) for k in going.values()
     ]
-    left = keys(site)
+    left = keys(site.config)
     assert {k: sorted(v) for k, v in left.items()} == {
         k: sorted({*v, *([f"main/backups/{first}/notes.txt"] if k == "repo1" else [])} - set(going[k]))
         for k, v in before.items()
@@ -129,7 +121,7 @@ def test_holds_verified_backups_and_guards(site: Site) -> None:
     assert site.lifeboat("hold").data["holds"] == {"repo0": [], "repo1": []}
 
     # Each guard refuses by its name, and only that name lifts it; nothing is removed before.
-    before = keys(site)
+    before = keys(site.config)
     policy(site, max_share=1, max_backup_age_days=0)
     repositories = Repositories.open(site.config)
     with reading(repositories.items[1], second):
@@ -143,19 +135,19 @@ def test_holds_verified_backups_and_guards(site: Site) -> None:
         error = site.lifeboat("prune", "--allow", "share", "--allow", "age", status=1).error
         assert f"a restore is under way: {second} on " in error["message"]
     repositories.close()
-    assert {k: [x for x in v if "/restores/" not in x] for k, v in keys(site).items()} == before
+    assert {k: [x for x in v if "/restores/" not in x] for k, v in keys(site.config).items()} == before
     site.lifeboat("prune", "--allow", "share", "--allow", "age")
     assert [b["label"] for b in site.lifeboat("list").data["backups"]] == [third]
 
 
-def test_a_restore_tells_that_it_reads(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restore_tells_that_it_reads(site: Site) -> None:
     label = site.backup()["label"]
     site.cluster.switch_wal()
     clone = site.clone("told")
     site.lifeboat(*restore_arguments(clone))
-    told = [k for k in keys(site)["repo0"] if "/restores/" in k]
+    told = [k for k in keys(site.config)["repo0"] if "/restores/" in k]
     assert [k.rsplit("/", 1)[1] for k in told] == ["begun", "ended"]
-    assert not [k for k in keys(site)["repo1"] if "/restores/" in k]
+    assert not [k for k in keys(site.config)["repo1"] if "/restores/" in k]
     repositories = Repositories.open(site.config)
     assert repositories.items[0].store.get(told[0]).decode().startswith(f"{label} on ")
     # Both stores' clocks are this machine's.

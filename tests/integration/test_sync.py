@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import pytest
 from lifeboat.config import DirectoryOptions, S3Options
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program
+from support.stores import keys
 
 pytestmark = pytest.mark.integration
 
@@ -34,16 +35,6 @@ def both(site: Site, tmp_path: Path, **more: Any) -> None:
     far = {**entry(1, DirectoryOptions(str(tmp_path / "far"))), "required": False}
     site.repositories = [site.repositories[0], far]
     site.write(**more)
-
-
-def keys(site: Site, number: int) -> List[str]:
-    from lifeboat.repository.repository import Repositories
-
-    repositories = Repositories.open(site.config)
-    try:
-        return sorted(o.key for o in repositories.items[number].store.list("main/"))
-    finally:
-        repositories.close()
 
 
 def only(ran: Any) -> Dict[str, Any]:
@@ -68,7 +59,7 @@ def test_a_new_repository_gets_everything_and_restores_alone(site: Site, tmp_pat
     assert told["lacking_of"][f"backup {last}"] == 3 and told["lacking_of"]["hold"] == 1
     done = only(site.lifeboat("sync"))
     assert (done["copied"], done["bytes"]) == (told["lacking"], told["lacking_bytes"])
-    assert keys(site, 1) == keys(site, 0)
+    assert sorted(keys(site.config)["repo1"]) == sorted(keys(site.config)["repo0"])
     again = site.lifeboat("sync")
     assert not again.data["changed"] and only(again)["copied"] == 0
     assert site.lifeboat("verify").data["intact"]

@@ -12,10 +12,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import boto3
-from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.config import Config, DirectoryOptions, S3Options, StoreOptions
+from lifeboat.repository.repository import Repositories
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -25,6 +26,15 @@ from seaweedfs import SeaweedFS  # noqa: E402
 #: The smallest part that S3 stores accept.
 PART = 5 * 1024 * 1024
 NOBODY = 65534
+
+
+def keys(config: Config) -> Dict[str, List[str]]:
+    """All keys of the cluster, by repository."""
+    repositories = Repositories.open(config)
+    try:
+        return {r.name: [o.key for o in r.store.list(f"{config.cluster}/")] for r in repositories.items}
+    finally:
+        repositories.close()
 
 
 def s3_options_for(server: SeaweedFS, bucket: str, prefix: str) -> S3Options:

@@ -14,7 +14,7 @@ from . import clock
 from .codec.age import Seal
 from .config import Config
 from .errors import LifeboatError
-from .info import Contents, newest_backup, read_contents
+from .info import Contents, read_contents
 from .model import format_time
 from .postgres.connection import Session, session
 from .postgres.facts import archiver_state, longest_wait, read_facts, require_backup_ready
@@ -175,7 +175,7 @@ def _has_segment(there: bool, repository: str, name: str) -> Check:
 def _repository(config: Config, contents: Contents, severity: str, wait: Optional[float]) -> Iterator[Check]:
     """The checks of one repository's contents. ``wait``: see :func:`longest_wait`."""
     name, now, promised = f"repository {contents.repository.name}", clock.now(), config.objectives
-    newest = newest_backup(contents)
+    newest = contents.chains.newest
     for label, broken in sorted(contents.chains.broken.items()):
         hint = "It cannot be restored. Make a full backup now, if no newer one is there."
         yield Check(f"{name}: backup {label}", severity, f"Its chain is broken: {broken}.", hint)

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from datetime import datetime
+from typing import Any, Dict, List, Sequence, Tuple
 
 from . import clock
 from .config import Config
@@ -92,8 +92,7 @@ def read_contents(repository: Repository, retention: RetentionConfig) -> Content
             paths[backup.label] = path_to(backup.timeline, known)
             runs[backup.label] = find_run(paths[backup.label], backup.start_lsn, size, have)
     chains = catalog.chains()
-    whole = [b for b in catalog.backups if b.label in chains.whole]
-    window_start = clock.now() - timedelta(days=retention.wal_days)
+    whole, window_start = chains.restorable, retention.window_start(clock.now())
     alone = {b.label for b in catalog.backups if stands_alone(b, runs[b.label], paths[b.label], whole, window_start)}
     runs.update({label: replace(runs[label], missing=(), missing_count=0, last_missing=None) for label in alone})
     windows = tuple(
@@ -206,9 +205,3 @@ def _backup(backup: BackupManifest, contents: Contents) -> Dict[str, Any]:
         "estimated_seconds": round(seconds, 1),
         "estimate_basis": basis,
     }
-
-
-def newest_backup(contents: Contents) -> Optional[BackupManifest]:
-    """The backup that finished last, of those whose chain is whole."""
-    whole = [b for b in contents.catalog.backups if b.label in contents.chains.whole]
-    return max(whole, key=lambda b: b.finished_at, default=None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import clock, files
@@ -15,10 +16,11 @@ from .errors import ConfigError, ForeignRepository, LifeboatError, ObjectExists
 from .model import ArchiveFile
 from .progress import Progress, Silent
 from .repository.catalog import load_catalog
-from .repository.lag import Lacking, Lag, by_owner, find_lag
+from .repository.lag import Lacking, Lag, Owner, by_owner, find_lag
+from .repository.layout import is_sealed
 from .repository.repository import Repositories, Repository
 from .store.protocol import ObjectInfo
-from .wal.fetch import read_wal
+from .wal.fetch import open_wal
 
 _PARALLEL = 4
 
@@ -128,51 +130,40 @@ def _same_cluster(origin: Repository, target: Repository) -> None:
 
 def _copy(origin: Repository, target: Repository, out: Synced, progress: Progress) -> None:
     """WAL four at a time, all else one after the other. A backup of which anything is damaged gets no record."""
-    spoiled: Set[Optional[Tuple[str, str]]] = set()
+    spoiled: Set[Owner] = set()
     digests = _digests(origin, out.lag.lacking)
 
-    def one(item: Lacking) -> None:
+    def copy(item: Lacking) -> Tuple[Lacking, Optional[LifeboatError]]:
         try:
             _copy_object(origin, target, item, digests)
         except ObjectExists:
-            return  # Somebody else brought it meanwhile.
+            pass  # Somebody else brought it meanwhile.
+        except LifeboatError as exc:
+            return item, exc
+        return item, None
 
-    def count(item: Lacking, error: Optional[LifeboatError]) -> None:
-        if error is None:
-            out.copied, out.bytes = out.copied + 1, out.bytes + item.info.size
-            progress.advance(out.bytes, out.lag.bytes)
-        else:
-            out.failed.append(Failed(item.info.key, error))
-            spoiled.add(item.owner)
-
-    wal = [item for item in out.lag.lacking if item.kind.name == "wal"]
-    rest = [item for item in out.lag.lacking if item.kind.name != "wal"]
-    first = [item for item in rest if item.kind.name in ("core", "history")]
-    for item in first:
-        count(item, _tried(one, item))
     with ThreadPoolExecutor(_PARALLEL, "lifeboat-sync") as pool:
-        for item, error in zip(wal, pool.map(lambda item: _tried(one, item), wal)):
-            count(item, error)
-    for item in rest[len(first) :]:
-        if item.owner is None or item.owner not in spoiled:
-            count(item, _tried(one, item))
-
-
-def _tried(copy: Any, item: Lacking) -> Optional[LifeboatError]:
-    try:
-        copy(item)
-    except LifeboatError as exc:
-        return exc
-    return None
+        for is_wal, group in groupby(out.lag.lacking, key=lambda item: item.kind.name == "wal"):
+            sound = (item for item in group if item.owner not in spoiled)
+            for item, error in (pool.map if is_wal else map)(copy, sound):
+                if error is None:
+                    out.copied, out.bytes = out.copied + 1, out.bytes + item.info.size
+                    progress.advance(out.bytes, out.lag.bytes)
+                    continue
+                out.failed.append(Failed(item.info.key, error))
+                if item.owner:
+                    spoiled.add(item.owner)
 
 
 def _copy_object(origin: Repository, target: Repository, item: Lacking, digests: Mapping[str, ArchiveFile]) -> None:
-    key = item.info.key
-    if item.kind.segment and (not key.endswith(".age") or origin.seal.has_identity):
-        # Checked as for a restore; the bytes themselves are copied, so that both hold the same.
-        read_wal(origin, item.kind.owner, item.kind.part)
-    known = digests.get(key)
+    key, known = item.info.key, digests.get(item.info.key)
     chunks = origin.store.read(key, known.sha256 if known else None, known.size if known else item.info.size)
+    if item.kind.segment:
+        # Checked as for a restore; the bytes themselves are copied, so that both hold the same.
+        raw = b"".join(chunks)
+        if not is_sealed(key) or origin.seal.has_identity:
+            open_wal(origin, item.kind.owner, item.kind.part, key, raw)
+        chunks = iter([raw])
     with target.store.writer(key, item.info.size) as writer:
         for chunk in chunks:
             writer.write(chunk)
@@ -181,12 +172,12 @@ def _copy_object(origin: Repository, target: Repository, item: Lacking, digests:
 def _digests(origin: Repository, lacking: Iterable[Lacking]) -> Dict[str, ArchiveFile]:
     """What the records say of the files of the backups and copies that are to be copied, by key."""
     wanted = {item.owner for item in lacking if item.owner}
+    labels = {label for kind, _set, label in wanted if kind == "backup"}
     layout, found = origin.layout, {}
-    if any(name == "backup" for name, label in wanted):
-        for backup in load_catalog(origin).backups:
-            if ("backup", backup.label) in wanted:
-                found.update({layout.backup(backup.label, f.name): f for f in backup.files})
-    for name in {name.split(" ", 1)[1] for name, label in wanted if name != "backup"}:
-        for copy in files.list_files(origin, name):
-            found[layout.file_set(name, copy.label, copy.file.name)] = copy.file
+    for backup in load_catalog(origin).backups if labels else ():
+        if backup.label in labels:
+            found.update({layout.backup(backup.label, f.name): f for f in backup.files})
+    for file_set in {name for kind, name, _label in wanted if kind == "files"}:
+        for copy in files.list_files(origin, file_set):
+            found[layout.file_set(file_set, copy.label, copy.file.name)] = copy.file
     return found

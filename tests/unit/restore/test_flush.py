@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from lifeboat.errors import ProcessFailed
 from lifeboat.restore.flush import flushing
+from support.postgres import until
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +28,9 @@ def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def asked(tmp_path: Path, times: int = 1) -> list[str]:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        lines = (tmp_path / "asked").read_text().splitlines() if (tmp_path / "asked").exists() else []
-        if len(lines) >= times:
-            return lines
-        time.sleep(0.02)
-    raise AssertionError("sync was not asked")
+    told = tmp_path / "asked"
+    until(lambda: told.exists() and len(told.read_text().splitlines()) >= times, "sync to be asked", seconds=30)
+    return told.read_text().splitlines()
 
 
 def test_what_is_there_is_flushed_again_and_again(tmp_path: Path) -> None:

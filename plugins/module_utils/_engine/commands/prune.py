@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import socket
 from typing import Any, Dict, List, Sequence, Tuple
 
-from ..config import load
+from ..config import Config, load
 from ..repository import holds
 from ..repository.repository import Repositories
 from ..retention.guards import GUARDS
@@ -85,18 +83,22 @@ def _group(label: str, reason: str, removals: Sequence[Removal], keys: bool) -> 
 
 
 def run_hold(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """In every repository."""
-    repositories = Repositories.open(load(args.config))
-    try:
-        if args.label is None:
-            held = {r.name: holds.read_holds(r) for r in repositories.items}
-            rows = [[name, e.label, e.by, e.reason] for name, found in held.items() for e in found.values()]
-            data = {"holds": {name: [e.as_dict() for e in found.values()] for name, found in held.items()}}
-            return Answer(data, table(["repository", "label", "by", "reason"], rows) if rows else "nothing is held")
-        by = f"{getpass.getuser()}@{socket.gethostname()}"
-        changed = holds.set_everywhere(repositories.items, args.label, not args.release, args.reason, by)
-    finally:
-        repositories.close()
+    """In every repository; without a label what is held."""
+    config = load(args.config)
+    if args.label is None:
+        return _held(config)
+    changed = holds.set_everywhere(config, args.label, not args.release, args.reason)
     verb = "released" if args.release else "held"
     lines = [f"{args.label} is {verb}", *bullets([f"in {name}" for name in changed])]
     return Answer({"changed": bool(changed), "label": args.label, "held": not args.release}, "\n".join(lines))
+
+
+def _held(config: Config) -> Answer:
+    repositories = Repositories.open(config)
+    try:
+        held = {r.name: list(holds.read_holds(r).values()) for r in repositories.items}
+    finally:
+        repositories.close()
+    rows = [[name, e.label, e.by, e.reason] for name, found in held.items() for e in found]
+    data = {"holds": {name: [e.as_dict() for e in found] for name, found in held.items()}}
+    return Answer(data, table(["repository", "label", "by", "reason"], rows) if rows else "nothing is held")

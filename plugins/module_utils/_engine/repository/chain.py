@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Mapping, Tuple, Union
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from ..errors import ChainBroken
 from ..model import BackupManifest
@@ -44,6 +44,16 @@ class Chains:
     known: Mapping[str, BackupManifest]
     whole: Mapping[str, Chain]
     broken: Mapping[str, Break]
+
+    @property
+    def restorable(self) -> Tuple[BackupManifest, ...]:
+        """The backups whose chain is whole."""
+        return tuple(chain[-1] for chain in self.whole.values())
+
+    @property
+    def newest(self) -> Optional[BackupManifest]:
+        """The one of them that finished last."""
+        return max(self.restorable, key=lambda b: b.finished_at, default=None)
 
 
 def find_chains(backups: Iterable[BackupManifest], unusable: Mapping[str, str]) -> Chains:

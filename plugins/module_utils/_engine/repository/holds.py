@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets
+import socket
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterable, List, Mapping, Sequence
+from typing import Any, Dict, Iterable, List, Mapping
 
 from .. import clock
+from ..config import Config
 from ..errors import BackupMissing, ConfigError, ObjectCorrupt
 from ..model import FORMAT, format_time, open_record, parse_time, seal_record
 from .catalog import load_catalog
-from .repository import Repository
+from .records import read_records
+from .repository import Repositories, Repository
 
 _MOST = 500
 
@@ -40,15 +44,13 @@ def read_holds(repository: Repository) -> Mapping[str, HoldEvent]:
     A damaged one may be the hold: nobody may take the backup for free.
     """
     events: List[HoldEvent] = []
-    for info in repository.store.list(repository.layout.holds):
-        data = open_record(repository.store.get(info.key), info.key)
+    for key, raw in read_records(repository, repository.layout.holds):
+        data = open_record(raw, key)
         try:
             events.append(HoldEvent(data["label"], data["held"], data["reason"], data["by"], parse_time(data["at"])))
         except (KeyError, TypeError, ValueError) as exc:
             raise ObjectCorrupt(
-                f"{info.key} lacks or misspells a field: {exc}.",
-                "Use the Lifeboat release that wrote it.",
-                key=info.key,
+                f"{key} lacks or misspells a field: {exc}.", "Use the Lifeboat release that wrote it.", key=key
             ) from exc
     return current(events)
 
@@ -61,24 +63,28 @@ def current(events: Iterable[HoldEvent]) -> Mapping[str, HoldEvent]:
     return {label: event for label, event in last.items() if event.held}
 
 
-def set_everywhere(
-    repositories: Sequence[Repository], label: str, held: bool, reason: str, by: str, apply: bool = True
-) -> List[str]:
+def set_everywhere(config: Config, label: str, held: bool, reason: str, apply: bool = True) -> List[str]:
     """Hold or release a backup in every repository that has it; the names of those in which that changes something.
 
-    A repository that is not required may lack it. Raises the errors of :func:`set_hold`.
+    It is noted that this user of this host did it. A repository that is not required may lack the backup. Raises the
+    errors of :func:`set_hold`.
     """
+    by = f"{getpass.getuser()}@{socket.gethostname()}"
     changed: List[str] = []
     missing: List[BackupMissing] = []
-    for repository in repositories:
-        try:
-            if set_hold(repository, label, held, reason, by, apply):
-                changed.append(repository.name)
-        except BackupMissing as exc:
-            missing.append(exc)
-            if repository.required:
-                raise
-    if len(missing) == len(repositories):
+    repositories = Repositories.open(config)
+    try:
+        for repository in repositories.items:
+            try:
+                if set_hold(repository, label, held, reason, by, apply):
+                    changed.append(repository.name)
+            except BackupMissing as exc:
+                missing.append(exc)
+                if repository.required:
+                    raise
+    finally:
+        repositories.close()
+    if len(missing) == len(repositories.items):
         raise missing[0]
     return changed
 

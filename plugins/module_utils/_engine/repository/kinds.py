@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Optional, Tuple
 
-_LABEL = r"\d{8}T\d{6}Z-(?:full|diff|incr)"
+from .layout import LABEL, MANIFEST
+
 _BACKUP = re.compile(
-    rf"backups/({_LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
+    rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
     re.ASCII,
 )
 _FILES = re.compile(r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/([^/]+)/(manifest\.json|data\.tar\.zst(?:\.age)?)\Z", re.ASCII)
@@ -24,7 +24,7 @@ _WAL = re.compile(
     re.ASCII,
 )
 _CORE = re.compile(r"repository\.json\Z|systems/\d+\.json\Z")
-_HOLD = re.compile(rf"holds/({_LABEL})/[^/]+\.json\Z", re.ASCII)
+_HOLD = re.compile(rf"holds/({LABEL})/[^/]+\.json\Z", re.ASCII)
 _LEASE = re.compile(r"restores/([0-9a-f]{12})/(?:begun|ended)\Z")
 _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 
@@ -57,22 +57,17 @@ def kind_of(cluster: str, key: str) -> Kind:
     rest = key[len(cluster) + 1 :]
     if rest.startswith("wal/"):
         return _wal(rest)
-    for name, pattern in (("backup", _BACKUP), ("files", _FILES)):
-        match = pattern.match(rest)
-        if match:
-            record = match.groups()[-1] == "manifest.json"
-            owner, part = _named(name, match.groups())
-            return Kind(name, owner, part, record=record)
-    for name, pattern in (("hold", _HOLD), ("lease", _LEASE)):
-        match = pattern.match(rest)
-        if match:
-            return Kind(name, match.group(1))
+    if match := _BACKUP.match(rest):
+        label, name = match.groups()
+        return Kind("backup", label, name, record=name == MANIFEST)
+    if match := _FILES.match(rest):
+        file_set, label, name = match.groups()
+        return Kind("files", label, file_set, record=name == MANIFEST)
+    if match := _HOLD.match(rest):
+        return Kind("hold", match.group(1))
+    if match := _LEASE.match(rest):
+        return Kind("lease", match.group(1))
     return Kind("core") if _CORE.match(rest) else FOREIGN
-
-
-def _named(name: str, groups: Tuple[Optional[str], ...]) -> Tuple[str, str]:
-    first, second = groups[0] or "", groups[1] or ""
-    return (first, second) if name == "backup" else (second, first)
 
 
 def _wal(rest: str) -> Kind:

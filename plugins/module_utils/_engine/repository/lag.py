@@ -10,7 +10,9 @@ from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from ..store.protocol import ObjectInfo
 from .kinds import Kind, kind_of
-from .layout import clear_name, is_sealed, sealed_name
+from .layout import Layout
+
+Owner = Tuple[str, str, str]
 
 # Whose it is comes first; what makes a backup or copy exist comes last, after the WAL that it needs.
 _RANKS = {"core": 0, "history": 1, "wal": 2, "backup": 3, "files": 3, "hold": 5}
@@ -27,10 +29,12 @@ class Lacking:
     kind: Kind
 
     @property
-    def owner(self) -> Optional[Tuple[str, str]]:
-        """``backup`` or the file set's name, and the label; None for all else."""
+    def owner(self) -> Optional[Owner]:
+        """Of a backup ``backup``, an empty word and its label, of a copy ``files``, its set and label; else None."""
         kind = self.kind
-        return {"backup": ("backup", kind.owner), "files": (f"files {kind.part}", kind.owner)}.get(kind.name)
+        if kind.name not in ("backup", "files"):
+            return None
+        return kind.name, kind.part if kind.name == "files" else "", kind.owner
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, in
     """
     lacking: List[Lacking] = []
     conflicts: List[str] = []
-    finished: Set[Tuple[str, str]] = set()
+    finished: Set[Owner] = set()
+    layout = Layout(cluster)
     for info in source:
         item = Lacking(info, kind_of(cluster, info.key))
         if item.kind.name not in _RANKS:
@@ -63,17 +68,14 @@ def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, in
             finished.add(item.owner)
         if info.key not in target:
             # A segment has one form in a repository: the other one has its content.
-            if not (item.kind.segment and _other_form(info.key) in target):
+            forms = layout.wal_forms(item.kind.owner, item.kind.part) if item.kind.segment else ()
+            if not any(form in target for form in forms):
                 lacking.append(item)
         elif target[info.key] != info.size and item.kind.name in _SAME:
             conflicts.append(info.key)
     wanted = [item for item in lacking if item.owner is None or item.owner in finished]
     wanted.sort(key=lambda item: (_rank(item.kind), item.info.key))
     return Lag(tuple(wanted), tuple(sorted(conflicts)))
-
-
-def _other_form(key: str) -> str:
-    return clear_name(key) if is_sealed(key) else sealed_name(key)
 
 
 def _rank(kind: Kind) -> int:
@@ -84,6 +86,6 @@ def by_owner(lacking: Iterable[Lacking]) -> Dict[str, int]:
     """How many objects are lacking of what, for people."""
     found: Dict[str, int] = {}
     for item in lacking:
-        word = " ".join(item.owner) if item.owner else item.kind.name
+        word = " ".join(filter(None, item.owner)) if item.owner else item.kind.name
         found[word] = found.get(word, 0) + 1
     return found

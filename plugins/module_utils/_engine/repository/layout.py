@@ -29,7 +29,9 @@ from typing import Optional, Sequence, Tuple
 from ..model import ArchiveFile
 from ..postgres.wal_names import is_history, split_name
 
-_LABEL = re.compile(r"^\d{8}T\d{6}Z-(full|diff|incr)\Z", re.ASCII)
+#: How a backup's label looks, as a regular expression (ASCII).
+LABEL = r"\d{8}T\d{6}Z-(?:full|diff|incr)"
+_LABEL = re.compile(rf"{LABEL}\Z", re.ASCII)
 _SHORT = {"differential": "diff", "incremental": "incr"}
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"

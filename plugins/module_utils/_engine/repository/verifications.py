@@ -12,6 +12,7 @@ from typing import Dict, Sequence
 from .. import clock
 from ..errors import ObjectCorrupt
 from ..model import FORMAT, format_time, open_record, parse_time, seal_record
+from .records import read_records
 from .repository import Repository
 
 
@@ -25,9 +26,9 @@ def note_verified(repository: Repository, labels: Sequence[str]) -> None:
 def last_verified(repository: Repository) -> Dict[str, datetime]:
     """When each backup was verified last, by label. A damaged record proves nothing and is passed over."""
     found: Dict[str, datetime] = {}
-    for info in repository.store.list(repository.layout.verifications):
+    for key, raw in read_records(repository, repository.layout.verifications):
         try:
-            data = open_record(repository.store.get(info.key), info.key)
+            data = open_record(raw, key)
             moment = parse_time(data["at"])
             found.update({str(label): max(moment, found.get(label, moment)) for label in data["labels"]})
         except (ObjectCorrupt, KeyError, TypeError, ValueError):

@@ -44,9 +44,7 @@ def kept_backups(
         days = policy.days_of(backup.type)
         if now - backup.finished_at < timedelta(days=days):
             keep(backup.label, f"younger than {days:g} days")
-    whole = sorted(
-        (chains.known[label] for label in chains.whole), key=lambda b: (b.finished_at, b.label), reverse=True
-    )
+    whole = sorted(chains.restorable, key=lambda b: (b.finished_at, b.label), reverse=True)
     # The next one may be based on it, even now.
     for backup in whole[:1]:
         keep(backup.label, "the newest")

@@ -78,8 +78,7 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
     sorted_out = _Sorted(facts.cluster)
     for info in objects:
         sorted_out.add(info)
-    window_start = now - timedelta(days=policy.wal_days)
-    whole = [facts.chains.known[label] for label in facts.chains.whole]
+    window_start, whole = policy.window_start(now), facts.chains.restorable
     found = {
         system: find_bases(_of(whole, system), facts.histories.get(system, {}), timelines, window_start)
         for system, timelines in sorted_out.active(whole, window_start).items()
@@ -163,11 +162,18 @@ def _backups(
         if backup is not None:
             reason = f"{backup.type} backup of {format_time(backup.finished_at)[:10]}, nothing keeps it"
             removals += [Removal(info.key, info.size, "backup", reason, kind.record) for kind, info in parts]
-        elif max(info.modified for kind, info in parts) < now - policy.grace:
-            removals += [
-                Removal(info.key, info.size, "garbage", "of a backup without a record") for kind, info in parts
-            ]
+        else:
+            removals += _unfinished(parts, "a backup", policy, now)
     return removals
+
+
+def _unfinished(
+    parts: Sequence[Tuple[Kind, ObjectInfo]], what: str, policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    """Of something without a record, once nobody can be at it any more."""
+    if max(info.modified for kind, info in parts) >= now - policy.grace:
+        return []
+    return [Removal(info.key, info.size, "garbage", f"of {what} without a record") for kind, info in parts]
 
 
 def _files(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
@@ -177,9 +183,7 @@ def _files(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Remov
     for (name, label), parts in sorted(found.files.items()):
         stored = max(info.modified for kind, info in parts)
         if (name, label) not in whole:
-            if stored < now - policy.grace:
-                reason = f"of a copy of {name} without a record"
-                removals += [Removal(info.key, info.size, "garbage", reason) for kind, info in parts]
+            removals += _unfinished(parts, f"a copy of {name}", policy, now)
         elif label != newest[name] and now - stored >= timedelta(days=policy.file_set_days):
             reason = f"copy of {name}, {policy.file_set_days:g} days old or older"
             removals += [Removal(info.key, info.size, "files", reason, kind.record) for kind, info in parts]
@@ -190,7 +194,7 @@ def _wal(
     facts: Facts, found: _Sorted, needed: Mapping[str, Needed], policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
     removals: List[Removal] = []
-    window_start = now - timedelta(days=policy.wal_days)
+    window_start = policy.window_start(now)
     old = f"WAL older than {policy.wal_days:g} days that no backup needs"
     for system, files in sorted(found.wal.items()):
         sizes = {b.segment_size for b in _of(facts.chains.known.values(), system)}

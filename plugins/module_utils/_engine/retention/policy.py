@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..errors import ConfigError
 
@@ -43,6 +43,10 @@ class RetentionConfig:
     def days_of(self, backup_type: str) -> float:
         """The days that a backup of this type is kept."""
         return {"full": self.full_days, "differential": self.differential_days}.get(backup_type, self.incremental_days)
+
+    def window_start(self, now: datetime) -> datetime:
+        """When the window of point-in-time recovery begins."""
+        return now - timedelta(days=self.wal_days)
 
     @property
     def grace(self) -> timedelta:

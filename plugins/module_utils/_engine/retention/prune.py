@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, islice
 from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .. import clock
 from ..config import Config
-from ..errors import ConfigError, LifeboatError, PruneIncomplete, PruneRefused
+from ..errors import LifeboatError, PruneIncomplete, PruneRefused
 from ..progress import Progress, Silent
 from ..repository.catalog import load_catalog
 from ..repository.chain import Chains
@@ -20,7 +20,7 @@ from ..repository.leases import restores_under_way
 from ..repository.repository import Repositories, Repository, histories
 from ..repository.verifications import last_verified
 from ..store.protocol import DeleteFailure
-from .guards import GUARDS, Circumstances, Objection, objections
+from .guards import Circumstances, Objection, objections
 from .plan import Facts, PrunePlan, Removal, make_plan
 
 _BATCH = 1000
@@ -54,7 +54,7 @@ class Pruned:
             "removed": self.removed,
             "removals": [{"key": r.key, "size": r.size, "kind": r.kind, "reason": r.reason} for r in plan.removals],
             "kept": {label: list(why) for label, why in sorted(plan.kept.items())},
-            "objections": [{"guard": o.guard, "message": o.message} for o in self.objections],
+            "objections": [asdict(o) for o in self.objections],
             "error": self.error.as_dict() if self.error else None,
         }
 
@@ -67,9 +67,6 @@ def prune(
     Every repository is judged by what it holds itself. Raises PruneRefused before anything is removed,
     PruneIncomplete when the store keeps an object; a run that is interrupted is completed by the next one.
     """
-    unknown = sorted(set(lifted) - set(GUARDS))
-    if unknown:
-        raise ConfigError(f"There is no guard {', '.join(unknown)}.", f"The guards are: {', '.join(GUARDS)}.")
     progress = progress or Silent()
     repositories = Repositories.open(config)
     try:
@@ -88,11 +85,10 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
         now = clock.now()
         facts = _facts(repository)
         plan = make_plan(facts, repository.store.list(f"{facts.cluster}/"), config.retention, now)
-        whole = [facts.chains.known[label] for label in facts.chains.whole]
         seen = Circumstances(
             now=clock.now(),
             store_time=repository.store.clock(),
-            newest=max(whole, key=lambda b: b.finished_at, default=None),
+            newest=facts.chains.newest,
             restores=restores_under_way(repository, now),
         )
     except LifeboatError as exc:
@@ -117,7 +113,8 @@ def _facts(repository: Repository) -> Facts:
 
 
 def _newest_verified(repository: Repository, chains: Chains) -> Optional[str]:
-    known = [chains.known[label] for label in last_verified(repository) if label in chains.whole]
+    verified = last_verified(repository)
+    known = [b for b in chains.restorable if b.label in verified]
     return max(known, key=lambda b: b.finished_at).label if known else None
 
 
@@ -129,7 +126,7 @@ def _refuse(planned: List[Pruned]) -> None:
         raise PruneRefused(
             f"Nothing was removed: {words}.",
             f"Look at lifeboat prune --plan. If that is what you want, lift the guard by its name: {names}.",
-            objections=[{"repository": p.repository, "guard": o.guard, "message": o.message} for p, o in said],
+            objections=[{"repository": p.repository, **asdict(o)} for p, o in said],
         )
 
 
@@ -159,6 +156,6 @@ def _incomplete(repository: Repository, failures: List[DeleteFailure], done: int
         f"Repository {repository.location} kept {len(failures)} objects that should go, the first is"
         f" {failures[0].key} ({failures[0].reason}); {done} of {total} were removed before.",
         "The credentials of retention must be allowed to delete (s3:DeleteObject); the next run goes on from here.",
-        failures=[{"key": f.key, "reason": f.reason} for f in failures[:_NAMED]],
+        failures=[asdict(f) for f in failures[:_NAMED]],
         removed=done,
     )

@@ -13,7 +13,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..model import BackupManifest, format_time
 from ..postgres.timeline import TimelinePath, path_to
-from ..postgres.wal_names import Segment, segments_between
+from ..postgres.wal_names import Segment
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,15 @@ def needed_spans(kept: Iterable[BackupManifest], bases: Iterable[Base]) -> Tuple
     """The WAL between start and stop of every kept backup, and all WAL of a base's path from its start on."""
     spans: List[Span] = []
     for backup in kept:
-        numbers = [
-            s.number for s in segments_between(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_size)
-        ]
-        spans.append(Span(backup.timeline, numbers[0], numbers[-1]))
+        first = Segment.at(backup.timeline, backup.start_lsn, backup.segment_size).number
+        last = Segment.ending_at(backup.timeline, backup.stop_lsn, backup.segment_size).number
+        spans.append(Span(backup.timeline, first, max(first, last)))
     for base in bases:
         first, size = base.backup.start_lsn // base.backup.segment_size, base.backup.segment_size
         for step in base.path.steps:
-            last = None if step.switch is None else step.switch // size
-            if last is None or last >= first:
-                spans.append(Span(step.timeline, first, last))
+            end = None if step.switch is None else step.switch // size
+            if end is None or end >= first:
+                spans.append(Span(step.timeline, first, end))
     return tuple(spans)
 
 

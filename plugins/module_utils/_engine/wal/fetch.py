@@ -152,6 +152,11 @@ def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional
 def read_wal(repository: Repository, system: str, name: str) -> bytes:
     """The checked content of a WAL file; ObjectMissing when the repository confirms that it has none."""
     key, raw = _get(repository, system, name)
+    return open_wal(repository, system, name, key, raw)
+
+
+def open_wal(repository: Repository, system: str, name: str, key: str, raw: bytes) -> bytes:
+    """The checked content of a WAL file that was stored under ``key`` as ``raw``."""
     if is_history(name):
         parse_history(int(name[:8], 16), raw.decode(errors="replace"))
         return raw
