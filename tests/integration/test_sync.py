@@ -109,6 +109,26 @@ def test_what_is_damaged_is_not_spread_and_what_differs_is_left(site: Site, tmp_
     assert done["conflicts"] == [f"main/backups/{labels[1]}/base.tar.zst"] and done["copied"] == 0
 
 
+def test_a_copy_may_lag_as_far_as_was_said(site: Site, tmp_path: Path) -> None:
+    site.backup()
+    both(site, tmp_path, objectives={"rpo": 60})
+    site.lifeboat("sync")
+    Ledger(site.cluster).write(1)
+    site.cluster.switch_wal()
+
+    def window() -> Dict[str, Any]:
+        found = {c["name"]: c for c in site.lifeboat("check", status=None).data["checks"]}
+        return dict(found["repository repo1: window"])
+
+    # Not the RPO: the near one keeps that.
+    assert window()["status"] == "ok"
+    site.repositories[1]["max_lag"] = 0.001
+    site.write(objectives={"rpo": 60})
+    told = window()
+    assert told["status"] == "warning" and "more than its max_lag of 0.001 s" in told["message"]
+    assert "lifeboat sync" in told["hint"]
+
+
 def test_repositories_that_do_not_belong_together(
     site: Site, newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:

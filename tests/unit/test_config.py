@@ -113,6 +113,8 @@ def test_none_is_not_given() -> None:
         (["repositories", 0, "parallel"], 2.5, "repositories[0].parallel is 2.5 (float)"),
         (["repositories", 0, "max_upload_kb"], 0, "repositories[0].max_upload_kb is 0"),
         (["repositories", 0, "max_download_kb"], "fast", "repositories[0].max_download_kb is 'fast'"),
+        (["repositories", 0, "max_lag"], 0, "repositories[0].max_lag is 0"),
+        (["repositories", 0, "max_lag"], "1h", "repositories[0].max_lag is '1h'"),
         (["repositories", 0, "required"], "yes", "repositories[0].required is 'yes'"),
         (["repositories", 0, "required"], False, "no repository is required"),
         (["repositories", 1, "name"], "cloud", "two repositories share a name (cloud, cloud)"),

@@ -65,7 +65,7 @@ def test_secrets_are_closed(machines: Dict[str, Host], name: str, cluster: str) 
 def test_the_schedule_is_there(machines: Dict[str, Host], name: str, cluster: str) -> None:
     entries = machines[name].file(f"/etc/cron.d/lifeboat-{cluster}").content_string.splitlines()
     jobs = {line.split()[-1] for line in entries if line[:1] in "0123456789*" and line}
-    more = {"db13": {"incremental", "files"}, "db12": {"files"}, "reports": set()}
+    more = {"db13": {"incremental", "files", "sync"}, "db12": {"files"}, "reports": set()}
     assert jobs == {"full", "check", "verify", "retention", "drill_reminder"} | more[cluster]
     assert machines[name].service("cron").is_running
 
@@ -80,6 +80,7 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     assert [b["type"] for b in lifeboat(host, "db13", "list")["backups"]] == ["full", "incremental"]
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 retention").rc == 0
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 sync").rc == 0
     planned = lifeboat(host, "db13", "prune --plan")["repositories"]
     assert [p["removals"] for p in planned] == [[], []] and "weekly: " in str(planned[0]["kept"])
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2

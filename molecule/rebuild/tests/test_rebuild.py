@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again, rebuilt to a time with
-interruptions.
+"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again together with the first repository,
+rebuilt to a time with interruptions.
 
 The ledger of acknowledged commits lies outside the hosts, so that what is lost is counted and not estimated.
 """
@@ -50,7 +50,7 @@ FROM_THE_DATABASE_ON = [
 
 
 def contents(host: Host) -> Dict[str, Any]:
-    """What the repository holds, as a host sees it."""
+    """What the first repository that answers holds, as a host sees it."""
     return dict(lifeboat(host, "shop", "list"))
 
 
@@ -219,14 +219,25 @@ def test_while_a_server_still_archives_a_rebuild_ends_before_the_database(
     assert host.service("postgresql@17-main").is_running
 
 
-def test_lost_again_it_comes_back_to_a_time(machines: Dict[str, Host], playbook: Playbooks) -> None:
+def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
+    machines: Dict[str, Host], playbook: Playbooks
+) -> None:
     at = datetime.now(timezone.utc)
-    podman("rm", "--force", "--time=0", f"{PREFIX}-empty13")
+    podman("rm", "--force", "--time=0", f"{PREFIX}-empty13", f"{PREFIX}-s3")
     words = [*to_a_time(), "-e", "dr_fenced=yes"]
+    page = playbook.interrupted("dr_rebuild", "again13", *words, at=FROM_THE_DATABASE_ON[0])
+    assert "primary: CANNOT BE USED" in page and "far: answers" in page
+    # As the page says.
+    assert (given_up := "lifeboat_lost_repositories=primary") in page
+    words += ["-e", given_up]
     for task in FROM_THE_DATABASE_ON:
         playbook.interrupted("dr_rebuild", "again13", *words, at=task)
     playbook("dr_rebuild", "again13", *words)
     host, told = machines["again13"], playbook.report("again13")
+    assert told["restored"]["shop"]["repository"] == "far"
+    assert any("Repository primary is not required any more" in action for action in told["open_actions"])
+    repositories = yaml.safe_load(host.file("/etc/lifeboat/shop.yml").content_string)["repositories"]
+    assert [(r["name"], r.get("required", True)) for r in repositories] == [("far", True), ("primary", False)]
     assert [phase["name"] for phase in told["phases"]] == PHASES
     verdict = judge(STATE["ledger"].records, present(host), TimeTarget(STATE["moment"]), at)
     note(playbook.run_dir, "time", told, verdict)

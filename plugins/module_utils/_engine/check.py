@@ -236,13 +236,17 @@ def _window(config: Config, contents: Contents, name: str, severity: str, wait: 
         f" ({_span(last.end - last.start)}) on timeline {last.timeline}"
     )
     exposed = min((now - last.end).total_seconds(), float("inf") if wait is None else wait)
-    if promised.rpo is not None and exposed > promised.rpo:
+    most, which, hint = promised.rpo, "the RPO", "Is archive_timeout on, and below the RPO? Is archiving failing?"
+    if not contents.repository.required:
+        most = next(r.max_lag for r in config.repositories if r.name == contents.repository.name)
+        which, hint = "its max_lag", "lifeboat sync brings it up to date: does the job sync run, and what does its log say?"
+    if most is not None and exposed > most:
         return Check(
             f"{name}: window",
             severity,
             f"{text}: a commit can be {_span(timedelta(seconds=exposed))} old and not be here,"
-            f" more than the RPO of {promised.rpo:g} s.",
-            "Is archive_timeout on, and below the RPO? Is archiving failing?",
+            f" more than {which} of {most:g} s.",
+            hint,
         )
     first = min(w.start for w in contents.windows)
     if promised.window is not None and now - first < timedelta(days=promised.window):

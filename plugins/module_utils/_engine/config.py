@@ -77,6 +77,7 @@ _STORE_TYPES: Mapping[str, Any] = {"s3": S3Options, "directory": DirectoryOption
 class RepositoryConfig:
     """One repository. A *required* one must have a segment before PostgreSQL is told that it is archived.
 
+    Another one may lag ``max_lag`` seconds behind before ``lifeboat check`` warns.
     ``max_upload_kb`` and ``max_download_kb`` are what one process moves at most in a second, in units of 1024 bytes.
     """
 
@@ -85,6 +86,7 @@ class RepositoryConfig:
     required: bool = True
     max_upload_kb: Optional[int] = None
     max_download_kb: Optional[int] = None
+    max_lag: float = 7200.0
 
 
 @dataclass(frozen=True)
@@ -369,4 +371,7 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     if not isinstance(required, bool):
         raise ConfigError(f"{where}: {path}.required is {required!r}.", "Use true or false.")
     up, down = (require_int(values.pop(k, None), f"{path}.{k}", where, 1) for k in ("max_upload_kb", "max_download_kb"))
-    return RepositoryConfig(name, build(_STORE_TYPES[kind], values, path, where), required, up, down)
+    lag = values.pop("max_lag", RepositoryConfig.max_lag)
+    if isinstance(lag, bool) or not isinstance(lag, (int, float)) or lag <= 0:
+        raise ConfigError(f"{where}: {path}.max_lag is {lag!r}.", "It is seconds, more than 0.")
+    return RepositoryConfig(name, build(_STORE_TYPES[kind], values, path, where), required, up, down, float(lag))

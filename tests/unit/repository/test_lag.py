@@ -57,6 +57,13 @@ def test_another_content_under_the_same_name_is_told() -> None:
     assert set(lag.conflicts) == {*RECORDS, *DATA, CORE[2]}
 
 
+def test_pieces_are_copied_until_their_segment_is_complete() -> None:
+    names = [f"0000000100000000{n:08X}" for n in range(2)]
+    pieces = [LAYOUT.wal_piece(SYSTEM, name, 0, 0x2000) for name in names]
+    lag = find_lag("main", infos([*pieces, WAL[0]]), {})
+    assert {item.info.key for item in lag.lacking} == {pieces[1], WAL[0]}
+
+
 def test_a_segment_has_one_form() -> None:
     sealed = [f"{key}.age" for key in WAL]
     assert not find_lag("main", infos(WAL), sizes(set(sealed))).lacking

@@ -53,12 +53,13 @@ class Lag:
 def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, int]) -> Lag:
     """What ``target`` (sizes by key) lacks of ``source``.
 
-    Backups and copies without a record, leases and foreign objects are not copied. An object of another size is a
+    Backups and copies without a record, pieces of complete segments, leases and foreign objects are not copied. An object of another size is a
     conflict: it is told and left, since nothing is ever replaced.
     """
     lacking: List[Lacking] = []
     conflicts: List[str] = []
     finished: Set[Owner] = set()
+    complete: Set[Tuple[str, str]] = set()
     layout = Layout(cluster)
     for info in source:
         item = Lacking(info, kind_of(cluster, info.key))
@@ -66,6 +67,8 @@ def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, in
             continue
         if item.kind.record and item.owner:
             finished.add(item.owner)
+        if item.kind.segment:
+            complete.add((item.kind.owner, item.kind.part))
         if info.key not in target:
             # A segment has one form in a repository: the other one has its content.
             forms = layout.wal_forms(item.kind.owner, item.kind.part) if item.kind.segment else ()
@@ -73,7 +76,12 @@ def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, in
                 lacking.append(item)
         elif target[info.key] != info.size and item.kind.name in _SAME:
             conflicts.append(info.key)
-    wanted = [item for item in lacking if item.owner is None or item.owner in finished]
+    wanted = [
+        item
+        for item in lacking
+        if (item.owner is None or item.owner in finished)
+        and not (item.kind.piece and (item.kind.owner, item.kind.part) in complete)
+    ]
     wanted.sort(key=lambda item: (_rank(item.kind), item.info.key))
     return Lag(tuple(wanted), tuple(sorted(conflicts)))
 

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: after_loss
+short_description: The repositories that are left when some are lost
+version_added: 0.1.0
+author: The Lifeboat authors (@lifeboat)
+description:
+  - Leaves the lost repositories out, or with O(keep) puts them at the end, where they are not required any more. WAL is
+    archived without them then, and C(lifeboat sync) brings them what they lack when they are back.
+  - Where none of the others is required, the first of them becomes so, since something has to be.
+positional: _input, lost
+options:
+  _input:
+    description: The repositories, as in C(lifeboat_repositories).
+    type: list
+    elements: dict
+    required: true
+  lost:
+    description: The names of those that are lost, as a list, or separated by commas.
+    type: raw
+    required: true
+  keep:
+    description: Whether the lost ones stay in the list.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Go on without the region that is gone
+  ansible.builtin.debug:
+    msg: "{{ lifeboat_repositories | lifeboat.postgres.after_loss('primary') | map(attribute='name') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The repositories, changed as said.
+  type: list
+  elements: dict
+"""
+
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+
+
+def after_loss(repositories: Sequence[Mapping[str, Any]], lost: Any, keep: bool = False) -> List[Dict[str, Any]]:
+    """What is left; AnsibleFilterError for a name that there is not, and where nothing would be left."""
+    names = lost.split(",") if isinstance(lost, str) else list(lost or [])
+    gone = {str(name).strip() for name in names} - {""}
+    known = [str(item.get("name", "")) for item in repositories]
+    unknown = sorted(gone - set(known))
+    if unknown:
+        raise AnsibleFilterError(
+            f"lifeboat_lost_repositories names {', '.join(unknown)}; lifeboat_repositories has"
+            f" {', '.join(filter(None, known)) or 'no names'}. Correct the name."
+        )
+    left = [dict(item) for item, name in zip(repositories, known) if name not in gone]
+    if gone and not left:
+        raise AnsibleFilterError(
+            f"lifeboat_lost_repositories names every repository there is ({', '.join(known)}): add the one that is left"
+            " to lifeboat_repositories."
+        )
+    if gone and not any(item.get("required", True) for item in left):
+        left[0]["required"] = True
+    away = [{**item, "required": False} for item, name in zip(repositories, known) if name in gone]
+    return left + away if keep else left
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        """Their names."""
+        return {"after_loss": after_loss}
