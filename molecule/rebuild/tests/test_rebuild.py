@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again together with the first repository,
-rebuilt to a time with interruptions.
+"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again with the first repository, rebuilt
+to a time with interruptions.
 
 The ledger of acknowledged commits lies outside the hosts, so that what is lost is counted and not estimated.
 """
@@ -228,7 +228,8 @@ def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
     page = playbook.interrupted("dr_rebuild", "again13", *words, at=FROM_THE_DATABASE_ON[0])
     assert "primary: CANNOT BE USED" in page and "far: answers" in page
     # As the page says.
-    assert (given_up := "lifeboat_lost_repositories=primary") in page
+    given_up = "lifeboat_lost_repositories=primary"
+    assert given_up in page
     words += ["-e", given_up]
     for task in FROM_THE_DATABASE_ON:
         playbook.interrupted("dr_rebuild", "again13", *words, at=task)

@@ -239,7 +239,7 @@ def _window(config: Config, contents: Contents, name: str, severity: str, wait: 
     most, which, hint = promised.rpo, "the RPO", "Is archive_timeout on, and below the RPO? Is archiving failing?"
     if not contents.repository.required:
         most = next(r.max_lag for r in config.repositories if r.name == contents.repository.name)
-        which, hint = "its max_lag", "lifeboat sync brings it up to date: does the job sync run, and what does its log say?"
+        which, hint = "its max_lag", "lifeboat sync brings it up to date: does its job run, and what does the log say?"
     if most is not None and exposed > most:
         return Check(
             f"{name}: window",
