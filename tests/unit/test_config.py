@@ -98,6 +98,8 @@ def test_none_is_not_given() -> None:
         (["retention"], {"full": 14}, "unknown option retention.full"),
         (["retention"], {"keep_last": 0}, "retention.keep_last is 0"),
         (["retention"], {"wal_days": -1}, "retention.wal_days is -1"),
+        (["retention"], {"file_sets": {"data": "long"}}, "retention.file_sets.data is 'long'"),
+        (["retention"], {"file_sets": 30}, "retention.file_sets is 30 (int)"),
         (["retention"], {"grace_hours": 0.5}, "retention.grace_hours is 0.5"),
         (["retention"], {"full_days": "forever"}, "retention.full_days is 'forever' (str)"),
         (["repositories"], None, "'repositories' must be a list"),

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again with the first repository, rebuilt
-to a time with interruptions.
+"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again with the first repository and
+rebuilt to a time with interruptions.
 
 The ledger of acknowledged commits lies outside the hosts, so that what is lost is counted and not estimated.
 """

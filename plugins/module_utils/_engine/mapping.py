@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import typing
 from typing import Any, Mapping, Optional, Tuple
@@ -38,6 +39,10 @@ def build(cls: Any, data: Any, path: str, where: str) -> Any:
 
 
 def _coerce(value: Any, hint: Any, path: str, where: str) -> Any:
+    if typing.get_origin(hint) is collections.abc.Mapping:
+        if isinstance(value, Mapping):
+            return dict(value)
+        raise ConfigError(f"{where}: {path} is {value!r} ({type(value).__name__}).", "It must be a mapping.")
     allowed = [t for t in (typing.get_args(hint) or (hint,)) if isinstance(t, type)]
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

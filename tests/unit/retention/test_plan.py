@@ -286,6 +286,12 @@ def test_the_newest_copy_of_a_file_set_stays_whatever_its_age() -> None:
     ]
     plan = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(), life.now)
     assert [r.key for r in plan.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
+    # Each set has its own time.
+    longer = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(file_sets={"config": 9999}), life.now)
+    assert not [r for r in longer.removals if r.kind == "files"]
+    soon = BEGIN + timedelta(days=31)
+    shorter = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(file_sets={"config": 30.0}), soon)
+    assert [r.key for r in shorter.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
 
 
 def test_wal_whose_names_have_two_meanings_stays() -> None:

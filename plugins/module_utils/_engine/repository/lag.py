@@ -53,8 +53,8 @@ class Lag:
 def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, int]) -> Lag:
     """What ``target`` (sizes by key) lacks of ``source``.
 
-    Backups and copies without a record, pieces of complete segments, leases and foreign objects are not copied. An object
-    of another size is a conflict: it is told and left, since nothing is ever replaced.
+    Backups and copies without a record, pieces of complete segments, leases and foreign objects are not copied. An
+    object of another size is a conflict: it is told and left, since nothing is ever replaced.
     """
     lacking: List[Lacking] = []
     conflicts: List[str] = []

@@ -184,8 +184,8 @@ def _files(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Remov
         stored = max(info.modified for kind, info in parts)
         if (name, label) not in whole:
             removals += _unfinished(parts, f"a copy of {name}", policy, now)
-        elif label != newest[name] and now - stored >= timedelta(days=policy.file_set_days):
-            reason = f"copy of {name}, {policy.file_set_days:g} days old or older"
+        elif label != newest[name] and now - stored >= timedelta(days=policy.days_of_set(name)):
+            reason = f"copy of {name}, {policy.days_of_set(name):g} days old or older"
             removals += [Removal(info.key, info.size, "files", reason, kind.record) for kind, info in parts]
     return removals
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from typing import Any, Mapping
 
 from ..errors import ConfigError
 
@@ -18,7 +19,8 @@ class RetentionConfig:
     ``wal_days`` is the window of point-in-time recovery: the backup before its beginning stays, with all WAL since.
     ``keep_last`` full backups always stay, and the newest one of each of the last ``daily`` days, ``weekly`` weeks
     (ISO), ``monthly`` months and ``yearly`` years that have one (UTC). What a crash left (a backup without its record,
-    a piece of a segment that is complete by now) goes after ``grace_hours``.
+    a piece of a segment that is complete by now) goes after ``grace_hours``. ``file_sets`` has the days of those file
+    sets, by name, that are not kept for ``file_set_days``.
 
     A plan is refused where it removes more than ``max_share`` per cent of the bytes, where the newest backup is older
     than ``max_backup_age_days``, and where the clocks of this host and of the store differ by more than
@@ -30,6 +32,7 @@ class RetentionConfig:
     incremental_days: float = 7.0
     wal_days: float = 7.0
     file_set_days: float = 90.0
+    file_sets: Mapping[str, float] = field(default_factory=dict)
     keep_last: int = 2
     daily: int = 0
     weekly: int = 0
@@ -44,6 +47,10 @@ class RetentionConfig:
         """The days that a backup of this type is kept."""
         return {"full": self.full_days, "differential": self.differential_days}.get(backup_type, self.incremental_days)
 
+    def days_of_set(self, name: str) -> float:
+        """The days that copies of this file set are kept."""
+        return self.file_sets.get(name, self.file_set_days)
+
     def window_start(self, now: datetime) -> datetime:
         """When the window of point-in-time recovery begins."""
         return now - timedelta(days=self.wal_days)
@@ -56,13 +63,18 @@ class RetentionConfig:
 
 def require_possible(policy: RetentionConfig, where: str) -> None:
     """ConfigError for numbers that would keep nothing, or mean nothing."""
-    for field in fields(policy):
-        value = getattr(policy, field.name)
-        least = 1 if field.name == "keep_last" else 0
-        if value < least:
-            raise ConfigError(f"{where}: retention.{field.name} is {value:g}.", f"It must be at least {least}.")
+    numbers = {f.name: getattr(policy, f.name) for f in fields(policy) if f.name != "file_sets"}
+    numbers.update({f"file_sets.{name}": value for name, value in policy.file_sets.items()})
+    for name, value in numbers.items():
+        least = 1 if name == "keep_last" else 0
+        if not _is_number(value) or value < least:
+            raise ConfigError(f"{where}: retention.{name} is {value!r}.", f"It must be a number, at least {least}.")
     if policy.grace_hours < 1:
         raise ConfigError(
             f"{where}: retention.grace_hours is {policy.grace_hours:g}.",
             "It must be at least 1: what is being written right now is not finished either.",
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
