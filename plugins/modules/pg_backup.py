@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_backup
-short_description: Make a base backup of a PostgreSQL cluster
+short_description: Make a base backup of a PostgreSQL cluster, or dumps of its databases
 version_added: 0.1.0
 description:
   - Streams PostgreSQL's own base backup straight into every required repository, without a staging disk, from a
@@ -20,7 +20,28 @@ extends_documentation_fragment:
   - lifeboat.postgres.cluster
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.diff
+  - With O(method=dump) it dumps single databases by C(pg_dump), each one snapshot, streamed in the same way, read back
+    and recorded.
 options:
+  method:
+    description:
+      - V(base) backs the cluster up, for point-in-time recovery. V(dump) dumps databases, to bring one of them back.
+    type: str
+    choices: [base, dump]
+    default: base
+  databases:
+    description:
+      - The databases to dump. All of them where it is empty.
+      - Only with O(method=dump).
+    type: list
+    elements: str
+    default: []
+  count_rows:
+    description:
+      - Whether a dump counts the rows of every table in its snapshot, so that a restore can compare.
+      - Only with O(method=dump).
+    type: bool
+    default: true
   type:
     description:
       - The kind of backup. V(differential) holds what changed since the last full one, V(incremental) what changed
@@ -50,6 +71,7 @@ options:
     type: bool
     default: false
 seealso:
+  - module: lifeboat.postgres.pg_restore_dump
   - module: lifeboat.postgres.pg_backup_info
   - module: lifeboat.postgres.pg_restore_pitr
 """
@@ -68,6 +90,13 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
+- name: Dump one database before its migration
+  lifeboat.postgres.pg_backup:
+    method: dump
+    databases: [shop]
+  become: true
+  become_user: postgres
+
 - name: Back up a large cluster in the background
   lifeboat.postgres.pg_backup:
   become: true
@@ -81,7 +110,7 @@ backup:
   description:
     - The record of the backup that was made, or of the one that is fresh enough.
     - In check mode, when a backup would be made, what is known before it.
-  returned: success
+  returned: with O(method=base)
   type: dict
   sample:
     label: 20261122T020000Z-full
@@ -94,9 +123,20 @@ backup:
     data_size: 1610612736
 notes:
   description: Why a full backup was made instead of another, and why the parent is not a newer backup.
-  returned: success
+  returned: with O(method=base)
   type: list
   elements: str
+dumps:
+  description: The records of the dumps that were made, or in check mode the names of the databases.
+  returned: with O(method=dump)
+  type: list
+  elements: raw
+  sample:
+    - database: shop
+      label: 20261122T020000Z-dump
+      data_size: 104857600
+      rows:
+        public.orders: 120934
 """
 
 from typing import Any
@@ -106,10 +146,15 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argumen
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import backup
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import BackupConfig, Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump.facts import require_databases
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump.make import make_dumps
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import BACKUP_TYPES
 
 SPEC = ArgumentSpec(
     {
+        "method": {"type": "str", "choices": ["base", "dump"], "default": "base"},
+        "databases": {"type": "list", "elements": "str", "default": []},
+        "count_rows": {"type": "bool", "default": True},
         "type": {"type": "str", "choices": [*BACKUP_TYPES, "auto"], "default": "full"},
         "fallback": {"type": "str", "choices": list(BackupConfig.CHOICES["fallback"])},
         "max_age": {"type": "float"},
@@ -120,6 +165,8 @@ SPEC = ArgumentSpec(
 
 def make_backup(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Plan, and apply unless in check mode."""
+    if module.params["method"] == "dump":
+        return make_dump(module, config)
     options = module.params
     planned = backup.plan(
         config,
@@ -133,6 +180,15 @@ def make_backup(module: AnsibleModule, config: Config) -> dict[str, Any]:
         record, notes = done.manifest.as_dict(), list(done.notes)
     diff = {"before": "", "after": text(record) if changed else ""}
     return {"changed": changed, "backup": record, "notes": notes, "diff": diff}
+
+
+def make_dump(module: AnsibleModule, config: Config) -> dict[str, Any]:
+    """Dump the databases, or in check mode say which."""
+    wanted = require_databases(config.connection, module.params["databases"])
+    if module.check_mode:
+        return {"changed": bool(wanted), "dumps": wanted, "diff": {"before": "", "after": text({"databases": wanted})}}
+    made = [d.as_dict() for d in make_dumps(config, wanted, module.params["count_rows"])]
+    return {"changed": bool(made), "dumps": made, "diff": {"before": "", "after": text({"dumps": made})}}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from support.controller import install
 from support.lost import Copy, Lost, lose_a_cluster
 from support.postgres import Installation, Templates, open_sites
 
@@ -26,3 +27,11 @@ def lost(
 def copy(lost: Lost, tmp_path: Path) -> Copy:
     """A copy of the lost cluster's repository, to be damaged."""
     return lost.copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose only collection is the one that was built from this checkout."""
+    home = tmp_path_factory.mktemp("controller")
+    install(home)
+    return home

@@ -5,43 +5,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, List, Mapping
 
-import pytest
 import yaml
+from support.controller import ansible
 from support.lost import Copy
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-PROGRAMS = Path(sys.executable).parent
-
-
-def ansible(home: Path, program: str, *arguments: Any, status: int = 0) -> str:
-    """Run one of Ansible's programs with a home of its own, so that no other collection is in sight; its output."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    done = subprocess.run(
-        [str(PROGRAMS / program), *map(str, arguments)],
-        cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        env={
-            **environment, "HOME": str(home), "PWD": str(home), "ANSIBLE_HOME": str(home / "ansible"),
-            "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"), "ANSIBLE_LOCALHOST_WARNING": "False",
-        },
-    )  # fmt: skip
-    assert done.returncode == status, f"{program} {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose only collection is the one that was built from this checkout."""
-    home = tmp_path_factory.mktemp("controller")
-    ansible(home, "ansible-galaxy", "collection", "build", CHECKOUT, "--output-path", home / "dist")
-    (archive,) = (home / "dist").iterdir()
-    ansible(home, "ansible-galaxy", "collection", "install", archive, "--offline", "-p", home / "collections")
-    return home
 
 
 def rebuild(
@@ -72,6 +42,16 @@ def test_an_assessment_tells_what_can_come_back(installed: Path, copy: Copy) -> 
     assert f"last good backup   {copy.lost.second['label']}" in told
     assert "The objective (RTO) is 15 min 0 s: within." in told
     assert "failed=0" in told and "changed=0" in told
+    assert "If it is gone: -e lifeboat_lost_repositories=gone" in told
+
+
+def test_what_is_given_up_is_not_asked(installed: Path, copy: Copy) -> None:
+    gone = {"name": "gone", "type": "directory", "path": str(copy.root / "nowhere")}
+    kept = {"name": "kept", "type": "directory", "path": str(copy.root.parent), "required": False}
+    told = rebuild(installed, [gone, kept], lifeboat_lost_repositories="gone")
+    assert "not required any more: gone." in told and "CANNOT BE USED" not in told
+    told = rebuild(installed, [gone, kept], status=2, lifeboat_lost_repositories="went")
+    assert "lifeboat_lost_repositories names went; lifeboat_repositories has gone, kept" in told
 
 
 def test_without_a_backup_it_ends(installed: Path, tmp_path: Path) -> None:

@@ -266,6 +266,12 @@ class BackupCorrupt(LifeboatError):
     error_code = "backup_corrupt"
 
 
+class DatabaseRefused(LifeboatError):
+    """A dump does not go into this database, or into this server."""
+
+    error_code = "database_refused"
+
+
 class RecoveryFailed(LifeboatError):
     """The server stopped during recovery, or ended it elsewhere than at the target."""
 

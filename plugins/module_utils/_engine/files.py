@@ -18,15 +18,16 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
 from .codec.age import Seal
-from .codec.zstd import Compressor, decompress_stream
+from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
 from .errors import BackupMissing, ConfigError, ObjectMissing, ProcessFailed
 from .model import FORMAT, ArchiveFile, format_time, open_record, parse_time, seal_record
 from .pipeline import ahead
 from .process import Drain, Feed
 from .progress import Progress, Silent
-from .repository.layout import FILE_SET_DATA, make_label, sealed_name
+from .repository.layout import FILE_SET_DATA, make_label
 from .repository.repository import Repositories, Repository
+from .stored_stream import store_stream
 
 _TAR = ["tar", "--acls", "--xattrs", "--directory=/", "--file=-"]
 
@@ -108,33 +109,22 @@ def _store(
     seal: Seal,
     progress: Progress,
 ) -> FileSetBackup:
-    name = sealed_name(FILE_SET_DATA, seal.seals)
-    writers = [r.store.writer(r.layout.file_set(chosen.name, label, name)) for r in required]
-    compressor, size = Compressor(3), 0
+    size = 0
 
-    def store(out: bytes) -> None:
-        for writer in writers:
-            writer.write(out)
-
-    sealer = seal.stream(store) if seal.seals else None
-    pass_on = sealer.write if sealer else store
-    try:
+    def counted() -> Iterator[bytes]:
+        nonlocal size
         for chunk in _read_files(chosen):
             size += len(chunk)
             progress.advance(size)
-            pass_on(compressor.feed(chunk))
-        pass_on(compressor.finish())
-        if sealer:
-            sealer.finish()
-        written = [writer.commit() for writer in writers]
-    finally:
-        if sealer:
-            sealer.kill()
-        for writer in writers:
-            writer.abort()
+            yield chunk
+
+    def key_of(repository: Repository, name: str) -> str:
+        return repository.layout.file_set(chosen.name, label, name)
+
+    file = store_stream(required, seal, key_of, FILE_SET_DATA, counted())
     record = FileSetBackup(
         label, chosen.name, config.cluster, platform.node(), created, chosen.paths, chosen.excludes, size,
-        ArchiveFile(name, written[0].size, written[0].sha256), seal.recipients,
+        file, seal.recipients,
     )  # fmt: skip
     for repository in required:
         repository.store.put(

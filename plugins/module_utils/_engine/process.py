@@ -118,10 +118,17 @@ class Feed:
     ``stderr`` is a file that collects its messages, so that a full pipe never blocks it.
     """
 
-    def __init__(self, argv: Sequence[str], stderr: IO[bytes], cwd: Optional[str] = None, stdout: Any = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        stderr: IO[bytes],
+        cwd: Optional[str] = None,
+        stdout: Any = None,
+        env: Optional[Mapping[str, str]] = None,
+    ) -> None:
         self._argv = list(argv)
         self._stderr = stderr
-        self._process = spawn(argv, stdin=PIPE, stdout=stdout or DEVNULL, stderr=stderr, cwd=cwd)
+        self._process = spawn(argv, stdin=PIPE, stdout=stdout or DEVNULL, stderr=stderr, cwd=cwd, env=env)
         # Popen has it whenever a pipe was asked for.
         self._stdin = cast(IO[bytes], self._process.stdin)
         widen(self._stdin)
@@ -177,9 +184,15 @@ class Drain:
     ``accept`` are the exit statuses that count as success.
     """
 
-    def __init__(self, argv: Sequence[str], stderr: IO[bytes], accept: Sequence[int] = (0,)) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        stderr: IO[bytes],
+        accept: Sequence[int] = (0,),
+        env: Optional[Mapping[str, str]] = None,
+    ) -> None:
         self._argv, self._stderr, self._accept = list(argv), stderr, accept
-        self._process = spawn(argv, stdin=DEVNULL, stdout=PIPE, stderr=stderr)
+        self._process = spawn(argv, stdin=DEVNULL, stdout=PIPE, stderr=stderr, env=env)
         self._stdout = cast(IO[bytes], self._process.stdout)
 
     def chunks(self) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, 
 
 from . import clock, files
 from .config import Config
+from .dump.record import list_dumps
 from .errors import ConfigError, ForeignRepository, LifeboatError, ObjectExists
 from .model import ArchiveFile
 from .progress import Progress, Silent
@@ -180,4 +181,6 @@ def _digests(origin: Repository, lacking: Iterable[Lacking]) -> Dict[str, Archiv
     for file_set in {name for kind, name, _label in wanted if kind == "files"}:
         for copy in files.list_files(origin, file_set):
             found[layout.file_set(file_set, copy.label, copy.file.name)] = copy.file
+    for dump in list_dumps(origin) if any(kind == "dump" for kind, _database, _label in wanted) else ():
+        found.update({layout.dump(dump.database, dump.label, f.name): f for f in (dump.data, dump.globals)})
     return found

@@ -294,6 +294,26 @@ def test_the_newest_copy_of_a_file_set_stays_whatever_its_age() -> None:
     assert [r.key for r in shorter.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
 
 
+def test_dumps_have_their_days_and_the_newest_of_each_database_stays() -> None:
+    life = Life()
+    life.back_up("full")
+    names = ("manifest.json", "data.pgdump.zst.age", "globals.sql.zst.age")
+
+    def dump(database: str, day: int, *parts: str) -> List[ObjectInfo]:
+        stored = BEGIN + timedelta(days=day)
+        label = f"{stored:%Y%m%dT%H%M%SZ}-dump"
+        return [ObjectInfo(LAYOUT.dump(database, label, name), 5, stored) for name in parts]
+
+    old, odd, unfinished = dump("shop", 0, *names), dump("../a b", 0, *names), dump("shop", 1, *names[1:])
+    kept = [*dump("shop", 20, *names), *dump("shop", 40, *names)]
+    plan = make_plan(life.facts(), [*life.objects(), *old, *odd, *unfinished, *kept], RetentionConfig(),
+                     BEGIN + timedelta(days=41))  # fmt: skip
+    gone = {r.key: r.kind for r in plan.removals if r.kind in ("dump", "garbage")}
+    assert gone == {**{i.key: "dump" for i in old}, **{i.key: "garbage" for i in unfinished}}
+    # The record first: without it there is no dump.
+    assert next(r.key for r in plan.removals if r.kind == "dump").endswith("manifest.json")
+
+
 def test_wal_whose_names_have_two_meanings_stays() -> None:
     life = Life()
     life.back_up("full")

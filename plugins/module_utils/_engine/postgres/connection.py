@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..config import ConnectionConfig
 from ..errors import PostgresError, ServerNotReady
@@ -110,3 +110,19 @@ def replication_rows(config: ConnectionConfig, command: str) -> List[Row]:
 def local(config: ConnectionConfig, host: str, port: int) -> ConnectionConfig:
     """The same user at another socket directory and port."""
     return replace(config, host=host, port=port)
+
+
+def libpq_environment(config: ConnectionConfig, application: str = "lifeboat") -> Dict[str, str]:
+    """libpq's variables, for PostgreSQL's programs: a password never stands among the arguments."""
+    values = {
+        "PGHOST": config.host,
+        "PGPORT": config.port,
+        "PGUSER": config.user,
+        "PGPASSWORD": config.password,
+        "PGPASSFILE": config.passfile,
+        "PGSSLMODE": config.sslmode,
+        "PGSSLROOTCERT": config.sslrootcert,
+        "PGCONNECT_TIMEOUT": config.connect_timeout,
+        "PGAPPNAME": application,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}

@@ -20,7 +20,7 @@ from typing import IO, Any, Dict, List, Optional
 from ..config import ConnectionConfig
 from ..errors import CloneRefused, PostgresError, ServerNotReady, StreamBroken
 from ..process import DEVNULL, TimeoutExpired, spawn
-from .connection import Session
+from .connection import Session, libpq_environment
 from .controldata import program
 from .facts import read_facts
 from .wal_names import format_lsn, parse_lsn
@@ -164,7 +164,8 @@ class Receiver:
         # Killed without a word, the stream must not leave it behind: nobody would clear its directory.
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         self._process: Any = spawn(
-            [*guard, *words], stdin=DEVNULL, stdout=DEVNULL, stderr=stderr, env=_environment(connection)
+            [*guard, *words], stdin=DEVNULL, stdout=DEVNULL, stderr=stderr,
+            env=libpq_environment(connection, "lifeboat_stream"),
         )
 
     def require_alive(self) -> None:
@@ -195,19 +196,3 @@ class Receiver:
             except TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-
-
-def _environment(connection: ConnectionConfig) -> dict[str, str]:
-    """libpq's variables: a password never stands among the arguments."""
-    values = {
-        "PGHOST": connection.host,
-        "PGPORT": connection.port,
-        "PGUSER": connection.user,
-        "PGPASSWORD": connection.password,
-        "PGPASSFILE": connection.passfile,
-        "PGSSLMODE": connection.sslmode,
-        "PGSSLROOTCERT": connection.sslrootcert,
-        "PGCONNECT_TIMEOUT": connection.connect_timeout,
-        "PGAPPNAME": "lifeboat_stream",
-    }
-    return {name: str(value) for name, value in values.items() if value is not None}

@@ -18,6 +18,9 @@ _BACKUP = re.compile(
     re.ASCII,
 )
 _FILES = re.compile(r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/([^/]+)/(manifest\.json|data\.tar\.zst(?:\.age)?)\Z", re.ASCII)
+_DUMP = re.compile(
+    r"dumps/([^/]+)/(\d{8}T\d{6}Z-dump)/(manifest\.json|(?:data\.pgdump|globals\.sql)\.zst(?:\.age)?)\Z", re.ASCII
+)
 _WAL = re.compile(
     r"wal/(\d+)/(sha256/)?([0-9A-F]{8})/([0-9A-F]{8})/(\3\4[0-9A-F]{8})"
     r"(\.[0-9A-F]{8}-[0-9A-F]{8}\.partial|\.partial|\.[0-9A-F]{8}\.backup)?(\.zst(?:\.age)?)?\Z",
@@ -31,12 +34,12 @@ _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 
 @dataclass(frozen=True)
 class Kind:
-    """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``wal``, ``history``, ``hold``, ``lease`` or
-    ``foreign``.
+    """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
+    ``lease`` or ``foreign``.
 
-    ``owner`` is a backup's or a copy's label, or the system identifier of WAL; ``part`` the rest: the file's name of a
-    backup, the set of a copy, the segment's name of WAL. ``record`` marks what makes a backup or copy exist,
-    ``segment`` a complete segment, ``piece`` a part of one.
+    ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL; ``part`` the rest: the file's
+    name of a backup, the set of a copy, the database of a dump (percent-encoded), the segment's name of WAL. ``record``
+    marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one.
     """
 
     name: str
@@ -63,6 +66,9 @@ def kind_of(cluster: str, key: str) -> Kind:
     if match := _FILES.match(rest):
         file_set, label, name = match.groups()
         return Kind("files", label, file_set, record=name == MANIFEST)
+    if match := _DUMP.match(rest):
+        database, label, name = match.groups()
+        return Kind("dump", label, database, record=name == MANIFEST)
     if match := _HOLD.match(rest):
         return Kind("hold", match.group(1))
     if match := _LEASE.match(rest):

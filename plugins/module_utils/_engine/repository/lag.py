@@ -15,26 +15,28 @@ from .layout import Layout
 Owner = Tuple[str, str, str]
 
 # Whose it is comes first; what makes a backup or copy exist comes last, after the WAL that it needs.
-_RANKS = {"core": 0, "history": 1, "wal": 2, "backup": 3, "files": 3, "hold": 5}
+_RANKS = {"core": 0, "history": 1, "wal": 2, "backup": 3, "files": 3, "dump": 3, "hold": 5}
 _RECORD = 4
 # What is the same bytes in every repository. WAL may be compressed in another way.
-_SAME = ("backup", "files", "history")
+_SAME = ("backup", "files", "dump", "history")
 
 
 @dataclass(frozen=True)
 class Lacking:
-    """An object to copy, what it is, and of a backup or of a copy of a file set whose it is."""
+    """An object to copy, what it is, and of a backup, a copy of a file set or a dump whose it is."""
 
     info: ObjectInfo
     kind: Kind
 
     @property
     def owner(self) -> Optional[Owner]:
-        """Of a backup ``backup``, an empty word and its label, of a copy ``files``, its set and label; else None."""
+        """Of a backup ``backup``, an empty word and its label; of a copy ``files``, its set and label; of a dump
+        ``dump``, its database and label; else None.
+        """
         kind = self.kind
-        if kind.name not in ("backup", "files"):
+        if kind.name not in ("backup", "files", "dump"):
             return None
-        return kind.name, kind.part if kind.name == "files" else "", kind.owner
+        return kind.name, "" if kind.name == "backup" else kind.part, kind.owner
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 <cluster>/systems/<system identifier>.json
 <cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json    (or .tar.lz4, .tar)
 <cluster>/files/<set>/<label>/data.tar.zst  manifest.json
+<cluster>/dumps/<database>/<label>/data.pgdump.zst  globals.sql.zst  manifest.json    of one database, by pg_dump
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
 <cluster>/wal/<system identifier>/sha256/<timeline>/<log>/<file>    of a sealed file: the digest of its content
@@ -25,6 +26,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Optional, Sequence, Tuple
+from urllib.parse import quote
 
 from ..model import ArchiveFile
 from ..postgres.wal_names import is_history, split_name
@@ -37,6 +39,7 @@ _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
 FILE_SET_DATA = "data.tar.zst"
+DUMP_DATA, DUMP_GLOBALS = "data.pgdump.zst", "globals.sql.zst"
 _SEALED = ".age"
 _COMPRESSIONS = {"zstd": ".zst", "lz4": ".lz4", "none": ""}
 
@@ -159,6 +162,20 @@ class Layout:
     def file_set(self, name: str, label: str, file: str) -> str:
         """A file of a copy of a file set."""
         return f"{self.file_set_prefix(name)}{label}/{file}"
+
+    @property
+    def dumps(self) -> str:
+        """Prefix of all dumps."""
+        return f"{self.cluster}/dumps/"
+
+    def dump_prefix(self, database: str) -> str:
+        """Prefix of all dumps of a database. Its name is percent-encoded (RFC 3986), a dot at its beginning too."""
+        name = quote(database, safe="")
+        return f"{self.dumps}{'%2E' + name[1:] if name.startswith('.') else name}/"
+
+    def dump(self, database: str, label: str, file: str) -> str:
+        """A file of a dump."""
+        return f"{self.dump_prefix(database)}{label}/{file}"
 
     def wal_root(self, system: str) -> str:
         """Prefix of all WAL of a system identifier."""

@@ -22,10 +22,12 @@ from .keep import kept_backups
 from .policy import RetentionConfig
 from .wal import Needed, base_reasons, find_bases, needed_spans, segment_number
 
+_COPIES = {"files": "copy", "dump": "dump"}
+
 
 @dataclass(frozen=True)
 class Removal:
-    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files`` or ``garbage``.
+    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files``, ``dump`` or ``garbage``.
 
     ``record`` marks what makes a backup or copy exist.
     """
@@ -89,7 +91,7 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
     needed = {system: Needed(needed_spans(_of(stay, system), found.get(system, ()))) for system in sorted_out.wal}
     removals = [
         *_backups(facts, sorted_out, kept, policy, now),
-        *_files(sorted_out, policy, now),
+        *_copies(sorted_out, policy, now),
         *_wal(facts, sorted_out, needed, policy, now),
         *(
             Removal(info.key, info.size, "garbage", "of a restore that has ended")
@@ -108,7 +110,7 @@ class _Sorted:
         self._cluster = cluster
         self.count = self.bytes = 0
         self.backups: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
-        self.files: Dict[Tuple[str, str], List[Tuple[Kind, ObjectInfo]]] = {}
+        self.copies: Dict[Tuple[str, str, str], List[Tuple[Kind, ObjectInfo]]] = {}
         self.wal: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.leases: List[ObjectInfo] = []
 
@@ -122,8 +124,8 @@ class _Sorted:
             self.backups.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "lease":
             self.leases.append(info)
-        elif kind.name == "files":
-            self.files.setdefault((kind.part, kind.owner), []).append((kind, info))
+        elif kind.name in _COPIES:
+            self.copies.setdefault((kind.name, kind.part, kind.owner), []).append((kind, info))
 
     def active(self, whole: Sequence[BackupManifest], window_start: datetime) -> Dict[str, Set[int]]:
         """The timelines, by system identifier, that point-in-time recovery must reach.
@@ -176,17 +178,19 @@ def _unfinished(
     return [Removal(info.key, info.size, "garbage", f"of {what} without a record") for kind, info in parts]
 
 
-def _files(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+def _copies(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """Copies of file sets, and dumps; the newest whole one of each set and database stays."""
     removals: List[Removal] = []
-    whole = {key for key, parts in found.files.items() if any(kind.record for kind, info in parts)}
-    newest = {name: max(label for other, label in whole if other == name) for name, label in whole}
-    for (name, label), parts in sorted(found.files.items()):
+    whole = {key for key, parts in found.copies.items() if any(kind.record for kind, info in parts)}
+    newest = {(what, name): max(o[2] for o in whole if o[:2] == (what, name)) for what, name, _label in whole}
+    for (what, name, label), parts in sorted(found.copies.items()):
         stored = max(info.modified for kind, info in parts)
-        if (name, label) not in whole:
-            removals += _unfinished(parts, f"a copy of {name}", policy, now)
-        elif label != newest[name] and now - stored >= timedelta(days=policy.days_of_set(name)):
-            reason = f"copy of {name}, {policy.days_of_set(name):g} days old or older"
-            removals += [Removal(info.key, info.size, "files", reason, kind.record) for kind, info in parts]
+        word, days = _COPIES[what], policy.days_of_copy(what, name)
+        if (what, name, label) not in whole:
+            removals += _unfinished(parts, f"a {word} of {name}", policy, now)
+        elif label != newest[what, name] and now - stored >= timedelta(days=days):
+            reason = f"{word} of {name}, {days:g} days old or older"
+            removals += [Removal(info.key, info.size, what, reason, kind.record) for kind, info in parts]
     return removals
 
 

@@ -31,6 +31,7 @@ class RetentionConfig:
     differential_days: float = 7.0
     incremental_days: float = 7.0
     wal_days: float = 7.0
+    dump_days: float = 30.0
     file_set_days: float = 90.0
     file_sets: Mapping[str, float] = field(default_factory=dict)
     keep_last: int = 2
@@ -50,6 +51,10 @@ class RetentionConfig:
     def days_of_set(self, name: str) -> float:
         """The days that copies of this file set are kept."""
         return self.file_sets.get(name, self.file_set_days)
+
+    def days_of_copy(self, kind: str, name: str) -> float:
+        """The days that copies of the file set, or dumps of the database, of this name are kept."""
+        return self.dump_days if kind == "dump" else self.days_of_set(name)
 
     def window_start(self, now: datetime) -> datetime:
         """When the window of point-in-time recovery begins."""

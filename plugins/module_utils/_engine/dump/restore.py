@@ -1,0 +1,307 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a dump back: into a new database, or in place of one, which is renamed aside and kept.
+
+The dump goes into a database of its own first. Only when all of it is there, and its tables have the rows that were
+counted in the dump's snapshot, does it take the old one's place; whatever fails before leaves the old one untouched.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from .. import clock
+from ..codec.zstd import decompress_stream
+from ..config import Config, ConnectionConfig
+from ..errors import BackupCorrupt, DatabaseRefused, DiskFull, LifeboatError
+from ..postgres.connection import Session, libpq_environment, session
+from ..postgres.controldata import program
+from ..process import Feed, run
+from ..progress import Progress, Silent
+from ..repository.repository import Repositories, Repository
+from .create import create_database, lacking_extensions, lacking_roles, quoted
+from .facts import count_rows
+from .record import Dump, find_dump
+
+# The longest name that PostgreSQL keeps whole (NAMEDATALEN - 1 bytes).
+_LONGEST = 63
+
+
+@dataclass(frozen=True)
+class DumpRequest:
+    """What is to come back. ``into``: the database's name (None: as it was called).
+
+    ``replace`` lets it take the place of a database that is there. ``owner`` and ``privileges``: whether objects belong
+    to whom they belonged to, and are granted as they were. ``with_globals`` makes roles and tablespaces first. ``jobs``
+    restores tables and indexes in parallel, from a file in ``staging_dir``; ``single_transaction`` all or nothing.
+    """
+
+    database: str
+    label: Optional[str] = None
+    into: Optional[str] = None
+    replace: bool = False
+    owner: bool = True
+    privileges: bool = True
+    with_globals: bool = False
+    jobs: int = 1
+    single_transaction: bool = False
+    staging_dir: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class DumpPlan:
+    """What will be done: the dump, the new database, and under which name the old one stays, if there is one."""
+
+    dump: Dump
+    repository: str
+    into: str
+    aside: Optional[str]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data."""
+        return {
+            "label": self.dump.label,
+            "database": self.dump.database,
+            "repository": self.repository,
+            "into": self.into,
+            "kept_as": self.aside,
+            "created_at": self.dump.as_dict()["created_at"],
+        }
+
+
+@dataclass(frozen=True)
+class DumpRestored:
+    """What was done. ``rows``: tables whose rows were compared, and how many rows they have."""
+
+    plan: DumpPlan
+    tables: int
+    rows: int
+    seconds: float
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data."""
+        return {**self.plan.as_dict(), **{k: v for k, v in asdict(self).items() if k != "plan"}}
+
+
+def plan(config: Config, request: DumpRequest) -> DumpPlan:
+    """Choose the dump and see that the server can take it; DatabaseRefused where it cannot."""
+    _require_sense(request)
+    repositories = Repositories.open(config)
+    try:
+        repository = repositories.readable()
+        dump = find_dump(repository, request.database, request.label)
+        into = request.into or dump.database
+        with session(config.connection) as sql:
+            there = sql.rows("SELECT 1 FROM pg_database WHERE datname = %s", [into])
+            _require_fit(sql, dump, request)
+        if there and not request.replace:
+            raise DatabaseRefused(
+                f"There is a database {into!r}.",
+                "Restore under another name (--into), or let this one take its place (--replace): the one that is"
+                " there is renamed and kept.",
+                database=into,
+            )
+        aside = _aside(into) if there else None
+        return DumpPlan(dump, repository.location, into, aside)
+    finally:
+        repositories.close()
+
+
+def _require_sense(request: DumpRequest) -> None:
+    if request.jobs < 1 or (request.jobs > 1 and request.single_transaction):
+        raise DatabaseRefused(
+            f"{request.jobs} jobs{' in a single transaction' if request.single_transaction else ''} cannot be.",
+            "Give 1 job or more; a single transaction is one job's.",
+        )
+
+
+def _require_fit(sql: Session, dump: Dump, request: DumpRequest) -> None:
+    version = int(sql.value("SHOW server_version_num"))
+    if version // 10000 < dump.server_version_num // 10000:
+        raise DatabaseRefused(
+            f"The dump is of PostgreSQL {dump.server_version}, this server is older ({version // 10000}).",
+            "Restore it into the same major version or a newer one.",
+        )
+    extensions = lacking_extensions(sql, dump)
+    if extensions:
+        raise DatabaseRefused(
+            f"The dump needs extensions that this server does not have: {', '.join(extensions)}.",
+            "Install their packages, then run this again. Nothing was touched.",
+            extensions=extensions,
+        )
+    roles = [] if request.with_globals else lacking_roles(sql, dump, request.owner, request.privileges)
+    if roles:
+        raise DatabaseRefused(
+            f"The dump needs roles that this server does not have: {', '.join(roles)}.",
+            "Let it make them (--with-globals), make them yourself, or restore without owners and grants (--no-owner"
+            " --no-privileges). Nothing was touched.",
+            roles=roles,
+        )
+
+
+def _aside(name: str) -> str:
+    return _shortened(name, f"_before_{clock.now():%Y%m%dt%H%M%Sz}")
+
+
+def _shortened(name: str, end: str) -> str:
+    """``name`` and ``end``, of which only the name is cut where both are too long."""
+    return name.encode()[: _LONGEST - len(end.encode())].decode(errors="ignore") + end
+
+
+def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Optional[Progress] = None) -> DumpRestored:
+    """Restore into a database beside, compare its rows, and put it in its place.
+
+    ProcessFailed with the words of ``pg_restore``, BackupCorrupt where the rows differ, DiskFull; the new database is
+    dropped then, and the old one is as it was.
+    """
+    progress = progress or Silent()
+    begin = clock.monotonic()
+    dump = planned.dump
+    fresh = _shortened(planned.into, "_lifeboat_new") if planned.aside else planned.into
+    repositories = Repositories.open(config)
+    try:
+        repository = repositories.readable()
+        if request.with_globals:
+            progress.phase("roles and tablespaces")
+            _restore_globals(config, repository, dump)
+        with session(config.connection) as sql:
+            if planned.aside:
+                sql.rows(f"DROP DATABASE IF EXISTS {quoted(fresh)}")
+            create_database(sql, dump, fresh, request.owner)
+        try:
+            progress.phase(f"{dump.label} into {fresh}")
+            _restore_data(config, repository, request, dump, fresh, progress)
+            tables, rows = _compare(config.connection, dump, fresh, progress)
+            with session(config.connection, fresh) as sql:
+                progress.phase("statistics")
+                sql.rows("ANALYZE")
+            if planned.aside:
+                progress.phase(f"in place of {planned.into}")
+                _swap(config.connection, planned.into, fresh, planned.aside)
+        except BaseException:
+            with session(config.connection) as sql:
+                sql.rows(f"DROP DATABASE IF EXISTS {quoted(fresh)} WITH (FORCE)")
+            raise
+    finally:
+        repositories.close()
+    return DumpRestored(planned, tables, rows, round(clock.monotonic() - begin, 3))
+
+
+def _chunks(repository: Repository, dump: Dump, name: str) -> Iterator[bytes]:
+    key = repository.layout.dump(dump.database, dump.label, name)
+    file = dump.data if name == dump.data.name else dump.globals
+    return decompress_stream(repository.read(key, file), key)
+
+
+def _restore_globals(config: Config, repository: Repository, dump: Dump) -> None:
+    """By ``psql``; what is there already is left, as it says so and goes on."""
+    with tempfile.TemporaryFile() as words:
+        argv = [program(config.bin_dir, "psql"), "--no-psqlrc", "--quiet", "--no-password", "--file=-"]
+        environment = {**libpq_environment(config.connection), "PGDATABASE": config.connection.dbname}
+        psql = Feed(argv, words, env=environment)
+        try:
+            sum(psql.pour(_chunks(repository, dump, dump.globals.name)))
+        finally:
+            psql.kill()
+
+
+def _restore_data(
+    config: Config, repository: Repository, request: DumpRequest, dump: Dump, into: str, progress: Progress
+) -> None:
+    argv = [program(config.bin_dir, "pg_restore"), "--exit-on-error", "--no-password", f"--dbname={_conninfo(into)}"]
+    argv += [] if request.owner else ["--no-owner"]
+    argv += [] if request.privileges else ["--no-privileges"]
+    argv += ["--single-transaction"] if request.single_transaction else []
+    environment = libpq_environment(config.connection)
+    if request.jobs > 1:
+        with _staged(repository, request, dump, progress) as path:
+            run([*argv, f"--jobs={request.jobs}", path], env=environment)
+        return
+    done = 0
+    with tempfile.TemporaryFile() as words:
+        feed = Feed([*argv, "--format=custom"], words, env=environment)
+        try:
+            for size in feed.pour(_chunks(repository, dump, dump.data.name)):
+                done += size
+                progress.advance(done, dump.data_size)
+        finally:
+            feed.kill()
+
+
+def _conninfo(database: str) -> str:
+    """A database's name as a connection string, since one with ``=`` in it would be taken for one (libpq)."""
+    return "dbname='{}'".format(database.replace("\\", "\\\\").replace("'", "\\'"))
+
+
+@contextmanager
+def _staged(repository: Repository, request: DumpRequest, dump: Dump, progress: Progress) -> Iterator[str]:
+    """The dump as a file, in which several jobs can seek."""
+    with tempfile.TemporaryDirectory(prefix="lifeboat-dump-", dir=request.staging_dir) as place:
+        free = os.statvfs(place)
+        if free.f_bavail * free.f_frsize < dump.data_size:
+            raise DiskFull(
+                f"{place} has {free.f_bavail * free.f_frsize} bytes free, and the dump has {dump.data_size}.",
+                "Name another directory (--staging-dir), or restore with one job, which needs none.",
+                path=place,
+            )
+        path, done = os.path.join(place, "data.pgdump"), 0
+        with open(path, "wb") as stream:
+            for chunk in _chunks(repository, dump, dump.data.name):
+                stream.write(chunk)
+                done += len(chunk)
+                progress.advance(done, dump.data_size)
+        yield path
+
+
+def _compare(connection: ConnectionConfig, dump: Dump, database: str, progress: Progress) -> Tuple[int, int]:
+    """How many tables and rows were compared with the dump's snapshot; BackupCorrupt where they differ."""
+    if not dump.rows:
+        return 0, 0
+    progress.phase("count rows")
+    with session(connection, database) as sql:
+        found = count_rows(sql)
+    wrong: List[str] = [
+        f"{name}: {found.get(name, 'no such table')} instead of {rows}"
+        for name, rows in dump.rows.items()
+        if found.get(name) != rows
+    ]
+    if wrong:
+        raise BackupCorrupt(
+            f"What was restored from {dump.label} is not what was dumped: {'; '.join(wrong[:10])}.",
+            "The new database was dropped, nothing else was touched. Restore another dump, or by point-in-time"
+            " recovery beside the server.",
+            tables=wrong,
+        )
+    return len(dump.rows), sum(dump.rows.values())
+
+
+def _swap(connection: ConnectionConfig, name: str, fresh: str, aside: str) -> None:
+    """The new one takes the name; sessions of the old one are ended. Where that fails the old one has its name."""
+    with session(connection) as sql:
+        sql.rows(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS false")
+        holder = name
+        try:
+            _end_sessions(sql, name)
+            sql.rows(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(aside)}")
+            holder = aside
+            sql.rows(f"ALTER DATABASE {quoted(fresh)} RENAME TO {quoted(name)}")
+        except LifeboatError:
+            if holder == aside:
+                sql.rows(f"ALTER DATABASE {quoted(aside)} RENAME TO {quoted(name)}")
+                holder = name
+            raise
+        finally:
+            sql.rows(f"ALTER DATABASE {quoted(holder)} ALLOW_CONNECTIONS true")
+
+
+def _end_sessions(sql: Session, name: str) -> None:
+    """Ask each to end, for as long as one is there, at most 30 s: one that rolls back takes its time."""
+    deadline = clock.monotonic() + 30.0
+    ask = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+    while sql.value(ask, [name]) and clock.monotonic() < deadline:
+        clock.sleep(0.2)

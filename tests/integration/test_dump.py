@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dumps of single databases, and back: under another name, in place of one that is in use, and not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import psycopg2
+import pytest
+from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.model import seal_record
+from support.age import make_key, needs_age
+from support.lost import flip
+from support.postgres import Installation, Site, Sites, entry, run_program
+
+pytestmark = pytest.mark.integration
+
+# A name that is a connection string to libpq, a path to a file system and needs quotes in SQL.
+NAME = "dbname=x Shop/é'\"%"
+
+
+def fill(site: Site) -> None:
+    cluster = site.cluster
+    cluster.execute(
+        "CREATE ROLE keeper", "CREATE ROLE reader",
+        "CREATE DATABASE \"dbname=x Shop/é'\"\"%\" OWNER keeper",
+        "ALTER DATABASE \"dbname=x Shop/é'\"\"%\" SET search_path = \"Sales Dept\", public",
+        "ALTER DATABASE \"dbname=x Shop/é'\"\"%\" SET work_mem = '7MB'",
+        "REVOKE ALL ON DATABASE \"dbname=x Shop/é'\"\"%\" FROM PUBLIC",
+        "GRANT CONNECT ON DATABASE \"dbname=x Shop/é'\"\"%\" TO reader",
+    )  # fmt: skip
+    cluster.execute(
+        'CREATE SCHEMA "Sales Dept" AUTHORIZATION keeper',
+        'CREATE TABLE "Sales Dept"."Order" (id serial PRIMARY KEY, note text)',
+        "INSERT INTO \"Sales Dept\".\"Order\" (note) SELECT repeat(md5(n::text), 20) FROM generate_series(1, 5000) n",
+        'ALTER TABLE "Sales Dept"."Order" OWNER TO keeper',
+        'GRANT SELECT ON "Sales Dept"."Order" TO reader',
+        'ALTER TABLE "Sales Dept"."Order" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+        "CREATE TABLE public.parts (n int, day date) PARTITION BY RANGE (day)",
+        "CREATE TABLE public.parts_2026 PARTITION OF public.parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+        "INSERT INTO public.parts SELECT n, '2026-01-01'::date + n FROM generate_series(1, 300) n",
+        "CREATE TABLE public.empty ()",
+        dbname=NAME,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def site(postgres: Installation, sites: Sites, s3_options: S3Options) -> Site:
+    made = sites(postgres, s3_options, segment_mb=1)
+    fill(made)
+    return made
+
+
+def databases(site: Site) -> List[str]:
+    found = site.cluster.rows("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1")
+    return [row[0] for row in found]
+
+
+def orders(site: Site, database: str) -> int:
+    return int(site.cluster.value('SELECT count(*) FROM "Sales Dept"."Order"', dbname=database))
+
+
+def seen(site: Site, database: str) -> Dict[str, Any]:
+    """What a dump must bring back beside rows."""
+    value = site.cluster.value
+    return {
+        "owner": value("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", database),
+        "grants": value(
+            "SELECT array_agg(pg_get_userbyid(grantee) || ' ' || privilege_type ORDER BY 1)::text"
+            " FROM pg_database, aclexplode(datacl) WHERE datname = %s", database),
+        "locale": value("SELECT (encoding, datcollate, datctype, datlocprovider)::text FROM pg_database"
+                        " WHERE datname = %s", database),
+        "search_path": value("SHOW search_path", dbname=database),
+        "work_mem": value("SHOW work_mem", dbname=database),
+        "table": value("SELECT (relowner::regrole, relacl, relforcerowsecurity)::text FROM pg_class"
+                       " WHERE relname = 'Order'", dbname=database),
+        "sequence": value("SELECT last_value FROM \"Sales Dept\".\"Order_id_seq\"", dbname=database),
+    }  # fmt: skip
+
+
+def test_a_dump_comes_back_beside_and_in_place_of_what_is_in_use(site: Site) -> None:
+    before = seen(site, NAME)
+    made = {d["database"]: d for d in site.lifeboat("dump", "create").data["dumps"]}
+    assert set(made) == {NAME, "postgres"}
+    dump = made[NAME]
+    assert dump["rows"] == {'"Sales Dept"."Order"': 5000, "public.parts_2026": 300, "public.empty": 0}
+    assert dump["data_size"] > 10 * dump["data"]["size"] and {"keeper", "reader"} <= set(dump["roles"])
+    listed = site.lifeboat("dump", "list", NAME).data["dumps"]
+    assert [d["label"] for d in listed] == [dump["label"]]
+
+    # Beside, by several jobs.
+    planned = site.lifeboat("dump", "restore", NAME, "--into", "Copy", "--plan").data
+    assert (planned["into"], planned["kept_as"]) == ("Copy", None) and "Copy" not in databases(site)
+    done = site.lifeboat("dump", "restore", NAME, "--into", "Copy", "--jobs", "2").data
+    assert (done["tables"], done["rows"]) == (3, 5300)
+    assert seen(site, "Copy") == before and orders(site, "Copy") == 5000
+
+    # In place: a session that writes is ended, the old database is kept.
+    session = site.cluster.connect(NAME)
+    site.cluster.execute('DELETE FROM "Sales Dept"."Order" WHERE id > 10', dbname=NAME)
+    refused = site.lifeboat("dump", "restore", NAME, status=1).error
+    assert refused["error_code"] == "database_refused" and "--replace" in refused["hint"]
+    done = site.lifeboat("dump", "restore", NAME, "--replace").data
+    assert (orders(site, NAME), orders(site, done["kept_as"])) == (5000, 10)
+    assert seen(site, NAME) == before
+    assert databases(site) == sorted(["Copy", NAME, done["kept_as"], "postgres"])
+    with pytest.raises(psycopg2.Error), session.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def test_what_fails_leaves_the_old_database_as_it_was(
+    newest_postgres: Installation, sites: Sites, tmp_path: Path
+) -> None:
+    (tmp_path / "near").mkdir()
+    (tmp_path / "far").mkdir()
+    site = sites(newest_postgres, DirectoryOptions(str(tmp_path / "near")), segment_mb=1)
+    fill(site)
+    label = site.lifeboat("dump", "create", NAME).data["dumps"][0]["label"]
+    site.cluster.execute('DELETE FROM "Sales Dept"."Order" WHERE id > 10', dbname=NAME)
+    (data,) = tmp_path.glob(f"near/main/dumps/*/{label}/data.pgdump.zst")
+    good = data.read_bytes()
+    there = databases(site)
+
+    # Damaged in the store.
+    flip(data)
+    assert site.lifeboat("dump", "restore", NAME, "--replace", status=1).error["error_code"] == "object_corrupt"
+    data.chmod(0o600)
+    data.write_bytes(good)
+    # Roles that are gone; a program that cannot be.
+    site.cluster.execute("DROP OWNED BY reader", "REVOKE CONNECT ON DATABASE \"dbname=x Shop/é'\"\"%\" FROM reader")
+    site.cluster.execute("DROP OWNED BY reader", dbname=NAME)
+    site.cluster.execute("DROP ROLE reader")
+    error = site.lifeboat("dump", "restore", NAME, "--replace", status=1).error
+    assert error["error_code"] == "database_refused"
+    assert "roles that this server does not have: reader" in error["message"]
+    error = site.lifeboat("dump", "restore", NAME, "--jobs", "0", status=1).error
+    assert error["error_code"] == "database_refused"
+    error = site.lifeboat("dump", "restore", "nothing", status=1).error
+    assert error["error_code"] == "backup_missing" and "'nothing'" in error["message"]
+    error = site.lifeboat("dump", "create", "nothing", status=1).error
+    assert error["error_code"] == "config_invalid" and "postgres" in error["hint"]
+    assert databases(site) == there and orders(site, NAME) == 10
+
+    # Without them, and with what the dump itself brings.
+    site.lifeboat("dump", "restore", NAME, "--into", "plain", "--no-owner", "--no-privileges", "--single-transaction")
+    assert orders(site, "plain") == 5000
+    site.lifeboat("dump", "restore", NAME, "--replace", "--with-globals")
+    assert orders(site, NAME) == 5000
+    assert site.cluster.value("SELECT count(*) FROM pg_roles WHERE rolname = 'reader'") == 1
+
+    # Another repository gets it, whole.
+    site.repositories = [*site.repositories, {**entry(1, DirectoryOptions(str(tmp_path / "far"))), "required": False}]
+    site.write()
+    (synced,) = site.lifeboat("sync").data["repositories"]
+    assert synced["failed"] == [] and any(what.startswith("dump ") for what in synced["lacking_of"])
+    assert (tmp_path / "far" / data.relative_to(tmp_path / "near")).read_bytes() == good
+
+
+def test_rows_that_differ_from_the_dump_s_snapshot_stop_the_restore(
+    newest_postgres: Installation, sites: Sites, tmp_path: Path
+) -> None:
+    site = sites(newest_postgres, DirectoryOptions(str(tmp_path)), segment_mb=1)
+    fill(site)
+    label = site.lifeboat("dump", "create", NAME).data["dumps"][0]["label"]
+    (record,) = tmp_path.glob(f"main/dumps/*/{label}/manifest.json")
+    rewrite(record, 5000, 5001)
+    error = site.lifeboat("dump", "restore", NAME, "--into", "copy", status=1).error
+    assert error["error_code"] == "backup_corrupt" and "5000 instead of 5001" in error["message"]
+    assert "copy" not in databases(site)
+
+
+def rewrite(record: Path, before: int, after: int) -> None:
+    """Another number of rows in a dump's record, with its checksum made anew."""
+    data = json.loads(record.read_bytes())
+    data["rows"] = {name: after if rows == before else rows for name, rows in data["rows"].items()}
+    record.chmod(0o600)
+    record.write_bytes(seal_record(data))
+
+
+@needs_age
+def test_a_sealed_dump_is_opened_by_its_identity_alone(
+    newest_postgres: Installation, sites: Sites, tmp_path: Path
+) -> None:
+    key = make_key(tmp_path / "key")
+    (tmp_path / "store").mkdir()
+    site = sites(
+        newest_postgres, DirectoryOptions(str(tmp_path / "store")), segment_mb=1,
+        options={"seal": {"recipients": [key.recipient]}},
+    )  # fmt: skip
+    fill(site)
+    site.lifeboat("dump", "create", NAME)
+    stored = [p.name for p in tmp_path.glob("store/main/dumps/*/*/*")]
+    assert sorted(stored) == ["data.pgdump.zst.age", "globals.sql.zst.age", "manifest.json"]
+    assert site.lifeboat("dump", "restore", NAME, "--into", "copy", status=1).error["error_code"] == "identity_missing"
+    assert "copy" not in databases(site)
+    site.write(seal={"recipients": [key.recipient], "identity_file": str(key.file)})
+    words = run_program(str(site.command), "--config", str(site.config_file), "dump", "restore", NAME, "--into", "copy")
+    assert "5300 rows in 3 tables, as they were dumped" in words

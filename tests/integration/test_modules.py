@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules as a playbook runs them: check mode changes nothing, a second run neither, errors name what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lifeboat.config import DirectoryOptions
+from support.controller import module
+from support.postgres import Installation, Site, Sites
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def site(
+    newest_postgres: Installation, module_sites: Sites, tmp_path_factory: pytest.TempPathFactory
+) -> Site:
+    made = module_sites(newest_postgres, DirectoryOptions(str(tmp_path_factory.mktemp("store"))), segment_mb=1)
+    made.cluster.execute("CREATE DATABASE shop")
+    made.cluster.execute("CREATE TABLE things AS SELECT generate_series(1, 100) n", dbname="shop")
+    return made
+
+
+def test_a_dump_is_made_and_brought_back(installed: Path, site: Site) -> None:
+    config = {"config_file": str(site.config_file)}
+    planned = module(installed, "pg_backup", check=True, method="dump", databases=["shop"], **config)
+    assert planned["changed"] and planned["dumps"] == ["shop"]
+    assert site.lifeboat("dump", "list").data["dumps"] == []
+    made = module(installed, "pg_backup", method="dump", databases=["shop"], **config)
+    (dump,) = made["dumps"]
+    assert made["changed"] and dump["rows"] == {"public.things": 100}
+
+    refused = module(installed, "pg_restore_dump", status=2, database="shop", **config)
+    assert refused["error_code"] == "database_refused" and "'shop'" in refused["msg"]
+    site.cluster.execute("TRUNCATE things", dbname="shop")
+    planned = module(installed, "pg_restore_dump", check=True, database="shop", replace=True, **config)
+    assert planned["changed"] and planned["restored"]["kept_as"].startswith("shop_before_")
+    assert site.cluster.value("SELECT count(*) FROM things", dbname="shop") == 0
+    done = module(installed, "pg_restore_dump", database="shop", replace=True, **config)
+    assert done["restored"]["rows"] == 100
+    assert site.cluster.value("SELECT count(*) FROM things", dbname="shop") == 100
+    assert site.cluster.value("SELECT count(*) FROM things", dbname=done["restored"]["kept_as"]) == 0
+
+
+def test_a_hold_and_what_retention_would_remove(installed: Path, site: Site) -> None:
+    config = {"config_file": str(site.config_file)}
+    made = module(installed, "pg_backup", **config)
+    label = made["backup"]["label"]
+    assert made["changed"] and not module(installed, "pg_backup", max_age=3600, **config)["changed"]
+    hold = {"label": label, "reason": "before the migration", **config}
+    assert module(installed, "pg_backup_hold", check=True, **hold)["changed"]
+    assert module(installed, "pg_backup_hold", **hold)["changed"]
+    assert not module(installed, "pg_backup_hold", **hold)["changed"]
+    info = module(installed, "pg_backup_info", **config)
+    assert [b["held"] for b in info["backups"]] == ["before the migration"]
+    kept = module(installed, "s3_retention", check=True, **config)
+    assert not kept["changed"] and "held: before the migration" in str(kept["repositories"][0]["kept"][label])
