@@ -15,13 +15,13 @@ description:
   - The backup exists once all WAL that it needs was found in every required repository. A run that is interrupted
     before leaves
     nothing that could be taken for a backup.
+  - With O(method=dump) it dumps single databases by C(pg_dump), each one snapshot, streamed in the same way, read back
+    and recorded.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.diff
-  - With O(method=dump) it dumps single databases by C(pg_dump), each one snapshot, streamed in the same way, read back
-    and recorded.
 options:
   method:
     description:
