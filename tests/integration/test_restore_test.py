@@ -10,7 +10,6 @@ from typing import Any, Dict, List
 
 import pytest
 from lifeboat.config import DirectoryOptions, S3Options
-from support.controller import module
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, entry
 from support.stores import keys

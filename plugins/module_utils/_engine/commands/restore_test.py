@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-from typing import Any, List, Optional
+from typing import Any, List
 
 from ..config import load
-from ..restore_test.page import render
+from ..restore_test.page import write_report
 from ..restore_test.questions import BROKEN
 from ..restore_test.run import RestoreTest, TestRequest, plan, run
 from ..terminal import Answer, Terminal, bullets, duration
@@ -34,20 +32,9 @@ def run_test(args: argparse.Namespace, terminal: Terminal) -> Answer:
         planned = plan(config, request)
         return Answer(planned, "\n".join(f"{key}: {value}" for key, value in planned.items()))
     done = run(config, request, terminal)
-    written = write_report(done, args.report_dir)
-    return Answer(done.report, "\n".join(_lines(done) + written), 0 if done.proven else 1)
-
-
-def write_report(done: RestoreTest, directory: Optional[str]) -> List[str]:
-    """``report.json`` and ``report.html`` in the directory, which is made; a line that says where."""
-    if not directory:
-        return []
-    os.makedirs(directory, exist_ok=True)
-    with open(os.path.join(directory, "report.json"), "w", encoding="utf-8") as stream:
-        json.dump(done.report, stream, indent=2)
-    with open(os.path.join(directory, "report.html"), "w", encoding="utf-8") as stream:
-        stream.write(render(done.report))
-    return [f"report: {os.path.join(directory, 'report.html')}"]
+    page = write_report(done.report, args.report_dir)
+    lines = _lines(done) + ([f"report: {page}"] if page else [])
+    return Answer(done.report, "\n".join(lines), 0 if done.proven else 1)
 
 
 def _lines(done: RestoreTest) -> List[str]:

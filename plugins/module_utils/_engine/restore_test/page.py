@@ -5,13 +5,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+import json
+import os
+from typing import Any, Mapping, Optional
 
 from ..drill.markup import Markup, moment, seconds, size, table, tag
 from ..drill.style import CSS
+from ..errors import ConfigError
 from .questions import BROKEN, HELD
 
 _MARKS = {HELD: ("✓", "good-ink"), BROKEN: ("✗", "bad-ink")}
+
+
+def write_report(report: Mapping[str, Any], directory: Optional[str]) -> Optional[str]:
+    """``report.json`` and ``report.html`` in the directory, which is made; the page's path. ConfigError."""
+    if not directory:
+        return None
+    page = os.path.join(directory, "report.html")
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, "report.json"), "w", encoding="utf-8") as stream:
+            json.dump(report, stream, indent=2)
+        with open(page, "w", encoding="utf-8") as stream:
+            stream.write(render(report))
+    except OSError as exc:
+        raise ConfigError(
+            f"The report cannot be written into {directory}: {exc.strerror}.",
+            "Name a directory that this user may write into. The repositories have the report.",
+            path=directory,
+        ) from exc
+    return page
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -43,8 +66,9 @@ def _head(report: Mapping[str, Any]) -> Markup:
     wrong = [f["name"] for f in report["findings"] if f["state"] == BROKEN]
     words = "The backup can be restored" if good else "The backup is not proven"
     lead = (
-        f"{report['label']} of cluster {report['cluster']} was restored from {report['repository']} on {report['host']},"
-        f" {moment(report['began_at'], date=True)}, replayed to the end of its archive, and looked at."
+        f"{report['label']} of cluster {report['cluster']} was restored from {report['repository']} on"
+        f" {report['host']}, {moment(report['began_at'], date=True)}, replayed to the end of its archive, and looked"
+        " at."
     )
     return tag(
         "header",

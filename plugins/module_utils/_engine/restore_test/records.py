@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Dict, Mapping
 
 from ..errors import ObjectCorrupt, ObjectExists
-from ..model import open_record, parse_time, seal_record
+from ..model import format_time, open_record, parse_time, seal_record
 from ..repository.records import read_records
 from ..repository.repository import Repository
 
@@ -22,6 +22,10 @@ class Tested:
 
     at: datetime
     proven: bool
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data."""
+        return {"at": format_time(self.at), "proven": self.proven}
 
 
 def store_report(repository: Repository, report: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .. import clock, restore
 from ..config import Config
-from ..errors import ConfigError, LifeboatError
+from ..errors import BackupUnproven, ConfigError, LifeboatError
 from ..model import BackupManifest, format_time
 from ..postgres.recovery import quote
 from ..progress import Progress, Silent
@@ -78,6 +78,19 @@ def run(config: Config, request: TestRequest, progress: Optional[Progress] = Non
     report = _report(chosen, planned, result, findings, began)
     done = RestoreTest(report, tuple(findings))
     return replace(done, unrecorded=_record(config, done, planned))
+
+
+def require_proven(done: RestoreTest) -> RestoreTest:
+    """BackupUnproven, which carries the report, unless everything held."""
+    wrong = broken(done.findings)
+    if wrong:
+        raise BackupUnproven(
+            f"Backup {done.report['label']} in repository {done.report['repository']} is not proven:"
+            f" {'; '.join(f'{f.name}: {f.detail}' for f in wrong)}.",
+            "Make a full backup now, restore that one too, and find out since when: lifeboat restore-test LABEL.",
+            report=done.report,
+        )
+    return done
 
 
 def _chosen(config: Config, request: TestRequest) -> Config:
