@@ -55,7 +55,8 @@ backups:
     - The finished backups, oldest first, each with its record and C(chain) (the labels that it is put together of, its
       full backup first; empty where C(broken) says what is missing), C(restorable), C(stored_size), C(final_size)
       (of the restored cluster), C(estimated_seconds), a forecast of a restore to the latest moment, C(verified_at),
-      when it was read back last and was intact, and C(held), the reason of a hold; both null where there is none.
+      when it was read back last and was intact, C(tested) (C(at), C(proven)), when it was restored last for a test, and
+      C(held), the reason of a hold; each null where there is none.
   returned: success
   type: list
   elements: dict

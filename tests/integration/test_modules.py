@@ -46,6 +46,24 @@ def test_a_dump_is_made_and_brought_back(installed: Path, site: Site) -> None:
     assert site.cluster.value("SELECT count(*) FROM things", dbname=done["restored"]["kept_as"]) == 0
 
 
+def test_a_backup_is_proved(installed: Path, site: Site, tmp_path: Path) -> None:
+    question = {"database": "shop", "query": "SELECT count(*) FROM things", "minimum": 10**9, "name": "enough"}
+    for minimum, status in ((1, 0), (10**9, 2)):
+        verify = {"scratch_dir": str(tmp_path), "amcheck": False, "queries": [{**question, "minimum": minimum}]}
+        config = {"config_file": str(site.write(tmp_path / f"{minimum}.yml", verify=verify))}
+        if not status:
+            module(installed, "pg_backup", **config)
+            assert module(installed, "pg_backup_verify", check=True, **config)["report"]["satisfied"] is False
+        told = module(installed, "pg_backup_verify", status=status, report_dir=str(tmp_path / "report"), **config)
+        assert not told["changed"] and (tmp_path / "report" / "report.html").exists()
+        if status:
+            assert told["error_code"] == "backup_unproven" and "enough: gives" in told["msg"]
+            assert not told["details"]["report"]["proven"]
+        else:
+            assert told["report"]["proven"]
+    assert not list(tmp_path.glob("lifeboat-verify-*"))
+
+
 def test_a_hold_and_what_retention_would_remove(installed: Path, site: Site) -> None:
     config = {"config_file": str(site.config_file)}
     made = module(installed, "pg_backup", **config)
@@ -56,6 +74,6 @@ def test_a_hold_and_what_retention_would_remove(installed: Path, site: Site) -> 
     assert module(installed, "pg_backup_hold", **hold)["changed"]
     assert not module(installed, "pg_backup_hold", **hold)["changed"]
     info = module(installed, "pg_backup_info", **config)
-    assert [b["held"] for b in info["backups"]] == ["before the migration"]
+    assert info["backups"][-1]["held"] == "before the migration"
     kept = module(installed, "s3_retention", check=True, **config)
     assert not kept["changed"] and "held: before the migration" in str(kept["repositories"][0]["kept"][label])

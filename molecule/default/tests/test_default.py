@@ -66,7 +66,7 @@ def test_the_schedule_is_there(machines: Dict[str, Host], name: str, cluster: st
     entries = machines[name].file(f"/etc/cron.d/lifeboat-{cluster}").content_string.splitlines()
     jobs = {line.split()[-1] for line in entries if line[:1] in "0123456789*" and line}
     more = {"db13": {"incremental", "files", "sync"}, "db12": {"files"}, "reports": set()}
-    assert jobs == {"full", "check", "verify", "retention", "drill_reminder"} | more[cluster]
+    assert jobs == {"full", "check", "verify", "restore_test", "retention", "drill_reminder"} | more[cluster]
     assert machines[name].service("cron").is_running
 
 
@@ -81,6 +81,7 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 retention").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 sync").rc == 0
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 restore_test").rc == 0
     planned = lifeboat(host, "db13", "prune --plan")["repositories"]
     assert [p["removals"] for p in planned] == [[], []] and "weekly: " in str(planned[0]["kept"])
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
@@ -89,6 +90,18 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     assert mailed.startswith("To: dba@lifeboat.test\n")
     assert "drill_reminder of cluster db13 ended with status 2" in mailed
     assert "The quarterly drill of cluster db13 is due" in told and "LIFEBOAT_STATUS=2" in told
+
+
+def test_the_playbook_proves_a_backup(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    reports = playbook.run_dir / "restore-test"
+    told = playbook("verify", "db13", "-e", f"verify_report_dir={reports}")
+    assert changes(told) == 0 and "is proven" in told
+    report = json.loads((reports / "db13" / "db13.json").read_text(encoding="utf-8"))
+    assert {f["name"]: f["state"] for f in report["findings"]} == dict.fromkeys(
+        ("restore", "amcheck", "contents", "SELECT 1"), "held"
+    )
+    assert machines["db13"].run("ls -d /var/lib/postgresql/17/lifeboat-verify-*").rc != 0
+    assert lifeboat(machines["db13"], "db13", "list")["backups"][-1]["tested"]["proven"]
 
 
 def test_what_root_stores_in_a_directory_belongs_to_its_owner(machines: Dict[str, Host]) -> None:

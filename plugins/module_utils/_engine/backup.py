@@ -18,6 +18,7 @@ from . import clock, manifests
 from . import parent as lineage
 from .backup_stream import extracted_sizes, restored_sizes, stream
 from .config import BackupConfig, Config
+from .contents import read_contents
 from .errors import BackupRunning, ConfigError, IncrementalImpossible, WalGap
 from .model import BACKUP_TYPES, ArchiveFile, BackupManifest, Tablespace, dump_manifest
 from .parent import Lineage
@@ -231,6 +232,7 @@ def _make(
         timings={"stream": round(streamed - begin, 3), "wal": round(clock.monotonic() - streamed, 3)},
         lifeboat_version=VERSION,
         recipients=seal.recipients,
+        contents=read_contents(config.connection, config.verify.count_tables),
     )
     body = dump_manifest(manifest)
     for repository in required:

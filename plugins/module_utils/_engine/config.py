@@ -19,6 +19,7 @@ from .errors import ConfigError
 from .libraries import library
 from .mapping import build, require_int, with_tuples
 from .recipients import refuse_clear_pieces, require_public
+from .restore_test.policy import VerifyConfig, parse_verify
 from .retention.policy import RetentionConfig, require_possible
 
 MIB = 1024 * 1024
@@ -218,6 +219,7 @@ class Config:
     seal: SealConfig = SealConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
     retention: RetentionConfig = RetentionConfig()
+    verify: VerifyConfig = VerifyConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     source: Optional[str] = None
@@ -297,6 +299,8 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             values[key] = build(cls, values[key], key, where)
     if "seal" in values:
         values["seal"] = _seal(values["seal"], where)
+    if "verify" in values:
+        values["verify"] = parse_verify(values["verify"], where)
     if "file_sets" in values:
         values["file_sets"] = tuple(
             _file_set(item, f"file_sets[{i}]", where) for i, item in enumerate(values["file_sets"])

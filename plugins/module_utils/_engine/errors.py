@@ -272,6 +272,12 @@ class DatabaseRefused(LifeboatError):
     error_code = "database_refused"
 
 
+class BackupUnproven(LifeboatError):
+    """A backup was restored for a test, and something of it does not hold."""
+
+    error_code = "backup_unproven"
+
+
 class RecoveryFailed(LifeboatError):
     """The server stopped during recovery, or ended it elsewhere than at the target."""
 

@@ -21,6 +21,7 @@ from .repository.holds import read_holds
 from .repository.repository import Repositories, Repository, histories
 from .repository.verifications import last_verified
 from .restore.target import estimate_seconds
+from .restore_test.records import last_tested
 from .retention.policy import RetentionConfig
 from .wal.inventory import Run, archived, find_run
 from .wal.pieces import NO_TAIL, Tail, follow
@@ -148,14 +149,14 @@ def describe(config: Config) -> Dict[str, Any]:
     """Everything a person or a playbook asks before a restore, from the first repository that answers.
 
     Keys: ``cluster``, ``repository``, ``passed_over``, ``backups`` (manifests with ``chain``, ``broken``,
-    ``restorable``, ``estimated_seconds``, ``verified_at``, ``held``), ``windows``, ``gaps``, ``unfinished``,
-    ``damaged``.
+    ``restorable``, ``estimated_seconds``, ``verified_at``, ``tested``, ``held``), ``windows``, ``gaps``,
+    ``unfinished``, ``damaged``.
     """
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
         contents = read_contents(repository, config.retention)
-        verified, held = last_verified(repository), _held(repository)
+        verified, held, tested = last_verified(repository), _held(repository), last_tested(repository)
         passed = [{"repository": u.repository, **u.error.as_dict()} for u in repositories.passed_over]
     finally:
         repositories.close()
@@ -168,6 +169,7 @@ def describe(config: Config) -> Dict[str, Any]:
             {
                 **_backup(b, contents),
                 "verified_at": format_time(verified[b.label]) if b.label in verified else None,
+                "tested": tested[b.label].as_dict() if b.label in tested else None,
                 "held": held.get(b.label),
             }
             for b in catalog.backups

@@ -74,7 +74,7 @@ class BackupManifest:
     ``data_size`` is that of all its files when extracted, tablespaces included; ``restored_size`` what they take at
     most when they are put together with those of the parents (0 in a full one, where it is the same). ``requirements``
     is described in :mod:`.postgres.requirements`; ``timings`` are seconds by phase. ``recipients`` of ``age`` can open
-    it; a backup without any is clear.
+    it; a backup without any is clear. ``contents`` are described in :mod:`.contents`.
     """
 
     label: str
@@ -99,6 +99,7 @@ class BackupManifest:
     lifeboat_version: str = ""
     restored_size: int = 0
     recipients: Tuple[str, ...] = ()
+    contents: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def final_size(self) -> int:

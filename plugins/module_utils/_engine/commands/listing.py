@@ -52,10 +52,16 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     lines += [f"held {b['label']}: {b['held']}" for b in data["backups"] if b["held"]]
     verified = [b for b in data["backups"] if b["verified_at"]]
     lines += [f"verified last: {verified[-1]['label']}, on {verified[-1]['verified_at'][:19]}Z"] if verified else []
+    tested = [b for b in data["backups"] if b["tested"]]
+    lines += [f"restored last: {tested[-1]['label']}, {_tested(tested[-1]['tested'])}"] if tested else []
     lines += [f"BROKEN {b['label']}: {b['broken']}" for b in data["backups"] if b["broken"]]
     lines += [f"DAMAGED {d['label']}: {d['message']}" for d in data["damaged"]]
     lines += [f"unfinished, ignored: {label}" for label in data["unfinished"]]
     return Answer(data, "\n".join(lines))
+
+
+def _tested(test: Dict[str, Any]) -> str:
+    return f"for a test on {test['at'][:19]}Z: {'proven' if test['proven'] else 'NOT PROVEN'}"
 
 
 def _row(backup: Dict[str, Any]) -> List[str]:

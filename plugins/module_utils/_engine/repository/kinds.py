@@ -28,6 +28,7 @@ _WAL = re.compile(
 )
 _CORE = re.compile(r"repository\.json\Z|systems/\d+\.json\Z")
 _HOLD = re.compile(rf"holds/({LABEL})/[^/]+\.json\Z", re.ASCII)
+_REPORT = re.compile(r"restore_tests/[^/]+\.json\Z", re.ASCII)
 _LEASE = re.compile(r"restores/([0-9a-f]{12})/(?:begun|ended)\Z")
 _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 
@@ -35,7 +36,7 @@ _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 @dataclass(frozen=True)
 class Kind:
     """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
-    ``lease`` or ``foreign``.
+    ``lease``, ``report`` (of a restore test) or ``foreign``.
 
     ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL; ``part`` the rest: the file's
     name of a backup, the set of a copy, the database of a dump (percent-encoded), the segment's name of WAL. ``record``
@@ -71,6 +72,8 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("dump", label, database, record=name == MANIFEST)
     if match := _HOLD.match(rest):
         return Kind("hold", match.group(1))
+    if _REPORT.match(rest):
+        return Kind("report")
     if match := _LEASE.match(rest):
         return Kind("lease", match.group(1))
     return Kind("core") if _CORE.match(rest) else FOREIGN

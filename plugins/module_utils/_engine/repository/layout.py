@@ -14,6 +14,7 @@
 <cluster>/wal/<system identifier>/<timeline>/<log>/<segment>.<from>-<to>.partial.zst    a piece: these bytes of it
 <cluster>/holds/<label>/<time>-<held or released>-<token>.json
 <cluster>/verifications/<time>-<token>.json
+<cluster>/restore_tests/<time>-<token>.json
 <cluster>/restores/<token>/begun  ended    that a restore reads
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 
@@ -145,6 +146,15 @@ class Layout:
     def verification(self, at: datetime, token: str) -> str:
         """The result of a verification."""
         return f"{self.verifications}{_stamp(at)}-{token}.json"
+
+    @property
+    def restore_tests(self) -> str:
+        """Prefix of the reports of restore tests."""
+        return f"{self.cluster}/restore_tests/"
+
+    def restore_test(self, at: datetime, token: str) -> str:
+        """The report of a restore test."""
+        return f"{self.restore_tests}{_stamp(at)}-{token}.json"
 
     @property
     def leases(self) -> str:

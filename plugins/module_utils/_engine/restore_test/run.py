@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a restore test: restore to the end of the archive, ask, report, drop the scratch."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Dict, List, Optional, Tuple
+
+from .. import clock, restore
+from ..config import Config
+from ..errors import BackupUnproven, ConfigError, LifeboatError
+from ..model import BackupManifest, format_time
+from ..postgres.recovery import quote
+from ..progress import Progress, Silent
+from ..repository.catalog import load_catalog
+from ..repository.repository import Repositories
+from ..repository.verifications import note_verified
+from ..restore.places import LOG
+from ..restore.request import RestorePlan, RestoreRequest, RestoreResult
+from ..version import VERSION
+from .questions import BROKEN, HELD, Finding, ask_all, broken
+from .records import store_report
+from .scratch import SETTINGS, abandoned, scratch_place, scratch_server
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TestRequest:
+    """Which backup (None: what a restore would take), from which repository (None: the first that answers)."""
+
+    __test__ = False
+
+    label: Optional[str] = None
+    repository: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class RestoreTest:
+    """What was found. ``report`` is plain data, ``unrecorded`` the repositories that did not take it."""
+
+    report: Dict[str, Any]
+    findings: Tuple[Finding, ...]
+    unrecorded: Tuple[str, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether everything held."""
+        return not broken(self.findings)
+
+
+def plan(config: Config, request: TestRequest) -> Dict[str, Any]:
+    """What a restore would do, as it stands in check mode. Touches nothing but an empty directory that it removes."""
+    chosen = _chosen(config, request)
+    with scratch_place(chosen) as place:
+        return _plan(chosen, request, place).as_dict()
+
+
+def run(config: Config, request: TestRequest, progress: Optional[Progress] = None) -> RestoreTest:
+    """Restore, ask, report. What is broken is a finding; an error is raised only where nothing could be tried.
+
+    The report goes into every repository; the scratch is dropped whatever happens. Memory and disk as for a restore.
+    """
+    progress = progress or Silent()
+    chosen = _chosen(config, request)
+    began = clock.now()
+    with scratch_place(chosen) as place:
+        for other in abandoned(chosen):
+            if other != place:
+                progress.note(f"{other} is of another test; where none runs, a killed one left it: remove it")
+        planned = _plan(chosen, request, place)
+        result, findings = _tried(chosen, planned, progress)
+    report = _report(chosen, planned, result, findings, began)
+    done = RestoreTest(report, tuple(findings))
+    return replace(done, unrecorded=_record(config, done, planned))
+
+
+def require_proven(done: RestoreTest) -> RestoreTest:
+    """BackupUnproven, which carries the report, unless everything held."""
+    wrong = broken(done.findings)
+    if wrong:
+        raise BackupUnproven(
+            f"Backup {done.report['label']} in repository {done.report['repository']} is not proven:"
+            f" {'; '.join(f'{f.name}: {f.detail}' for f in wrong)}.",
+            "Make a full backup now, restore that one too, and find out since when: lifeboat restore-test LABEL.",
+            report=done.report,
+        )
+    return done
+
+
+def _chosen(config: Config, request: TestRequest) -> Config:
+    """The configuration with the asked repository alone, and nothing that belongs to the cluster that is tested."""
+    repositories = config.repositories
+    if request.repository is not None:
+        repositories = tuple(replace(r, required=True) for r in repositories if r.name == request.repository)
+        if not repositories:
+            known = ", ".join(r.name for r in config.repositories)
+            raise ConfigError(f"There is no repository {request.repository!r}.", f"The configuration has: {known}.")
+    return replace(config, repositories=repositories)
+
+
+def _plan(config: Config, request: TestRequest, place: str) -> RestorePlan:
+    """Each tablespace gets a directory of its own; WAL comes from the repository that is tested, and no other."""
+    own = replace(config, config_file=os.path.join(place, "postgresql.conf"))
+    with open(str(own.config_file), "w", encoding="utf-8"):
+        pass
+    asked = RestoreRequest(
+        label=request.label,
+        data_dir=os.path.join(place, "data"),
+        archiving="off",
+        leave="stopped",
+        settings={**SETTINGS, **config.verify.settings},
+        timeout=config.verify.timeout,
+    )
+    repositories = Repositories.open(config)
+    try:
+        spaces = _tablespaces(repositories, request.label, place)
+    finally:
+        repositories.close()
+    planned = restore.plan(own, replace(asked, tablespaces=spaces))
+    others = tuple(r.name for r in config.repositories if r.name != planned.source.name)
+    return replace(planned, source=replace(planned.source, without=others))
+
+
+def _tablespaces(repositories: Repositories, label: Optional[str], place: str) -> Dict[str, str]:
+    catalog = load_catalog(repositories.readable())
+    backups = [catalog.find(label)] if label else list(catalog.backups)
+    return {t.location: os.path.join(place, f"tablespace-{t.oid}") for b in backups for t in b.tablespaces}
+
+
+def _tried(
+    config: Config, planned: RestorePlan, progress: Progress
+) -> Tuple[Optional[RestoreResult], List[Finding]]:
+    """The restore's result, None where it failed, and everything that was found."""
+    place = os.path.dirname(planned.data_dir)
+    own = replace(config, config_file=_settings_file(place, planned.backup))
+    begin = clock.monotonic()
+    try:
+        result = restore.apply(own, planned, progress)
+    except LifeboatError as exc:
+        return None, [Finding("restore", BROKEN, exc.message, clock.monotonic() - begin)]
+    last = result.reached_time or "before the backup"
+    text = f"to {result.reached_lsn}, last commit {last}, timeline {result.timeline}"
+    findings = [Finding("restore", HELD, text, result.timings["total"])]
+    log = os.path.join(planned.data_dir, LOG)
+    progress.phase("look at it")
+    try:
+        with scratch_server(own, planned.data_dir, log) as where:
+            findings += ask_all(config, where, planned.backup)
+    except LifeboatError as exc:
+        findings.append(Finding("start", BROKEN, exc.message))
+    return result, findings
+
+
+def _settings_file(place: str, backup: BackupManifest) -> str:
+    """A ``postgresql.conf`` for the scratch alone, with what its server cannot start or read without."""
+    needed = ("shared_preload_libraries", "max_prepared_transactions", "max_locks_per_transaction", "TimeZone")
+    settings = backup.requirements.get("settings") or {}
+    path = os.path.join(place, "postgresql.conf")
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.writelines(f"{name} = {quote(settings[name])}\n" for name in needed if settings.get(name))
+    return path
+
+
+def _report(
+    config: Config, planned: RestorePlan, result: Optional[RestoreResult], findings: List[Finding], began: datetime
+) -> Dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "lifeboat": VERSION,
+        "cluster": config.cluster,
+        "host": socket.gethostname(),
+        "began_at": format_time(began),
+        "ended_at": format_time(clock.now()),
+        "label": planned.backup.label,
+        "chain": [b.label for b in planned.chain],
+        "repository": planned.source.name,
+        "location": planned.repository,
+        "server_version": planned.backup.server_version,
+        "bytes": planned.backup.final_size,
+        "proven": not broken(findings),
+        "restored": result.as_dict() if result else None,
+        "findings": [f.as_dict() for f in findings],
+    }
+
+
+def _record(config: Config, done: RestoreTest, planned: RestorePlan) -> Tuple[str, ...]:
+    """Into every repository; that the chain is whole is noted in the one that it came from."""
+    unrecorded: List[str] = []
+    repositories = Repositories.open(config)
+    try:
+        for repository in repositories.items:
+            try:
+                store_report(repository, done.report)
+                if done.proven and repository.name == planned.source.name:
+                    note_verified(repository, [b.label for b in planned.chain])
+            except LifeboatError:
+                unrecorded.append(repository.name)
+    finally:
+        repositories.close()
+    return tuple(unrecorded)
