@@ -185,6 +185,17 @@ class ObjectivesConfig:
 
 
 @dataclass(frozen=True)
+class AuditConfig:
+    """Where events go beside the repositories: ``file`` (JSON lines; "": none; None: a default place) and ``syslog``.
+
+    ``syslog`` is the socket of the system's log, which journald reads too; "": none.
+    """
+
+    file: Optional[str] = None
+    syslog: str = "/dev/log"
+
+
+@dataclass(frozen=True)
 class FileSetConfig:
     """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``."""
 
@@ -216,6 +227,7 @@ class Config:
     seal: SealConfig = SealConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
     retention: RetentionConfig = RetentionConfig()
+    audit: AuditConfig = AuditConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     source: Optional[str] = None
@@ -233,6 +245,7 @@ _SECTIONS: Tuple[Tuple[str, Any], ...] = (
     ("restore", RestoreConfig),
     ("objectives", ObjectivesConfig),
     ("retention", RetentionConfig),
+    ("audit", AuditConfig),
 )
 
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack, nullcontext
 from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 from .. import clock
+from ..audit.scope import audited
 from ..config import Config
 from ..model import format_time
 from ..postgres import server
@@ -40,15 +41,20 @@ def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = N
     """Restore as planned. On a failure the directories stay marked as unfinished: the next restore starts afresh."""
     if planned.satisfied:
         return RestoreResult(**(read_marker(planned.data_dir) or {})["result"])
-    run = _Restore(config, planned, progress or Silent())
-    try:
-        with run.flushed():
-            run.extract()
-            run.verify()
-        reached = run.recover()
-        return run.finish(reached)
-    finally:
-        run.release()
+    about = {"target": planned.target.describe(), "data_dir": planned.data_dir, "repository": planned.source.name}
+    with audited(config, "restore", [planned.backup.label]) as note:
+        note.details.update(about)
+        run = _Restore(config, planned, progress or Silent())
+        try:
+            with run.flushed():
+                run.extract()
+                run.verify()
+            reached = run.recover()
+            result = run.finish(reached)
+        finally:
+            run.release()
+        note.details.update(reached_lsn=result.reached_lsn, reached_time=result.reached_time, timeline=result.timeline)
+        return result
 
 
 class _Restore:

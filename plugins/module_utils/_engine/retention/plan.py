@@ -25,7 +25,7 @@ from .wal import Needed, base_reasons, find_bases, needed_spans, segment_number
 
 @dataclass(frozen=True)
 class Removal:
-    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files`` or ``garbage``.
+    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files``, ``audit`` or ``garbage``.
 
     ``record`` marks what makes a backup or copy exist.
     """
@@ -91,6 +91,7 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
         *_backups(facts, sorted_out, kept, policy, now),
         *_files(sorted_out, policy, now),
         *_wal(facts, sorted_out, needed, policy, now),
+        *_audit(sorted_out, policy, now),
         *(
             Removal(info.key, info.size, "garbage", "of a restore that has ended")
             for info in sorted_out.leases
@@ -111,6 +112,7 @@ class _Sorted:
         self.files: Dict[Tuple[str, str], List[Tuple[Kind, ObjectInfo]]] = {}
         self.wal: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.leases: List[ObjectInfo] = []
+        self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
 
     def add(self, info: ObjectInfo) -> None:
         self.count += 1
@@ -122,6 +124,8 @@ class _Sorted:
             self.backups.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "lease":
             self.leases.append(info)
+        elif kind.name == "audit":
+            self.audit.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "files":
             self.files.setdefault((kind.part, kind.owner), []).append((kind, info))
 
@@ -187,6 +191,20 @@ def _files(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Remov
         elif label != newest[name] and now - stored >= timedelta(days=policy.file_set_days):
             reason = f"copy of {name}, {policy.file_set_days:g} days old or older"
             removals += [Removal(info.key, info.size, "files", reason, kind.record) for kind, info in parts]
+    return removals
+
+
+def _audit(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """The oldest events of each chain, without a gap; its newest event stays, so that the chain goes on behind it."""
+    removals: List[Removal] = []
+    first_day = f"{now - timedelta(days=policy.audit_days):%Y%m%d}"
+    for _chain, events in sorted(found.audit.items()):
+        events.sort(key=lambda e: e[0].part.rsplit("/", 1)[1])
+        for kind, info in events[:-1]:
+            if kind.part[:8] >= first_day:
+                break
+            reason = f"events older than {policy.audit_days:g} days"
+            removals.append(Removal(info.key, info.size, "audit", reason))
     return removals
 
 

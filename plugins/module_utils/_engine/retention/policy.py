@@ -30,6 +30,7 @@ class RetentionConfig:
     incremental_days: float = 7.0
     wal_days: float = 7.0
     file_set_days: float = 90.0
+    audit_days: float = 365.0
     keep_last: int = 2
     daily: int = 0
     weekly: int = 0
