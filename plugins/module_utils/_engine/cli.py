@@ -25,6 +25,7 @@ from .commands import (
     backup,
     check,
     configuration,
+    erasure,
     files,
     listing,
     prove,
@@ -56,6 +57,7 @@ _COMMANDS = (
     sync,
     prune,
     audit,
+    erasure,
     drill,
 )
 

@@ -10,16 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO, Dict, List, Mapping, Optional, Tuple, Union
 
-from ..config import Config, RepositoryConfig, S3Options
+from ..config import Config
 from ..errors import LifeboatError, ObjectExists, StoreError
+from ..repository.hasty import open_hasty
 from ..repository.layout import audit_place
 from ..repository.repository import Repository
 from . import localfile
 from .event import Event, digest, load_event
 
 _ATTEMPTS = 5
-# Of a repository that is away, an operation waits no longer than this for its event.
-_CONNECT, _READ = 3.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def write(config: Config, draft: Event) -> Written:
     """Give the draft its place in its chain, and put it everywhere. Raises nothing of a store's."""
     missing: Dict[str, LifeboatError] = {}
     path = localfile.path_of(config)
-    opened = [_hasty(r, config.cluster) for r in config.repositories]
+    opened = open_hasty(config)
     try:
         with localfile.locked(path) as stream, ThreadPoolExecutor(len(opened), "lifeboat-audit") as pool:
             tail = localfile.tail(stream, draft.chain)
@@ -88,19 +87,6 @@ def _store(
             if isinstance(again, _Place):
                 place.keys = again.keys
     return event, {p.repository.name: error for p, error in zip(places, answers) if error is not None}
-
-
-def _hasty(config: RepositoryConfig, cluster: str) -> Repository:
-    """A repository that is given up soon: what was done is done, and waits for its event."""
-    store = config.store
-    if isinstance(store, S3Options):
-        store = replace(
-            store,
-            max_attempts=min(store.max_attempts, 2),
-            connect_timeout=min(store.connect_timeout, _CONNECT),
-            read_timeout=min(store.read_timeout, _READ),
-        )
-    return Repository.open(replace(config, store=store), cluster)
 
 
 def _look(repository: Repository, chain: str) -> Union[_Place, LifeboatError]:

@@ -36,6 +36,11 @@ def add_arguments(subparsers: Any) -> None:
         action="store_true",
         help="end with the last complete segment, and leave out what was streamed of the next one",
     )
+    parser.add_argument(
+        "--without-erasures",
+        action="store_true",
+        help="do not apply again what the register of erasures tells; say why in your own records",
+    )
     parser.add_argument("--exclusive", action="store_true", help="stop just before the target instead of just after it")
     parser.add_argument(
         "--timeline", default="latest", help="latest, current (the backup's) or a number (default: %(default)s)"
@@ -121,6 +126,7 @@ def _request(args: argparse.Namespace) -> RestoreRequest:
         timeout=args.timeout,
         delta=args.delta,
         pieces=not args.without_pieces,
+        erasures=not args.without_erasures,
     )
 
 
