@@ -33,7 +33,7 @@ def run(spec: ArgumentSpec, operation: Operation) -> NoReturn:
 def run_without_config(spec: ArgumentSpec, operation: Callable[[AnsibleModule], Mapping[str, Any]]) -> NoReturn:
     """Parse the options, run an operation that needs no configuration of a cluster, and end the module."""
     module = spec.create_module()
-    called_by(f"module {getattr(module, '_name', 'lifeboat')}")
+    called_by(f"module {getattr(module, '_name', 'lifeboat').rsplit('.', 1)[-1]}")
     try:
         try:
             result = operation(module)

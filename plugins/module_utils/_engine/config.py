@@ -20,6 +20,7 @@ from .libraries import library
 from .mapping import build, require_int, with_tuples
 from .recipients import refuse_clear_pieces, require_public
 from .retention.policy import RetentionConfig, require_possible
+from .transit import refuse_clear_text
 
 MIB = 1024 * 1024
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -28,6 +29,8 @@ _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 @dataclass(frozen=True)
 class S3Options:
     """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.
+
+    Plain HTTP to another machine is refused unless ``allow_http``.
 
     Sizes are bytes, times seconds. One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory.
     """
@@ -43,6 +46,7 @@ class S3Options:
     profile: Optional[str] = None
     ca_bundle: Optional[str] = None
     validate_certs: bool = True
+    allow_http: bool = False
     sse: Optional[str] = None
     sse_kms_key_id: Optional[str] = None
     storage_class: Optional[str] = None
@@ -382,4 +386,7 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     if not isinstance(required, bool):
         raise ConfigError(f"{where}: {path}.required is {required!r}.", "Use true or false.")
     up, down = (require_int(values.pop(k, None), f"{path}.{k}", where, 1) for k in ("max_upload_kb", "max_download_kb"))
-    return RepositoryConfig(name, build(_STORE_TYPES[kind], values, path, where), required, up, down)
+    store = build(_STORE_TYPES[kind], values, path, where)
+    if isinstance(store, S3Options):
+        refuse_clear_text(store.endpoint_url, store.allow_http, f"{where}: {path}")
+    return RepositoryConfig(name, store, required, up, down)

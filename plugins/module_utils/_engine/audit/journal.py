@@ -198,4 +198,3 @@ def _append(
     except OSError:
         return False
     return True
-

@@ -115,8 +115,12 @@ def _of(repository: Repository) -> Tuple[Dict[str, Dict[int, bytes]], List[Fault
 
 
 def verify_trail(config: Config) -> AuditVerified:
-    """Compare all sources that can be read."""
-    trail = read_trail(config)
+    """Read and compare all sources that can be read."""
+    return verified(read_trail(config))
+
+
+def verified(trail: AuditTrail) -> AuditVerified:
+    """Compare what was read. Pure."""
     faults = (*trail.faults, *find_faults(list(trail.sources)))
     counts = {s.name: sum(len(records) for records in s.trail.values()) for s in trail.sources}
     return AuditVerified(counts, faults, trail.unread)
