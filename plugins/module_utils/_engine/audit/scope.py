@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from .. import clock
-from ..config import Config
+from ..config import AuditConfig, Config
 from ..errors import LifeboatError
 from .event import FAILED, OK, Event, chain_name
 from .journal import Written, write
+from .localfile import tell_system
 
 # What a caller may tell of itself by its environment, and what it is called in the event.
 _ENVIRONMENT = {
@@ -113,6 +114,16 @@ def record(config: Config, what: str, note: Note) -> Optional[Written]:
         return None
     _CALLER.untold += _complaints(what, written)
     return written
+
+
+def announce(what: str, objects: Sequence[str], details: Mapping[str, Any]) -> bool:
+    """Tell the system's log alone what was done before there is a repository; False where nobody takes it."""
+    caller = who()
+    event = Event(
+        chain_name(caller["host"], caller["user"]), 0, None, clock.now(), what, OK, "", caller,
+        objects=tuple(objects), details=details,
+    )  # fmt: skip
+    return tell_system(AuditConfig().syslog, event.record())
 
 
 def _complaints(what: str, written: Written) -> List[str]:

@@ -190,4 +190,13 @@ def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
         ),
         ", ".join(f"{name} {duration(seconds)}" for name, seconds in result.timings.items()),
     ]
+    told = result.erasures
+    if told.get("left_out"):
+        lines.append("the register of erasures was left out: who was erased since is back")
+    for one in told.get("applied", ()):
+        what = "its table is not there" if one["absent"] else f"{one['rows']} rows"
+        lines.append(f"erased again: {one['id']} of {one['table']} {one['reference']}".rstrip() + f", {what}")
+    if told.get("pending"):
+        lines.append(f"{len(told['pending'])} erasures are pending: lifeboat erasure apply, once it is promoted")
+    lines += [f"NOT ASKED what was erased: {name}" for name in told.get("unread", ())]
     return "\n".join(lines + [f"the former content is kept in {path}" for path in result.moved_aside])
