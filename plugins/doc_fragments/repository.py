@@ -64,6 +64,9 @@ options:
       validate_certs:
         description: Whether the store's certificate is checked.
         type: bool
+      allow_http:
+        description: Allow plain HTTP to another machine, which is refused otherwise.
+        type: bool
       sse:
         description: Encryption at rest.
         type: str

@@ -64,7 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.holds import set_everywhere
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.holding import set_everywhere
 
 SPEC = ArgumentSpec(
     {

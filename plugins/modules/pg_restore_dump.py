@@ -56,6 +56,10 @@ options:
   staging_dir:
     description: Where the file for several jobs is for the time. By default the system's directory for temporary files.
     type: path
+  erasures:
+    description: Apply those erasures again that were registered after the dump, before it takes anybody's place.
+    type: bool
+    default: true
 notes:
   - Stop the application before and start it afterwards, by the role C(application) or your own tasks.
   - Without O(replace) a second run refuses, since the database is there then.
@@ -119,6 +123,7 @@ SPEC = ArgumentSpec(
         "jobs": {"type": "int", "default": 1},
         "single_transaction": {"type": "bool", "default": False},
         "staging_dir": {"type": "path"},
+        "erasures": {"type": "bool", "default": True},
     }
 )
 

@@ -82,6 +82,13 @@ options:
       - Without it, the WAL ends with the last complete segment.
     type: bool
     default: true
+  erasures:
+    description:
+      - Whether the erasures of the register (M(lifeboat.postgres.gdpr_erasure)) that the target does not contain are
+        applied again, before anybody but this module can connect. When one fails, the restore fails and the server
+        stays down.
+    type: bool
+    default: true
   archiving:
     description: Whether the restored cluster archives its WAL. V(auto) means only in the configured data directory.
     type: str
@@ -153,7 +160,8 @@ restore:
   description:
     - What was reached. C(reached_lsn), C(reached_time), C(timeline), C(moved_aside), C(segments), C(bytes_restored),
       C(chain) (the labels that were put together), C(files_kept) of a delta restore, C(commit_rate) (commits a
-      second in the last archived WAL), C(log), and C(timings) in seconds.
+      second in the last archived WAL), C(log), C(erasures) (C(applied), C(pending), C(unread), C(left_out)), and
+      C(timings) in seconds.
     - When nothing had to be done, the record of the restore that made the data directory what it is.
   returned: success, not in check mode when something would be changed
   type: dict
@@ -188,6 +196,7 @@ SPEC = ArgumentSpec(
         "existing": {"type": "str", "choices": list(EXISTING), "default": "refuse"},
         "delta": {"type": "bool", "default": False},
         "pieces": {"type": "bool", "default": True},
+        "erasures": {"type": "bool", "default": True},
         "archiving": {"type": "str", "choices": list(ARCHIVING), "default": "auto"},
         "settings": {"type": "dict", "default": {}},
         "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
@@ -201,7 +210,7 @@ SPEC = ArgumentSpec(
 
 def request(options: dict[str, Any]) -> restore.RestoreRequest:
     """The options in the engine's words."""
-    same = ("label", "data_dir", "existing", "delta", "pieces", "archiving", "settings", "leave", "timeout")
+    same = ("label", "data_dir", "existing", "delta", "pieces", "erasures", "archiving", "settings", "leave", "timeout")
     return restore.RestoreRequest(
         target=Target(
             options["target"], options["target_value"], options["target_inclusive"], options["target_timeline"]

@@ -160,6 +160,7 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argumen
     repository_spec,
 )
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run_without_config, text
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.audit.scope import announce
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import (
     DirectoryOptions,
     S3Options,
@@ -216,6 +217,9 @@ def prepare(module: AnsibleModule) -> dict[str, Any]:
         prepared = bucket_ready(_bucket_request(params, store), apply)
     for warning in prepared.warnings:
         module.warn(f"{params['repository'].get('name') or 'repository'}: {warning}")
+    if apply and prepared.changes:
+        where = store.path if isinstance(store, DirectoryOptions) else f"s3://{store.bucket}/{store.prefix}"
+        announce("prepare", [where], {"changes": list(prepared.changes)})
     return _result(prepared)
 
 

@@ -401,6 +401,6 @@ def test_the_layout_of_a_repository_is_the_documented_one(site: Site) -> None:
     for label in labels(site):
         expected |= {layout.backup(label, n) for n in ("base.tar.zst", "backup_manifest", "manifest.json")}
     assert expected <= found
-    # Beside WAL what restores and verifications have left.
-    known = (layout.wal_root(system), layout.leases, layout.verifications)
+    # Beside WAL what restores, verifications and the record of all operations have left.
+    known = (layout.wal_root(system), layout.leases, layout.verifications, layout.audit)
     assert all(name.startswith(known) for name in found - expected)

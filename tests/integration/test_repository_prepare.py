@@ -215,6 +215,10 @@ def test_the_reader_only_reads_and_the_janitor_only_removes(
     for store in (reader, janitor):
         with pytest.raises(StoreAccessDenied):
             store.put("main/z", b"z")
+    # What it removed it may tell, and nothing else.
+    janitor.put("main/audit/host.user/20261123/0000000001.json", b"{}")
+    with pytest.raises(StoreAccessDenied):
+        reader.put("main/audit/host.user/20261123/0000000002.json", b"{}")
     assert [f.key for f in reader.delete(["main/y"])] == ["main/y"]
     assert janitor.delete(["main/y"]) == [] and reader.head("main/y") is None
     reader.close()

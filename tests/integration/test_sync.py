@@ -73,9 +73,9 @@ def test_a_new_repository_gets_everything_and_restores_alone(site: Site, tmp_pat
     site.lifeboat("files", "restore", "notes", config_file=alone)
     assert (tmp_path / "notes").read_text() == "kept"
 
-    # What the near one lost comes back from there: names are compared, both ways work.
+    # What the near one lacks comes back from there, here the restores' events: names are compared, both ways work.
     words = run_program(str(site.command), "--config", str(site.config_file), "sync", "--from", "repo1", "--plan")
-    assert "from repo1" in words and "0 objects lack" in words
+    assert "from repo1" in words and "2 objects lack" in words and "2 of audit" in words
 
 
 def test_what_is_damaged_is_not_spread_and_what_differs_is_left(site: Site, tmp_path: Path) -> None:

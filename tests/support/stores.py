@@ -29,10 +29,13 @@ NOBODY = 65534
 
 
 def keys(config: Config) -> Dict[str, List[str]]:
-    """All keys of the cluster, by repository."""
+    """All keys of the cluster, by repository, but for the audit trail, which grows by all that is done."""
     repositories = Repositories.open(config)
     try:
-        return {r.name: [o.key for o in r.store.list(f"{config.cluster}/")] for r in repositories.items}
+        return {
+            r.name: [o.key for o in r.store.list(f"{config.cluster}/") if "/audit/" not in o.key]
+            for r in repositories.items
+        }
     finally:
         repositories.close()
 

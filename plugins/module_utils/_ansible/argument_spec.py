@@ -59,6 +59,7 @@ def repository_spec() -> ArgumentSpec:
         "session_token": {"type": "str", "no_log": True},
         "ca_bundle": {"type": "path"},
         "validate_certs": {"type": "bool"},
+        "allow_http": {"type": "bool"},
         "sse": {"type": "str", "choices": ["AES256", "aws:kms"]},
         "sse_kms_key_id": {"type": "str", "no_log": False},
         "connect_timeout": {"type": "float"},

@@ -10,6 +10,7 @@ from typing import Any, Callable, Mapping, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .._engine.audit.scope import called_by, take_warnings
 from .._engine.config import Config, load
 from .._engine.errors import LifeboatError
 from .argument_spec import ArgumentSpec
@@ -32,8 +33,13 @@ def run(spec: ArgumentSpec, operation: Operation) -> NoReturn:
 def run_without_config(spec: ArgumentSpec, operation: Callable[[AnsibleModule], Mapping[str, Any]]) -> NoReturn:
     """Parse the options, run an operation that needs no configuration of a cluster, and end the module."""
     module = spec.create_module()
+    called_by(f"module {getattr(module, '_name', 'lifeboat').rsplit('.', 1)[-1]}")
     try:
-        result = operation(module)
+        try:
+            result = operation(module)
+        finally:
+            for words in take_warnings():
+                module.warn(words)
     except LifeboatError as exc:
         module.fail_json(
             msg=" ".join(filter(None, (exc.message, exc.hint))),

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from . import clock, manifests
 from . import parent as lineage
+from .audit.scope import audited
 from .backup_stream import extracted_sizes, restored_sizes, stream
 from .config import BackupConfig, Config
 from .contents import read_contents
@@ -142,7 +143,14 @@ def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = No
     """Make the planned backup (or give the fresh one). Memory: the stores' bounds plus the server's manifests."""
     if planned.fresh:
         return Made(planned.fresh)
-    progress = progress or Silent()
+    with audited(config, "backup") as note:
+        done = _apply(config, planned, progress or Silent())
+        note.objects.append(done.manifest.label)
+        note.details.update(type=done.manifest.type, bytes=done.manifest.stored_size)
+        return done
+
+
+def _apply(config: Config, planned: BackupPlan, progress: Progress) -> Made:
     repositories = Repositories.open(config)
     try:
         with session(config.connection) as sql, _exclusive(sql, config):

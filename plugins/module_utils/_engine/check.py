@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from . import clock
 from .codec.age import Seal
 from .config import Config
+from .encryption import Encryption, at_rest, in_transit
 from .errors import LifeboatError
 from .info import Contents, read_contents
 from .model import format_time
@@ -88,14 +89,17 @@ def check(config: Config) -> List[Check]:
     repositories = Repositories.open(config)
     out += _seal(repositories.seal)
     try:
-        for repository in repositories.items:
+        for entry, repository in zip(config.repositories, repositories.items):
             severity = CRITICAL if repository.required else WARNING
+            out.append(_encrypted(f"repository {repository.name}: in transit", in_transit(entry)))
             try:
                 if system:
                     repository.owns(system)
                 there = bool(archived_name and system and find_file(repository, system, archived_name))
                 contents = read_contents(repository, config.retention)
                 out += _repository(config, contents, severity, wait if there else None)
+                found = at_rest(entry, config.cluster, repositories.seal.seals, contents.chains.newest)
+                out.append(_encrypted(f"repository {repository.name}: at rest", found))
                 if archived_name and system and repository.required:
                     out.append(_has_segment(there, repository.name, archived_name))
             except LifeboatError as exc:
@@ -155,6 +159,10 @@ def _seal(seal: Seal) -> Iterator[Check]:
             yield Check("seal", OK, f"{text} has an identity that opens it")
     except LifeboatError as exc:
         yield _failed("seal", exc)
+
+
+def _encrypted(name: str, found: Encryption) -> Check:
+    return Check(name, WARNING if found.wrong else OK, found.words, found.wrong or "")
 
 
 def _failed(name: str, exc: LifeboatError, status: str = CRITICAL) -> Check:

@@ -19,11 +19,14 @@ import sys
 import traceback
 from typing import List, Optional, Sequence
 
+from .audit.scope import called_by, take_warnings
 from .commands import (
+    audit,
     backup,
     check,
     configuration,
     dump,
+    erasure,
     files,
     listing,
     prove,
@@ -57,6 +60,8 @@ _COMMANDS = (
     verify,
     sync,
     prune,
+    audit,
+    erasure,
     drill,
 )
 
@@ -96,8 +101,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         # Ended by the service manager, an operation still drops what it began. PostgreSQL's commands just end.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     terminal = Terminal(show_progress=not args.quiet and not args.json)
+    called_by(f"lifeboat {args.command}")
     try:
-        answer = args.handler(args, terminal)
+        try:
+            answer = args.handler(args, terminal)
+        finally:
+            terminal.finish()
+            for words in take_warnings():
+                print(f"lifeboat: {words}", file=sys.stderr)
     except LifeboatError as exc:
         terminal.finish()
         print(json.dumps({"error": exc.as_dict()}, default=str) if args.json else _words(exc), file=sys.stderr)

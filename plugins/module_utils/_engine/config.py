@@ -21,6 +21,7 @@ from .mapping import build, require_int, with_tuples
 from .recipients import refuse_clear_pieces, require_public
 from .restore_test.policy import VerifyConfig, parse_verify
 from .retention.policy import RetentionConfig, require_possible
+from .transit import refuse_clear_text
 
 MIB = 1024 * 1024
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -29,6 +30,8 @@ _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 @dataclass(frozen=True)
 class S3Options:
     """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.
+
+    Plain HTTP to another machine is refused unless ``allow_http``.
 
     Sizes are bytes, times seconds. One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory.
     """
@@ -44,6 +47,7 @@ class S3Options:
     profile: Optional[str] = None
     ca_bundle: Optional[str] = None
     validate_certs: bool = True
+    allow_http: bool = False
     sse: Optional[str] = None
     sse_kms_key_id: Optional[str] = None
     storage_class: Optional[str] = None
@@ -188,6 +192,17 @@ class ObjectivesConfig:
 
 
 @dataclass(frozen=True)
+class AuditConfig:
+    """Where events go beside the repositories: ``file`` (JSON lines; "": none; None: a default place) and ``syslog``.
+
+    ``syslog`` is the socket of the system's log, which journald reads too; "": none.
+    """
+
+    file: Optional[str] = None
+    syslog: str = "/dev/log"
+
+
+@dataclass(frozen=True)
 class FileSetConfig:
     """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``."""
 
@@ -220,6 +235,7 @@ class Config:
     objectives: ObjectivesConfig = ObjectivesConfig()
     retention: RetentionConfig = RetentionConfig()
     verify: VerifyConfig = VerifyConfig()
+    audit: AuditConfig = AuditConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     source: Optional[str] = None
@@ -237,6 +253,7 @@ _SECTIONS: Tuple[Tuple[str, Any], ...] = (
     ("restore", RestoreConfig),
     ("objectives", ObjectivesConfig),
     ("retention", RetentionConfig),
+    ("audit", AuditConfig),
 )
 
 
@@ -378,4 +395,7 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     lag = values.pop("max_lag", RepositoryConfig.max_lag)
     if isinstance(lag, bool) or not isinstance(lag, (int, float)) or lag <= 0:
         raise ConfigError(f"{where}: {path}.max_lag is {lag!r}.", "It is seconds, more than 0.")
-    return RepositoryConfig(name, build(_STORE_TYPES[kind], values, path, where), required, up, down, float(lag))
+    store = build(_STORE_TYPES[kind], values, path, where)
+    if isinstance(store, S3Options):
+        refuse_clear_text(store.endpoint_url, store.allow_http, f"{where}: {path}")
+    return RepositoryConfig(name, store, required, up, down, float(lag))

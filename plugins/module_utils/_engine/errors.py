@@ -239,6 +239,21 @@ class PruneIncomplete(LifeboatError):
     error_code = "prune_incomplete"
 
 
+# --- audit and erasures -----------------------------------------------------------------------------------------
+
+
+class AuditUnreadable(LifeboatError):
+    """The audit trail cannot be read here."""
+
+    error_code = "audit_unreadable"
+
+
+class ErasureFailed(LifeboatError):
+    """A registered erasure cannot be read or applied again; ``details["id"]`` names it."""
+
+    error_code = "erasure_failed"
+
+
 # --- restore ----------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
+from .audit.scope import audited
 from .codec.age import Seal
 from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
@@ -92,6 +93,13 @@ def backup_files(config: Config, name: str, progress: Optional[Progress] = None)
     created = clock.now()
     label = make_label(created, "files")
     progress.phase(f"file set {name}")
+    with audited(config, "files-backup", [f"{name}/{label}"]):
+        return _backup(config, chosen, label, created, progress)
+
+
+def _backup(
+    config: Config, chosen: FileSetConfig, label: str, created: datetime, progress: Progress
+) -> FileSetBackup:
     repositories = Repositories.open(config)
     try:
         repositories.seal.require()
@@ -195,7 +203,23 @@ def restore_files(
 
     With ``apply`` off it only compares. ``only`` are absolute paths: what lies elsewhere is left out.
     """
-    progress = progress or Silent()
+    with audited(config, "files-restore", [name], apply) as note:
+        done = _restore(config, name, label, target, apply, progress or Silent(), only, at)
+        note.objects[:] = [f"{name}/{done.label}"]
+        note.details.update(repository=done.repository, written=apply and done.changed)
+        return done
+
+
+def _restore(
+    config: Config,
+    name: str,
+    label: Optional[str],
+    target: str,
+    apply: bool,
+    progress: Progress,
+    only: Sequence[str],
+    at: Optional[datetime],
+) -> FilesRestored:
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()

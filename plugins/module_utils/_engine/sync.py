@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import clock, files
+from .audit.scope import audited
 from .config import Config
 from .dump.record import list_dumps
 from .errors import ConfigError, ForeignRepository, LifeboatError, ObjectExists
@@ -83,7 +84,18 @@ def sync(
 
     Memory: as for a read of the store, and four segments.
     """
-    progress = progress or Silent()
+    with audited(config, "sync", apply=apply) as note:
+        origin, done = _sync(config, apply, source, targets, progress or Silent())
+        note.skip = not apply or not any(t.lag.lacking or not t.whole for t in done)
+        note.objects += [t.repository for t in done]
+        note.details.update(source=origin, copied={t.repository: t.copied for t in done})
+        note.failed = None if all(t.whole for t in done) else "sync_incomplete"
+        return origin, done
+
+
+def _sync(
+    config: Config, apply: bool, source: Optional[str], targets: Sequence[str], progress: Progress
+) -> Tuple[str, Tuple[Synced, ...]]:
     repositories = Repositories.open(config)
     try:
         for name in filter(None, (source, *targets)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import clock
+from .audit.scope import audited
 from .config import Config
 from .errors import LifeboatError, WalGap
 from .model import BackupManifest
@@ -72,7 +73,15 @@ def verify(config: Config, label: Optional[str] = None, progress: Optional[Progr
 
     Each repository gets a record of what is intact in it, if it takes one. Memory as for a read of the store.
     """
-    progress = progress or Silent()
+    with audited(config, "verify") as note:
+        done = _verify(config, label, progress or Silent())
+        note.objects += done.labels
+        note.details.update(intact=done.intact, findings=len(done.findings))
+        note.failed = None if done.intact else done.findings[0].error.error_code
+        return done
+
+
+def _verify(config: Config, label: Optional[str], progress: Progress) -> Verification:
     begin = clock.monotonic()
     labels: List[str] = []
     findings: List[Finding] = []

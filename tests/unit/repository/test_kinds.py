@@ -39,6 +39,8 @@ def test_every_other_key_of_ours() -> None:
         LAYOUT.wal(SYSTEM, "00000002.history"): Kind("history", SYSTEM),
         LAYOUT.lease("0123456789ab", "begun"): Kind("lease", "0123456789ab"),
         LAYOUT.hold(LABEL, moment(0), True, "0a1b2c3d"): Kind("hold", LABEL),
+        LAYOUT.audit_event("db-1.postgres", moment(0), 17): Kind("audit", "db-1.postgres", "20261122/0000000017"),
+        LAYOUT.erasure(moment(0), "0a1b2c3d"): Kind("erasure"),
         LAYOUT.repository: Kind("core"),
         LAYOUT.system(SYSTEM): Kind("core"),
     }.items():
@@ -50,6 +52,9 @@ def test_every_other_key_of_ours() -> None:
     [
         f"{LAYOUT.repository}/x",
         LAYOUT.verification(moment(0), "0a1b2c3d"),
+        f"{LAYOUT.audit}db1.postgres/20261122/17.json",
+        f"{LAYOUT.audit}../20261122/0000000017.json",
+        f"{LAYOUT.erasures}notes.json",
         f"{LAYOUT.backups}{LABEL}/notes.txt",
         f"{LAYOUT.backups}{LABEL}/manifest.json.bak",
         f"{LAYOUT.backups}{LABEL}/more/manifest.json",

@@ -23,7 +23,10 @@ WAL = [LAYOUT.wal(SYSTEM, f"0000000100000000{n:08X}") for n in range(4)]
 CORE = [LAYOUT.repository, LAYOUT.system(SYSTEM), LAYOUT.wal(SYSTEM, "00000002.history")]
 HOLDS = [LAYOUT.hold(LABELS[0], moment(9), True, "0a1b2c3d")]
 FOREIGN = ["main/notes", LAYOUT.lease("0123456789ab", "begun"), LAYOUT.verification(moment(9), "0a1b2c3d")]
-ALL = [*RECORDS, *DATA, *WAL, *CORE, *HOLDS, *FOREIGN]
+AUDIT = [LAYOUT.audit_event("db1.postgres", moment(n), n) for n in (1, 2)]
+ERASURES = [LAYOUT.erasure(moment(9), "0a1b2c3d")]
+LAST = [*HOLDS, *AUDIT, *ERASURES]
+ALL = [*RECORDS, *DATA, *WAL, *CORE, *LAST, *FOREIGN]
 
 
 def infos(keys: List[str], size: int = 10) -> List[ObjectInfo]:
@@ -44,7 +47,7 @@ def test_all_that_is_finished_is_copied_and_nothing_else(there: Set[str], have: 
         key for key in there - have - set(FOREIGN) if kinds[key].name != "backup" or kinds[key].owner in whole
     }
     # A record comes after everything that it promises, and whose all that is before anything else.
-    assert keys == sorted(keys, key=lambda key: key in RECORDS or key in HOLDS)
+    assert keys == sorted(keys, key=lambda key: key in RECORDS or key in LAST)
     assert keys[: len(set(keys) & set(CORE[:2]))] == sorted(set(keys) & set(CORE[:2]))
     assert lag.bytes == 10 * len(keys) and sum(by_owner(lag.lacking).values()) == len(keys)
     assert not lag.conflicts
@@ -54,7 +57,7 @@ def test_another_content_under_the_same_name_is_told() -> None:
     lag = find_lag("main", infos(ALL), sizes(set(ALL), 11))
     assert not lag.lacking
     # WAL may be compressed in another way, and each repository has a record of its own.
-    assert set(lag.conflicts) == {*RECORDS, *DATA, CORE[2]}
+    assert set(lag.conflicts) == {*RECORDS, *DATA, CORE[2], *AUDIT, *ERASURES}
 
 
 def test_pieces_are_copied_until_their_segment_is_complete() -> None:

@@ -38,6 +38,7 @@ def add_arguments(subparsers: Any) -> None:
     back.add_argument("--jobs", type=int, default=1, metavar="N", help="in parallel, from a file (default: 1, without)")
     back.add_argument("--single-transaction", action="store_true", help="all of it or nothing")
     back.add_argument("--staging-dir", metavar="DIR", help="where that file is for the time (default: TMPDIR)")
+    back.add_argument("--without-erasures", action="store_true", help="do not erase again what was erased since")
     back.add_argument("--plan", action="store_true", help="show what would be done, and do nothing")
     back.set_defaults(handler=run_restore)
 
@@ -69,7 +70,7 @@ def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     config = load(args.config)
     request = restore.DumpRequest(
         args.database, args.label, args.into, args.replace, not args.no_owner, not args.no_privileges,
-        args.with_globals, args.jobs, args.single_transaction, args.staging_dir,
+        args.with_globals, args.jobs, args.single_transaction, args.staging_dir, not args.without_erasures,
     )  # fmt: skip
     planned = restore.plan(config, request)
     if args.plan:

@@ -9,6 +9,7 @@ import argparse
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ..config import Config, load
+from ..holding import set_everywhere
 from ..repository import holds
 from ..repository.repository import Repositories
 from ..retention.guards import GUARDS
@@ -87,7 +88,7 @@ def run_hold(args: argparse.Namespace, terminal: Terminal) -> Answer:
     config = load(args.config)
     if args.label is None:
         return _held(config)
-    changed = holds.set_everywhere(config, args.label, not args.release, args.reason)
+    changed = set_everywhere(config, args.label, not args.release, args.reason)
     verb = "released" if args.release else "held"
     lines = [f"{args.label} is {verb}", *bullets([f"in {name}" for name in changed])]
     return Answer({"changed": bool(changed), "label": args.label, "held": not args.release}, "\n".join(lines))

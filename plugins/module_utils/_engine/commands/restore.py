@@ -36,6 +36,11 @@ def add_arguments(subparsers: Any) -> None:
         action="store_true",
         help="end with the last complete segment, and leave out what was streamed of the next one",
     )
+    parser.add_argument(
+        "--without-erasures",
+        action="store_true",
+        help="do not apply again what the register of erasures tells; say why in your own records",
+    )
     parser.add_argument("--exclusive", action="store_true", help="stop just before the target instead of just after it")
     parser.add_argument(
         "--timeline", default="latest", help="latest, current (the backup's) or a number (default: %(default)s)"
@@ -121,6 +126,7 @@ def _request(args: argparse.Namespace) -> RestoreRequest:
         timeout=args.timeout,
         delta=args.delta,
         pieces=not args.without_pieces,
+        erasures=not args.without_erasures,
     )
 
 
@@ -184,4 +190,13 @@ def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
         ),
         ", ".join(f"{name} {duration(seconds)}" for name, seconds in result.timings.items()),
     ]
+    told = result.erasures
+    if told.get("left_out"):
+        lines.append("the register of erasures was left out: who was erased since is back")
+    for one in told.get("applied", ()):
+        what = "its table is not there" if one["absent"] else f"{one['rows']} rows"
+        lines.append(f"erased again: {one['id']} of {one['table']} {one['reference']}".rstrip() + f", {what}")
+    if told.get("pending"):
+        lines.append(f"{len(told['pending'])} erasures are pending: lifeboat erasure apply, once it is promoted")
+    lines += [f"NOT ASKED what was erased: {name}" for name in told.get("unread", ())]
     return "\n".join(lines + [f"the former content is kept in {path}" for path in result.moved_aside])

@@ -10,6 +10,7 @@ import tempfile
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .. import clock
+from ..audit.scope import audited
 from ..codec.zstd import decompress_stream
 from ..config import Config
 from ..errors import BackupCorrupt, ProcessFailed
@@ -42,8 +43,13 @@ def make_dumps(
             system = read_facts(sql).system_identifier
         for repository in repositories.required:
             repository.adopt(system)
-        wanted = require_databases(config.connection, list(databases))
-        return tuple(_dump(config, repositories, name, counted, progress) for name in wanted)
+        made = []
+        for name in require_databases(config.connection, list(databases)):
+            with audited(config, "dump") as note:
+                note.details["database"] = name
+                made.append(_dump(config, repositories, name, counted, progress))
+                note.objects.append(made[-1].label)
+        return tuple(made)
     finally:
         repositories.close()
 

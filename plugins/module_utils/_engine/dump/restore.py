@@ -12,12 +12,16 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from .. import clock
+from ..audit.scope import audited
 from ..codec.zstd import decompress_stream
 from ..config import Config, ConnectionConfig
+from ..erasure.reapply import reapply
+from ..erasure.record import due
+from ..erasure.register import read_register
 from ..errors import BackupCorrupt, DatabaseRefused, DiskFull, LifeboatError
 from ..postgres.connection import Session, libpq_environment, session
 from ..postgres.controldata import program
@@ -39,6 +43,7 @@ class DumpRequest:
     ``replace`` lets it take the place of a database that is there. ``owner`` and ``privileges``: whether objects belong
     to whom they belonged to, and are granted as they were. ``with_globals`` makes roles and tablespaces first. ``jobs``
     restores tables and indexes in parallel, from a file in ``staging_dir``; ``single_transaction`` all or nothing.
+    ``erasures`` applies those again that were registered after the dump.
     """
 
     database: str
@@ -51,6 +56,7 @@ class DumpRequest:
     jobs: int = 1
     single_transaction: bool = False
     staging_dir: Optional[str] = None
+    erasures: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,16 +82,18 @@ class DumpPlan:
 
 @dataclass(frozen=True)
 class DumpRestored:
-    """What was done. ``rows``: tables whose rows were compared, and how many rows they have."""
+    """What was done. ``rows``: how many the ``tables`` have that were compared; ``erased``: erasures that applied."""
 
     plan: DumpPlan
     tables: int
     rows: int
     seconds: float
+    erased: Tuple[str, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""
-        return {**self.plan.as_dict(), **{k: v for k, v in asdict(self).items() if k != "plan"}}
+        done = {name: value for name, value in asdict(self).items() if name != "plan"}
+        return {**self.plan.as_dict(), **done, "erased": list(self.erased)}
 
 
 def plan(config: Config, request: DumpRequest) -> DumpPlan:
@@ -159,7 +167,12 @@ def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Opt
     ProcessFailed with the words of ``pg_restore``, BackupCorrupt where the rows differ, DiskFull; the new database is
     dropped then, and the old one is as it was.
     """
-    progress = progress or Silent()
+    with audited(config, "dump restore", [planned.dump.label]) as note:
+        note.details.update(planned.as_dict())
+        return _apply(config, request, planned, progress or Silent())
+
+
+def _apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Progress) -> DumpRestored:
     begin = clock.monotonic()
     dump = planned.dump
     fresh = _shortened(planned.into, "_lifeboat_new") if planned.aside else planned.into
@@ -177,6 +190,7 @@ def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Opt
             progress.phase(f"{dump.label} into {fresh}")
             _restore_data(config, repository, request, dump, fresh, progress)
             tables, rows = _compare(config.connection, dump, fresh, progress)
+            erased = _erase(config, dump, fresh) if request.erasures else ()
             with session(config.connection, fresh) as sql:
                 progress.phase("statistics")
                 sql.rows("ANALYZE")
@@ -189,7 +203,14 @@ def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Opt
             raise
     finally:
         repositories.close()
-    return DumpRestored(planned, tables, rows, round(clock.monotonic() - begin, 3))
+    return DumpRestored(planned, tables, rows, round(clock.monotonic() - begin, 3), erased)
+
+
+def _erase(config: Config, dump: Dump, fresh: str) -> Tuple[str, ...]:
+    """What was erased from the database after the dump goes again, before it takes anybody's place; its ids."""
+    known = due(read_register(config).erasures, dump.created_at)
+    here = [replace(e, database=fresh) for e in known if e.database == dump.database]
+    return tuple(done.id for done in reapply(config.connection, here) if not done.absent)
 
 
 def _chunks(repository: Repository, dump: Dump, name: str) -> Iterator[bytes]:

@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import socket
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Dict, Iterable, List, Mapping
 
 from .. import clock
-from ..config import Config
-from ..errors import BackupMissing, ConfigError, ObjectCorrupt
+from ..errors import ConfigError, ObjectCorrupt
 from ..model import FORMAT, format_time, open_record, parse_time, seal_record
 from .catalog import load_catalog
 from .records import read_records
-from .repository import Repositories, Repository
+from .repository import Repository
 
 _MOST = 500
 
@@ -61,32 +58,6 @@ def current(events: Iterable[HoldEvent]) -> Mapping[str, HoldEvent]:
     for event in sorted(events, key=lambda e: (e.at, e.held)):
         last[event.label] = event
     return {label: event for label, event in last.items() if event.held}
-
-
-def set_everywhere(config: Config, label: str, held: bool, reason: str, apply: bool = True) -> List[str]:
-    """Hold or release a backup in every repository that has it; the names of those in which that changes something.
-
-    It is noted that this user of this host did it. A repository that is not required may lack the backup. Raises the
-    errors of :func:`set_hold`.
-    """
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
-    changed: List[str] = []
-    missing: List[BackupMissing] = []
-    repositories = Repositories.open(config)
-    try:
-        for repository in repositories.items:
-            try:
-                if set_hold(repository, label, held, reason, by, apply):
-                    changed.append(repository.name)
-            except BackupMissing as exc:
-                missing.append(exc)
-                if repository.required:
-                    raise
-    finally:
-        repositories.close()
-    if len(missing) == len(repositories.items):
-        raise missing[0]
-    return changed
 
 
 def set_hold(repository: Repository, label: str, held: bool, reason: str, by: str, apply: bool = True) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .layout import LABEL, MANIFEST
+from .layout import LABEL, MANIFEST, audit_place
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -29,6 +29,7 @@ _WAL = re.compile(
 _CORE = re.compile(r"repository\.json\Z|systems/\d+\.json\Z")
 _HOLD = re.compile(rf"holds/({LABEL})/[^/]+\.json\Z", re.ASCII)
 _REPORT = re.compile(r"restore_tests/[^/]+\.json\Z", re.ASCII)
+_ERASURE = re.compile(r"erasures/\d{8}T\d{6}Z-[0-9a-f]+\.json\Z", re.ASCII)
 _LEASE = re.compile(r"restores/([0-9a-f]{12})/(?:begun|ended)\Z")
 _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 
@@ -36,11 +37,12 @@ _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 @dataclass(frozen=True)
 class Kind:
     """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
-    ``lease``, ``report`` (of a restore test) or ``foreign``.
+    ``lease``, ``report`` (of a restore test), ``audit``, ``erasure`` or ``foreign``.
 
     ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL; ``part`` the rest: the file's
-    name of a backup, the set of a copy, the database of a dump (percent-encoded), the segment's name of WAL. ``record``
-    marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one.
+    name of a backup, the set of a copy, the database of a dump (percent-encoded), the segment's name of WAL; of an
+    event of the audit trail they are its chain, and day and number. ``record`` marks what makes a backup, copy or dump
+    exist, ``segment`` a complete segment, ``piece`` a part of one.
     """
 
     name: str
@@ -76,6 +78,10 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("report")
     if match := _LEASE.match(rest):
         return Kind("lease", match.group(1))
+    if place := audit_place(key):
+        return Kind("audit", place[0], f"{place[1]}/{place[2]:010d}")
+    if _ERASURE.match(rest):
+        return Kind("erasure")
     return Kind("core") if _CORE.match(rest) else FOREIGN
 
 

@@ -15,6 +15,8 @@
 <cluster>/holds/<label>/<time>-<held or released>-<token>.json
 <cluster>/verifications/<time>-<token>.json
 <cluster>/restore_tests/<time>-<token>.json
+<cluster>/audit/<chain>/<day>/<number>.json    an event; a chain is <host>.<user>
+<cluster>/erasures/<time>-<token>.json
 <cluster>/restores/<token>/begun  ended    that a restore reads
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 
@@ -36,6 +38,7 @@ from ..postgres.wal_names import is_history, split_name
 LABEL = r"\d{8}T\d{6}Z-(?:full|diff|incr)"
 _LABEL = re.compile(rf"{LABEL}\Z", re.ASCII)
 _SHORT = {"differential": "diff", "incremental": "incr"}
+_AUDIT = re.compile(r"[^/]+/audit/([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)/(\d{8})/(\d{10})\.json\Z", re.ASCII)
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
@@ -157,6 +160,24 @@ class Layout:
         return f"{self.restore_tests}{_stamp(at)}-{token}.json"
 
     @property
+    def audit(self) -> str:
+        """Prefix of the audit trail."""
+        return f"{self.cluster}/audit/"
+
+    def audit_event(self, chain: str, at: datetime, number: int) -> str:
+        """An event: the ``number``-th of its chain."""
+        return f"{self.audit}{chain}/{_stamp(at)[:8]}/{number:010d}.json"
+
+    @property
+    def erasures(self) -> str:
+        """Prefix of the register of erasures."""
+        return f"{self.cluster}/erasures/"
+
+    def erasure(self, at: datetime, token: str) -> str:
+        """That a subject was erased."""
+        return f"{self.erasures}{_stamp(at)}-{token}.json"
+
+    @property
     def leases(self) -> str:
         """Prefix of what restores tell of themselves."""
         return f"{self.cluster}/restores/"
@@ -238,3 +259,9 @@ def piece_of(key: str) -> Optional[Tuple[str, int, int]]:
     """The reverse of :meth:`Layout.wal_piece`: segment, start and stop; None for another object."""
     match = _PIECE.search(key)
     return (match.group(1), int(match.group(2), 16), int(match.group(3), 16)) if match else None
+
+
+def audit_place(key: str) -> Optional[Tuple[str, str, int]]:
+    """The reverse of :meth:`Layout.audit_event`: chain, day (``20261123``) and number; None for another object."""
+    match = _AUDIT.match(key)
+    return (match.group(1), match.group(2), int(match.group(3))) if match else None

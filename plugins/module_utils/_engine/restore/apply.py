@@ -6,13 +6,20 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 from .. import clock
+from ..audit.scope import audited
 from ..config import Config
+from ..erasure.reapply import reapply
+from ..erasure.record import due
+from ..erasure.register import Register, read_register
+from ..errors import RecoveryFailed
 from ..model import format_time
 from ..postgres import server
+from ..postgres.connection import local
 from ..postgres.recovery import Ahead, recovery_settings, restore_command, rewrite, set_signal
 from ..postgres.wal_names import format_lsn
 from ..progress import Progress, Silent
@@ -40,15 +47,22 @@ def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = N
     """Restore as planned. On a failure the directories stay marked as unfinished: the next restore starts afresh."""
     if planned.satisfied:
         return RestoreResult(**(read_marker(planned.data_dir) or {})["result"])
-    run = _Restore(config, planned, progress or Silent())
-    try:
-        with run.flushed():
-            run.extract()
-            run.verify()
-        reached = run.recover()
-        return run.finish(reached)
-    finally:
-        run.release()
+    about = {"target": planned.target.describe(), "data_dir": planned.data_dir, "repository": planned.source.name}
+    with audited(config, "restore", [planned.backup.label]) as note:
+        note.details.update(about)
+        run = _Restore(config, planned, progress or Silent())
+        try:
+            with run.flushed():
+                run.extract()
+                run.verify()
+            reached = run.recover()
+            result = run.finish(reached)
+        finally:
+            run.release()
+        note.details["erasures_applied"] = [e["id"] for e in result.erasures.get("applied", ())]
+        note.details["erasures_left_out"] = bool(result.erasures.get("left_out"))
+        note.details.update(reached_lsn=result.reached_lsn, reached_time=result.reached_time, timeline=result.timeline)
+        return result
 
 
 class _Restore:
@@ -65,6 +79,9 @@ class _Restore:
         self._bytes = self._files_kept = 0
         self._beside: List[str] = []
         self._prefetcher = Prefetcher()
+        self._pool = ThreadPoolExecutor(1, "lifeboat-register")
+        self._register: Optional[Future[Register]] = None
+        self._erasures: Dict[str, Any] = {"left_out": True}
         self._open = ExitStack()
         self._marker: Dict[str, Any] = {
             "request": fingerprint(planned.request, planned.target.describe()),
@@ -79,6 +96,7 @@ class _Restore:
 
     def release(self) -> None:
         self._prefetcher.stop()
+        self._pool.shutdown()
         self._open.close()
         if self._held is not None:
             os.close(self._held)
@@ -104,6 +122,9 @@ class _Restore:
         for path in self._aside:
             self._progress.note(f"moved aside: {path}")
         self._prefetcher.start(self._config, planned)
+        if planned.request.erasures:
+            # Beside the unpacking: a repository that is away costs the restore nothing.
+            self._register = self._pool.submit(read_register, self._config)
         repositories = Repositories.open(self._config)
         self._open.callback(repositories.close)
         repository = repositories.beginning_with(planned.source.name)[0]
@@ -159,6 +180,7 @@ class _Restore:
         planned, config = self._planned, self._config
         self._progress.phase(f"recover to {planned.target.describe()}")
         action = planned.request.action
+        register = self._register.result() if self._register else None
         self._configure_recovery(self._prefetcher.ahead)
         set_signal(self._data_dir, True)
         if os.path.exists(self._log):
@@ -166,9 +188,11 @@ class _Restore:
         try:
             if action == "pause":
                 reached = self._start_and_watch({"hot_standby": "on", **READABLE_LOG})
+                self._erase(register, reached)
             else:
                 with isolation() as settings:
                     reached = self._start_and_watch(settings)
+                    self._erase(register, reached)
                     if action == "promote":
                         server.stop(config.bin_dir, self._data_dir)
         except BaseException:
@@ -181,6 +205,33 @@ class _Restore:
         self._prefetcher.stop()
         self._done("recover")
         return reached
+
+    def _erase(self, register: Optional[Register], reached: Reached) -> None:
+        """What was erased after the moment that was reached goes again, before anybody else can look at it."""
+        if register is None:
+            return
+        planned = self._planned
+        # Without a replayed commit it is what the backup holds: at the earliest, what was there when it began.
+        wanted = due(register.erasures, reached.time or planned.backup.started_at)
+        for name, exc in register.unread.items():
+            self._progress.note(f"repository {name} does not tell what was erased: {exc.message}")
+        promoted = planned.request.action == "promote"
+        applied = []
+        if wanted and promoted:
+            where = server.endpoint(self._data_dir)
+            if where is None:
+                raise RecoveryFailed("The recovered server is gone.", f"Its log is {self._log}.", log=self._log)
+            self._progress.phase(f"erase {len(wanted)} subjects again")
+            applied = reapply(local(self._config.connection, *where), wanted)
+            self._done("erase")
+        if wanted and not promoted:
+            self._progress.note(f"{len(wanted)} erasures are pending: lifeboat erasure apply, once it is promoted")
+        self._erasures = {
+            "applied": [one.as_dict() for one in applied],
+            "pending": [] if promoted else [e.id for e in wanted],
+            "unread": sorted(register.unread),
+            "left_out": False,
+        }
 
     def _configure_recovery(self, ahead: Optional[Ahead]) -> None:
         planned = self._planned
@@ -235,6 +286,7 @@ class _Restore:
             chain=tuple(b.label for b in planned.chain),
             files_kept=self._files_kept,
             commit_rate=planned.commit_rate,
+            erasures=self._erasures,
         )
         write_marker(
             self._data_dir, {**self._marker, "finished": True, "timeline": reached.timeline, "result": result.as_dict()}

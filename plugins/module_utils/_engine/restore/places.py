@@ -262,4 +262,5 @@ def fingerprint(request: RestoreRequest, target: str) -> Dict[str, Any]:
         "action": request.action,
         # Only where it is left out: the marks of former restores have no such word.
         **({} if request.pieces else {"pieces": False}),
+        **({} if request.erasures else {"erasures": False}),
     }

@@ -33,6 +33,7 @@ class RestoreRequest:
     to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
     ``delta`` keeps those files of the existing directories that are as in the backup, and rewrites the others.
     Without ``pieces`` the WAL ends with the last complete segment, whatever was streamed of the next one.
+    Without ``erasures`` nothing of the register of erasures is applied again.
     With ``assume_stopped`` a running server is no reason to refuse the plan; it is still one to refuse the restore.
     """
 
@@ -49,6 +50,7 @@ class RestoreRequest:
     assume_stopped: bool = False
     delta: bool = False
     pieces: bool = True
+    erasures: bool = True
 
     def __post_init__(self) -> None:
         for name, allowed in (("action", ACTIONS), ("existing", EXISTING), ("archiving", ARCHIVING), ("leave", LEAVE)):
@@ -175,6 +177,8 @@ class RestoreResult:
 
     ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit. ``commit_rate``, commits a
     second in the last archived WAL, tells how many transactions the time until the disaster may have had.
+    ``erasures`` are those ``applied`` again, those ``pending`` until the server is promoted, the repositories whose
+    register was ``unread``, and whether they were ``left_out``.
     """
 
     label: str
@@ -195,6 +199,7 @@ class RestoreResult:
     chain: Tuple[str, ...] = ()
     files_kept: int = 0
     commit_rate: Optional[float] = None
+    erasures: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> Dict[str, Any]:
         """As plain data."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple
 
 from .. import clock, restore
+from ..audit.scope import audited
 from ..config import Config
 from ..errors import BackupUnproven, ConfigError, LifeboatError
 from ..model import BackupManifest, format_time
@@ -66,7 +67,14 @@ def run(config: Config, request: TestRequest, progress: Optional[Progress] = Non
 
     The report goes into every repository; the scratch is dropped whatever happens. Memory and disk as for a restore.
     """
-    progress = progress or Silent()
+    with audited(config, "restore test") as note:
+        done = _run(config, request, progress or Silent())
+        note.objects.append(str(done.report["label"]))
+        note.details.update(repository=done.report["repository"], proven=done.proven)
+        return done
+
+
+def _run(config: Config, request: TestRequest, progress: Progress) -> RestoreTest:
     chosen = _chosen(config, request)
     began = clock.now()
     with scratch_place(chosen) as place:

@@ -27,7 +27,7 @@ _COPIES = {"files": "copy", "dump": "dump"}
 
 @dataclass(frozen=True)
 class Removal:
-    """An object that goes, and why; ``kind`` is ``backup``, ``wal``, ``files``, ``dump`` or ``garbage``.
+    """An object that goes, and why; ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit`` or ``garbage``.
 
     ``record`` marks what makes a backup or copy exist.
     """
@@ -93,6 +93,7 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
         *_backups(facts, sorted_out, kept, policy, now),
         *_copies(sorted_out, policy, now),
         *_wal(facts, sorted_out, needed, policy, now),
+        *_audit(sorted_out, policy, now),
         *(
             Removal(info.key, info.size, "garbage", "of a restore that has ended")
             for info in sorted_out.leases
@@ -113,6 +114,7 @@ class _Sorted:
         self.copies: Dict[Tuple[str, str, str], List[Tuple[Kind, ObjectInfo]]] = {}
         self.wal: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.leases: List[ObjectInfo] = []
+        self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
 
     def add(self, info: ObjectInfo) -> None:
         self.count += 1
@@ -126,6 +128,8 @@ class _Sorted:
             self.leases.append(info)
         elif kind.name in _COPIES:
             self.copies.setdefault((kind.name, kind.part, kind.owner), []).append((kind, info))
+        elif kind.name == "audit":
+            self.audit.setdefault(kind.owner, []).append((kind, info))
 
     def active(self, whole: Sequence[BackupManifest], window_start: datetime) -> Dict[str, Set[int]]:
         """The timelines, by system identifier, that point-in-time recovery must reach.
@@ -191,6 +195,20 @@ def _copies(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Remo
         elif label != newest[what, name] and now - stored >= timedelta(days=days):
             reason = f"{word} of {name}, {days:g} days old or older"
             removals += [Removal(info.key, info.size, what, reason, kind.record) for kind, info in parts]
+    return removals
+
+
+def _audit(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """The oldest events of each chain, without a gap; its newest event stays, so that the chain goes on behind it."""
+    removals: List[Removal] = []
+    first_day = f"{now - timedelta(days=policy.audit_days):%Y%m%d}"
+    for _chain, events in sorted(found.audit.items()):
+        events.sort(key=lambda e: e[0].part.rsplit("/", 1)[1])
+        for kind, info in events[:-1]:
+            if kind.part[:8] >= first_day:
+                break
+            reason = f"events older than {policy.audit_days:g} days"
+            removals.append(Removal(info.key, info.size, "audit", reason))
     return removals
 
 

@@ -34,6 +34,7 @@ class RetentionConfig:
     dump_days: float = 30.0
     file_set_days: float = 90.0
     file_sets: Mapping[str, float] = field(default_factory=dict)
+    audit_days: float = 365.0
     keep_last: int = 2
     daily: int = 0
     weekly: int = 0

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby, islice
-from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .. import clock
+from ..audit.scope import Note, audited
 from ..config import Config
 from ..errors import LifeboatError, PruneIncomplete, PruneRefused
 from ..progress import Progress, Silent
 from ..repository.catalog import load_catalog
 from ..repository.chain import Chains
 from ..repository.holds import read_holds
+from ..repository.kinds import kind_of
 from ..repository.leases import restores_under_way
 from ..repository.repository import Repositories, Repository, histories
 from ..repository.verifications import last_verified
@@ -67,16 +69,49 @@ def prune(
     Every repository is judged by what it holds itself. Raises PruneRefused before anything is removed,
     PruneIncomplete when the store keeps an object; a run that is interrupted is completed by the next one.
     """
-    progress = progress or Silent()
+    with audited(config, "prune", apply=apply) as note:
+        planned = _planned(config, apply, lifted, progress or Silent(), note)
+        note.skip = not apply or not any(p.plan.removals for p in planned)
+        return planned
+
+
+def _planned(
+    config: Config, apply: bool, lifted: Collection[str], progress: Progress, note: Note
+) -> Tuple[Pruned, ...]:
     repositories = Repositories.open(config)
     try:
         planned = [_plan(r, config, lifted, progress) for r in repositories.items]
         if not apply:
             return tuple(planned)
         _refuse(planned)
+        _put_on_record(planned, lifted, note)
         return tuple(p if p.error else _remove(r, p, progress) for r, p in zip(repositories.items, planned))
     finally:
         repositories.close()
+
+
+def _put_on_record(planned: Sequence[Pruned], lifted: Collection[str], note: Note) -> None:
+    """What is about to go; of the audit trail up to which number, so that its verification knows where it begins."""
+    labels: Set[str] = set()
+    cuts: Dict[str, Dict[str, int]] = {}
+    for done in planned:
+        cut: Dict[str, int] = {}
+        for removal in done.plan.removals:
+            kind = kind_of(removal.key.split("/", 1)[0], removal.key)
+            if kind.name == "audit":
+                cut[kind.owner] = max(int(kind.part.rsplit("/", 1)[1]), cut.get(kind.owner, 0))
+            elif kind.name == "backup" and kind.record:
+                labels.add(kind.owner)
+        if cut:
+            cuts[done.repository] = cut
+    note.objects += sorted(labels)
+    note.details.update(
+        removing={p.repository: len(p.plan.removals) for p in planned},
+        bytes={p.repository: p.plan.bytes_removed for p in planned},
+        lifted=sorted(lifted),
+    )
+    if cuts:
+        note.details["audit_removed"] = cuts
 
 
 def _plan(repository: Repository, config: Config, lifted: Collection[str], progress: Progress) -> Pruned:

@@ -21,6 +21,7 @@ from typing import Any, Dict, Mapping, Optional
 from .. import clock
 from ..config import S3Options
 from ..errors import ConfigError
+from ..transit import refuse_clear_text
 from . import sdk
 from .s3_errors import S3_FAILURES, Place, is_certificate_failure, translate
 
@@ -110,13 +111,16 @@ def _client(service: str, options: S3Options) -> Any:
             aws_session_token=options.session_token,
             profile_name=options.profile,
         )
-        return session.client(
+        client = session.client(
             service,
             endpoint_url=options.endpoint_url,
             region_name=options.region or session.region_name or ("us-east-1" if options.endpoint_url else None),
             verify=(options.ca_bundle or None) if options.validate_certs else False,
             config=_client_config(options),
         )
+        # An endpoint may come from the environment too (AWS_ENDPOINT_URL).
+        refuse_clear_text(client.meta.endpoint_url, options.allow_http, f"Bucket {options.bucket!r}")
+        return client
     except (sdk.exceptions.BotoCoreError, ValueError) as exc:
         raise ConfigError(
             f"The client of {service} for bucket {options.bucket!r} cannot be made: {exc}.",

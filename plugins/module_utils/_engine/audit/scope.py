@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put an operation on record: who did it, how it ended. Never a reason for it to fail."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+
+from .. import clock
+from ..config import AuditConfig, Config
+from ..errors import LifeboatError
+from .event import FAILED, OK, Event, chain_name
+from .journal import Written, write
+from .localfile import tell_system
+
+# What a caller may tell of itself by its environment, and what it is called in the event.
+_ENVIRONMENT = {
+    "LIFEBOAT_CONTROLLER": "controller",
+    "LIFEBOAT_RUN": "run",
+    "SUDO_USER": "login",
+}
+_MOST = 200
+
+
+@dataclass
+class Note:
+    """What an operation adds to its event. With ``skip`` nothing happened, and there is none."""
+
+    objects: List[str] = field(default_factory=list)
+    details: Dict[str, Any] = field(default_factory=dict)
+    skip: bool = False
+    failed: Optional[str] = None
+
+
+@dataclass
+class _Caller:
+    """By what this process was called, and what could not be put on record: told by whoever talks to people."""
+
+    via: str = ""
+    untold: List[str] = field(default_factory=list)
+
+
+_CALLER = _Caller()
+
+
+def called_by(via: str) -> None:
+    """The command or module that this process runs."""
+    _CALLER.via = via
+
+
+def take_warnings() -> List[str]:
+    """What was not put on record since the last call, in words."""
+    found, _CALLER.untold = _CALLER.untold, []
+    return found
+
+
+def who() -> Dict[str, str]:
+    """User and host, and what else is known: the command or module, the login behind sudo, controller and run."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    found = {"user": user, "host": socket.gethostname(), "via": _CALLER.via}
+    found.update({name: os.environ.get(key, "")[:_MOST] for key, name in _ENVIRONMENT.items()})
+    client = os.environ.get("SSH_CLIENT", "").split()
+    return {k: v for k, v in {**found, "from": client[0] if client else ""}.items() if v}
+
+
+@contextmanager
+def audited(config: Config, what: str, objects: Sequence[str] = (), apply: bool = True) -> Iterator[Note]:
+    """Whatever happens inside is one event, with how it ended. Without ``apply`` nothing is written."""
+    note = Note(list(objects), skip=not apply)
+    try:
+        yield note
+    except BaseException as exc:
+        note.failed = exc.error_code if isinstance(exc, LifeboatError) else _name(exc)
+        if apply:
+            record(config, what, note)
+        raise
+    if not note.skip:
+        record(config, what, note)
+
+
+def _name(exc: BaseException) -> str:
+    return "interrupted" if isinstance(exc, (KeyboardInterrupt, GeneratorExit)) else type(exc).__name__
+
+
+def record(config: Config, what: str, note: Note) -> Optional[Written]:
+    """Write the event; where that is not done everywhere, it is told, and the operation goes on."""
+    caller = who()
+    draft = Event(
+        chain=chain_name(caller["host"], caller["user"]),
+        number=0,
+        previous=None,
+        at=clock.now(),
+        what=what,
+        result=FAILED if note.failed else OK,
+        cluster=config.cluster,
+        who=caller,
+        error_code=note.failed,
+        objects=tuple(note.objects),
+        details=note.details,
+    )
+    try:
+        written = write(config, draft)
+    except Exception as exc:
+        _CALLER.untold.append(f"the {what} is not on record: {exc}")
+        return None
+    _CALLER.untold += _complaints(what, written)
+    return written
+
+
+def announce(what: str, objects: Sequence[str], details: Mapping[str, Any]) -> bool:
+    """Tell the system's log alone what was done before there is a repository; False where nobody takes it."""
+    caller = who()
+    event = Event(
+        chain_name(caller["host"], caller["user"]), 0, None, clock.now(), what, OK, "", caller,
+        objects=tuple(objects), details=details,
+    )  # fmt: skip
+    return tell_system(AuditConfig().syslog, event.record())
+
+
+def _complaints(what: str, written: Written) -> List[str]:
+    missing: Mapping[str, LifeboatError] = written.missing
+    found = [f"repository {name} has no record of the {what}: {exc.message}" for name, exc in missing.items()]
+    if not written.durable:
+        found.append(f"the {what} is not on record anywhere: no repository took it, and no local file (audit.file)")
+    return found

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat audit``: what happened, and whether its record is whole."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Dict, List
+
+from ..audit.event import WHATS, Event
+from ..audit.scope import Note, called_by, record
+from ..audit.trail import read_trail, verify_trail
+from ..config import load
+from ..errors import ConfigError
+from ..model import Target, format_time
+from ..terminal import Answer, Terminal, table
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Register the commands."""
+    parser = subparsers.add_parser("audit", help="list what happened, and see that its record is whole")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the events of all repositories and of the local file")
+    listing.add_argument("--since", metavar="TIME", help="only from then on")
+    listing.add_argument(
+        "--what", action="append", default=[], choices=WHATS, metavar="WHAT", help=f"{', '.join(WHATS)} (repeatable)"
+    )
+    listing.set_defaults(handler=run_list)
+    verify = actions.add_parser("verify", help="find missing, changed and reordered events")
+    verify.set_defaults(handler=run_verify)
+    note = actions.add_parser("note", help="put on record what another program did")
+    note.add_argument("what", choices=WHATS)
+    note.add_argument("--object", action="append", default=[], metavar="NAME", help="what it was about (repeatable)")
+    note.add_argument("--detail", action="append", default=[], metavar="NAME=VALUE", help="never a secret (repeatable)")
+    note.add_argument("--failed", metavar="CODE", help="it failed, with this error code")
+    note.set_defaults(handler=run_note)
+
+
+def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """A line for each event, oldest first."""
+    since = Target("time", args.since).moment() if args.since else None
+    trail = read_trail(load(args.config))
+    events = trail.events(since, args.what)
+    rows = [[*_row(event), ", ".join(event.objects)] for event in events]
+    lines = [table(["when", "what", "result", "who", "what about"], rows) if rows else "no event"]
+    lines += [f"NOT READ {name}: {exc.message}" for name, exc in trail.unread.items()]
+    data = {
+        "events": [event.as_dict() for event in events],
+        "unread": {name: exc.as_dict() for name, exc in trail.unread.items()},
+    }
+    return Answer(data, "\n".join(lines))
+
+
+def _row(event: Event) -> List[str]:
+    result = event.result if event.error_code is None else f"{event.result} ({event.error_code})"
+    who = f"{event.who.get('user', '')}@{event.who.get('host', '')}"
+    return [format_time(event.at)[:19] + "Z", event.what, result, who]
+
+
+def run_verify(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Exit status 1 where an event is missing, changed or reordered; 2 where a source could not be read."""
+    done = verify_trail(load(args.config))
+    lines = [f"{name}: {count} events" for name, count in done.events.items()]
+    lines += [f"{fault.kind.upper()}  {fault.message}" for fault in done.faults]
+    lines += [f"NOT READ {name}: {exc.message}" for name, exc in done.unread.items()]
+    if not done.faults:
+        lines.append("nothing is missing, changed or reordered")
+    return Answer(done.as_dict(), "\n".join(lines), 1 if done.faults else 2 if done.unread else 0)
+
+
+def run_note(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Write one event."""
+    details: Dict[str, Any] = {}
+    for word in args.detail:
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise ConfigError(f"--detail {word!r} has no '='.", "Write --detail NAME=VALUE.")
+        details[name] = value
+    called_by(f"lifeboat audit note {args.what}")
+    written = record(load(args.config), args.what, Note(args.object, details, failed=args.failed))
+    stored = list(written.repositories) if written else []
+    data = {"repositories": stored, "durable": bool(written and written.durable)}
+    return Answer(data, f"on record in {', '.join(stored) or 'no repository'}", 0 if data["durable"] else 1)

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Repositories that are given up soon: for what must not hold up an operation when one of them is away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Tuple
+
+from ..config import Config, RepositoryConfig, S3Options
+from .repository import Repository
+
+# Seconds.
+_CONNECT, _READ = 3.0, 10.0
+
+
+def open_hasty(config: Config) -> Tuple[Repository, ...]:
+    """Every repository, with two attempts at most and short time-outs; close each."""
+    return tuple(_open(r, config.cluster) for r in config.repositories)
+
+
+def _open(config: RepositoryConfig, cluster: str) -> Repository:
+    store = config.store
+    if isinstance(store, S3Options):
+        store = replace(
+            store,
+            max_attempts=min(store.max_attempts, 2),
+            connect_timeout=min(store.connect_timeout, _CONNECT),
+            read_timeout=min(store.read_timeout, _READ),
+        )
+    return Repository.open(replace(config, store=store), cluster)

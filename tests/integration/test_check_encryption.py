@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat check`` tells how stored objects are encrypted: by the store, and by the seal."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Dict, Tuple
+
+import pytest
+from lifeboat.config import DirectoryOptions, S3Options
+from support.age import make_key, needs_age
+from support.postgres import Installation, Site, Sites, entry
+
+pytestmark = [pytest.mark.integration, needs_age]
+
+
+def lines(site: Site) -> Dict[str, Tuple[str, str]]:
+    found: Any = site.lifeboat("check", status=None).data["checks"]
+    return {c["name"]: (c["status"], c["message"]) for c in found if "transit" in c["name"] or "at rest" in c["name"]}
+
+
+def test_what_the_store_and_the_seal_do_is_told(
+    newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp_path: Path
+) -> None:
+    (tmp_path / "cold").mkdir()
+    encrypted = dataclasses.replace(s3_options, prefix=f"{s3_options.prefix}-sse", sse="AES256")
+    site = sites(
+        newest_postgres, s3_options, encrypted, DirectoryOptions(str(tmp_path / "cold")), segment_mb=1,
+    )  # fmt: skip
+    site.backup()
+    told = lines(site)
+    assert told["repository repo0: in transit"] == ("ok", "plain HTTP, to this machine itself")
+    assert told["repository repo2: in transit"] == ("ok", "a directory: as its mount does it")
+    assert told["repository repo0: at rest"] == ("ok", "the store tells of no encryption; not sealed")
+    assert told["repository repo1: at rest"] == ("ok", "encrypted by the store (AES256); not sealed")
+    assert told["repository repo2: at rest"][1].endswith("file system's encryption is not known; not sealed")
+
+    # What is asked for and not done is a warning: the newest backup is of before.
+    recipient = make_key(tmp_path / "key").recipient
+    site.repositories[0] = {**entry(0, s3_options), "sse": "AES256"}
+    site.write(seal={"recipients": [recipient]})
+    told = lines(site)
+    assert [told[f"repository repo{n}: at rest"][0] for n in (0, 1, 2)] == ["warning"] * 3
+    site.backup()
+    told = lines(site)
+    assert told["repository repo0: at rest"] == (
+        "ok", "sealed to 1 recipients before it leaves the host; encrypted by the store (AES256)",
+    )  # fmt: skip
+    assert told["repository repo2: at rest"][1].startswith("sealed to 1 recipients")
