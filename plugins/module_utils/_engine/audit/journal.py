@@ -12,7 +12,7 @@ from typing import IO, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..config import Config
 from ..errors import LifeboatError, ObjectExists, StoreError
-from ..repository.hasty import open_hasty
+from ..repository.hasty import open_hasty, require_begun
 from ..repository.layout import audit_place
 from ..repository.repository import Repository
 from . import localfile
@@ -98,6 +98,7 @@ def _look(repository: Repository, chain: str) -> Union[_Place, LifeboatError]:
     keys: Dict[int, str] = {}
     witnessed: Dict[str, int] = {}
     try:
+        require_begun(repository)
         for name in store.list_names(layout.audit):
             numbers = {}
             for info in store.list(f"{layout.audit}{name}"):

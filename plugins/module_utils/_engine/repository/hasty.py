@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Tuple
 
 from ..config import Config, RepositoryConfig, S3Options
+from ..errors import ForeignRepository
 from .repository import Repository
 
 # Seconds.
@@ -18,6 +19,16 @@ _CONNECT, _READ = 3.0, 10.0
 def open_hasty(config: Config) -> Tuple[Repository, ...]:
     """Every repository, with two attempts at most and short time-outs; close each."""
     return tuple(_open(r, config.cluster) for r in config.repositories)
+
+
+def require_begun(repository: Repository) -> None:
+    """ForeignRepository where this cluster never was: the repository is new, or a mount point without its mount."""
+    if repository.store.head(repository.layout.repository) is None:
+        raise ForeignRepository(
+            f"Repository {repository.location} holds no cluster of this name.",
+            "Is it mounted? A repository begins with the first archived segment or backup.",
+            repository=repository.name,
+        )
 
 
 def _open(config: RepositoryConfig, cluster: str) -> Repository:
