@@ -206,6 +206,30 @@ def test_a_repository_that_is_away_is_told_and_catches_up(site: Site, tmp_path: 
     assert site.lifeboat("audit", "verify").data["intact"]
 
 
+def test_access_to_contents_and_copies_are_on_record(site: Site, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.write_text("kept")
+    site.backup()
+    site.write(file_sets=[{"name": "notes", "paths": [str(notes)]}])
+    (copy,) = site.lifeboat("files", "backup", "notes").data["file_sets"]
+    notes.unlink()
+    site.lifeboat("files", "restore", "notes", "--plan")
+    site.lifeboat("files", "restore", "notes")
+    site.lifeboat("files", "restore", "notes", "--label", "none", status=1)
+    shutil.rmtree(tmp_path / "cold" / "main" / "files")
+    site.lifeboat("sync", "--plan")
+    site.lifeboat("sync")
+    site.lifeboat("sync")
+    name = f"notes/{copy['label']}"
+    assert [(e["what"], e["result"], e["error_code"], e["objects"]) for e in events(site)[1:]] == [
+        ("files-backup", "ok", None, [name]),
+        ("files-restore", "ok", None, [name]),
+        ("files-restore", "failed", "backup_missing", ["notes"]),
+        ("sync", "ok", None, ["repo1"]),
+    ]
+    assert events(site)[-1]["details"]["copied"] == {"repo1": 2}
+
+
 def test_nothing_is_put_below_a_mount_point_without_its_mount(site: Site, tmp_path: Path) -> None:
     label = site.backup()["label"]
     # A server that archives would begin a repository there.

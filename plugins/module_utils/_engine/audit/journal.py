@@ -53,7 +53,8 @@ def write(config: Config, draft: Event) -> Written:
     """Give the draft its place in its chain, and put it everywhere. Raises nothing of a store's."""
     missing: Dict[str, LifeboatError] = {}
     path = localfile.path_of(config)
-    opened = open_hasty(config)
+    # One attempt: somebody may wait for the server that was just restored, and the next event brings what is lacking.
+    opened = open_hasty(config, 1)
     try:
         with localfile.locked(path) as stream, ThreadPoolExecutor(len(opened), "lifeboat-audit") as pool:
             tail = localfile.tail(stream, draft.chain)

@@ -20,6 +20,9 @@ from ..repository.records import read_records
 from ..repository.repository import Repositories, Repository
 from .record import Erasure, ErasureRequest, load_erasure, make_erasure
 
+# A restore reads it beside the unpacking, and must not fail for a store that is busy for a moment.
+_ATTEMPTS = 4
+
 
 @dataclass(frozen=True)
 class Register:
@@ -43,7 +46,7 @@ def read_register(config: Config) -> Register:
 
     ErasureFailed for a record that cannot be read, or where no repository answers.
     """
-    opened = open_hasty(config)
+    opened = open_hasty(config, _ATTEMPTS)
     found: Dict[str, Erasure] = {}
     unread: Dict[str, LifeboatError] = {}
     try:

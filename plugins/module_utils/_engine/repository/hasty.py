@@ -16,9 +16,9 @@ from .repository import Repository
 _CONNECT, _READ = 3.0, 10.0
 
 
-def open_hasty(config: Config) -> Tuple[Repository, ...]:
-    """Every repository, with two attempts at most and short time-outs; close each."""
-    return tuple(_open(r, config.cluster) for r in config.repositories)
+def open_hasty(config: Config, attempts: int) -> Tuple[Repository, ...]:
+    """Every repository, with so many attempts at most and short time-outs; close each."""
+    return tuple(_open(r, config.cluster, attempts) for r in config.repositories)
 
 
 def require_begun(repository: Repository) -> None:
@@ -31,12 +31,12 @@ def require_begun(repository: Repository) -> None:
         )
 
 
-def _open(config: RepositoryConfig, cluster: str) -> Repository:
+def _open(config: RepositoryConfig, cluster: str, attempts: int) -> Repository:
     store = config.store
     if isinstance(store, S3Options):
         store = replace(
             store,
-            max_attempts=min(store.max_attempts, 2),
+            max_attempts=min(store.max_attempts, attempts),
             connect_timeout=min(store.connect_timeout, _CONNECT),
             read_timeout=min(store.read_timeout, _READ),
         )
