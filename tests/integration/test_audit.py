@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import os
 import shutil
 import socket
 from datetime import timedelta
@@ -67,7 +66,7 @@ def rewrite(path: Path, content: bytes) -> None:
 
 
 def the_chain() -> str:
-    return chain_name(socket.gethostname(), os.environ.get("USER") or run_program("id", "-un").strip())
+    return chain_name(socket.gethostname(), run_program("id", "-un").strip())
 
 
 def test_what_is_done_is_on_record_everywhere(site: Site, tmp_path: Path) -> None:
@@ -207,6 +206,44 @@ def test_a_repository_that_is_away_is_told_and_catches_up(site: Site, tmp_path: 
     assert site.lifeboat("audit", "verify").data["intact"]
 
 
+def test_access_to_contents_and_copies_are_on_record(site: Site, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.write_text("kept")
+    site.backup()
+    site.write(file_sets=[{"name": "notes", "paths": [str(notes)]}])
+    (copy,) = site.lifeboat("files", "backup", "notes").data["file_sets"]
+    notes.unlink()
+    site.lifeboat("files", "restore", "notes", "--plan")
+    site.lifeboat("files", "restore", "notes")
+    site.lifeboat("files", "restore", "notes", "--label", "none", status=1)
+    shutil.rmtree(tmp_path / "cold" / "main" / "files")
+    site.lifeboat("sync", "--plan")
+    site.lifeboat("sync")
+    site.lifeboat("sync")
+    name = f"notes/{copy['label']}"
+    assert [(e["what"], e["result"], e["error_code"], e["objects"]) for e in events(site)[1:]] == [
+        ("files-backup", "ok", None, [name]),
+        ("files-restore", "ok", None, [name]),
+        ("files-restore", "failed", "backup_missing", ["notes"]),
+        ("sync", "ok", None, ["repo1"]),
+    ]
+    assert events(site)[-1]["details"]["copied"] == {"repo1": 2}
+
+
+def test_nothing_is_put_below_a_mount_point_without_its_mount(site: Site, tmp_path: Path) -> None:
+    label = site.backup()["label"]
+    # A server that archives would begin a repository there.
+    site.cluster.stop()
+    (tmp_path / "cold").rename(tmp_path / "away")
+    (tmp_path / "cold").mkdir()
+    done = site.lifeboat("audit", "note", "configuration", "--object", "x")
+    assert "no record of the configuration: Repository repo1" in done.stderr and not any((tmp_path / "cold").iterdir())
+    (tmp_path / "cold").rmdir()
+    (tmp_path / "away").rename(tmp_path / "cold")
+    site.lifeboat("hold", label, "--reason", "back")
+    assert site.lifeboat("audit", "verify").data["intact"] and events(site)[-1]["details"]["caught_up"] == {"repo1": 1}
+
+
 def test_an_event_that_nobody_takes_stops_nothing(site: Site, tmp_path: Path) -> None:
     label = site.backup()["label"]
     for repository in site.repositories[1:]:
@@ -221,6 +258,8 @@ def test_an_event_that_nobody_takes_stops_nothing(site: Site, tmp_path: Path) ->
 
 
 def test_the_system_log_gets_every_event(site: Site, tmp_path: Path) -> None:
+    site.backup()
+    lines = (tmp_path / "audit.jsonl").read_bytes()
     address = str(site.cluster.socket_dir / "log")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(address)
@@ -233,7 +272,7 @@ def test_the_system_log_gets_every_event(site: Site, tmp_path: Path) -> None:
     assert (data["what"], data["objects"], data["details"]) == (
         "configuration", ["/etc/lifeboat/main.yml"], {"after": "ab12"},
     )  # fmt: skip
-    assert not (tmp_path / "audit.jsonl").exists()
+    assert (tmp_path / "audit.jsonl").read_bytes() == lines
 
 
 def test_hosts_and_processes_that_write_at_once_lose_nothing(trail: Site) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..config import Config
 from ..errors import LifeboatError, ObjectExists, StoreError
-from ..repository.hasty import open_hasty
+from ..repository.hasty import open_hasty, require_begun
 from ..repository.layout import audit_place
 from ..repository.repository import Repository
 from . import localfile
@@ -53,7 +53,8 @@ def write(config: Config, draft: Event) -> Written:
     """Give the draft its place in its chain, and put it everywhere. Raises nothing of a store's."""
     missing: Dict[str, LifeboatError] = {}
     path = localfile.path_of(config)
-    opened = open_hasty(config)
+    # One attempt: somebody may wait for the server that was just restored, and the next event brings what is lacking.
+    opened = open_hasty(config, 1)
     try:
         with localfile.locked(path) as stream, ThreadPoolExecutor(len(opened), "lifeboat-audit") as pool:
             tail = localfile.tail(stream, draft.chain)
@@ -98,6 +99,7 @@ def _look(repository: Repository, chain: str) -> Union[_Place, LifeboatError]:
     keys: Dict[int, str] = {}
     witnessed: Dict[str, int] = {}
     try:
+        require_begun(repository)
         for name in store.list_names(layout.audit):
             numbers = {}
             for info in store.list(f"{layout.audit}{name}"):

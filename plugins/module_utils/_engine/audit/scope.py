@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,9 +63,10 @@ def take_warnings() -> List[str]:
 def who() -> Dict[str, str]:
     """User and host, and what else is known: the command or module, the login behind sudo, controller and run."""
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
+        # Not what the environment says: whoever changes to another user may bring it along.
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
     found = {"user": user, "host": socket.gethostname(), "via": _CALLER.via}
     found.update({name: os.environ.get(key, "")[:_MOST] for key, name in _ENVIRONMENT.items()})
     client = os.environ.get("SSH_CLIENT", "").split()

@@ -304,7 +304,7 @@ def _untouched(before: Mapping[str, int], after: Mapping[str, int]) -> Check:
         bool(before) and not changed,
         f"the {len(before)} objects, {sum(before.values())} bytes, of the moment after the disaster",
         found,
-        "keys and sizes of every object below the cluster's prefix, but for the marks of restores under way",
+        "keys and sizes of every object below the cluster's prefix, but for the marks of restores and the audit trail",
     )
 
 

@@ -119,14 +119,14 @@ def current_segment(connection: ConnectionConfig) -> str:
 def inventory(config: Config) -> Dict[str, Any]:
     """Every object that the cluster has in each repository: where, how many, and their bytes.
 
-    But for what restores say of themselves while they read.
+    But for what restores say of themselves while they read, and the record of what was done.
     """
     repositories = Repositories.open(config)
     found = {}
     try:
         for repository in repositories.items:
             listed = repository.store.list(f"{config.cluster}/")
-            objects = {o.key: o.size for o in listed if kind_of(config.cluster, o.key).name != "lease"}
+            objects = {o.key: o.size for o in listed if kind_of(config.cluster, o.key).name not in ("lease", "audit")}
             found[repository.name] = {"location": repository.store.location, "objects": objects}
     finally:
         repositories.close()

@@ -15,10 +15,13 @@ from .. import clock
 from ..audit.scope import audited
 from ..config import Config
 from ..errors import ErasureFailed, LifeboatError, ObjectExists
-from ..repository.hasty import open_hasty
+from ..repository.hasty import open_hasty, require_begun
 from ..repository.records import read_records
 from ..repository.repository import Repositories, Repository
 from .record import Erasure, ErasureRequest, load_erasure, make_erasure
+
+# A restore reads it beside the unpacking, and must not fail for a store that is busy for a moment.
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def read_register(config: Config) -> Register:
 
     ErasureFailed for a record that cannot be read, or where no repository answers.
     """
-    opened = open_hasty(config)
+    opened = open_hasty(config, _ATTEMPTS)
     found: Dict[str, Erasure] = {}
     unread: Dict[str, LifeboatError] = {}
     try:
@@ -67,6 +70,7 @@ def read_register(config: Config) -> Register:
 
 def _look(repository: Repository) -> Union[List[Erasure], LifeboatError]:
     try:
+        require_begun(repository)
         records = read_records(repository, repository.layout.erasures)
     except LifeboatError as exc:
         return exc
@@ -94,6 +98,7 @@ def _register(config: Config, request: ErasureRequest, apply: bool) -> Registere
         have: Dict[str, Optional[Erasure]] = {}
         for repository in repositories.items:
             try:
+                require_begun(repository)
                 records = read_records(repository, repository.layout.erasures)
                 known = [load_erasure(raw, key) for key, raw in records]
                 have[repository.name] = next((e for e in known if e.is_of(request)), None)

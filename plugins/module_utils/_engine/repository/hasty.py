@@ -9,23 +9,34 @@ from dataclasses import replace
 from typing import Tuple
 
 from ..config import Config, RepositoryConfig, S3Options
+from ..errors import ForeignRepository
 from .repository import Repository
 
 # Seconds.
 _CONNECT, _READ = 3.0, 10.0
 
 
-def open_hasty(config: Config) -> Tuple[Repository, ...]:
-    """Every repository, with two attempts at most and short time-outs; close each."""
-    return tuple(_open(r, config.cluster) for r in config.repositories)
+def open_hasty(config: Config, attempts: int) -> Tuple[Repository, ...]:
+    """Every repository, with so many attempts at most and short time-outs; close each."""
+    return tuple(_open(r, config.cluster, attempts) for r in config.repositories)
 
 
-def _open(config: RepositoryConfig, cluster: str) -> Repository:
+def require_begun(repository: Repository) -> None:
+    """ForeignRepository where this cluster never was: the repository is new, or a mount point without its mount."""
+    if repository.store.head(repository.layout.repository) is None:
+        raise ForeignRepository(
+            f"Repository {repository.location} holds no cluster of this name.",
+            "Is it mounted? A repository begins with the first archived segment or backup.",
+            repository=repository.name,
+        )
+
+
+def _open(config: RepositoryConfig, cluster: str, attempts: int) -> Repository:
     store = config.store
     if isinstance(store, S3Options):
         store = replace(
             store,
-            max_attempts=min(store.max_attempts, 2),
+            max_attempts=min(store.max_attempts, attempts),
             connect_timeout=min(store.connect_timeout, _CONNECT),
             read_timeout=min(store.read_timeout, _READ),
         )
