@@ -15,6 +15,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple, Union
 
+from .cloud_options import AzureOptions, GcsOptions
 from .errors import ConfigError
 from .libraries import library
 from .mapping import build, require_int, with_tuples
@@ -57,6 +58,16 @@ class S3Options:
         "sse": ("AES256", "aws:kms"),
     }
 
+    @property
+    def endpoint(self) -> str:
+        """The store, for people."""
+        return self.endpoint_url or "AWS"
+
+    @property
+    def location(self) -> str:
+        """``s3://bucket/prefix``."""
+        return f"s3://{self.bucket}/{self.prefix.strip('/')}".rstrip("/")
+
 
 @dataclass(frozen=True)
 class DirectoryOptions:
@@ -65,12 +76,24 @@ class DirectoryOptions:
     path: str
     parallel: int = 4
 
+    @property
+    def endpoint(self) -> str:
+        """The store, for people."""
+        return "a directory"
+
+    @property
+    def location(self) -> str:
+        """The directory."""
+        return self.path
+
 
 # What PostgreSQL's BASE_BACKUP takes too; level 0 is the method's own default.
 _LEVELS = {"zstd": (-7, 22), "lz4": (0, 12)}
 
-StoreOptions = Union[S3Options, DirectoryOptions]
-_STORE_TYPES: Mapping[str, Any] = {"s3": S3Options, "directory": DirectoryOptions}
+StoreOptions = Union[S3Options, DirectoryOptions, AzureOptions, GcsOptions]
+STORE_TYPES: Mapping[str, Any] = {
+    "s3": S3Options, "directory": DirectoryOptions, "azure": AzureOptions, "gcs": GcsOptions,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -276,7 +299,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     if not isinstance(raw, (list, tuple)) or not raw:
         raise ConfigError(
             f"{where}: 'repositories' must be a list with at least one repository.",
-            "Give each a type ('s3' or 'directory') and its options.",
+            f"Give each a type ({', '.join(STORE_TYPES)}) and its options.",
         )
     repositories = tuple(_repository(item, f"repositories[{i}]", where) for i, item in enumerate(raw))
     names = [r.name for r in repositories]
@@ -362,11 +385,11 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
         )
     values = {k: v for k, v in item.items() if v is not None}
     kind = values.pop("type", None)
-    if not isinstance(kind, str) or kind not in _STORE_TYPES:
-        raise ConfigError(f"{where}: {path}.type is {kind!r}.", f"Choose one of: {', '.join(sorted(_STORE_TYPES))}.")
+    if not isinstance(kind, str) or kind not in STORE_TYPES:
+        raise ConfigError(f"{where}: {path}.type is {kind!r}.", f"Choose one of: {', '.join(sorted(STORE_TYPES))}.")
     name = str(values.pop("name", "") or path.replace("repositories[", "repo").rstrip("]"))
     required = values.pop("required", True)
     if not isinstance(required, bool):
         raise ConfigError(f"{where}: {path}.required is {required!r}.", "Use true or false.")
     up, down = (require_int(values.pop(k, None), f"{path}.{k}", where, 1) for k in ("max_upload_kb", "max_download_kb"))
-    return RepositoryConfig(name, build(_STORE_TYPES[kind], values, path, where), required, up, down)
+    return RepositoryConfig(name, build(STORE_TYPES[kind], values, path, where), required, up, down)
