@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -194,6 +195,44 @@ def test_a_reader_may_stop_early(store: Store) -> None:
     assert next(chunks)
     chunks.close()  # type: ignore[attr-defined]
     assert store.get("x") == bytes(4 * PART)
+
+
+def test_a_read_never_mixes_two_objects(store: Store) -> None:
+    """Replaced behind our back, which no store here lets us do in one step."""
+    old, new = b"o" * (9 * PART), b"n" * (9 * PART)
+    with store.writer("x") as writer:
+        writer.write(old)
+    chunks = store.read("x")
+    found = next(chunks)
+    store.delete(["x"])
+    with store.writer("x") as writer:
+        writer.write(new)
+    # Missing is what it is between the two.
+    with contextlib.suppress(ObjectCorrupt, ObjectMissing):
+        assert found + b"".join(chunks) == old
+
+
+def test_memory_is_bounded(options: StoreOptions) -> None:
+    """The pages that a process really has: it moves 120 MiB each way, and its parts are 25 MiB at most."""
+    script = """
+import os, resource
+piece = os.urandom(1024 * 1024)
+store.put("warm up", piece)
+store.get("warm up")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with store.writer("x") as writer:
+    for _ in range(120):
+        writer.write(piece)
+assert sum(len(chunk) for chunk in store.read("x")) == 120 * len(piece)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    with python_with_store(options, script) as child:
+        assert child.stdout is not None
+        assert int(child.stdout.read()) < 60 * 1024
+
+
+def test_the_clock_of_the_store(store: Store) -> None:
+    assert abs(store.clock() - datetime.now(timezone.utc)) < timedelta(minutes=5)
 
 
 def test_a_missing_object(store: Store) -> None:

