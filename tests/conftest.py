@@ -14,7 +14,7 @@ import pytest
 from lifeboat.cloud_options import AzureOptions, GcsOptions
 from lifeboat.config import S3Options
 from lifeboat.store.azure_client import connect
-from support.clouds import Azurite, FakeGcs
+from support.clouds import Azurite, FakeGcs, Rclone
 from support.faultproxy import FaultProxy
 from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
 from support.stores import SeaweedFS, s3_options_for
@@ -71,6 +71,19 @@ def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
 def gcs_options(fake_gcs: FakeGcs) -> GcsOptions:
     """Options for an empty prefix of the test bucket."""
     return fake_gcs.options("tests", f"test-{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
+    """A store that speaks S3 and lacks most of what promises rest on, for the whole session, with one bucket."""
+    with Rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture
+def lesser_options(rclone: Rclone) -> S3Options:
+    """Options for an empty prefix of the test bucket."""
+    return rclone.options("tests", f"test-{secrets.token_hex(6)}")
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ description:
     keeps the hosts' credentials from overwriting and deleting. Where the bucket has a default retention, that object
     stays until it ends.
   - A store that lacks a feature gets a warning that names the promise that is then weaker; that is never a failure.
+  - Of a repository of type V(azure) or V(gcs), which the provider's own tools make, it tries what the hosts'
+    credentials can do.
   - Of a repository of type V(directory) it checks that the directory is there, writable, and on a file system of its
     own.
 author: The Lifeboat authors (@lifeboat)
@@ -165,6 +167,7 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config i
     S3Options,
     parse_repository,
 )
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.container import container_ready
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.prepare import (
     BucketRequest,
     DirectoryRequest,
@@ -212,6 +215,8 @@ def prepare(module: AnsibleModule) -> dict[str, Any]:
     if isinstance(store, DirectoryOptions):
         asked = DirectoryRequest(store, params["create_directory"], tuple(params["apart_from"]))
         prepared = directory_ready(asked, apply)
+    elif not isinstance(store, S3Options):
+        prepared = container_ready(store, apply)
     else:
         prepared = bucket_ready(_bucket_request(params, store), apply)
     for warning in prepared.warnings:

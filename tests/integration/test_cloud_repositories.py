@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real cluster is backed up to, and comes back from, each kind of store that is not S3 and no directory."""
+"""A real cluster is backed up to, and comes back from, stores of other kinds and one that lacks most promises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.postgres import Installation, Sites, restore_arguments
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(params=["azure", "gcs"])
+@pytest.fixture(params=["azure", "gcs", "lesser"])
 def options(request: pytest.FixtureRequest) -> StoreOptions:
     found: StoreOptions = request.getfixturevalue(f"{request.param}_options")
     return found

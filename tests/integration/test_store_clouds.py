@@ -10,10 +10,12 @@ import json
 import os
 import sys
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Union
 
 import pytest
+from azure.storage.blob import generate_container_sas
 from lifeboat.cloud_options import MIB, AzureOptions, GcsOptions
 from lifeboat.config import parse_repository
 from lifeboat.errors import (
@@ -26,6 +28,8 @@ from lifeboat.errors import (
     StoreError,
     StoreUnavailable,
 )
+from lifeboat.repository.container import container_ready
+from lifeboat.repository.features import HOLDS, UNKNOWN, WEAKER
 from lifeboat.store import open_store
 from lifeboat.store.azure_client import connect as connect_azure
 from support import faultproxy
@@ -139,18 +143,18 @@ def test_a_key_that_is_wrong(azure_options: AzureOptions) -> None:
     assert "d3Jvbmc" not in str(caught.value) + repr(wrong)
 
 
-def test_a_sas_token(azurite: Azurite, azure_options: AzureOptions) -> None:
-    """One that may read and list, and nothing else."""
-    from datetime import datetime, timedelta, timezone
-
-    from azure.storage.blob import generate_container_sas
-
-    open_store(azure_options).put("x", b"1")
-    token = generate_container_sas(
-        azurite.account, "tests", azurite.account_key, permission="rl",
+def sas(azurite: Azurite, permission: str) -> str:
+    """A shared access signature of an hour for the test container."""
+    return generate_container_sas(
+        azurite.account, "tests", azurite.account_key, permission=permission,
         expiry=datetime.now(timezone.utc) + timedelta(hours=1),
     )  # fmt: skip
-    store = open_store(replace(azure_options, account_key=None, sas_token=f"?{token}"))
+
+
+def test_a_sas_token(azurite: Azurite, azure_options: AzureOptions) -> None:
+    """One that may read and list, and nothing else."""
+    open_store(azure_options).put("x", b"1")
+    store = open_store(replace(azure_options, account_key=None, sas_token="?" + sas(azurite, "rl")))
     assert store.get("x") == b"1"
     assert [info.key for info in store.list()] == ["x"]
     with pytest.raises(StoreAccessDenied):
@@ -243,3 +247,29 @@ def test_a_service_account_key_is_taken(tmp_path: Path) -> None:
     for made in (GcsOptions("b", service_account_key=key), GcsOptions("b", credentials_file=str(path))):
         with pytest.raises((StoreUnavailable, StoreAccessDenied)):
             open_store(replace(made, max_attempts=1)).get("x")
+
+
+def states(options: CloudOptions, apply: bool = True) -> dict[str, str]:
+    prepared = container_ready(options, apply)
+    assert prepared.changes == () and prepared.before == prepared.after
+    return {feature.name: feature.state for feature in prepared.features}
+
+
+def test_what_holds_in_a_container(options: CloudOptions) -> None:
+    found = states(options)
+    assert found["writer_writes"] == found["create_only"] == HOLDS
+    assert found["tls_only"] == found["writer_cannot_delete"] == WEAKER
+    assert list(open_store(options).list()) == []
+    assert states(options, apply=False)["create_only"] == UNKNOWN
+    with pytest.raises(BucketMissing):
+        container_ready(elsewhere(options), apply=True)
+
+
+def test_hosts_that_may_not_write(azurite: Azurite, azure_options: AzureOptions) -> None:
+    found = states(replace(azure_options, account_key=None, sas_token=sas(azurite, "rl")))
+    assert found["writer_writes"] == WEAKER and found["create_only"] == UNKNOWN
+
+
+def test_hosts_that_may_not_delete(azurite: Azurite, azure_options: AzureOptions) -> None:
+    found = states(replace(azure_options, account_key=None, sas_token=sas(azurite, "rlc")))
+    assert found["writer_writes"] == found["create_only"] == found["writer_cannot_delete"] == HOLDS

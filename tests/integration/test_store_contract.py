@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from lifeboat.config import DirectoryOptions, StoreOptions
+from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
 from lifeboat.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError
+from lifeboat.repository.features import WEAKER
+from lifeboat.repository.prepare import BucketRequest, bucket_ready
 from lifeboat.store import azure, open_store
 from lifeboat.store.azure import AzureStore
 from lifeboat.store.protocol import Store
@@ -26,7 +28,7 @@ from support.stores import PART, python_with_store
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(params=["s3", "directory", "azure", "gcs"])
+@pytest.fixture(params=["s3", "directory", "azure", "gcs", "lesser"])
 def options(request: pytest.FixtureRequest, tmp_path: Path) -> StoreOptions:
     if request.param != "directory":
         return request.getfixturevalue(f"{request.param}_options")
@@ -40,6 +42,16 @@ def store(options: StoreOptions) -> Iterator[Store]:
     opened = open_store(options)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def create_only(request: pytest.FixtureRequest, options: StoreOptions) -> None:
+    """For tests of a promise that a store may lack: then trying must have told so."""
+    if "lesser" in request.node.callspec.id:
+        assert isinstance(options, S3Options)
+        found = {f.name: f for f in bucket_ready(BucketRequest(options, hosts=options), apply=True).features}
+        assert found["create_only"].state == WEAKER
+        pytest.skip(f"This store is told to be weaker: {found['create_only'].warning}")
 
 
 def sha256(data: bytes) -> str:
@@ -66,6 +78,7 @@ def test_head_tells_size_and_time(store: Store) -> None:
     assert abs(info.modified - datetime.now(timezone.utc)) < timedelta(minutes=5)
 
 
+@pytest.mark.usefixtures("create_only")
 def test_a_put_never_replaces(store: Store) -> None:
     store.put("x", b"first")
     with pytest.raises(ObjectExists, match="x"):
@@ -75,6 +88,7 @@ def test_a_put_never_replaces(store: Store) -> None:
     assert store.get("x") == b"first"
 
 
+@pytest.mark.usefixtures("create_only")
 def test_a_long_write_never_replaces(store: Store) -> None:
     store.put("x", b"first")
     with pytest.raises(ObjectExists):
@@ -84,6 +98,7 @@ def test_a_long_write_never_replaces(store: Store) -> None:
     assert keys(store) == ["x"]
 
 
+@pytest.mark.usefixtures("create_only")
 def test_a_race_has_one_winner(store: Store) -> None:
     """Also when all write the same bytes: who won holds a lock, the others do not.
 

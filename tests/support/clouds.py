@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Dict, List, Optional, Self
 
 import pytest
 from lifeboat.cloud_options import AzureOptions, GcsOptions
+from lifeboat.config import S3Options
 
 from .stores import PART, ROOT
 
@@ -99,6 +101,32 @@ class Azurite(CloudServer):
             account=self.account, container=container, prefix=prefix, endpoint_url=f"{self.url}/{self.account}",
             account_key=self.account_key, connect_timeout=2, read_timeout=10, max_attempts=4, part_size=PART,
             parallel=3,
+        )  # fmt: skip
+
+
+class Rclone(CloudServer):
+    """``rclone serve s3`` over a directory: no versions, no lock, no conditional put, no bucket settings."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.key, self.secret = secrets.token_hex(8), secrets.token_hex(16)
+        (root / "data" / "tests").mkdir(parents=True)
+
+    def command(self) -> List[str]:
+        beside = Path(sys.executable).parent / "rclone"
+        return [
+            str(beside), "serve", "s3", "--config", str(self.root / "none"), "--addr", f"127.0.0.1:{self.port}",
+            "--vfs-write-back", "0s", "--vfs-cache-mode", "writes", "--cache-dir", str(self.root / "cache"),
+            str(self.root / "data"),
+        ]  # fmt: skip
+
+    def environment(self) -> Dict[str, str]:
+        return {**os.environ, "RCLONE_AUTH_KEY": f'"{self.key},{self.secret}"'}
+
+    def options(self, bucket: str, prefix: str) -> S3Options:
+        return S3Options(
+            bucket=bucket, prefix=prefix, endpoint_url=self.url, access_key_id=self.key, secret_access_key=self.secret,
+            addressing_style="path", connect_timeout=2, read_timeout=10, max_attempts=4, part_size=PART, parallel=3,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from ..config import S3Options
 from ..errors import StoreError
@@ -51,14 +51,28 @@ def settings_for(options: S3Options, abort_days: int) -> Tuple[Setting, ...]:
     )
 
 
-def _or_nothing(connection: Connection, method: str) -> Optional[Dict[str, Any]]:
+def _or_nothing(connection: Connection, method: str, field: str) -> Any:
+    """The field of the answer, or None where nothing is set; StoreError where the answer is about something else."""
     try:
         answer: Dict[str, Any] = connection.call(method)
     except StoreError as exc:
         if exc.details.get("code") in _NOTHING:
             return None
         raise
-    return answer
+    if field not in answer:
+        raise _other_answer(connection, method)
+    return answer[field]
+
+
+def _other_answer(connection: Connection, method: str) -> StoreError:
+    """A store without the setting may list the bucket instead."""
+    operation = connection.client.meta.method_to_api_mapping[method]
+    return StoreError(
+        f"The store at {connection.place.endpoint} answered {operation} with something else.",
+        "It does not have this setting.",
+        store=connection.place.endpoint,
+        operation=operation,
+    )
 
 
 def _read_versioning(connection: Connection) -> Any:
@@ -70,8 +84,10 @@ def _write_versioning(connection: Connection, status: Any) -> None:
 
 
 def _read_encryption(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_bucket_encryption")
-    return found["ServerSideEncryptionConfiguration"]["Rules"] if found else None
+    found = _or_nothing(connection, "get_bucket_encryption", "ServerSideEncryptionConfiguration")
+    if found is not None and "Rules" not in found:
+        raise _other_answer(connection, "get_bucket_encryption")
+    return found["Rules"] if found else None
 
 
 def _encryption(found: Any, options: S3Options) -> Any:
@@ -92,8 +108,7 @@ def write_encryption(connection: Connection, rules: Any) -> None:
 
 
 def _read_public(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_public_access_block")
-    return found["PublicAccessBlockConfiguration"] if found else None
+    return _or_nothing(connection, "get_public_access_block", "PublicAccessBlockConfiguration")
 
 
 def _public(found: Any) -> Any:
@@ -106,8 +121,7 @@ def _write_public(connection: Connection, blocks: Any) -> None:
 
 
 def _read_rules(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_bucket_lifecycle_configuration")
-    return found.get("Rules") or None if found else None
+    return _or_nothing(connection, "get_bucket_lifecycle_configuration", "Rules") or None
 
 
 def _rules(found: Any, prefix: str, days: int) -> Any:
@@ -139,8 +153,11 @@ def _write_rules(connection: Connection, rules: Any) -> None:
 
 
 def _read_policy(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_bucket_policy")
-    return json.loads(found["Policy"]) if found and found.get("Policy") else None
+    found = _or_nothing(connection, "get_bucket_policy", "Policy")
+    try:
+        return json.loads(found) if found else None
+    except ValueError:
+        raise _other_answer(connection, "get_bucket_policy") from None
 
 
 def _policy(found: Any, bucket: str) -> Any:

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from ..cloud_options import AzureOptions
-from ..errors import ObjectExists, ObjectMissing, StoreError
+from ..errors import ObjectExists, ObjectMissing, StoreAccessDenied, StoreError
 from .azure_client import Container, connect
 from .checks import check_key, key_order, verified
 from .parts import PartsWriter, part_size_for
@@ -221,12 +221,16 @@ class _AzureUpload:
             with self._container.doing(operation, self._full, writes=True):
                 yield
         except StoreError as exc:
-            # The blocks are gone once they were committed, so a repeated commit may be told that as well.
-            if not isinstance(exc, ObjectExists) and exc.details.get("code") != "InvalidBlockList":
+            # The blocks are gone once they were committed, so a repeated commit may be told that as well; and who may
+            # only create is told that he may not write where something is.
+            denied = isinstance(exc, StoreAccessDenied)
+            if not isinstance(exc, ObjectExists) and not denied and exc.details.get("code") != "InvalidBlockList":
                 raise
             found = self._found()
-            if found is None or (found.metadata or {}).get(_TOKEN) != self._token:
+            if found is None:
                 raise
+            if (found.metadata or {}).get(_TOKEN) != self._token:
+                raise ObjectExists(exc.message, "Nothing was overwritten.", **exc.details) from exc
 
     def _found(self) -> Any:
         """The properties of the blob that is there, or None."""

@@ -16,7 +16,7 @@ import json
 import secrets
 from typing import Any, Dict, List
 
-from ..errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from ..errors import ObjectExists, ObjectMissing, StoreAccessDenied, StoreError, StoreUnavailable
 from .answers import back_off
 from .gcs_client import REPEAT, Bucket, received
 
@@ -144,15 +144,16 @@ class GcsUpload:
         """A success, also when a repeated request met what its first try stored; the bytes must be those we sent."""
         if answer.status_code >= 400:
             refusal = self._bucket.refusal(answer, "POST", self._full, writes=True)
-            # A session that has made its object may be gone (404, 410) when it is asked again.
-            if not isinstance(refusal, ObjectExists) and answer.status_code not in (404, 410):
+            # A session that has made its object may be gone (404, 410) when it is asked again; and who may only create
+            # is told 403 where something is.
+            if not isinstance(refusal, ObjectExists) and answer.status_code not in (403, 404, 410):
                 raise refusal
             try:
                 found = self._bucket.call("GET", self._full, params={"fields": "metadata,md5Hash,generation"}).json()
-            except ObjectMissing:
+            except (ObjectMissing, StoreAccessDenied):
                 raise refusal from None
             if (found.get("metadata") or {}).get(_TOKEN) != self._token:
-                raise refusal
+                raise ObjectExists(refusal.message, "Nothing was overwritten.", **refusal.details)
         else:
             found = answer.json()
         kept, ours = found.get("md5Hash"), self._hash()
