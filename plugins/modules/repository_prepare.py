@@ -77,6 +77,11 @@ options:
     description: The age in days at which an unfinished multipart upload is aborted.
     type: int
     default: 7
+  version_days:
+    description:
+      - The age in days at which older versions of objects are removed, with delete markers that no version is left of.
+      - Without it nothing is changed about them.
+    type: int
   create_directory:
     description: Make the directory of a repository of type V(directory). Otherwise a missing one is an error.
     type: bool
@@ -201,6 +206,7 @@ SPEC = ArgumentSpec(
             "default": [],
         },
         "abort_days": {"type": "int", "default": 7},
+        "version_days": {"type": "int"},
         "create_directory": {"type": "bool", "default": False},
         "apart_from": {"type": "list", "elements": "path", "default": []},
     }
@@ -235,6 +241,7 @@ def _bucket_request(params: Mapping[str, Any], store: S3Options) -> BucketReques
         credentials_file=params["credentials_file"] or "",
         leave=tuple(params["leave"]),
         abort_days=params["abort_days"],
+        version_days=params["version_days"],
     )
 
 

@@ -19,7 +19,8 @@ from .model import format_time
 from .postgres.connection import Session, session
 from .postgres.facts import archiver_state, longest_wait, read_facts, require_backup_ready
 from .postgres.receivewal import flushed, read_slot, slot_name
-from .repository.repository import Repositories
+from .repository.bucket_rules import harmful_rules
+from .repository.repository import Repositories, Repository
 from .restore.target import estimate_seconds
 from .wal.backlog import read_backlog
 from .wal.inventory import find_file
@@ -96,6 +97,7 @@ def check(config: Config) -> List[Check]:
                 there = bool(archived_name and system and find_file(repository, system, archived_name))
                 contents = read_contents(repository, config.retention)
                 out += _repository(config, contents, severity, wait if there else None)
+                out += _lifecycle(config, repository)
                 if archived_name and system and repository.required:
                     out.append(_has_segment(there, repository.name, archived_name))
             except LifeboatError as exc:
@@ -155,6 +157,18 @@ def _seal(seal: Seal) -> Iterator[Check]:
             yield Check("seal", OK, f"{text} has an identity that opens it")
     except LifeboatError as exc:
         yield _failed("seal", exc)
+
+
+def _lifecycle(config: Config, repository: Repository) -> Iterator[Check]:
+    """Whether a lifecycle rule would undo what retention keeps; nothing where rules cannot be read."""
+    store = next(r.store for r in config.repositories if r.name == repository.name)
+    for harm in harmful_rules(store, f"{repository.layout.cluster}/"):
+        yield Check(
+            f"repository {repository.name}: lifecycle",
+            WARNING,
+            f"{harm} Backups need each other and their WAL, whatever their age.",
+            "Take the repository's prefix out of the rule; lifeboat prune removes what is not kept.",
+        )
 
 
 def _failed(name: str, exc: LifeboatError, status: str = CRITICAL) -> Check:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from ..config import S3Options
 from ..errors import StoreError
 from ..store.s3_client import Connection
+from .lifecycle import with_abort, with_old_versions
 
 #: What a store answers where nothing was set yet.
 _NOTHING = (
@@ -24,7 +25,6 @@ _NOTHING = (
     "NoSuchBucketPolicy",
     "NoSuchLifecycleConfiguration",
 )
-_ABORT_RULE = "lifeboat-abort-stale-uploads"
 _TLS_STATEMENT = "LifeboatTlsOnly"
 _PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -39,14 +39,18 @@ class Setting:
     write: Callable[[Connection, Any], None]
 
 
-def settings_for(options: S3Options, abort_days: int) -> Tuple[Setting, ...]:
-    """Every setting, in the order in which they are put."""
+def settings_for(options: S3Options, abort_days: int, version_days: Optional[int] = None) -> Tuple[Setting, ...]:
+    """Every setting, in the order in which they are put. Without ``version_days`` older versions are left alone."""
     prefix = f"{options.prefix.strip('/')}/" if options.prefix.strip("/") else ""
+    versions = Setting(
+        "old_versions", read_rules, lambda found: with_old_versions(found, prefix, version_days or 0), _write_rules
+    )
     return (
         Setting("versioning", _read_versioning, lambda _: "Enabled", _write_versioning),
         Setting("encryption", _read_encryption, lambda found: _encryption(found, options), write_encryption),
         Setting("public_access_block", _read_public, _public, _write_public),
-        Setting("stale_uploads", _read_rules, lambda found: _rules(found, prefix, abort_days), _write_rules),
+        Setting("stale_uploads", read_rules, lambda found: with_abort(found, prefix, abort_days), _write_rules),
+        *((versions,) if version_days is not None else ()),
         Setting("tls_only", _read_policy, lambda found: _policy(found, options.bucket), write_policy),
     )
 
@@ -120,32 +124,9 @@ def _write_public(connection: Connection, blocks: Any) -> None:
     connection.call("put_public_access_block", PublicAccessBlockConfiguration=blocks)
 
 
-def _read_rules(connection: Connection) -> Any:
+def read_rules(connection: Connection) -> Any:
+    """The lifecycle rules of the bucket, or None."""
     return _or_nothing(connection, "get_bucket_lifecycle_configuration", "Rules") or None
-
-
-def _rules(found: Any, prefix: str, days: int) -> Any:
-    ours = {
-        "ID": _ABORT_RULE,
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
-    }
-    others: List[Mapping[str, Any]] = [rule for rule in found or [] if rule.get("ID") != _ABORT_RULE]
-    if any(_aborts(rule, prefix) for rule in others) or any(
-        _aborts(rule, prefix) and rule["AbortIncompleteMultipartUpload"] == ours["AbortIncompleteMultipartUpload"]
-        for rule in found or []
-    ):
-        return found
-    return [*others, ours]
-
-
-def _aborts(rule: Mapping[str, Any], prefix: str) -> bool:
-    narrowed = rule.get("Filter") or {}
-    begins = narrowed.get("Prefix", rule.get("Prefix", ""))
-    plain = not set(narrowed) - {"Prefix"}
-    stale = rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
-    return bool(stale) and rule.get("Status") == "Enabled" and plain and prefix.startswith(begins)
 
 
 def _write_rules(connection: Connection, rules: Any) -> None:

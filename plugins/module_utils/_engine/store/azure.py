@@ -23,7 +23,7 @@ from ..errors import ObjectExists, ObjectMissing, StoreAccessDenied, StoreError
 from .azure_client import Container, connect
 from .checks import check_key, key_order, verified
 from .parts import PartsWriter, part_size_for
-from .protocol import DeleteFailure, ObjectInfo, Written
+from .protocol import DeleteFailure, ObjectInfo, Unfinished, Written
 from .ranges import Fetched, read_ranges
 
 _MAX_BLOCKS = 50_000  # of one blob
@@ -119,6 +119,13 @@ class AzureStore:
                         said = answer.headers.get("x-ms-error-code") or answer.reason
                         failures.append(DeleteFailure(full[len(self._prefix) :], f"HTTP {answer.status_code}: {said}"))
         return failures
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """The service removes the blocks of dropped uploads after a week."""
+        return iter(())
+
+    def drop(self, upload: Unfinished) -> None:
+        """There is none."""
 
     def clock(self) -> datetime:
         """The ``Date`` of an answer to ``List Blobs`` (RFC 9110)."""

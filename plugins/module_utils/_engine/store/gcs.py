@@ -21,7 +21,7 @@ from .checks import check_key, key_order, verified
 from .gcs_client import connect
 from .gcs_upload import MAX_CHUNKS, GcsUpload
 from .parts import PartsWriter, part_size_for
-from .protocol import DeleteFailure, ObjectInfo, Written
+from .protocol import DeleteFailure, ObjectInfo, Unfinished, Written
 from .ranges import Fetched, read_ranges
 
 _DELETE_BATCH = 1000
@@ -105,6 +105,13 @@ class GcsStore:
                     if reason:
                         failures.append(DeleteFailure(full[len(self._prefix) :], reason))
         return failures
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """The service ends an upload a week after it was begun."""
+        return iter(())
+
+    def drop(self, upload: Unfinished) -> None:
+        """There is none."""
 
     def clock(self) -> datetime:
         """The ``Date`` of an answer to a listing (RFC 9110)."""

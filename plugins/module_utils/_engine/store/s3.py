@@ -21,11 +21,11 @@ from ..config import S3Options
 from ..errors import ObjectMissing, StoreError
 from .checks import check_key, key_order, verified
 from .parts import PartsWriter
-from .protocol import DeleteFailure, ObjectInfo, Written
+from .protocol import DeleteFailure, ObjectInfo, Unfinished, Written
 from .ranges import Fetched, read_ranges
 from .s3_client import connect
 from .s3_download import fetch
-from .s3_upload import put_small, writer
+from .s3_upload import abort_upload, put_small, unfinished, writer
 
 _DELETE_BATCH = 1000  # S3's limit for one DeleteObjects
 
@@ -115,6 +115,14 @@ class S3Store:
                     reason = f"{error.get('Code', '')}: {error.get('Message', '')}"
                     failures.append(DeleteFailure(self._relative(error["Key"]), reason))
         return failures
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """``ListMultipartUploads``, and ``ListParts`` where the credentials may."""
+        return unfinished(self._connection, self._prefix, prefix)
+
+    def drop(self, upload: Unfinished) -> None:
+        """``AbortMultipartUpload``."""
+        abort_upload(self._connection, self._full(upload.key), upload.upload)
 
     def clock(self) -> datetime:
         """The ``Date`` of an answer to ``ListObjectsV2`` (RFC 9110)."""

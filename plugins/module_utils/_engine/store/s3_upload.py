@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from typing import Any, Dict, List, Optional
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, List, Optional
 
-from ..errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from ..errors import BucketMissing, ObjectExists, ObjectMissing, StoreError, StoreUnavailable
 from .parts import PartsWriter, part_size_for
-from .protocol import Written
+from .protocol import Unfinished, Written
 from .s3_client import Connection, checksum_params
 
 #: S3's limit ("Amazon S3 multipart upload limits").
@@ -106,9 +107,51 @@ class _S3Upload:
             _settle(self._connection, self._key, self._token, exc)
 
     def drop(self) -> None:
-        with contextlib.suppress(ObjectMissing):
-            try:
-                self._connection.call("abort_multipart_upload", self._key, UploadId=self._upload_id)
-            except StoreError as exc:
-                if exc.details.get("code") != "NoSuchUpload":
-                    raise
+        abort_upload(self._connection, self._key, self._upload_id)
+
+
+def abort_upload(connection: Connection, key: str, upload: str) -> None:
+    """``AbortMultipartUpload`` of a full key; that it is gone already is no failure."""
+    with contextlib.suppress(ObjectMissing):
+        try:
+            connection.call("abort_multipart_upload", key, UploadId=upload)
+        except StoreError as exc:
+            if exc.details.get("code") != "NoSuchUpload":
+                raise
+
+
+def unfinished(connection: Connection, base: str, prefix: str) -> Iterator[Unfinished]:
+    """The multipart uploads below ``base + prefix``, their keys relative to ``base``; none where they are not told."""
+    marker: Dict[str, str] = {}
+    while True:
+        try:
+            page = connection.call("list_multipart_uploads", Prefix=base + prefix, **marker)
+        except StoreError as exc:
+            if isinstance(exc, (StoreUnavailable, BucketMissing)) and exc.details.get("http_status") != 501:
+                raise
+            return
+        for found in page.get("Uploads", []):
+            touched = _newest_part(connection, found["Key"], found["UploadId"])
+            begun = found["Initiated"].astimezone(timezone.utc)
+            yield Unfinished(found["Key"][len(base) :], found["UploadId"], begun, touched and max(touched, begun))
+        if not page.get("IsTruncated"):
+            return
+        marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+def _newest_part(connection: Connection, key: str, upload: str) -> Optional[datetime]:
+    """When the newest part arrived; None where there is none yet, or where it may not be asked."""
+    newest: Optional[datetime] = None
+    marker = 0
+    while True:
+        try:
+            page = connection.call("list_parts", key, UploadId=upload, PartNumberMarker=marker)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            return None
+        for part in page.get("Parts", []):
+            newest = max(newest or part["LastModified"], part["LastModified"])
+        if not page.get("IsTruncated"):
+            return newest.astimezone(timezone.utc) if newest else None
+        marker = page["NextPartNumberMarker"]
