@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Iterator, List, Optional
 
 import pytest
+from lifeboat.cloud_options import AzureOptions, GcsOptions
 from lifeboat.config import S3Options
+from lifeboat.store.azure_client import connect
+from support.clouds import Azurite, FakeGcs, Rclone
 from support.faultproxy import FaultProxy
 from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
 from support.stores import SeaweedFS, s3_options_for
@@ -40,6 +43,47 @@ def bucket(seaweedfs: SeaweedFS) -> str:
 def s3_options(seaweedfs: SeaweedFS, bucket: str) -> S3Options:
     """Options for an empty prefix of the test bucket."""
     return s3_options_for(seaweedfs, bucket, f"test-{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """A real Azure Blob store for the whole session, with one container."""
+    with Azurite(tmp_path_factory.mktemp("azurite")) as server:
+        connect(server.options("tests", "")).client.create_container()
+        yield server
+
+
+@pytest.fixture
+def azure_options(azurite: Azurite) -> AzureOptions:
+    """Options for an empty prefix of the test container."""
+    return azurite.options("tests", f"test-{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="session")
+def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    """A server of Google's JSON API for the whole session, with one bucket."""
+    with FakeGcs(tmp_path_factory.mktemp("gcs")) as server:
+        server.create_bucket("tests")
+        yield server
+
+
+@pytest.fixture
+def gcs_options(fake_gcs: FakeGcs) -> GcsOptions:
+    """Options for an empty prefix of the test bucket."""
+    return fake_gcs.options("tests", f"test-{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
+    """A store that speaks S3 and lacks most of what promises rest on, for the whole session, with one bucket."""
+    with Rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture
+def lesser_options(rclone: Rclone) -> S3Options:
+    """Options for an empty prefix of the test bucket."""
+    return rclone.options("tests", f"test-{secrets.token_hex(6)}")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ options:
       type:
         description: The kind of store.
         type: str
-        choices: [s3, directory]
+        choices: [s3, directory, azure, gcs]
         required: true
       name:
         description: Its name, for messages.
@@ -31,13 +31,38 @@ options:
         description: The directory.
         type: path
       bucket:
-        description: The bucket.
+        description: The bucket, of V(s3) or V(gcs).
+        type: str
+      account:
+        description: The storage account of V(azure).
+        type: str
+      container:
+        description: The container of V(azure).
+        type: str
+      account_key:
+        description: The storage account's key. Without it and a SAS token, the default chain of C(azure-identity).
+        type: str
+      sas_token:
+        description: A shared access signature for the container, instead of the key.
+        type: str
+      access_tier:
+        description: The tier of new blobs.
+        type: str
+        choices: [Hot, Cool, Cold]
+      credentials_file:
+        description: A service account's key or another credential configuration of Google Cloud, on the host.
+        type: path
+      service_account_key:
+        description: The text of a service account's key. Without any, the application default credentials.
+        type: str
+      access_token:
+        description: An access token of Google Cloud; it ends after an hour at most.
         type: str
       prefix:
         description: What every key begins with.
         type: str
       endpoint_url:
-        description: The store, when it is not AWS.
+        description: The store, when it is not the provider's own.
         type: str
       region:
         description: The region.
@@ -87,7 +112,7 @@ options:
         description: How often a request is sent at most.
         type: int
       part_size:
-        description: Bytes of one part of a multipart upload.
+        description: Bytes of one part of a long upload.
         type: int
       parallel:
         description: How many parts are on their way at once.

@@ -16,6 +16,8 @@ description:
     keeps the hosts' credentials from overwriting and deleting. Where the bucket has a default retention, that object
     stays until it ends.
   - A store that lacks a feature gets a warning that names the promise that is then weaker; that is never a failure.
+  - Of a repository of type V(azure) or V(gcs), which the provider's own tools make, it tries what the hosts'
+    credentials can do.
   - Of a repository of type V(directory) it checks that the directory is there, writable, and on a file system of its
     own.
 author: The Lifeboat authors (@lifeboat)
@@ -75,6 +77,11 @@ options:
     description: The age in days at which an unfinished multipart upload is aborted.
     type: int
     default: 7
+  version_days:
+    description:
+      - The age in days at which older versions of objects are removed, with delete markers that no version is left of.
+      - Without it nothing is changed about them.
+    type: int
   create_directory:
     description: Make the directory of a repository of type V(directory). Otherwise a missing one is an error.
     type: bool
@@ -166,6 +173,7 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config i
     S3Options,
     parse_repository,
 )
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.container import container_ready
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.prepare import (
     BucketRequest,
     DirectoryRequest,
@@ -199,6 +207,7 @@ SPEC = ArgumentSpec(
             "default": [],
         },
         "abort_days": {"type": "int", "default": 7},
+        "version_days": {"type": "int"},
         "create_directory": {"type": "bool", "default": False},
         "apart_from": {"type": "list", "elements": "path", "default": []},
     }
@@ -213,6 +222,8 @@ def prepare(module: AnsibleModule) -> dict[str, Any]:
     if isinstance(store, DirectoryOptions):
         asked = DirectoryRequest(store, params["create_directory"], tuple(params["apart_from"]))
         prepared = directory_ready(asked, apply)
+    elif not isinstance(store, S3Options):
+        prepared = container_ready(store, apply)
     else:
         prepared = bucket_ready(_bucket_request(params, store), apply)
     for warning in prepared.warnings:
@@ -234,6 +245,7 @@ def _bucket_request(params: Mapping[str, Any], store: S3Options) -> BucketReques
         credentials_file=params["credentials_file"] or "",
         leave=tuple(params["leave"]),
         abort_days=params["abort_days"],
+        version_days=params["version_days"],
     )
 
 

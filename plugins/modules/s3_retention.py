@@ -105,6 +105,7 @@ def remove(module: AnsibleModule, config: Config) -> dict[str, Any]:
         if repository.error:
             module.warn(f"{repository.repository} was not looked at: {repository.error.message}")
     lines = [f"{p.location}/{r.key}  {r.size}  {r.reason}\n" for p in done for r in p.plan.removals]
+    lines += [f"{p.location}/{u.key}  an upload that was never finished\n" for p in done for u in p.uploads]
     return {
         "changed": bool(lines),
         "repositories": [p.as_dict() for p in done],

@@ -298,3 +298,17 @@ def test_a_directory_that_cannot_be_written_weakens_the_promise(tmp_path: Path) 
     with unprivileged():
         prepared = directory_ready(DirectoryRequest(DirectoryOptions(str(path))), apply=True)
     assert states(prepared)["directory"] == WEAKER and "cannot be written" in prepared.warnings[0]
+
+
+def test_a_store_that_lacks_nearly_everything(lesser_options: S3Options) -> None:
+    """Each is told as the weaker promise, by what the store answered."""
+    request = BucketRequest(lesser_options, hosts=lesser_options)
+    prepared = bucket_ready(request, apply=True)
+    found = states(prepared)
+    assert found.pop("writer_writes") == HOLDS
+    assert set(found.values()) == {WEAKER}
+    assert {"versioning", "encryption", "create_only", "checksums", "stale_uploads"} <= set(found)
+    for warning in prepared.warnings:
+        assert PROMISES[warning.split(":")[0]] in warning
+    assert prepared.changes == ()
+    assert list(open_store(lesser_options).list()) == []

@@ -32,8 +32,8 @@ from lifeboat.errors import (
     StoreUnavailable,
 )
 from lifeboat.store import open_store, s3_upload
+from lifeboat.store.parts import part_size_for
 from lifeboat.store.protocol import Store
-from lifeboat.store.s3_upload import part_size_for
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
 from support.stores import PART, client_of

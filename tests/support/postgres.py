@@ -23,9 +23,9 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 import psycopg2
 from lifeboat import config as engine_config
-from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.config import DirectoryOptions, StoreOptions
 
-from .stores import ROOT
+from .stores import ROOT, kind_of
 
 OLDEST = 15
 LIBRARY = ROOT / ".build" / "lib"
@@ -382,9 +382,8 @@ class Sites:
 
 def entry(number: int, options: StoreOptions) -> Dict[str, Any]:
     """A repository as the configuration file spells it."""
-    kinds = {S3Options: "s3", DirectoryOptions: "directory"}
     values = {k: v for k, v in dataclasses.asdict(options).items() if v is not None}  # type: ignore[call-overload]
-    return {"name": f"repo{number}", "type": kinds[type(options)], **values}
+    return {"name": f"repo{number}", "type": kind_of(options), **values}
 
 
 def run_program(*argv: str, **options: Any) -> str:

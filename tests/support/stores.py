@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import boto3
-from lifeboat.config import Config, DirectoryOptions, S3Options, StoreOptions
+from lifeboat.config import STORE_TYPES, Config, S3Options, StoreOptions
 from lifeboat.repository.repository import Repositories
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +26,11 @@ from seaweedfs import SeaweedFS  # noqa: E402
 #: The smallest part that S3 stores accept.
 PART = 5 * 1024 * 1024
 NOBODY = 65534
+
+
+def kind_of(options: StoreOptions) -> str:
+    """The ``type`` of a repository with these options."""
+    return next(kind for kind, cls in STORE_TYPES.items() if type(options) is cls)
 
 
 def keys(config: Config) -> Dict[str, List[str]]:
@@ -69,17 +74,15 @@ def client_of(options: S3Options, service: str) -> Any:
 
 _CHILD = """
 import json, sys
-from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.config import STORE_TYPES
 from lifeboat.store import open_store
 given = json.loads(sys.stdin.readline())
-store = open_store({"s3": S3Options, "directory": DirectoryOptions}[given["type"]](**given["options"]))
+store = open_store(STORE_TYPES[given["type"]](**given["options"]))
 """
 
 
 def python_with_store(options: StoreOptions, script: str, prefix: List[str] | None = None) -> subprocess.Popen[str]:
     """A Python process that runs ``script`` with ``store`` opened. Options travel by stdin: they hold secrets."""
-    assert isinstance(options, (S3Options, DirectoryOptions))
-    kind = "s3" if isinstance(options, S3Options) else "directory"
     process = subprocess.Popen(
         [*(prefix or []), sys.executable, "-c", _CHILD + script],
         stdin=subprocess.PIPE,
@@ -88,7 +91,7 @@ def python_with_store(options: StoreOptions, script: str, prefix: List[str] | No
         env={**os.environ, "PYTHONPATH": str(ROOT / ".build" / "lib")},
     )
     assert process.stdin is not None
-    process.stdin.write(json.dumps({"type": kind, "options": dataclasses.asdict(options)}) + "\n")
+    process.stdin.write(json.dumps({"type": kind_of(options), "options": dataclasses.asdict(options)}) + "\n")
     process.stdin.flush()
     return process
 

@@ -50,13 +50,14 @@ def cluster_spec() -> ArgumentSpec:
 def repository_spec() -> ArgumentSpec:
     """The option of the doc fragment ``lifeboat.postgres.repository``; the engine has the defaults."""
     texts = ("name", "bucket", "prefix", "endpoint_url", "region", "access_key_id", "profile", "storage_class")
+    secrets = ("secret_access_key", "session_token", "account_key", "sas_token", "service_account_key", "access_token")
     options: dict[str, Any] = {
-        "type": {"type": "str", "choices": ["s3", "directory"], "required": True},
+        "type": {"type": "str", "choices": ["s3", "directory", "azure", "gcs"], "required": True},
         "required": {"type": "bool"},
         "path": {"type": "path"},
         "addressing_style": {"type": "str", "choices": ["auto", "path", "virtual"]},
-        "secret_access_key": {"type": "str", "no_log": True},
-        "session_token": {"type": "str", "no_log": True},
+        "access_tier": {"type": "str", "choices": ["Hot", "Cool", "Cold"]},
+        "credentials_file": {"type": "path"},
         "ca_bundle": {"type": "path"},
         "validate_certs": {"type": "bool"},
         "allow_http": {"type": "bool"},
@@ -65,6 +66,7 @@ def repository_spec() -> ArgumentSpec:
         "connect_timeout": {"type": "float"},
         "read_timeout": {"type": "float"},
         **{name: {"type": "int"} for name in ("max_attempts", "part_size", "parallel")},
-        **{name: {"type": "str"} for name in texts},
+        **{name: {"type": "str"} for name in (*texts, "account", "container")},
+        **{name: {"type": "str", "no_log": True} for name in secrets},
     }
     return ArgumentSpec({"repository": {"type": "dict", "required": True, "options": options}})

@@ -20,7 +20,8 @@ from .model import format_time
 from .postgres.connection import Session, session
 from .postgres.facts import archiver_state, longest_wait, read_facts, require_backup_ready
 from .postgres.receivewal import flushed, read_slot, slot_name
-from .repository.repository import Repositories
+from .repository.bucket_rules import harmful_rules
+from .repository.repository import Repositories, Repository
 from .restore.target import estimate_seconds
 from .wal.backlog import read_backlog
 from .wal.inventory import find_file
@@ -100,6 +101,7 @@ def check(config: Config) -> List[Check]:
                 out += _repository(config, contents, severity, wait if there else None)
                 found = at_rest(entry, config.cluster, repositories.seal.seals, contents.chains.newest)
                 out.append(_encrypted(f"repository {repository.name}: at rest", found))
+                out += _lifecycle(config, repository)
                 if archived_name and system and repository.required:
                     out.append(_has_segment(there, repository.name, archived_name))
             except LifeboatError as exc:
@@ -163,6 +165,18 @@ def _seal(seal: Seal) -> Iterator[Check]:
 
 def _encrypted(name: str, found: Encryption) -> Check:
     return Check(name, WARNING if found.wrong else OK, found.words, found.wrong or "")
+
+
+def _lifecycle(config: Config, repository: Repository) -> Iterator[Check]:
+    """Whether a lifecycle rule would undo what retention keeps; nothing where rules cannot be read."""
+    store = next(r.store for r in config.repositories if r.name == repository.name)
+    for harm in harmful_rules(store, f"{repository.layout.cluster}/"):
+        yield Check(
+            f"repository {repository.name}: lifecycle",
+            WARNING,
+            f"{harm} Backups need each other and their WAL, whatever their age.",
+            "Take the repository's prefix out of the rule; lifeboat prune removes what is not kept.",
+        )
 
 
 def _failed(name: str, exc: LifeboatError, status: str = CRITICAL) -> Check:

@@ -15,6 +15,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple, Union
 
+from .cloud_options import AzureOptions, GcsOptions
 from .errors import ConfigError
 from .libraries import library
 from .mapping import build, require_int, with_tuples
@@ -62,6 +63,16 @@ class S3Options:
         "sse": ("AES256", "aws:kms"),
     }
 
+    @property
+    def endpoint(self) -> str:
+        """The store, for people."""
+        return self.endpoint_url or "AWS"
+
+    @property
+    def location(self) -> str:
+        """``s3://bucket/prefix``."""
+        return f"s3://{self.bucket}/{self.prefix.strip('/')}".rstrip("/")
+
 
 @dataclass(frozen=True)
 class DirectoryOptions:
@@ -70,12 +81,24 @@ class DirectoryOptions:
     path: str
     parallel: int = 4
 
+    @property
+    def endpoint(self) -> str:
+        """The store, for people."""
+        return "a directory"
+
+    @property
+    def location(self) -> str:
+        """The directory."""
+        return self.path
+
 
 # What PostgreSQL's BASE_BACKUP takes too; level 0 is the method's own default.
 _LEVELS = {"zstd": (-7, 22), "lz4": (0, 12)}
 
-StoreOptions = Union[S3Options, DirectoryOptions]
-_STORE_TYPES: Mapping[str, Any] = {"s3": S3Options, "directory": DirectoryOptions}
+StoreOptions = Union[S3Options, DirectoryOptions, AzureOptions, GcsOptions]
+STORE_TYPES: Mapping[str, Any] = {
+    "s3": S3Options, "directory": DirectoryOptions, "azure": AzureOptions, "gcs": GcsOptions,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -297,7 +320,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     if not isinstance(raw, (list, tuple)) or not raw:
         raise ConfigError(
             f"{where}: 'repositories' must be a list with at least one repository.",
-            "Give each a type ('s3' or 'directory') and its options.",
+            f"Give each a type ({', '.join(STORE_TYPES)}) and its options.",
         )
     repositories = tuple(_repository(item, f"repositories[{i}]", where) for i, item in enumerate(raw))
     names = [r.name for r in repositories]
@@ -385,8 +408,8 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
         )
     values = {k: v for k, v in item.items() if v is not None}
     kind = values.pop("type", None)
-    if not isinstance(kind, str) or kind not in _STORE_TYPES:
-        raise ConfigError(f"{where}: {path}.type is {kind!r}.", f"Choose one of: {', '.join(sorted(_STORE_TYPES))}.")
+    if not isinstance(kind, str) or kind not in STORE_TYPES:
+        raise ConfigError(f"{where}: {path}.type is {kind!r}.", f"Choose one of: {', '.join(sorted(STORE_TYPES))}.")
     name = str(values.pop("name", "") or path.replace("repositories[", "repo").rstrip("]"))
     required = values.pop("required", True)
     if not isinstance(required, bool):
@@ -395,7 +418,7 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     lag = values.pop("max_lag", RepositoryConfig.max_lag)
     if isinstance(lag, bool) or not isinstance(lag, (int, float)) or lag <= 0:
         raise ConfigError(f"{where}: {path}.max_lag is {lag!r}.", "It is seconds, more than 0.")
-    store = build(_STORE_TYPES[kind], values, path, where)
+    store = build(STORE_TYPES[kind], values, path, where)
     if isinstance(store, S3Options):
         refuse_clear_text(store.endpoint_url, store.allow_http, f"{where}: {path}")
     return RepositoryConfig(name, store, required, up, down, float(lag))

@@ -13,6 +13,8 @@ from typing import Any, Mapping, Optional, Tuple
 from .errors import ConfigError
 
 _NONE = type(None)
+#: An option with such a word in its name may hold a secret, which no message shows.
+_SECRET = ("secret", "password", "token", "account_key")
 
 
 def build(cls: Any, data: Any, path: str, where: str) -> Any:
@@ -52,7 +54,7 @@ def _coerce(value: Any, hint: Any, path: str, where: str) -> Any:
     if typing.get_origin(hint) is tuple or not allowed:
         return value
     names = " or ".join(t.__name__ for t in allowed if t is not _NONE)
-    shown = "a value" if "secret" in path or "password" in path or "token" in path else repr(value)
+    shown = "a value" if any(word in path for word in _SECRET) else repr(value)
     raise ConfigError(f"{where}: {path} is {shown} ({type(value).__name__}).", f"It must be {names}.")
 
 

@@ -17,6 +17,12 @@ from .repository.chain import Chain
 from .repository.layout import SERVER_MANIFEST, clear_name, compression_of, is_sealed, sealed_name, server_manifest
 from .repository.repository import Repository
 
+#: How an object is printed by the store's own tool, by how its location begins; anything else is a file.
+_FETCH = {
+    "s3://": 'aws s3 cp "$1" -',
+    "gs://": 'gcloud storage cat "$1"',
+    "http": 'az storage blob download --only-show-errors --no-progress --blob-url "$1"',
+}
 _VERIFY = "pg_verifybackup --no-parse-wal --ignore=tablespace_map"
 
 
@@ -30,7 +36,7 @@ def restore_by_hand(repository: Repository, chain: Chain, sealed_wal: bool = Fal
     backup = chain[-1]
     sealed = sealed_wal or any(is_sealed(f.name) for link in chain for f in link.files)
     location = repository.store.location
-    fetch = 'aws s3 cp "$1" -' if location.startswith("s3://") else 'cat "$1"'
+    fetch = next((how for scheme, how in _FETCH.items() if location.startswith(scheme)), 'cat "$1"')
     root = f"{location}/{repository.layout.cluster}"
     lines: List[str] = [
         "set -eu",

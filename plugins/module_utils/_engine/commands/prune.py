@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any, Dict, List, Sequence, Tuple
 
-from ..config import Config, load
+from ..config import Config, S3Options, load
 from ..holding import set_everywhere
+from ..model import format_time
 from ..repository import holds
+from ..repository.bucket_rules import rules_for
 from ..repository.repository import Repositories
 from ..retention.guards import GUARDS
 from ..retention.plan import Removal
@@ -31,6 +34,12 @@ def add_arguments(subparsers: Any) -> None:
         metavar="GUARD",
         help=f"lift a guard: {', '.join(GUARDS)} (repeatable)",
     )
+    parser.add_argument(
+        "--lifecycle", action="store_true", help="show the lifecycle rules of S3 that fit the policy; remove nothing"
+    )
+    parser.add_argument(
+        "--version-days", type=int, default=30, metavar="N", help="with --lifecycle: how long older versions stay (30)"
+    )
     parser.set_defaults(handler=run_prune)
     parser = subparsers.add_parser("hold", help="pin a backup, so that retention leaves it; or release it")
     parser.add_argument("label", nargs="?", help="without a label: what is held")
@@ -41,12 +50,28 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_prune(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 2 for a plan that a guard would refuse, or where a repository could not be looked at."""
+    if args.lifecycle:
+        return _lifecycle(load(args.config), args.version_days)
     done = prune(load(args.config), not args.plan, args.allow, terminal)
     lines: List[str] = []
     for repository in done:
         lines += [*_describe(repository, args.plan, args.keys), ""]
-    data = {"changed": any(p.plan.removals for p in done), "repositories": [p.as_dict() for p in done]}
+    data = {"changed": any(p.plan.removals or p.uploads for p in done), "repositories": [p.as_dict() for p in done]}
     return Answer(data, "\n".join(lines).rstrip(), 2 if any(p.objections or p.error for p in done) else 0)
+
+
+def _lifecycle(config: Config, version_days: int) -> Answer:
+    """For each bucket what ``aws s3api put-bucket-lifecycle-configuration`` takes, with the rules that are there."""
+    wanted = {r.name: rules_for(r.store, version_days) for r in config.repositories if isinstance(r.store, S3Options)}
+    lines: List[str] = []
+    for name, found in wanted.items():
+        lines += [f"{name}: {note}" for note in found.notes]
+        lines.append(json.dumps({"Rules": found.rules}, indent=2))
+    data = {
+        "changed": False,
+        "lifecycle": {name: {"Rules": found.rules, "notes": found.notes} for name, found in wanted.items()},
+    }
+    return Answer(data, "\n".join(lines) or "no repository is a bucket that takes lifecycle rules")
 
 
 def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
@@ -64,6 +89,7 @@ def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
         groups.setdefault((_what(removal), removal.reason), []).append(removal)
     for (label, reason), group in groups.items():
         lines += _group(label, reason, group, keys)
+    lines += [f"  - the upload of {u.key}, begun {format_time(u.begun)}, never finished" for u in done.uploads]
     if plan.kept:
         lines.append("  these backups stay")
         lines += [f"    {label}: {'; '.join(why)}" for label, why in sorted(plan.kept.items())]

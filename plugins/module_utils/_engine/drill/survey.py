@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import Any, Dict, List, Tuple
 
 from .. import clock
-from ..config import Config, ConnectionConfig, S3Options
+from ..config import Config, ConnectionConfig
 from ..model import format_time
 from ..postgres.connection import Session, session
 from ..repository.kinds import kind_of
@@ -154,8 +154,8 @@ def environment(config: Config) -> Dict[str, Any]:
         "repositories": [
             {
                 "name": r.name,
-                "store": f"s3://{r.store.bucket}/{r.store.prefix}" if isinstance(r.store, S3Options) else r.store.path,
-                "endpoint": (r.store.endpoint_url or "AWS") if isinstance(r.store, S3Options) else "a directory",
+                "store": r.store.location,
+                "endpoint": r.store.endpoint,
             }
             for r in config.repositories
         ],

@@ -19,6 +19,7 @@ PROMISES: Mapping[str, str] = {
     "public_access_block": "no mistake in a policy or an ACL makes the backups public",
     "tls_only": "backups and credentials never cross the network in clear",
     "stale_uploads": "an upload that was interrupted is not paid for forever",
+    "old_versions": "what was removed or replaced is not paid for forever",
     "create_only": "nothing in the repository is ever rewritten, whoever writes at the same time",
     "checksums": "a put is acknowledged only when the store has verified the bytes",
     "identities": "each host has no more rights than it needs",

@@ -30,7 +30,8 @@ class BucketRequest:
 
     ``admin`` are the store's options with the credentials of who may change the bucket, ``hosts`` those with which
     hosts will work (None: not known here). ``identities`` are made when given, and their keys kept in
-    ``credentials_file``. Features in ``leave`` are not touched. ``abort_days``: age of a stale upload.
+    ``credentials_file``. Features in ``leave`` are not touched. ``abort_days``: age of a stale upload,
+    ``version_days``: for how long an older version stays (None: whatever the bucket says).
     """
 
     admin: S3Options
@@ -39,6 +40,7 @@ class BucketRequest:
     credentials_file: str = ""
     leave: Tuple[str, ...] = ()
     abort_days: int = 7
+    version_days: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _bucket_ready(connection: Connection, request: BucketRequest, apply: bool) -
         changes.append(f"bucket {options.bucket} made")
         if apply:
             _create(connection)
-    for setting in settings_for(options, request.abort_days):
+    for setting in settings_for(options, request.abort_days, request.version_days):
         if setting.name in request.leave:
             continue
         if setting.name == "tls_only" and is_clear_text(connection):

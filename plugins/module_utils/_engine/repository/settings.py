@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from ..config import S3Options
 from ..errors import StoreError
 from ..store.s3_client import Connection
+from .lifecycle import with_abort, with_old_versions
 
 #: What a store answers where nothing was set yet.
 _NOTHING = (
@@ -24,7 +25,6 @@ _NOTHING = (
     "NoSuchBucketPolicy",
     "NoSuchLifecycleConfiguration",
 )
-_ABORT_RULE = "lifeboat-abort-stale-uploads"
 _TLS_STATEMENT = "LifeboatTlsOnly"
 _PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -39,26 +39,44 @@ class Setting:
     write: Callable[[Connection, Any], None]
 
 
-def settings_for(options: S3Options, abort_days: int) -> Tuple[Setting, ...]:
-    """Every setting, in the order in which they are put."""
+def settings_for(options: S3Options, abort_days: int, version_days: Optional[int] = None) -> Tuple[Setting, ...]:
+    """Every setting, in the order in which they are put. Without ``version_days`` older versions are left alone."""
     prefix = f"{options.prefix.strip('/')}/" if options.prefix.strip("/") else ""
+    versions = Setting(
+        "old_versions", read_rules, lambda found: with_old_versions(found, prefix, version_days or 0), _write_rules
+    )
     return (
         Setting("versioning", _read_versioning, lambda _: "Enabled", _write_versioning),
         Setting("encryption", _read_encryption, lambda found: _encryption(found, options), write_encryption),
         Setting("public_access_block", _read_public, _public, _write_public),
-        Setting("stale_uploads", _read_rules, lambda found: _rules(found, prefix, abort_days), _write_rules),
+        Setting("stale_uploads", read_rules, lambda found: with_abort(found, prefix, abort_days), _write_rules),
+        *((versions,) if version_days is not None else ()),
         Setting("tls_only", _read_policy, lambda found: _policy(found, options.bucket), write_policy),
     )
 
 
-def _or_nothing(connection: Connection, method: str) -> Optional[Dict[str, Any]]:
+def _or_nothing(connection: Connection, method: str, field: str) -> Any:
+    """The field of the answer, or None where nothing is set; StoreError where the answer is about something else."""
     try:
         answer: Dict[str, Any] = connection.call(method)
     except StoreError as exc:
         if exc.details.get("code") in _NOTHING:
             return None
         raise
-    return answer
+    if field not in answer:
+        raise _other_answer(connection, method)
+    return answer[field]
+
+
+def _other_answer(connection: Connection, method: str) -> StoreError:
+    """A store without the setting may list the bucket instead."""
+    operation = connection.client.meta.method_to_api_mapping[method]
+    return StoreError(
+        f"The store at {connection.place.endpoint} answered {operation} with something else.",
+        "It does not have this setting.",
+        store=connection.place.endpoint,
+        operation=operation,
+    )
 
 
 def _read_versioning(connection: Connection) -> Any:
@@ -70,8 +88,10 @@ def _write_versioning(connection: Connection, status: Any) -> None:
 
 
 def _read_encryption(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_bucket_encryption")
-    return found["ServerSideEncryptionConfiguration"]["Rules"] if found else None
+    found = _or_nothing(connection, "get_bucket_encryption", "ServerSideEncryptionConfiguration")
+    if found is not None and "Rules" not in found:
+        raise _other_answer(connection, "get_bucket_encryption")
+    return found["Rules"] if found else None
 
 
 def _encryption(found: Any, options: S3Options) -> Any:
@@ -92,8 +112,7 @@ def write_encryption(connection: Connection, rules: Any) -> None:
 
 
 def _read_public(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_public_access_block")
-    return found["PublicAccessBlockConfiguration"] if found else None
+    return _or_nothing(connection, "get_public_access_block", "PublicAccessBlockConfiguration")
 
 
 def _public(found: Any) -> Any:
@@ -105,33 +124,9 @@ def _write_public(connection: Connection, blocks: Any) -> None:
     connection.call("put_public_access_block", PublicAccessBlockConfiguration=blocks)
 
 
-def _read_rules(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_bucket_lifecycle_configuration")
-    return found.get("Rules") or None if found else None
-
-
-def _rules(found: Any, prefix: str, days: int) -> Any:
-    ours = {
-        "ID": _ABORT_RULE,
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
-    }
-    others: List[Mapping[str, Any]] = [rule for rule in found or [] if rule.get("ID") != _ABORT_RULE]
-    if any(_aborts(rule, prefix) for rule in others) or any(
-        _aborts(rule, prefix) and rule["AbortIncompleteMultipartUpload"] == ours["AbortIncompleteMultipartUpload"]
-        for rule in found or []
-    ):
-        return found
-    return [*others, ours]
-
-
-def _aborts(rule: Mapping[str, Any], prefix: str) -> bool:
-    narrowed = rule.get("Filter") or {}
-    begins = narrowed.get("Prefix", rule.get("Prefix", ""))
-    plain = not set(narrowed) - {"Prefix"}
-    stale = rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
-    return bool(stale) and rule.get("Status") == "Enabled" and plain and prefix.startswith(begins)
+def read_rules(connection: Connection) -> Any:
+    """The lifecycle rules of the bucket, or None."""
+    return _or_nothing(connection, "get_bucket_lifecycle_configuration", "Rules") or None
 
 
 def _write_rules(connection: Connection, rules: Any) -> None:
@@ -139,8 +134,11 @@ def _write_rules(connection: Connection, rules: Any) -> None:
 
 
 def _read_policy(connection: Connection) -> Any:
-    found = _or_nothing(connection, "get_bucket_policy")
-    return json.loads(found["Policy"]) if found and found.get("Policy") else None
+    found = _or_nothing(connection, "get_bucket_policy", "Policy")
+    try:
+        return json.loads(found) if found else None
+    except ValueError:
+        raise _other_answer(connection, "get_bucket_policy") from None
 
 
 def _policy(found: Any, bucket: str) -> Any:

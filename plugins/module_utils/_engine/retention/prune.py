@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
@@ -13,6 +14,7 @@ from .. import clock
 from ..audit.scope import Note, audited
 from ..config import Config
 from ..errors import LifeboatError, PruneIncomplete, PruneRefused
+from ..model import format_time
 from ..progress import Progress, Silent
 from ..repository.catalog import load_catalog
 from ..repository.chain import Chains
@@ -21,9 +23,10 @@ from ..repository.kinds import kind_of
 from ..repository.leases import restores_under_way
 from ..repository.repository import Repositories, Repository, histories
 from ..repository.verifications import last_verified
-from ..store.protocol import DeleteFailure
+from ..store.protocol import DeleteFailure, Unfinished
 from .guards import Circumstances, Objection, objections
 from .plan import Facts, PrunePlan, Removal, make_plan
+from .policy import RetentionConfig
 
 _BATCH = 1000
 _NAMED = 20
@@ -41,6 +44,7 @@ class Pruned:
     plan: PrunePlan
     objections: Tuple[Objection, ...] = ()
     removed: int = 0
+    uploads: Tuple[Unfinished, ...] = ()
     error: Optional[LifeboatError] = None
 
     def as_dict(self) -> Dict[str, Any]:
@@ -55,6 +59,7 @@ class Pruned:
             "bytes_removed": plan.bytes_removed,
             "removed": self.removed,
             "removals": [{"key": r.key, "size": r.size, "kind": r.kind, "reason": r.reason} for r in plan.removals],
+            "uploads": [{"key": u.key, "begun": format_time(u.begun), "kind": "garbage"} for u in self.uploads],
             "kept": {label: list(why) for label, why in sorted(plan.kept.items())},
             "objections": [asdict(o) for o in self.objections],
             "error": self.error.as_dict() if self.error else None,
@@ -126,12 +131,25 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
             newest=facts.chains.newest,
             restores=restores_under_way(repository, now),
         )
+        # The store's clock says when its uploads were begun.
+        left = repository.store.unfinished(f"{facts.cluster}/")
+        uploads = tuple(u for u in left if is_stale(u, seen.store_time, config.retention))
     except LifeboatError as exc:
         if repository.required:
             raise
         return Pruned(repository.name, repository.location, PrunePlan((), {}, 0, 0), error=exc)
     said = objections(plan, config.retention, seen, lifted)
-    return Pruned(repository.name, repository.location, plan, tuple(said))
+    return Pruned(repository.name, repository.location, plan, tuple(said), uploads=uploads)
+
+
+def is_stale(upload: Unfinished, now: datetime, policy: RetentionConfig) -> bool:
+    """Whether nobody writes this upload any more: its newest part is older than the grace. Pure.
+
+    Where only its begin is known it is given a week, which no upload of one file takes.
+    """
+    if upload.touched is not None:
+        return upload.touched < now - policy.grace
+    return upload.begun < now - max(policy.grace, timedelta(days=7))
 
 
 def _facts(repository: Repository) -> Facts:
@@ -175,6 +193,8 @@ def _remove(repository: Repository, planned: Pruned, progress: Progress) -> Prun
         done += len(batch)
         size += sum(r.size for r in batch)
         progress.advance(size, planned.plan.bytes_removed)
+    for upload in planned.uploads:
+        repository.store.drop(upload)
     return replace(planned, removed=done)
 
 

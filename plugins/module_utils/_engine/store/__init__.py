@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..cloud_options import AzureOptions, GcsOptions
 from ..config import DirectoryOptions, StoreOptions
 from ..errors import DependencyMissing
 from .directory import DirectoryStore
@@ -14,12 +15,20 @@ from .protocol import Store
 def open_store(options: StoreOptions) -> Store:
     """The store that the options describe.
 
-    Nothing is asked of an S3 store yet; a directory must be there (``BucketMissing``). An option that cannot work is
-    a ``ConfigError``; without boto3 an S3 store is ``DependencyMissing``.
+    Nothing is asked of a store in the network yet; a directory must be there (``BucketMissing``). An option that cannot
+    work is a ``ConfigError``; a library that is not installed is ``DependencyMissing``.
     """
     if isinstance(options, DirectoryOptions):
         return DirectoryStore(options)
-    # boto3 takes 0.4 s to import: only who has an S3 repository pays for it.
+    # The libraries take 0.4 s and more to import: only who has such a repository pays for it.
+    if isinstance(options, AzureOptions):
+        from .azure import AzureStore
+
+        return AzureStore(options)
+    if isinstance(options, GcsOptions):
+        from .gcs import GcsStore
+
+        return GcsStore(options)
     from . import sdk
     from .s3 import S3Store
 

@@ -24,7 +24,7 @@ from ..config import DirectoryOptions
 from ..errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
 from .checks import check_key, check_size, key_order, verified
 from .directory_errors import bucket_missing, translated
-from .protocol import DeleteFailure, ObjectInfo, Written
+from .protocol import DeleteFailure, ObjectInfo, Unfinished, Written
 
 _TEMP = ".tmp"
 _CHUNK = 1024 * 1024
@@ -112,6 +112,13 @@ class DirectoryStore:
             except OSError as exc:
                 failures.append(DeleteFailure(key, exc.strerror or str(exc)))
         return failures
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """A crashed writer leaves a file in ``.tmp/``, below no prefix."""
+        return iter(())
+
+    def drop(self, upload: Unfinished) -> None:
+        """There is none."""
 
     def clock(self) -> datetime:
         """The time that a new file gets: of NFS the server's. The file never has a name of its own."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Iterable, Iterator, List, Optional
 
 from .. import clock
-from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Store, Written
+from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Store, Unfinished, Written
 
 
 class Budget:
@@ -83,6 +83,14 @@ class LimitedStore:
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
         """The other store's."""
         return self._store.delete(keys)
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """The other store's."""
+        return self._store.unfinished(prefix)
+
+    def drop(self, upload: Unfinished) -> None:
+        """The other store's."""
+        self._store.drop(upload)
 
     def clock(self) -> datetime:
         """The other store's."""

@@ -40,6 +40,19 @@ class DeleteFailure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """An upload that was begun and not ended: its key, the store's name for it, and when it was begun.
+
+    ``touched`` is when its newest part arrived, or None where the store does not tell.
+    """
+
+    key: str
+    upload: str
+    begun: datetime
+    touched: Optional[datetime] = None
+
+
 class ObjectWriter(Protocol):
     """A create-only streaming put. Nothing is visible under the key before :meth:`commit` returns.
 
@@ -97,6 +110,12 @@ class Store(Protocol):
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
         """Delete in batches; a key that does not exist is no failure. Returns what could not be deleted."""
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """Uploads below ``prefix`` that may have been left behind; none where the store removes them by itself."""
+
+    def drop(self, upload: Unfinished) -> None:
+        """End an upload; nothing where it has ended meanwhile."""
 
     def clock(self) -> datetime:
         """What time it is for the store (UTC, aware), to the second."""

@@ -20,10 +20,12 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 from ..config import S3Options
 from ..errors import ObjectMissing, StoreError
 from .checks import check_key, key_order, verified
-from .protocol import DeleteFailure, ObjectInfo, Written
+from .parts import PartsWriter
+from .protocol import DeleteFailure, ObjectInfo, Unfinished, Written
+from .ranges import Fetched, read_ranges
 from .s3_client import connect
-from .s3_download import fetch, read_ranges
-from .s3_upload import S3Writer, put_small
+from .s3_download import fetch
+from .s3_upload import abort_upload, put_small, unfinished, writer
 
 _DELETE_BATCH = 1000  # S3's limit for one DeleteObjects
 
@@ -45,9 +47,9 @@ class S3Store:
         """One ``PutObject``, create-only."""
         return put_small(self._connection, self._full(key), key, bytes(data))
 
-    def writer(self, key: str, size_hint: Optional[int] = None) -> S3Writer:
-        """A streaming put; see :class:`S3Writer` for its parts and its memory."""
-        return S3Writer(self._connection, self._full(key), key, size_hint)
+    def writer(self, key: str, size_hint: Optional[int] = None) -> PartsWriter:
+        """A streaming put; see :class:`PartsWriter` for its parts and its memory."""
+        return writer(self._connection, self._full(key), key, size_hint)
 
     def get(self, key: str) -> bytes:
         """The whole object by one ``GetObject``."""
@@ -58,8 +60,12 @@ class S3Store:
 
         A wrong ``size`` is raised before the first chunk, a wrong ``sha256`` after the last one.
         """
-        what = f"{self.location}/{key}"
-        return verified(read_ranges(self._connection, self._full(key), what, size), what, sha256, size)
+        what, full, options = f"{self.location}/{key}", self._full(key), self._connection.options
+
+        def part(first: int, length: Optional[int], etag: str) -> Fetched:
+            return fetch(self._connection, full, first, length, etag)
+
+        return verified(read_ranges(part, options.part_size, options.parallel, what, size), what, sha256, size)
 
     def head(self, key: str) -> Optional[ObjectInfo]:
         """``HeadObject``. Its 404 has no body and may mean a missing bucket, so a ``GetObject`` must confirm it."""
@@ -109,6 +115,14 @@ class S3Store:
                     reason = f"{error.get('Code', '')}: {error.get('Message', '')}"
                     failures.append(DeleteFailure(self._relative(error["Key"]), reason))
         return failures
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """``ListMultipartUploads``, and ``ListParts`` where the credentials may."""
+        return unfinished(self._connection, self._prefix, prefix)
+
+    def drop(self, upload: Unfinished) -> None:
+        """``AbortMultipartUpload``."""
+        abort_upload(self._connection, self._full(upload.key), upload.upload)
 
     def clock(self) -> datetime:
         """The ``Date`` of an answer to ``ListObjectsV2`` (RFC 9110)."""

@@ -1,11 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create-only puts: one request for small objects, parallel parts for the others.
+"""Create-only puts: one request for small objects, parallel parts (a multipart upload) for the others.
 
-The answer to a put may be lost after the store has kept the object; the repeated request then meets it and is told
-412. So every object carries a random token in its metadata: when a *repeated* put is refused, the token says whether
-the object is ours. A rival's object of equal content is still ``ObjectExists``.
+A repeated put that meets its own object is told 412; the token of :mod:`.parts` tells whether it is its own.
 """
 
 from __future__ import annotations
@@ -13,25 +11,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Deque, Dict, List, Optional
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, List, Optional
 
-from ..config import MIB
-from ..errors import ConfigError, ObjectExists, ObjectMissing, StoreError, StoreUnavailable
-from .protocol import Written
+from ..errors import BucketMissing, ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from .parts import PartsWriter, part_size_for
+from .protocol import Unfinished, Written
 from .s3_client import Connection, checksum_params
 
-#: S3's limit ("Amazon S3 multipart upload limits"), and how many of them a size hint may plan to use.
+#: S3's limit ("Amazon S3 multipart upload limits").
 MAX_PARTS = 10_000
-_PLANNED_PARTS = 9_000
 _METADATA = "lifeboat-put"
-
-
-def part_size_for(part_size: int, size_hint: Optional[int]) -> int:
-    """The part size in bytes: the configured one, or as many whole MiB as an object of ``size_hint`` bytes needs."""
-    needed = -(-(size_hint or 0) // _PLANNED_PARTS)
-    return max(part_size, -(-needed // MIB) * MIB)
 
 
 def put_small(connection: Connection, key: str, name: str, data: bytes, sha256: Optional[str] = None) -> Written:
@@ -72,128 +62,23 @@ def _settle(connection: Connection, key: str, token: str, refusal: StoreError) -
     raise ObjectExists(refusal.message, refusal.hint or "Nothing was overwritten.", **refusal.details) from refusal
 
 
-class S3Writer:
-    """A streaming put. Up to one part it is one ``PutObject`` at commit, beyond that a multipart upload.
+def writer(connection: Connection, key: str, name: str, size_hint: Optional[int] = None) -> PartsWriter:
+    """A streaming put of the full key; ``name`` is the key that the caller knows."""
+    options = connection.options
+    part_size = part_size_for(options.part_size, size_hint)
+    return PartsWriter(name, _S3Upload(connection, key, name), part_size, options.parallel, MAX_PARTS)
 
-    Parts have equal sizes; ``parallel`` of them are on their way at once. Holds at most
-    ``part_size * (parallel + 2)`` bytes, where ``part_size`` is what :func:`part_size_for` gives.
-    """
 
-    def __init__(self, connection: Connection, key: str, name: str, size_hint: Optional[int] = None) -> None:
+class _S3Upload:
+    def __init__(self, connection: Connection, key: str, name: str) -> None:
         self._connection, self._key, self._name = connection, key, name
-        self._part_size = part_size_for(connection.options.part_size, size_hint)
-        self._buffer = bytearray()
-        self._digest = hashlib.sha256()
-        self._size = 0
         self._token = secrets.token_hex(16)
-        self._upload_id: Optional[str] = None
-        self._pool: Optional[ThreadPoolExecutor] = None
-        self._pending: Deque[Future[Dict[str, Any]]] = deque()
-        self._parts: List[Dict[str, Any]] = []
-        self._written: Optional[Written] = None
-        self._closed = False
+        self._upload_id = ""
 
-    def write(self, data: bytes) -> int:
-        """Take the next bytes; waits while ``parallel`` parts are on their way. A part's failure ends it here."""
-        self._check_open()
-        view = memoryview(data).cast("B")
-        self._digest.update(view)
-        self._size += len(view)
-        taken = 0
-        while taken < len(view):
-            if len(self._buffer) == self._part_size:
-                self._make_room()
-            room = self._part_size - len(self._buffer)
-            self._buffer += view[taken : taken + room]
-            taken += min(room, len(view) - taken)
-        return len(view)
+    def put(self, data: bytes, sha256: str) -> None:
+        put_small(self._connection, self._key, self._name, data, sha256)
 
-    def commit(self) -> Written:
-        """Make the object visible. On any failure the upload is aborted, so that nothing is left."""
-        if self._written is not None:
-            return self._written
-        self._check_open()
-        try:
-            sha256 = self._digest.hexdigest()
-            if self._upload_id is None:
-                data = bytes(self._buffer)
-                self._buffer.clear()
-                put_small(self._connection, self._key, self._name, data, sha256)
-            else:
-                self._send_part()
-                self._complete(self._upload_id)
-        except BaseException:
-            self._abort_after_failure()
-            raise
-        self._written = Written(self._name, self._size, sha256)
-        self._close()
-        return self._written
-
-    def abort(self) -> None:
-        """Wait for the parts on their way, then drop them all (``AbortMultipartUpload``)."""
-        if self._closed:
-            return
-        self._close()
-        if self._upload_id is not None:
-            with contextlib.suppress(ObjectMissing):
-                try:
-                    self._connection.call("abort_multipart_upload", self._key, UploadId=self._upload_id)
-                except StoreError as exc:
-                    if exc.details.get("code") != "NoSuchUpload":
-                        raise
-
-    def __enter__(self) -> S3Writer:
-        return self
-
-    def __exit__(self, exc_type: object, exc: object, traceback: object) -> None:
-        if exc_type is not None:
-            self._abort_after_failure()
-        elif not self._closed:
-            self.commit()
-
-    def _abort_after_failure(self) -> None:
-        # What failed first is what the caller must hear of; the store's lifecycle rules sweep what stays.
-        with contextlib.suppress(StoreError):
-            self.abort()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreError(f"The put of {self._name!r} has already ended.", "Open another writer.", key=self._name)
-
-    def _close(self) -> None:
-        self._closed = True
-        self._buffer = bytearray()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _make_room(self) -> None:
-        try:
-            self._send_part()
-        except BaseException:
-            self._abort_after_failure()
-            raise
-
-    def _send_part(self) -> None:
-        """Hand the buffer to a thread, beginning the upload with the first one."""
-        number = len(self._parts) + len(self._pending) + 1
-        if number > MAX_PARTS:
-            raise ConfigError(
-                f"{self._name!r} needs more than {MAX_PARTS} parts of part_size {self._part_size}.",
-                f"Raise part_size: one object holds at most {MAX_PARTS} parts.",
-                key=self._name,
-                part_size=self._part_size,
-            )
-        if self._upload_id is None:
-            self._begin()
-        while len(self._pending) >= self._connection.options.parallel:
-            self._parts.append(self._pending.popleft().result())
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._connection.options.parallel, "lifeboat-put")
-        self._pending.append(self._pool.submit(self._upload_part, number, data))
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
         answer = self._connection.call(
             "create_multipart_upload",
             self._key,
@@ -203,25 +88,70 @@ class S3Writer:
         )
         self._upload_id = answer["UploadId"]
 
-    def _upload_part(self, number: int, data: bytes) -> Dict[str, Any]:
+    def send(self, number: int, data: bytes, last: bool) -> Dict[str, Any]:
         checksum = checksum_params(data)
         answer = self._connection.call(
             "upload_part", self._key, UploadId=self._upload_id, PartNumber=number, Body=data, **checksum
         )
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": checksum["ChecksumCRC32"]}
 
-    def _complete(self, upload_id: str) -> None:
-        while self._pending:
-            self._parts.append(self._pending.popleft().result())
+    def complete(self, parts: List[Any]) -> None:
         try:
             self._connection.call_create_only(
-                "complete_multipart_upload",
-                self._key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": self._parts},
+                "complete_multipart_upload", self._key, UploadId=self._upload_id, MultipartUpload={"Parts": parts}
             )
         except StoreError as exc:
             # The upload is gone once it was completed, so a repeated request may be told that as well.
             if not isinstance(exc, ObjectExists) and exc.details.get("code") != "NoSuchUpload":
                 raise
             _settle(self._connection, self._key, self._token, exc)
+
+    def drop(self) -> None:
+        abort_upload(self._connection, self._key, self._upload_id)
+
+
+def abort_upload(connection: Connection, key: str, upload: str) -> None:
+    """``AbortMultipartUpload`` of a full key; that it is gone already is no failure."""
+    with contextlib.suppress(ObjectMissing):
+        try:
+            connection.call("abort_multipart_upload", key, UploadId=upload)
+        except StoreError as exc:
+            if exc.details.get("code") != "NoSuchUpload":
+                raise
+
+
+def unfinished(connection: Connection, base: str, prefix: str) -> Iterator[Unfinished]:
+    """The multipart uploads below ``base + prefix``, their keys relative to ``base``; none where they are not told."""
+    marker: Dict[str, str] = {}
+    while True:
+        try:
+            page = connection.call("list_multipart_uploads", Prefix=base + prefix, **marker)
+        except StoreError as exc:
+            if isinstance(exc, (StoreUnavailable, BucketMissing)) and exc.details.get("http_status") != 501:
+                raise
+            return
+        for found in page.get("Uploads", []):
+            touched = _newest_part(connection, found["Key"], found["UploadId"])
+            begun = found["Initiated"].astimezone(timezone.utc)
+            yield Unfinished(found["Key"][len(base) :], found["UploadId"], begun, touched and max(touched, begun))
+        if not page.get("IsTruncated"):
+            return
+        marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+def _newest_part(connection: Connection, key: str, upload: str) -> Optional[datetime]:
+    """When the newest part arrived; None where there is none yet, or where it may not be asked."""
+    newest: Optional[datetime] = None
+    marker = 0
+    while True:
+        try:
+            page = connection.call("list_parts", key, UploadId=upload, PartNumberMarker=marker)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            return None
+        for part in page.get("Parts", []):
+            newest = max(newest or part["LastModified"], part["LastModified"])
+        if not page.get("IsTruncated"):
+            return newest.astimezone(timezone.utc) if newest else None
+        marker = page["NextPartNumberMarker"]

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Iterable, Iterator, List, Optional
 
 from ..errors import StoreError
-from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Written
+from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Unfinished, Written
 
 
 class UnopenedStore:
@@ -52,6 +52,14 @@ class UnopenedStore:
         raise self._error
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
+        """Raises."""
+        raise self._error
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """Raises."""
+        raise self._error
+
+    def drop(self, upload: Unfinished) -> None:
         """Raises."""
         raise self._error
 
