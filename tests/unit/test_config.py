@@ -106,7 +106,7 @@ def test_none_is_not_given() -> None:
         (["repositories"], [], "'repositories' must be a list"),
         (["repositories"], {"type": "s3"}, "'repositories' must be a list"),
         (["repositories", 0], "s3://bucket", "repositories[0] must be a mapping, not str"),
-        (["repositories", 0, "type"], "gcs", "repositories[0].type is 'gcs'"),
+        (["repositories", 0, "type"], "ftp", "repositories[0].type is 'ftp'"),
         (["repositories", 0, "type"], ["s3"], "repositories[0].type is ['s3']"),
         (["repositories", 0, "type"], None, "repositories[0].type is None"),
         (["repositories", 0, "sse"], "AES128", "repositories[0].sse is 'AES128'"),

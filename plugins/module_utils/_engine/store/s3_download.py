@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Dict, Optional
 
-from ..errors import StoreError
+from ..errors import ObjectCorrupt, StoreError
 from .ranges import Fetched
 from .s3_client import Connection, back_off
 from .s3_errors import S3_FAILURES, translate
@@ -26,6 +26,14 @@ def fetch(connection: Connection, key: str, first: int = 0, length: Optional[int
     while True:
         attempt += 1
         answer = connection.call("get_object", key, **params)
+        if etag and answer["ETag"] != etag:
+            # Some stores ignore If-Match.
+            answer["Body"].close()
+            raise ObjectCorrupt(
+                f"{key!r} in bucket {connection.place.bucket!r} was replaced while it was read.",
+                "Find out who writes into the repository.",
+                store=connection.place.endpoint, key=key, operation="GetObject",
+            )  # fmt: skip
         size = _object_size(answer, length)
         if size is None:
             answer["Body"].close()
