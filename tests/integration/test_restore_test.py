@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
 from lifeboat.config import DirectoryOptions, S3Options
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry
+from support.postgres import Installation, Site, Sites, alive, entry, until
 from support.stores import keys
 
 pytestmark = pytest.mark.integration
@@ -57,9 +59,9 @@ def test_a_backup_is_proven_and_nothing_is_left(site: Site, tmp_path: Path) -> N
     site.cluster.execute("INSERT INTO things SELECT n, 'y' FROM generate_series(3001, 3100) n")
     site.cluster.switch_wal()
     before = {name: sorted(found) for name, found in keys(site.config).items()}
-    planned = site.lifeboat("restore-test", "--plan").data
+    planned = site.lifeboat("verify", "--restore", "--plan").data
     assert planned["label"] == label and not planned["archiving"] and not scratches(tmp_path / "scratch")
-    report = site.lifeboat("restore-test", "--report-dir", str(tmp_path / "report")).data
+    report = site.lifeboat("verify", "--restore", "--report-dir", str(tmp_path / "report")).data
     assert report["proven"] and report["label"] == label
     assert set(states(report).values()) == {"held"}, report["findings"]
     # To the end of the archive, and compared with the backup's own counts.
@@ -97,7 +99,7 @@ def test_what_does_not_hold_is_named(newest_postgres: Installation, sites: Sites
     label = site.backup()["label"]
     site.cluster.execute("DELETE FROM things WHERE id > 900")
     site.cluster.switch_wal()
-    ran = site.lifeboat("restore-test", status=1)
+    ran = site.lifeboat("verify", "--restore", status=1)
     found = details(ran.data)
     assert not ran.data["proven"] and states(ran.data)["restore"] == "held"
     assert "other_pkey" in found["amcheck"] or "other_pkey" in str(ran.data["findings"])
@@ -113,10 +115,10 @@ def test_what_does_not_hold_is_named(newest_postgres: Installation, sites: Sites
     make(site, tmp_path / "scratch", amcheck=False)
     site.lifeboat("sync")
     flip(store / "main" / "backups" / label / "base.tar.zst")
-    ran = site.lifeboat("restore-test", status=1)
+    ran = site.lifeboat("verify", "--restore", status=1)
     assert states(ran.data) == {"restore": "broken"} and "base.tar.zst" in details(ran.data)["restore"]
     assert not scratches(tmp_path / "scratch")
-    far = site.lifeboat("restore-test", "--repository", "repo1", status=1).data
+    far = site.lifeboat("verify", "--restore", "--repository", "repo1", status=1).data
     assert states(far)["restore"] == "held" and states(far)["amcheck"] == "left out"
 
 
@@ -126,9 +128,35 @@ def test_without_room_or_place_nothing_begins(
     site = sites(newest_postgres, DirectoryOptions(str(tmp_path)), segment_mb=1)
     site.backup()
     site.write(verify={"scratch_dir": str(tmp_path / "nowhere")})
-    error = site.lifeboat("restore-test", status=1).error
+    error = site.lifeboat("verify", "--restore", status=1).error
     assert error["error_code"] == "config_invalid" and "nowhere" in error["message"]
-    assert site.lifeboat("restore-test", "--repository", "x", status=1).error["error_code"] == "config_invalid"
+    assert site.lifeboat("verify", "--restore", "--repository", "x", status=1).error["error_code"] == "config_invalid"
     site.write(verify={"scratch_dir": str(tmp_path), "queries": [{"query": "SELECT 1"}]})
-    error = site.lifeboat("restore-test", status=1).error
+    error = site.lifeboat("verify", "--restore", status=1).error
     assert "verify.queries[0].database is missing" in error["message"]
+
+
+def test_an_interrupted_one_leaves_nothing(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    site = sites(newest_postgres, DirectoryOptions(str(tmp_path / "store")), segment_mb=1)
+    site.backup()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    sleeps = {"database": "postgres", "query": "SELECT pg_sleep(600)"}
+    site.write(verify={"scratch_dir": str(scratch), "queries": [sleeps], "amcheck": False})
+    argv = [site.command, "--config", site.config_file, "verify", "--restore"]
+    # Not by a shell that ignores it: a process in the background would inherit that.
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert any("look at it" in line for line in process.stderr)
+        until(lambda: bool(list(scratch.glob("*/data/postmaster.pid"))), "the scratch server runs")
+        pid = int(next(scratch.glob("*/data/postmaster.pid")).read_text().split()[0])
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=60)
+        finally:
+            process.kill()
+    assert not alive(pid) and not scratches(scratch)

@@ -138,7 +138,7 @@ def test_a_sealed_cluster_comes_back_by_either_identity(
     assert verified["intact"] and verified["segments_unopened"] == 0 < verified["segments_read"]
     site.write(seal=keys.opened_by(keys.stranger))
     assert [status for status, _message in sealing(site)] == ["critical"]
-    refused = site.lifeboat("verify", status=1)
+    refused = site.lifeboat("verify", "--all", status=1)
     assert {f["error_code"] for f in refused.data["findings"]} == {"identity_refused"}
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any, Dict, Iterator, List, Optional
+from datetime import datetime, timedelta
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from . import clock
 from .codec.age import Seal
-from .config import Config
+from .config import Config, ObjectivesConfig
 from .encryption import Encryption, at_rest, in_transit
 from .errors import LifeboatError
 from .info import Contents, read_contents
@@ -22,7 +22,9 @@ from .postgres.facts import archiver_state, longest_wait, read_facts, require_ba
 from .postgres.receivewal import flushed, read_slot, slot_name
 from .repository.bucket_rules import harmful_rules
 from .repository.repository import Repositories, Repository
+from .repository.verifications import Known, read_known
 from .restore.target import estimate_seconds
+from .restore_test.records import Tested, last_tested
 from .wal.backlog import read_backlog
 from .wal.inventory import find_file
 from .wal.spool import agent_lives
@@ -102,6 +104,9 @@ def check(config: Config) -> List[Check]:
                 found = at_rest(entry, config.cluster, repositories.seal.seals, contents.chains.newest)
                 out.append(_encrypted(f"repository {repository.name}: at rest", found))
                 out += _lifecycle(config, repository)
+                name = f"repository {repository.name}"
+                tests, known = last_tested(repository), read_known(repository)
+                out += verified(name, known, tests, config.objectives, clock.now())
                 if archived_name and system and repository.required:
                     out.append(_has_segment(there, repository.name, archived_name))
             except LifeboatError as exc:
@@ -146,6 +151,23 @@ def _stream(sql: Session, cluster: str) -> Check:
         return Check("WAL stream", WARNING, f"The stream is away; its slot {name} keeps {kept} of WAL.", start)
     behind = max(0, server - (slot.received or slot.position))
     return Check("WAL stream", OK, f"follows the server, {behind / 1e3:.0f} kB behind")
+
+
+def verified(
+    name: str, known: Known, tests: Mapping[str, Tested], promised: ObjectivesConfig, now: datetime
+) -> Iterator[Check]:
+    """Whether the newest verification is young enough, and what the last restore test said. Pure."""
+    limit = promised.max_verify_age
+    if limit is not None:
+        late = known.newest is None or now - known.newest > timedelta(days=limit)
+        age = "It was never verified" if known.newest is None else f"It was verified {_span(now - known.newest)} ago"
+        more, hint = f", which shall be at least every {limit:g} days.", "lifeboat verify; look at the schedule's log."
+        status = WARNING if late else OK
+        yield Check(f"{name}: verification", status, age + (more if late else ""), hint if late else "")
+    label, last = max(tests.items(), key=lambda test: test[1].at, default=("", None))
+    if last and not last.proven:
+        text = f"The last restore test, of {label} at {format_time(last.at)[:19]}Z, failed."
+        yield Check(f"{name}: restore test", WARNING, text, "Its report names why: lifeboat verify --restore.")
 
 
 def _seal(seal: Seal) -> Iterator[Check]:

@@ -206,12 +206,16 @@ class SealConfig:
 
 @dataclass(frozen=True)
 class ObjectivesConfig:
-    """What was promised: ``rpo`` and ``rto`` in seconds, ``window`` in days of point-in-time recovery."""
+    """What was promised: ``rpo`` and ``rto`` in seconds, ``window`` in days of point-in-time recovery.
+
+    ``max_verify_age`` is how many days the newest verification may be old.
+    """
 
     rpo: Optional[float] = None
     rto: Optional[float] = None
     window: Optional[float] = None
     max_backup_age: Optional[float] = None
+    max_verify_age: Optional[float] = None
 
 
 @dataclass(frozen=True)

@@ -254,6 +254,15 @@ class ErasureFailed(LifeboatError):
     error_code = "erasure_failed"
 
 
+# --- verification -----------------------------------------------------------------------------------------------
+
+
+class RepairRefused(LifeboatError):
+    """A damaged object is not replaced: no other repository has a good one, or this one does not let it be removed."""
+
+    error_code = "repair_refused"
+
+
 # --- restore ----------------------------------------------------------------------------------------------------
 
 

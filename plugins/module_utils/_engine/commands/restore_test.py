@@ -1,38 +1,28 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat restore-test``: prove a backup by restoring it."""
+"""``lifeboat verify --restore``: prove a backup by restoring it."""
 
 from __future__ import annotations
 
-import argparse
-from typing import Any, List
+from typing import List, Optional
 
-from ..config import load
+from ..config import Config
 from ..restore_test.page import write_report
 from ..restore_test.questions import BROKEN
 from ..restore_test.run import RestoreTest, TestRequest, plan, run
 from ..terminal import Answer, Terminal, bullets, duration
 
 
-def add_arguments(subparsers: Any) -> None:
-    """Register the command."""
-    parser = subparsers.add_parser("restore-test", help="restore a backup into a scratch cluster, look at it, drop it")
-    parser.add_argument("label", nargs="?", help="this backup, instead of the newest")
-    parser.add_argument("--repository", metavar="NAME", help="from this one, instead of the first that answers")
-    parser.add_argument("--report-dir", metavar="DIR", help="write report.json and report.html there")
-    parser.add_argument("--plan", action="store_true", help="show what would be restored, and do nothing")
-    parser.set_defaults(handler=run_test)
-
-
-def run_test(args: argparse.Namespace, terminal: Terminal) -> Answer:
+def run_test(
+    config: Config, request: TestRequest, only_plan: bool, report_dir: Optional[str], terminal: Terminal
+) -> Answer:
     """Exit status 1 when anything does not hold."""
-    config, request = load(args.config), TestRequest(args.label, args.repository)
-    if args.plan:
+    if only_plan:
         planned = plan(config, request)
         return Answer(planned, "\n".join(f"{key}: {value}" for key, value in planned.items()))
     done = run(config, request, terminal)
-    page = write_report(done.report, args.report_dir)
+    page = write_report(done.report, report_dir)
     lines = _lines(done) + ([f"report: {page}"] if page else [])
     return Answer(done.report, "\n".join(lines), 0 if done.proven else 1)
 

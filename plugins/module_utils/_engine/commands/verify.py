@@ -6,33 +6,83 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Sequence
 
-from .. import verify
+from .. import repair, verify
 from ..config import load
+from ..errors import ConfigError
+from ..restore_test.run import TestRequest
 from ..terminal import Answer, Terminal, duration, size
+from .restore_test import run_test
 
 
 def add_arguments(subparsers: Any) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("verify", help="read backups back and compare every checksum, in every repository")
-    parser.add_argument("label", nargs="?", help="only this backup")
+    parser = subparsers.add_parser(
+        "verify", help="read backups and WAL back and check them in every repository; restore one for a test"
+    )
+    parser.add_argument("label", nargs="?", help="only this backup, with all that its chain needs")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--max-age",
+        type=float,
+        metavar="DAYS",
+        help="do not read again what was verified in so many days (default: verify.max_age_days, 30)",
+    )
+    how.add_argument("--all", action="store_true", help="read everything, whenever it was verified")
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="heal what is bad or missing from another repository, where it is good, and verify again",
+    )
+    parser.add_argument(
+        "--restore",
+        action="store_true",
+        help="instead, restore the newest backup (or this one) into a scratch cluster, ask it, and drop it",
+    )
+    parser.add_argument("--repository", metavar="NAME", help="with --restore: from this repository alone")
+    parser.add_argument("--report-dir", metavar="DIR", help="with --restore: where to put the report.json and .html")
+    parser.add_argument("--plan", action="store_true", help="with --restore: show what would be, and do nothing")
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 1 when anything is wrong."""
-    done = verify.verify(load(args.config), args.label, terminal)
-    lines = [
-        f"{len(done.labels)} backups, {size(done.bytes_read)} and {done.segments_read} WAL segments"
+    config = load(args.config)
+    if args.restore:
+        return run_test(config, TestRequest(args.label, args.repository), args.plan, args.report_dir, terminal)
+    if args.plan or args.repository or args.report_dir:
+        raise ConfigError("--plan, --repository and --report-dir belong to --restore.", "Add --restore, or leave them.")
+    max_age = None if args.all else config.verify.max_age_days if args.max_age is None else args.max_age
+    if not args.repair:
+        return answer(verify.verify(config, args.label, terminal, max_age))
+    return answer(*repair.verify_and_repair(config, args.label, terminal, max_age))
+
+
+def answer(done: verify.Verification, repaired: Sequence[repair.Repaired] = ()) -> Answer:
+    """What was repaired, what was read, and every finding that is left, with its way out."""
+    lines = []
+    for item in repaired:
+        if item.error:
+            lines += [f"{item.repository}: not repaired: {item.key}: {item.error.message}", f"  -> {item.error.hint}"]
+            continue
+        what = "the damaged object was removed and" if item.removed else "it was missing and"
+        kept = f"; the damaged bytes are kept as {item.aside}" if item.aside else ""
+        lines.append(f"{item.repository}: {item.key}: {what} put again from {item.source}{kept}")
+    lines += [
+        f"{len(done.labels)} backups, {size(done.bytes_read + done.wal_bytes)} and {done.segments_read} WAL segments"
         f" read in {duration(done.seconds)}: {'intact' if done.intact else 'DAMAGED'}"
     ]
+    skipped = done.as_dict()["skipped"]
+    if skipped or done.segments_skipped:
+        lines.append(f"{len(skipped)} backups and {done.segments_skipped} WAL segments were verified lately")
     if done.unopened:
         lines.append(f"{done.unopened} sealed WAL segments are there, but were not opened: this host has no identity")
     lines += [f"{name}: took no record of it, retention does not know" for name in done.unrecorded]
     for finding in done.findings:
         lines += [
-            f"{finding.repository}: {finding.label or 'all'}: {finding.error.message}",
+            f"{finding.repository}: {finding.label or 'WAL'}: {finding.error.message}",
             f"  -> {finding.error.hint}",
         ]
-    return Answer(done.as_dict(), "\n".join(lines), 0 if done.intact else 1)
+    data = {**done.as_dict(), "repaired": [item.as_dict() for item in repaired]}
+    return Answer(data, "\n".join(lines), 0 if done.intact else 1)

@@ -18,6 +18,7 @@
 <cluster>/audit/<chain>/<day>/<number>.json    an event; a chain is <host>.<user>
 <cluster>/erasures/<time>-<token>.json
 <cluster>/restores/<token>/begun  ended    that a restore reads
+<cluster>/damaged/<time>-<token>/repair.json  object    what was removed by a repair, and why
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 
 A sealed object's key ends in ``.age`` as well: ``base.tar.zst.age``, ``backup_manifest.age``, ``<file>.zst.age``.
@@ -149,6 +150,10 @@ class Layout:
     def verification(self, at: datetime, token: str) -> str:
         """The result of a verification."""
         return f"{self.verifications}{_stamp(at)}-{token}.json"
+
+    def damaged(self, at: datetime, token: str, name: str) -> str:
+        """Of a repair its record ``repair.json``, or the damaged ``object`` as it was."""
+        return f"{self.cluster}/damaged/{_stamp(at)}-{token}/{name}"
 
     @property
     def restore_tests(self) -> str:

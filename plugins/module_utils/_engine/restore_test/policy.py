@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore test looks at: the section ``verify`` of the configuration."""
+"""What is verified how often, and what a restore test looks at: the section ``verify`` of the configuration."""
 
 from __future__ import annotations
 
@@ -41,13 +41,16 @@ class CountedTable:
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """``scratch_dir`` is where the scratch cluster is for the time; beside the data directory where it is None.
+    """What was read in the last ``max_age_days`` and was intact is not read again.
+
+    ``scratch_dir`` is where the scratch cluster is for the time; beside the data directory where it is None.
 
     ``max_shrink`` is by how many per cent a database or a counted table may be smaller than it was at the backup.
     ``amcheck``: whether ``pg_amcheck`` reads every table and index, ``jobs`` how many at once. ``settings`` are those
     of the scratch server, ``timeout`` is what its recovery may take, in seconds.
     """
 
+    max_age_days: float = 30.0
     scratch_dir: Optional[str] = None
     queries: Tuple[Question, ...] = ()
     count_tables: Tuple[CountedTable, ...] = ()
@@ -71,6 +74,8 @@ def parse_verify(data: Any, where: str) -> VerifyConfig:
     found: VerifyConfig = build(VerifyConfig, values, "verify", where)
     if not 0 <= found.max_shrink <= 100:
         raise ConfigError(f"{where}: verify.max_shrink is {found.max_shrink:g}.", "It is per cent, from 0 to 100.")
+    if found.max_age_days < 0:
+        raise ConfigError(f"{where}: verify.max_age_days is {found.max_age_days:g}.", "It is days, 0 or more.")
     if found.jobs < 1:
         raise ConfigError(f"{where}: verify.jobs is {found.jobs}.", "It must be at least 1.")
     return found

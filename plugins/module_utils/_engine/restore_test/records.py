@@ -20,6 +20,8 @@ from ..repository.repository import Repository
 class Tested:
     """When a backup was restored last, and whether everything held."""
 
+    __test__ = False
+
     at: datetime
     proven: bool
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import clock, restore
 from ..audit.scope import audited
@@ -95,7 +96,7 @@ def require_proven(done: RestoreTest) -> RestoreTest:
         raise BackupUnproven(
             f"Backup {done.report['label']} in repository {done.report['repository']} is not proven:"
             f" {'; '.join(f'{f.name}: {f.detail}' for f in wrong)}.",
-            "Make a full backup now, restore that one too, and find out since when: lifeboat restore-test LABEL.",
+            "Make a full backup now, restore that one too, and find out since when: lifeboat verify --restore LABEL.",
             report=done.report,
         )
     return done
@@ -159,10 +160,30 @@ def _tried(
     progress.phase("look at it")
     try:
         with scratch_server(own, planned.data_dir, log) as where:
-            findings += ask_all(config, where, planned.backup)
+            findings += _interruptible(lambda: ask_all(config, where, planned.backup))
     except LifeboatError as exc:
         findings.append(Finding("start", BROKEN, exc.message))
     return result, findings
+
+
+def _interruptible(what: Callable[[], List[Finding]]) -> List[Finding]:
+    """Ask in a thread: libpq does not notice an interrupt of a long query, and the server's end ends the query."""
+    answers: List[List[Finding]] = []
+    trouble: List[BaseException] = []
+
+    def ask() -> None:
+        try:
+            answers.append(what())
+        except BaseException as exc:
+            trouble.append(exc)
+
+    thread = threading.Thread(target=ask, name="lifeboat-ask", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+    if trouble:
+        raise trouble[0]
+    return answers[0]
 
 
 def _settings_file(place: str, backup: BackupManifest) -> str:

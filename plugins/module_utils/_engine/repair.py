@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heal what is bad or missing in one repository from another one where it is good.
+
+Write once is a promise of the stores: a damaged object has to be removed before the good one is put. The order is one
+that never takes the only copy: the good source is read whole and checked; a record of the repair and the damaged bytes
+are put aside in the same repository, which proves that it takes objects; then the damaged object is removed, the good
+one is put, and read back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+
+from . import clock
+from .audit.scope import audited
+from .config import Config
+from .errors import LifeboatError, ObjectCorrupt, ObjectMissing, RepairRefused
+from .model import FORMAT, ArchiveFile, format_time, load_manifest, seal_record
+from .postgres.wal_names import is_segment
+from .progress import Progress, Silent
+from .repository.kinds import kind_of
+from .repository.layout import is_sealed
+from .repository.repository import Repositories, Repository
+from .verify import Finding, Verification, verify
+from .wal.fetch import open_wal
+
+#: What says that the object itself is bad or gone. Any other error tells nothing of it.
+HEALABLE = ("object_corrupt", "object_missing", "wal_invalid", "wal_gap")
+
+
+def healable(finding: Finding) -> bool:
+    """Whether it names an object that is bad or gone. Pure."""
+    return bool(finding.key) and finding.error.error_code in HEALABLE
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """One object: where the good one came from, where the damaged bytes are, or why it was not repaired."""
+
+    repository: str
+    key: str
+    source: str = ""
+    aside: str = ""
+    removed: bool = False
+    error: Optional[LifeboatError] = None
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data."""
+        return {
+            "repository": self.repository,
+            "key": self.key,
+            "source": self.source,
+            "aside": self.aside,
+            "removed": self.removed,
+            "error": self.error.as_dict() if self.error else None,
+        }
+
+
+# Days: what the run before the repair has read.
+_RECENT = 1.0
+
+
+def verify_and_repair(
+    config: Config, label: Optional[str] = None, progress: Optional[Progress] = None, max_age: Optional[float] = None
+) -> Tuple[Verification, List[Repaired]]:
+    """Verify, heal what can be, and verify once more what was healed and all that hung on it."""
+    done = verify(config, label, progress, max_age)
+    if done.intact:
+        return done, []
+    repaired = repair(config, done.findings, progress)
+    return verify(config, label, progress, _RECENT if max_age is None else max_age), repaired
+
+
+def repair(config: Config, findings: Sequence[Finding], progress: Optional[Progress] = None) -> List[Repaired]:
+    """Heal what these findings name. An object that cannot be healed does not keep the others from it.
+
+    Memory: one WAL segment, else as for a read of the store.
+    """
+    with audited(config, "repair") as note:
+        done = _repair(config, findings, progress or Silent())
+        note.skip = not done
+        note.details["repaired"] = [{"repository": r.repository, "key": r.key, "from": r.source} for r in done]
+        note.failed = next((r.error.error_code for r in done if r.error), None)
+        return done
+
+
+def _repair(config: Config, findings: Sequence[Finding], progress: Progress) -> List[Repaired]:
+    done: List[Repaired] = []
+    repositories = Repositories.open(config)
+    try:
+        seen: Set[Tuple[str, str]] = set()
+        for finding in findings:
+            where = (finding.repository, finding.key)
+            if not healable(finding) or where in seen:
+                continue
+            seen.add(where)
+            target = repositories.named(finding.repository)
+            if target is None:
+                continue
+            progress.phase(f"{target.name}: repair {finding.key}")
+            try:
+                done.append(_heal(repositories, target, finding))
+            except LifeboatError as exc:
+                done.append(Repaired(target.name, finding.key, error=exc))
+    finally:
+        repositories.close()
+    return done
+
+
+@dataclass(frozen=True)
+class _Good:
+    """A checked object of another repository: its key there, and what its bytes must be."""
+
+    source: Repository
+    key: str
+    file: ArchiveFile
+
+
+def _heal(repositories: Repositories, target: Repository, finding: Finding) -> Repaired:
+    good, doubts = None, []
+    for source in repositories.items:
+        if source is target:
+            continue
+        try:
+            good = _find_good(source, target, finding)
+            break
+        except LifeboatError as exc:
+            doubts.append(f"{source.name}: {exc.message}")
+    if good is None:
+        raise RepairRefused(
+            f"No other repository has {finding.key} intact: {'; '.join(doubts) or 'there is no other one'}.",
+            "Nothing was removed. Make a full backup; what is damaged goes by retention.",
+            repository=target.name,
+            key=finding.key,
+        )
+    info = target.store.head(finding.key)
+    aside = _put_aside(target, finding, good, info is not None)
+    if info is not None:
+        _remove(target, finding.key)
+    try:
+        _put(target, good)
+    except LifeboatError as exc:
+        if info is not None:
+            exc.hint = f"The damaged object was removed, the good one of {good.source.name} is untouched: run it again."
+        raise
+    return Repaired(target.name, good.key, good.source.name, aside, info is not None)
+
+
+def _find_good(source: Repository, target: Repository, finding: Finding) -> _Good:
+    """Read the object of ``source`` whole and check it as strictly as can be; its error says why it is not good."""
+    kind = kind_of(source.layout.cluster, finding.key)
+    if finding.segment is not None:
+        return _good_segment(source, target, finding)
+    if kind.name != "backup":
+        raise ObjectMissing(f"{finding.key} is nothing that is repaired", "")
+    record = source.layout.manifest(kind.owner)
+    manifest = load_manifest(source.store.get(record), record)
+    if kind.record:
+        raw = source.store.get(finding.key)
+        return _Good(source, finding.key, _file_of(raw))
+    file = next((f for f in manifest.files if f.name == kind.part), None)
+    ours = load_manifest(target.store.get(finding.key.rsplit("/", 1)[0] + "/manifest.json"), record)
+    if file is None or file not in ours.files:
+        raise ObjectCorrupt(f"{finding.key} has another checksum in its record there", "")
+    for _chunk in source.store.read(finding.key, sha256=file.sha256, size=file.size):
+        pass
+    return _Good(source, finding.key, file)
+
+
+def _good_segment(source: Repository, target: Repository, finding: Finding) -> _Good:
+    """A segment in the form in which ``source`` has it, opened where that can be."""
+    name = finding.segment.name if finding.segment else ""
+    for key in source.layout.wal_forms(finding.system, name, is_sealed(finding.key)):
+        try:
+            raw = source.store.get(key)
+        except ObjectMissing:
+            continue
+        if not is_sealed(key) or source.seal.has_identity:
+            open_wal(source, finding.system, name, key, raw)
+        elif target.store.head(finding.key) is not None:
+            # Who can open neither does not know which of the two is the damaged one.
+            raise ObjectCorrupt(f"{key} is sealed, and this host has no identity to check it", "")
+        return _Good(source, key, _file_of(raw))
+    raise ObjectMissing(f"{name} is not there", "")
+
+
+def _file_of(raw: bytes) -> ArchiveFile:
+    return ArchiveFile("object", len(raw), hashlib.sha256(raw).hexdigest())
+
+
+def _put_aside(target: Repository, finding: Finding, good: _Good, there: bool) -> str:
+    """Keep the damaged bytes beside a record of the repair; gives their key, "" where there are none to keep."""
+    now, token = clock.now(), secrets.token_hex(4)
+    aside = target.layout.damaged(now, token, "object") if there else ""
+    record = {
+        "format": FORMAT,
+        "at": format_time(now),
+        "key": finding.key,
+        "source": good.source.name,
+        "aside": aside,
+        "error": finding.error.as_dict(),
+    }
+    target.store.put(target.layout.damaged(now, token, "repair.json"), seal_record(record))
+    if there:
+        with target.store.writer(aside) as writer:
+            for chunk in target.store.read(finding.key):
+                writer.write(chunk)
+    return aside
+
+
+def _remove(target: Repository, key: str) -> None:
+    failures = target.store.delete([key])
+    if failures or target.store.head(key) is not None:
+        why = failures[0].reason if failures else "it is still there"
+        raise RepairRefused(
+            f"The damaged object {key} cannot be removed from repository {target.location}: {why}.",
+            "A repair needs credentials that may delete (the janitor's) and put. Nothing was lost.",
+            repository=target.name,
+            key=key,
+        )
+
+
+def _put(target: Repository, good: _Good) -> None:
+    """Copy, and read back."""
+    if is_sealed(good.key) and is_segment(name := good.key.rsplit("/", 1)[-1][:24]) and good.file.name == "object":
+        _put_digest(target, good, name)
+    with target.store.writer(good.key, good.file.size) as writer:
+        for chunk in _read(good.source, good):
+            writer.write(chunk)
+    for _chunk in _read(target, good):
+        pass
+
+
+def _put_digest(target: Repository, good: _Good, name: str) -> None:
+    """What decides which content a sealed segment may have goes first, as when it is archived."""
+    kind = kind_of(target.layout.cluster, good.key)
+    key = target.layout.wal_digest(kind.owner, name)
+    if target.store.head(key) is None:
+        target.store.put(key, good.source.store.get(key))
+
+
+def _read(repository: Repository, good: _Good) -> Iterator[bytes]:
+    return repository.store.read(good.key, sha256=good.file.sha256, size=good.file.size)

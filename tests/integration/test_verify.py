@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verification reads nothing twice, finds what is bad, missing or interrupted, and heals it from another repository."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Set, Tuple
+
+import pytest
+from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.repository.repository import Repositories
+from support.lost import flip
+from support.postgres import Installation, Site, Sites, run_program
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def site(oldest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
+    """Two repositories of the same content: two backups, WAL between and behind them; the server is stopped."""
+    for name in ("near", "far"):
+        (tmp_path / name).mkdir()
+    made = sites(
+        oldest_postgres, *(DirectoryOptions(str(tmp_path / name)) for name in ("near", "far")), segment_mb=1
+    )  # fmt: skip
+    made.backup()
+    for _ in range(3):
+        made.cluster.switch_wal()
+    made.backup()
+    for _ in range(3):
+        made.cluster.switch_wal()
+    made.cluster.stop()
+    return made
+
+
+def content(root: Path) -> Dict[str, bytes]:
+    """What a repository holds, but for the records of verifications, repairs and events."""
+    kept = ("verifications", "damaged", "audit")
+    files = [p for p in root.rglob("*") if p.is_file() and p.relative_to(root).parts[1] not in kept]
+    return {str(p.relative_to(root)): p.read_bytes() for p in files}
+
+
+def segments(root: Path) -> List[Path]:
+    """The stored segments from the first one on that a backup needs."""
+    first = min(p.name[:24] for p in root.glob("main/wal/*/0*/*/*.backup.zst"))
+    return [p for p in sorted(root.glob("main/wal/*/0*/*/*.zst")) if len(p.name) == 28 and p.stem >= first]
+
+
+def found(data: Any) -> Set[Tuple[str, str, str]]:
+    return {(f["repository"], f["key"], f["error_code"]) for f in data["findings"]}
+
+
+def test_nothing_is_read_twice_and_what_vanishes_is_still_seen(site: Site, tmp_path: Path) -> None:
+    near, far = tmp_path / "near", tmp_path / "far"
+    first = site.lifeboat("verify").data
+    assert first["intact"] and first["segments_read"] == len(segments(near)) + len(segments(far))
+    # The record is small however many segments it tells of: they are one span.
+    (record,) = (json.loads(p.read_text()) for p in near.glob("main/verifications/*.json"))
+    ((span,),) = record["wal"].values()
+    assert (span["first"], span["last"]) == (segments(near)[0].stem, segments(near)[-1].stem)
+    assert record["labels"] == first["labels"]
+
+    again = site.lifeboat("verify").data
+    assert (again["bytes_read"], again["segments_read"], again["labels"]) == (0, 0, [])
+    assert again["skipped"] == first["labels"] and again["segments_skipped"] == first["segments_read"]
+    assert site.lifeboat("verify", "--max-age", "0").data["bytes_read"] == first["bytes_read"]
+
+    # A byte that flips later is found when it is read again; what vanishes is seen at once.
+    flip(segments(near)[-1])
+    assert site.lifeboat("verify").data["intact"]
+    lost = segments(far)[-3]
+    lost.unlink()
+    key = str(lost.relative_to(far))
+    assert found(site.lifeboat("verify", status=1).data) == {("repo1", key, "wal_gap")}
+    bad = str(segments(near)[-1].relative_to(near))
+    both = {("repo1", key, "wal_gap"), ("repo0", bad, "object_corrupt")}
+    assert found(site.lifeboat("verify", "--all", status=1).data) == both
+    # What was found damaged is read again, although it was intact once.
+    assert found(site.lifeboat("verify", status=1).data) == both
+
+
+def test_what_is_bad_is_healed_from_the_other_repository(site: Site, tmp_path: Path) -> None:
+    near, far = tmp_path / "near", tmp_path / "far"
+    before, other = content(near), content(far)
+    labels = [b["label"] for b in site.lifeboat("list").data["backups"]]
+    base = near / "main" / "backups" / labels[0] / "base.tar.zst"
+    record = near / "main" / "backups" / labels[1] / "manifest.json"
+    segment = segments(near)[2]
+    for path in (base, record, segment):
+        flip(path)
+    damaged = content(near)
+    segments(near)[4].unlink()
+
+    out = run_program(str(site.command), "--config", str(site.config_file), "--quiet", "verify", "--repair")
+    assert "the damaged object was removed and put again from repo1; the damaged bytes are kept as main/damaged/" in out
+    assert "it was missing and put again from repo1" in out and "intact" in out
+    assert content(near) == before and content(far) == other
+    # The damaged bytes are kept, with a record of why.
+    kept = {p.read_bytes() for p in near.glob("main/damaged/*/object")}
+    assert kept == {damaged[str(p.relative_to(near))] for p in (base, record, segment)}
+    assert not (far / "main" / "damaged").exists()
+    assert site.lifeboat("verify", "--all").data["intact"]
+
+
+def test_the_only_copy_is_never_removed(site: Site, tmp_path: Path) -> None:
+    near, far = tmp_path / "near", tmp_path / "far"
+    for root in (near, far):
+        flip(segments(root)[1])
+    first = site.lifeboat("list").data["backups"][0]["label"]
+    base = near / "main" / "backups" / first / "base.tar.zst"
+    flip(base)
+    base.parent.chmod(0o500)
+    before = content(near), content(far)
+    try:
+        data = site.lifeboat("verify", "--repair", status=1).data
+    finally:
+        base.parent.chmod(0o700)
+    key = str(segments(near)[1].relative_to(near))
+    told = {(r["repository"], r["key"]): r["error"] for r in data["repaired"]}
+    assert {where: error["error_code"] for where, error in told.items()} == {
+        ("repo0", key): "repair_refused",
+        ("repo1", key): "repair_refused",
+        ("repo0", str(base.relative_to(near))): "repair_refused",
+    }
+    assert "cannot be removed" in told["repo0", str(base.relative_to(near))]["message"]
+    assert "No other repository has" in told["repo0", key]["message"]
+    assert (content(near), content(far)) == before
+
+
+def test_a_bucket_is_healed_from_a_directory(
+    newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp_path: Path
+) -> None:
+    (tmp_path / "far").mkdir()
+    site = sites(newest_postgres, s3_options, DirectoryOptions(str(tmp_path / "far")), segment_mb=1)
+    label = site.backup()["label"]
+    site.cluster.stop()
+    repositories = Repositories.open(site.config)
+    store = repositories.items[0].store
+    segment = str(segments(tmp_path / "far")[0].relative_to(tmp_path / "far"))
+    good = {key: store.get(key) for key in (f"main/backups/{label}/base.tar.zst", segment)}
+    for key, content_ in good.items():
+        store.delete([key])
+        store.put(key, content_[:-9] + b"?" + content_[-8:])
+    data = site.lifeboat("verify", "--repair").data
+    assert data["intact"] and {r["key"] for r in data["repaired"]} == set(good)
+    assert {key: store.get(key) for key in good} == good
+    assert all(store.get(r["aside"])[-9:-8] == b"?" for r in data["repaired"])
+    repositories.close()
