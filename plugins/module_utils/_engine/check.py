@@ -191,7 +191,7 @@ def _encrypted(name: str, found: Encryption) -> Check:
 
 def _lifecycle(config: Config, repository: Repository) -> Iterator[Check]:
     """Whether a lifecycle rule would undo what retention keeps; nothing where rules cannot be read."""
-    store = next(r.store for r in config.repositories if r.name == repository.name)
+    store = {r.name: r.store for r in config.repositories}[repository.name]
     for harm in harmful_rules(store, f"{repository.layout.cluster}/"):
         yield Check(
             f"repository {repository.name}: lifecycle",

@@ -75,6 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the cluster's configuration (default: %(default)s)",
     )
+    parser.add_argument(
+        "--as-of", metavar="TIME", help="read the repositories as they were (versioned buckets): 2026-11-22T14:01:59Z"
+    )
     parser.add_argument("--json", action="store_true", help="answer in JSON, for programs")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--version", action="version", version=f"lifeboat {VERSION}")

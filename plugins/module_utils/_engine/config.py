@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import re
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any, Mapping, Optional, Tuple, Union
 
 from .cloud_options import AzureOptions, GcsOptions
@@ -105,7 +106,8 @@ STORE_TYPES: Mapping[str, Any] = {
 class RepositoryConfig:
     """One repository. A *required* one must have a segment before PostgreSQL is told that it is archived.
 
-    Another one may lag ``max_lag`` seconds behind before ``lifeboat check`` warns.
+    Another one may lag ``max_lag`` seconds behind before ``lifeboat check`` warns. With ``as_of`` (aware) it is read as
+    it was at that time, and cannot be written.
     ``max_upload_kb`` and ``max_download_kb`` are what one process moves at most in a second, in units of 1024 bytes.
     """
 
@@ -115,6 +117,7 @@ class RepositoryConfig:
     max_upload_kb: Optional[int] = None
     max_download_kb: Optional[int] = None
     max_lag: float = 7200.0
+    as_of: Optional[datetime] = None
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,7 @@ class Config:
 
     ``data_dir`` is the data directory that this configuration protects: a server that runs in another one is a
     clone and may not archive. ``config_file`` is ``postgresql.conf`` where it lies outside the data directory.
+    ``as_of`` (aware) shows every repository as it was at that time, to read only.
     ``command`` is the host command that PostgreSQL calls to archive and to restore WAL. ``spool_dir`` is a directory
     of this host, outside of the data directory, where the WAL agent and PostgreSQL's commands meet.
     """
@@ -265,6 +269,7 @@ class Config:
     audit: AuditConfig = AuditConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
+    as_of: Optional[datetime] = None
     source: Optional[str] = None
 
     @property
@@ -284,8 +289,8 @@ _SECTIONS: Tuple[Tuple[str, Any], ...] = (
 )
 
 
-def load(path: str) -> Config:
-    """Read and check a configuration file (YAML 1.1 by PyYAML's safe loader)."""
+def load(path: str, as_of: Optional[str] = None) -> Config:
+    """Read and check a configuration file (YAML 1.1 by PyYAML's safe loader); ``as_of`` overrules the one in it."""
     yaml = library("PyYAML", "python3-yaml", "PyYAML", "yaml")
     try:
         with open(path, encoding="utf-8") as stream:
@@ -305,6 +310,8 @@ def load(path: str) -> Config:
         ) from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds no mapping.", "It must at least have 'cluster' and 'repositories'.", path=path)
+    if as_of is not None:
+        data = {**data, "as_of": as_of}
     return parse(data, source=os.path.abspath(path))
 
 
@@ -343,6 +350,9 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
             values[key] = build(cls, values[key], key, where)
     if "seal" in values:
         values["seal"] = _seal(values["seal"], where)
+    if "as_of" in values:
+        values["as_of"] = _moment(values["as_of"], where)
+        repositories = tuple(replace(r, as_of=r.as_of or values["as_of"]) for r in repositories)
     if "verify" in values:
         values["verify"] = parse_verify(values["verify"], where)
     if "file_sets" in values:
@@ -374,6 +384,19 @@ def _require_level(backup: BackupConfig, where: str) -> None:
             f"{where}: backup.compression_level is {backup.compression_level}.",
             f"For {backup.compression} it is from {bounds[0]} to {bounds[1]}.",
         )
+
+
+def _moment(value: Any, where: str) -> datetime:
+    """A time with a zone, as text or as YAML has it."""
+    try:
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ConfigError(
+            f"{where}: as_of is {str(value)!r}.", "Give a time with its zone: 2026-11-22T14:01:59+00:00, or with a Z."
+        )
+    return found.astimezone(timezone.utc)
 
 
 def _seal(item: Any, where: str) -> SealConfig:
@@ -419,10 +442,16 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     if not isinstance(required, bool):
         raise ConfigError(f"{where}: {path}.required is {required!r}.", "Use true or false.")
     up, down = (require_int(values.pop(k, None), f"{path}.{k}", where, 1) for k in ("max_upload_kb", "max_download_kb"))
+    past = values.pop("as_of", None)
     lag = values.pop("max_lag", RepositoryConfig.max_lag)
     if isinstance(lag, bool) or not isinstance(lag, (int, float)) or lag <= 0:
         raise ConfigError(f"{where}: {path}.max_lag is {lag!r}.", "It is seconds, more than 0.")
     store = build(STORE_TYPES[kind], values, path, where)
     if isinstance(store, S3Options):
         refuse_clear_text(store.endpoint_url, store.allow_http, f"{where}: {path}")
-    return RepositoryConfig(name, store, required, up, down, float(lag))
+    as_of = None if past is None else _moment(past, f"{where}: {path}")
+    if as_of is not None and required:
+        raise ConfigError(
+            f"{where}: {path} has as_of and is required.", "The past cannot be written: set required: false."
+        )
+    return RepositoryConfig(name, store, required, up, down, float(lag), as_of)

@@ -100,6 +100,18 @@ class ObjectCorrupt(StoreError):
     error_code = "object_corrupt"
 
 
+class NotVersioned(StoreError):
+    """The store keeps no versions, so that its past cannot be seen."""
+
+    error_code = "store_not_versioned"
+
+
+class PastReadOnly(StoreError):
+    """Something was to be written into a store that is seen as it was."""
+
+    error_code = "store_read_only"
+
+
 class StoreFull(StoreError):
     """The store, or the file system under it, has no room left."""
 

@@ -40,7 +40,7 @@ def add_arguments(subparsers: Any) -> None:
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each event, oldest first."""
     since = Target("time", args.since).moment() if args.since else None
-    trail = read_trail(load(args.config))
+    trail = read_trail(load(args.config, args.as_of))
     events = trail.events(since, args.what)
     rows = [[*_row(event), ", ".join(event.objects)] for event in events]
     lines = [table(["when", "what", "result", "who", "what about"], rows) if rows else "no event"]
@@ -60,7 +60,7 @@ def _row(event: Event) -> List[str]:
 
 def run_verify(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 1 where an event is missing, changed or reordered; 2 where a source could not be read."""
-    done = verify_trail(load(args.config))
+    done = verify_trail(load(args.config, args.as_of))
     lines = [f"{name}: {count} events" for name, count in done.events.items()]
     lines += [f"{fault.kind.upper()}  {fault.message}" for fault in done.faults]
     lines += [f"NOT READ {name}: {exc.message}" for name, exc in done.unread.items()]
@@ -78,7 +78,7 @@ def run_note(args: argparse.Namespace, terminal: Terminal) -> Answer:
             raise ConfigError(f"--detail {word!r} has no '='.", "Write --detail NAME=VALUE.")
         details[name] = value
     called_by(f"lifeboat audit note {args.what}")
-    written = record(load(args.config), args.what, Note(args.object, details, failed=args.failed))
+    written = record(load(args.config, args.as_of), args.what, Note(args.object, details, failed=args.failed))
     stored = list(written.repositories) if written else []
     data = {"repositories": stored, "durable": bool(written and written.durable)}
     return Answer(data, f"on record in {', '.join(stored) or 'no repository'}", 0 if data["durable"] else 1)

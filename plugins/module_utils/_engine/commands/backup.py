@@ -43,7 +43,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Make a backup, or say that a fresh one is there."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     planned = backup.plan(config, backup.BackupRequest(args.type, args.max_age, args.accept_new_system, args.fallback))
     if args.plan:
         lines = [f"{key}: {value}" for key, value in planned.as_dict().items()]

@@ -23,7 +23,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each check; exit status 0 when all is well, 2 for a warning, 1 for anything critical."""
-    checks = check.check(load(args.config))
+    checks = check.check(load(args.config, args.as_of))
     data = check.as_dict(checks)
     lines = []
     for item in checks:

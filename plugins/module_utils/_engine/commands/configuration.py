@@ -21,7 +21,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Every option with its value; a secret is only told to be set."""
-    data = _shown(load(args.config))
+    data = _shown(load(args.config, args.as_of))
     return Answer(data, "\n".join(_lines(data, "")))
 
 

@@ -45,14 +45,14 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_create(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each dump."""
-    made = make_dumps(load(args.config), args.databases, not args.no_count, terminal)
+    made = make_dumps(load(args.config, args.as_of), args.databases, not args.no_count, terminal)
     lines = [f"{d.database}: {d.label}, {size(d.data_size)} stored as {size(d.data.size)}" for d in made]
     return Answer({"changed": bool(made), "dumps": [d.as_dict() for d in made]}, "\n".join(lines))
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each dump, oldest first."""
-    repositories = Repositories.open(load(args.config))
+    repositories = Repositories.open(load(args.config, args.as_of))
     try:
         dumps = list_dumps(repositories.readable(), args.database)
     finally:
@@ -67,7 +67,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Plan, then restore beside and put it in its place."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     request = restore.DumpRequest(
         args.database, args.label, args.into, args.replace, not args.no_owner, not args.no_privileges,
         args.with_globals, args.jobs, args.single_transaction, args.staging_dir, not args.without_erasures,

@@ -43,7 +43,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_add(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Once in every repository."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     request = ErasureRequest(
         database=args.database or config.connection.dbname,
         table=args.table,
@@ -91,7 +91,7 @@ def _parameters(path: str) -> Dict[str, str]:
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each erasure, oldest first."""
-    found = read_register(load(args.config))
+    found = read_register(load(args.config, args.as_of))
     rows = [
         [e.id, format_time(e.erased_at)[:19] + "Z", e.database, f"{e.table}.{e.column}", e.by, e.reference]
         for e in found.erasures
@@ -108,7 +108,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_apply(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """All of it: what is erased already is met by no row."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     found = read_register(config)
     with audited(config, "erasure", [e.id for e in found.erasures]) as note:
         done = reapply(config.connection, found.erasures)

@@ -36,7 +36,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Store one set, or all of them."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     names = [args.file_set] if args.file_set else [s.name for s in config.file_sets]
     made = [files.backup_files(config, name, terminal) for name in names]
     lines = [f"{m.file_set}: {m.label}, {size(m.data_size)} stored as {size(m.file.size)}" for m in made]
@@ -45,7 +45,7 @@ def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each copy."""
-    repositories = Repositories.open(load(args.config))
+    repositories = Repositories.open(load(args.config, args.as_of))
     try:
         copies = files.list_files(repositories.readable(), args.file_set)
     finally:
@@ -57,7 +57,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Compare, then extract what differs."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     at = Target("time", args.at).moment() if args.at else None
     done = files.restore_files(config, args.file_set, args.label, args.target, not args.plan, terminal, at=at)
     verb = "would be restored" if args.plan else "restored"

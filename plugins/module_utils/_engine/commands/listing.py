@@ -28,7 +28,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A table of the backups, then the windows and gaps."""
-    data = info.describe(load(args.config))
+    data = info.describe(load(args.config, args.as_of))
     rows = [_row(b) for b in data["backups"]]
     lines: List[str] = [f"cluster {data['cluster']} in repository {data['repository']}"]
     lines += bullets([f"passed over {p['repository']}: {p['message']}" for p in data["passed_over"]])
@@ -80,7 +80,7 @@ def _row(backup: Dict[str, Any]) -> List[str]:
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """All facts of one backup."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()

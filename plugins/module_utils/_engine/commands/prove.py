@@ -27,7 +27,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 1 when the segment does not arrive."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     if args.plan:
         names = proof.plan(config)
         return Answer({"repositories": list(names)}, f"{', '.join(names)}: this cluster's, or new")

@@ -51,8 +51,8 @@ def add_arguments(subparsers: Any) -> None:
 def run_prune(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 2 for a plan that a guard would refuse, or where a repository could not be looked at."""
     if args.lifecycle:
-        return _lifecycle(load(args.config), args.version_days)
-    done = prune(load(args.config), not args.plan, args.allow, terminal)
+        return _lifecycle(load(args.config, args.as_of), args.version_days)
+    done = prune(load(args.config, args.as_of), not args.plan, args.allow, terminal)
     lines: List[str] = []
     for repository in done:
         lines += [*_describe(repository, args.plan, args.keys), ""]
@@ -111,7 +111,7 @@ def _group(label: str, reason: str, removals: Sequence[Removal], keys: bool) -> 
 
 def run_hold(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """In every repository; without a label what is held."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     if args.label is None:
         return _held(config)
     changed = set_everywhere(config, args.label, not args.release, args.reason)

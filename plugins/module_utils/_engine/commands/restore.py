@@ -94,7 +94,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Plan, then apply unless only the plan was asked for."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     planned = restore.plan(config, _request(args))
     if args.plan:
         return Answer(planned.as_dict(), describe_plan(planned))

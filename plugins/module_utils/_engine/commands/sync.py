@@ -24,7 +24,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 1 where an object could not be copied, or holds something else."""
-    source, done = sync(load(args.config), not args.plan, args.source, args.to, terminal)
+    source, done = sync(load(args.config, args.as_of), not args.plan, args.source, args.to, terminal)
     lines = [f"from {source}"]
     for target in done:
         lines += _describe(target, args.plan)

@@ -48,7 +48,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Exit status 1 when anything is wrong."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     if args.restore:
         return run_test(config, TestRequest(args.label, args.repository), args.plan, args.report_dir, terminal)
     if args.plan or args.repository or args.report_dir:

@@ -54,14 +54,14 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Archive one file; silent when all is well, because PostgreSQL calls it for every segment."""
-    pushed = push(load(args.config), args.path)
+    pushed = push(load(args.config, args.as_of), args.path)
     return Answer({"name": pushed.name, "stored": pushed.stored, "already": list(pushed.already)}, "")
 
 
 def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Bring one file back, or say that it is not there."""
     source = Source(args.source, tuple(args.without), args.pieces)
-    fetched = fetch(load(args.config), args.name, args.path, source=source)
+    fetched = fetch(load(args.config, args.as_of), args.name, args.path, source=source)
     if fetched is None:
         return Answer({"name": args.name, "found": False}, "", args.not_found)
     return Answer({"name": fetched.name, "found": True, "repository": fetched.repository, "size": fetched.size}, "")
@@ -69,5 +69,5 @@ def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_prefetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Serve one restore until it ends."""
-    fetched = prefetch(load(args.config), args.directory, sys.stdin.fileno())
+    fetched = prefetch(load(args.config, args.as_of), args.directory, sys.stdin.fileno())
     return Answer({"fetched": fetched}, "")

@@ -26,7 +26,7 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Work until SIGTERM or SIGINT; ends with an error when the server does. A changed configuration is read again."""
-    config = load(args.config)
+    config = load(args.config, args.as_of)
     if args.drop_slot:
         name = receivewal.slot_name(config.cluster)
         with session(config.connection) as sql:

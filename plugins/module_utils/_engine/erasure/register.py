@@ -46,12 +46,14 @@ def read_register(config: Config) -> Register:
 
     ErasureFailed for a record that cannot be read, or where no repository answers.
     """
-    opened = open_hasty(config, _ATTEMPTS)
+    # Who was erased since is not known in the past, and who hid the past may have hidden the register too.
+    past = open_hasty(config, _ATTEMPTS, past=True)
+    opened = open_hasty(config, _ATTEMPTS) + past
     found: Dict[str, Erasure] = {}
     unread: Dict[str, LifeboatError] = {}
     try:
         with ThreadPoolExecutor(len(opened), "lifeboat-erasures") as pool:
-            for repository, answer in zip(opened, pool.map(_look, opened)):
+            for repository, answer in zip(opened, pool.map(lambda r: _look(r, not past), opened)):
                 if isinstance(answer, LifeboatError):
                     unread[repository.name] = answer
                 else:
@@ -68,13 +70,19 @@ def read_register(config: Config) -> Register:
     return Register(tuple(sorted(found.values(), key=lambda e: (e.erased_at, e.id))), unread)
 
 
-def _look(repository: Repository) -> Union[List[Erasure], LifeboatError]:
+def _look(repository: Repository, strict: bool) -> Union[List[Erasure], LifeboatError]:
+    """Not ``strict``, a record that cannot be read is no more than a repository that cannot be."""
     try:
         require_begun(repository)
         records = read_records(repository, repository.layout.erasures)
     except LifeboatError as exc:
         return exc
-    return [load_erasure(raw, key) for key, raw in records]
+    try:
+        return [load_erasure(raw, key) for key, raw in records]
+    except LifeboatError as exc:
+        if strict:
+            raise
+        return exc
 
 
 def register(config: Config, request: ErasureRequest, apply: bool = True) -> Registered:

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..model import Target, format_time
@@ -62,6 +63,7 @@ def restore_command(
     source: Optional[str] = None,
     without: Sequence[str] = (),
     pieces: bool = False,
+    as_of: Optional[datetime] = None,
 ) -> str:
     """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
 
@@ -69,12 +71,14 @@ def restore_command(
     Python, a missing package) stops recovery instead of ending it early.
 
     ``source`` and ``without`` are names of repositories; for them and ``pieces`` see :class:`..wal.fetch.Source`.
+    ``as_of`` is the time as of which the repositories are read.
 
     With a prefetcher that lives, the file is taken from it; whatever goes wrong there, the host command is called. Only
     ``mv`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when that
     fails, the shell ends with a status that PostgreSQL takes for "not found".
     """
-    words = f"{shlex.quote(command)} --config {shlex.quote(config_path)} wal-fetch --not-found={_NOT_FOUND}"
+    past = f" --as-of={format_time(as_of)}" if as_of else ""
+    words = f"{shlex.quote(command)} --config {shlex.quote(config_path)}{past} wal-fetch --not-found={_NOT_FOUND}"
     if source:
         words += "".join([f" --source={shlex.quote(source)}", *(f" --without={shlex.quote(w)}" for w in without)])
     words += " --pieces" if pieces else ""

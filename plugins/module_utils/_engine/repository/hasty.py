@@ -16,9 +16,13 @@ from .repository import Repository
 _CONNECT, _READ = 3.0, 10.0
 
 
-def open_hasty(config: Config, attempts: int) -> Tuple[Repository, ...]:
-    """Every repository, with so many attempts at most and short time-outs; close each."""
-    return tuple(_open(r, config.cluster, attempts) for r in config.repositories)
+def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repository, ...]:
+    """Every repository, with so many attempts at most and short time-outs; close each.
+
+    As it is now; with ``past`` those that are to be seen as they were, as they were.
+    """
+    chosen = [r if past else replace(r, as_of=None) for r in config.repositories if r.as_of or not past]
+    return tuple(_open(r, config.cluster, attempts) for r in chosen)
 
 
 def require_begun(repository: Repository) -> None:

@@ -35,7 +35,7 @@ class Repository:
         """Connect; nothing is read yet. A directory that is not there is told by the first operation on it."""
         store: Store
         try:
-            store = open_store(config.store)
+            store = open_store(config.store, config.as_of)
         except StoreError as exc:
             store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
         if config.max_upload_kb or config.max_download_kb:

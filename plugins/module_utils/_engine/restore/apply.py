@@ -242,6 +242,7 @@ class _Restore:
             self._planned.source.name,
             self._planned.source.without,
             self._planned.source.pieces,
+            self._config.as_of,
         )
         settings = recovery_settings(planned.target, planned.path.timeline, planned.request.action, command)
         rewrite(self._data_dir, {**self._permanent_settings(), **settings})

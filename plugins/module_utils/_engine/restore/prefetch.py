@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from ..config import Config
 from ..errors import LifeboatError
+from ..model import format_time
 from ..postgres.recovery import Ahead
 from ..postgres.wal_names import history_name
 from ..process import DEVNULL, PIPE, spawn
@@ -58,7 +59,8 @@ class Prefetcher:
             self._lock = os.open(os.path.join(self._directory, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             write_order(self._directory, order)
-            words = [config.command, "--config", config.source or "", "wal-prefetch", self._directory]
+            past = [f"--as-of={format_time(config.as_of)}"] if config.as_of else []
+            words = [config.command, "--config", config.source or "", *past, "wal-prefetch", self._directory]
             self._process = spawn(words, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, cwd=self._directory)
         except (OSError, LifeboatError):
             self.stop()

@@ -5,19 +5,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Optional
+
 from ..cloud_options import AzureOptions, GcsOptions
-from ..config import DirectoryOptions, StoreOptions
-from ..errors import DependencyMissing
+from ..config import DirectoryOptions, S3Options, StoreOptions
+from ..errors import DependencyMissing, NotVersioned
 from .directory import DirectoryStore
 from .protocol import Store
 
 
-def open_store(options: StoreOptions) -> Store:
-    """The store that the options describe.
+def open_store(options: StoreOptions, as_of: Optional[datetime] = None) -> Store:
+    """The store that the options describe, or with ``as_of`` (aware) what it was at that time.
 
     Nothing is asked of a store in the network yet; a directory must be there (``BucketMissing``). An option that cannot
-    work is a ``ConfigError``; a library that is not installed is ``DependencyMissing``.
+    work is a ``ConfigError``; a library that is not installed is ``DependencyMissing``; a kind of store that has no
+    past is ``NotVersioned``.
     """
+    if as_of is not None and not isinstance(options, S3Options):
+        raise NotVersioned(
+            "Of the kinds of store, only a versioned S3 bucket can be seen as it was.",
+            "Restore from one, or without as_of (--as-of).",
+            store=getattr(options, "path", "") or getattr(options, "container", "") or getattr(options, "bucket", ""),
+        )
     if isinstance(options, DirectoryOptions):
         return DirectoryStore(options)
     # The libraries take 0.4 s and more to import: only who has such a repository pays for it.
@@ -38,4 +48,8 @@ def open_store(options: StoreOptions) -> Store:
             "Install python3-boto3 (Debian, Ubuntu) or boto3 (PyPI) for the Python that runs this.",
             library="boto3",
         )
+    if as_of is not None:
+        from .s3_versions import S3StoreAsOf
+
+        return S3StoreAsOf(options, as_of)
     return S3Store(options)

@@ -61,11 +61,13 @@ class Bucket:
             last = attempt >= self.options.max_attempts
             try:
                 answer = self.once(method, url, **more)
-            except self.failures as exc:
+            except Exception as exc:
+                if isinstance(exc, self.refusals):
+                    raise self.unauthorized(exc, method, full) from exc
+                if not isinstance(exc, self.failures):
+                    raise
                 if last or "CERTIFICATE_VERIFY_FAILED" in str(exc):
                     raise self.broken(exc, method, full) from exc
-            except self.refusals as exc:
-                raise self.unauthorized(exc, method, full) from exc
             else:
                 if last or answer.status_code not in REPEAT:
                     return answer

@@ -14,12 +14,16 @@ from .s3_client import Connection, back_off
 from .s3_errors import S3_FAILURES, translate
 
 
-def fetch(connection: Connection, key: str, first: int = 0, length: Optional[int] = None, etag: str = "") -> Fetched:
-    """``GetObject`` of a full key, whole or ``length`` bytes from ``first``; of exactly that ETag when given.
+def fetch(
+    connection: Connection, key: str, first: int = 0, length: Optional[int] = None, etag: str = "", version: str = ""
+) -> Fetched:
+    """``GetObject`` of a full key, whole or ``length`` bytes from ``first``; of that ETag or version when given.
 
     botocore repeats requests, but not the reading of a body: a body that breaks is fetched again from its beginning.
     """
     params: Dict[str, Any] = {"IfMatch": etag} if etag else {}
+    if version:
+        params["VersionId"] = version
     if length is not None:
         params["Range"] = f"bytes={first}-{first + length - 1}"
     attempt = 0

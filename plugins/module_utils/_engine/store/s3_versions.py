@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A versioned bucket as it was at a time: under what was deleted and overwritten since.
+
+Whoever has the writer's keys may hide an object (a delete marker) or put another one over it, but in a versioned bucket
+the former version stays. The time of a version is the store's own, to the second. Nothing can be written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterable, Iterator, List, Optional
+
+from ..config import S3Options
+from ..errors import NotVersioned, ObjectMissing, PastReadOnly, StoreError
+from ..model import format_time
+from .checks import check_key, key_order, verified
+from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Unfinished, Written
+from .ranges import Fetched, read_ranges
+from .s3 import S3Store
+from .s3_client import connect
+from .s3_download import fetch
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object, or the marker that hid it. ``modified`` is the store's time, to the second."""
+
+    key: str
+    id: str
+    modified: datetime
+    size: int = 0
+    marker: bool = False
+
+
+def as_it_was(versions: Iterable[Version], moment: datetime) -> Dict[str, Version]:
+    """What was there at the moment, by key: of each its newest version until then, unless that hid it. Pure.
+
+    Of several in the same second the first one that the store tells of is the newest; an object counts before a marker,
+    since whoever looks back would rather see too much.
+    """
+    newest: Dict[str, Version] = {}
+    for version in versions:
+        if version.modified > moment:
+            continue
+        known = newest.get(version.key)
+        if (
+            known is None
+            or version.modified > known.modified
+            or (version.modified == known.modified and known.marker and not version.marker)
+        ):
+            newest[version.key] = version
+    return {key: version for key, version in newest.items() if not version.marker}
+
+
+class S3StoreAsOf:
+    """The bucket of these options as it was at ``moment`` (aware). Memory: about 300 bytes for each version listed."""
+
+    def __init__(self, options: S3Options, moment: datetime) -> None:
+        self._now = S3Store(options)
+        self._connection = connect(options)
+        self._moment = moment
+        prefix = options.prefix.strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._versioned = False
+
+    @property
+    def location(self) -> str:
+        """``s3://bucket/prefix as of TIME``."""
+        return f"{self._now.location} as of {format_time(self._moment)}"
+
+    def get(self, key: str) -> bytes:
+        """``GetObject`` of the version."""
+        version = self._require(key)
+        return fetch(self._connection, self._full(key), version=version.id).data
+
+    def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
+        """As :meth:`S3Store.read`, of the version."""
+        what, full, options = f"{self.location}/{key}", self._full(key), self._connection.options
+        version = self._require(key)
+
+        def part(first: int, length: Optional[int], etag: str) -> Fetched:
+            return fetch(self._connection, full, first, length, etag, version.id)
+
+        return verified(read_ranges(part, options.part_size, options.parallel, what, size), what, sha256, size)
+
+    def head(self, key: str) -> Optional[ObjectInfo]:
+        """From the list of its versions."""
+        version = self._find(key)
+        return ObjectInfo(key, version.size, version.modified) if version else None
+
+    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
+        """``ListObjectVersions``, all pages before the first object is given, then in key order."""
+        found = as_it_was(self._versions(prefix), self._moment)
+        for key in sorted(found, key=key_order):
+            if key > start_after:
+                yield ObjectInfo(key, found[key].size, found[key].modified)
+
+    def list_names(self, prefix: str) -> Iterator[str]:
+        """From the whole listing: a "directory" may hold nothing but what came later."""
+        names = set()
+        for info in self.list(prefix):
+            name, slash, _rest = info.key[len(prefix) :].partition("/")
+            names.add(name + slash)
+        return iter(sorted(filter(None, names), key=key_order))
+
+    def put(self, key: str, data: bytes) -> Written:
+        """PastReadOnly."""
+        raise self._read_only(key)
+
+    def writer(self, key: str, size_hint: Optional[int] = None) -> ObjectWriter:
+        """PastReadOnly."""
+        raise self._read_only(key)
+
+    def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
+        """PastReadOnly."""
+        raise self._read_only(next(iter(keys), ""))
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """None: uploads are not kept."""
+        return iter(())
+
+    def drop(self, upload: Unfinished) -> None:
+        """PastReadOnly."""
+        raise self._read_only(upload.key)
+
+    def clock(self) -> datetime:
+        """What time it is now."""
+        return self._now.clock()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._now.close()
+        self._connection.close()
+
+    def _full(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _find(self, key: str) -> Optional[Version]:
+        check_key(key)
+        return as_it_was((v for v in self._versions(key) if v.key == key), self._moment).get(key)
+
+    def _require(self, key: str) -> Version:
+        version = self._find(key)
+        if version is None:
+            raise ObjectMissing(
+                f"{key} was not in {self.location}.", "Look at another time, or into another repository.", key=key
+            )
+        return version
+
+    def _read_only(self, key: str) -> PastReadOnly:
+        return PastReadOnly(
+            f"{key} cannot be written: {self.location} is the past.", "Leave as_of (--as-of) out to write.", key=key
+        )
+
+    def _versions(self, prefix: str) -> Iterator[Version]:
+        """``ListObjectVersions``, page by page, keys relative to the store's prefix."""
+        self._require_versioned()
+        params: Dict[str, Any] = {"Prefix": self._prefix + prefix}
+        while True:
+            page = self._connection.call("list_object_versions", **params)
+            for item in page.get("Versions", []):
+                yield self._version(item)
+            for item in page.get("DeleteMarkers", []):
+                yield self._version(item, marker=True)
+            if not page.get("IsTruncated"):
+                return
+            params["KeyMarker"] = page["NextKeyMarker"]
+            if page.get("NextVersionIdMarker"):
+                params["VersionIdMarker"] = page["NextVersionIdMarker"]
+
+    def _version(self, item: Dict[str, Any], marker: bool = False) -> Version:
+        key, modified = item["Key"][len(self._prefix) :], item["LastModified"].astimezone(timezone.utc)
+        return Version(key, item["VersionId"], modified, int(item.get("Size", 0)), marker)
+
+    def _require_versioned(self) -> None:
+        """NotVersioned where the bucket never kept versions; credentials that may not ask are believed."""
+        if self._versioned:
+            return
+        try:
+            status = self._connection.call("get_bucket_versioning").get("Status")
+        except StoreError as exc:
+            if exc.details.get("http_status") not in (403, 501):
+                raise
+            status = "unknown"
+        if not status:
+            raise NotVersioned(
+                f"The bucket of {self._now.location} keeps no versions, so nobody can see it as it was.",
+                "Restore from a repository that does, or without as_of (--as-of). Versioning keeps what comes after it"
+                " is switched on: the role lifeboat.postgres.repository does.",
+                store=self._now.location,
+            )
+        self._versioned = True

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An attacker with the writer's keys hides and overwrites everything; who looks at the past gets every commit back."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Tuple
+
+import pytest
+from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.store.s3_client import checksum_params, connect
+from support.ledger import Ledger, expected, rows
+from support.postgres import Installation, Site, Sites, entry, restore_arguments
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def versioned(s3_options: S3Options) -> S3Options:
+    """A bucket that keeps versions."""
+    options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
+    admin = connect(options)
+    admin.call("create_bucket")
+    admin.call("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})
+    admin.close()
+    return options
+
+
+@pytest.fixture
+def site(newest_postgres: Installation, sites: Sites, versioned: S3Options) -> Site:
+    return sites(
+        newest_postgres, versioned, segment_mb=1, summarize_wal="on", track_commit_timestamp="on",
+        options={"audit": {"file": "", "syslog": ""}},
+    )  # fmt: skip
+
+
+def attack(options: S3Options) -> None:
+    """Everything that can be done without deleting versions: half is overwritten, half is hidden, something planted."""
+    intruder = connect(options)
+    prefix = f"{options.prefix.strip('/')}/".lstrip("/")
+    keys = [item["Key"] for item in intruder.call("list_objects_v2", Prefix=prefix)["Contents"]]
+    assert len(keys) > 10
+    for number, key in enumerate(keys):
+        if number % 2 or key.endswith("manifest.json"):
+            intruder.call("put_object", key, Body=b"encrypted, pay", **checksum_params(b"encrypted, pay"))
+        else:
+            intruder.call("delete_object", key)
+    planted = f"{prefix}main/backups/20300101T000000Z-full/manifest.json"
+    intruder.call("put_object", planted, Body=b"{}", **checksum_params(b"{}"))
+    intruder.close()
+
+
+def struck(site: Site, options: S3Options) -> Tuple[Ledger, str]:
+    """A ledger whose every commit is archived, and a time between that and the attack."""
+    ledger = Ledger(site.cluster)
+    site.backup()
+    ledger.write(3)
+    site.backup("--type", "incremental")
+    ledger.write(3)
+    site.cluster.switch_wal()
+    site.cluster.stop()
+    # The store tells the time of a version to the second.
+    time.sleep(2)
+    moment = datetime.now(timezone.utc).isoformat()
+    time.sleep(2)
+    attack(options)
+    return ledger, moment
+
+
+def test_every_commit_comes_back_from_before_the_attack(site: Site, versioned: S3Options) -> None:
+    ledger, moment = struck(site, versioned)
+    assert site.lifeboat(*restore_arguments(site.clone("now")), status=1).error["hint"]
+    past = ("--as-of", moment)
+    listed = site.lifeboat(*past, "list").data["backups"]
+    assert [b["type"] for b in listed] == ["full", "incremental"] and all(b["restorable"] for b in listed)
+    verified = site.lifeboat(*past, "verify", "--all").data
+    assert verified["intact"] and len(verified["labels"]) == 2 and verified["unrecorded"] == ["repo0"]
+    clone = site.clone("clone")
+    result = site.lifeboat(*past, *restore_arguments(clone)).data["restore"]
+    assert rows(clone) == expected(ledger.entries) and "as of" in result["repository"]
+    # The past is to be looked at.
+    for words in (("prune", "--allow", "age"), ("hold", listed[0]["label"], "--reason", "evidence")):
+        done = site.lifeboat(*past, *words, status=None)
+        assert "store_read_only" in done.stderr + str(done.stdout) or not done.data["changed"]
+
+
+def test_the_past_is_brought_into_a_clean_repository(site: Site, versioned: S3Options, tmp_path: Path) -> None:
+    ledger, moment = struck(site, versioned)
+    (tmp_path / "clean").mkdir()
+    attacked = {**site.repositories[0], "name": "attacked", "required": False, "as_of": moment}
+    clean = {**entry(1, DirectoryOptions(str(tmp_path / "clean"))), "name": "clean"}
+    site.repositories = [clean, attacked]
+    site.write()
+    (done,) = site.lifeboat("sync", "--from", "attacked", "--to", "clean").data["repositories"]
+    assert done["failed"] == [] and done["copied"] == done["lacking"] > 0
+    alone = site.write(site.root / "alone.yml", repositories=[clean])
+    clone = site.clone("clone")
+    site.lifeboat(*restore_arguments(clone), config_file=alone)
+    assert rows(clone) == expected(ledger.entries)
+
+
+def test_without_versions_there_is_no_past(
+    newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp_path: Path
+) -> None:
+    site = sites(newest_postgres, s3_options, segment_mb=1)
+    error = site.lifeboat("--as-of", "2026-11-22T00:00:00Z", "list", status=1).error
+    assert error["error_code"] == "store_not_versioned" and s3_options.bucket in error["message"]
+    error = site.lifeboat("--as-of", "yesterday", "list", status=1).error
+    assert error["error_code"] == "config_invalid" and "'yesterday'" in error["message"]
+    site.repositories = [entry(0, DirectoryOptions(str(tmp_path)))]
+    site.write()
+    error = site.lifeboat("--as-of", "2026-11-22T00:00:00Z", "list", status=1).error
+    assert error["error_code"] == "store_not_versioned"
