@@ -20,6 +20,7 @@ from .cloud_options import AzureOptions, GcsOptions
 from .errors import ConfigError
 from .libraries import library
 from .mapping import build, require_int, with_tuples
+from .model import read_moment
 from .recipients import refuse_clear_pieces, require_public
 from .restore_test.policy import VerifyConfig, parse_verify
 from .retention.policy import RetentionConfig, require_possible
@@ -352,7 +353,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         values["seal"] = _seal(values["seal"], where)
     if "as_of" in values:
         values["as_of"] = _moment(values["as_of"], where)
-        repositories = tuple(replace(r, as_of=r.as_of or values["as_of"]) for r in repositories)
+        repositories = tuple(replace(r, as_of=values["as_of"]) for r in repositories)
     if "verify" in values:
         values["verify"] = parse_verify(values["verify"], where)
     if "file_sets" in values:
@@ -389,7 +390,7 @@ def _require_level(backup: BackupConfig, where: str) -> None:
 def _moment(value: Any, where: str) -> datetime:
     """A time with a zone, as text or as YAML has it."""
     try:
-        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        found = value if isinstance(value, datetime) else read_moment(str(value))
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:

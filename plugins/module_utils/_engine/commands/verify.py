@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
         return run_test(config, TestRequest(args.label, args.repository), args.plan, args.report_dir, terminal)
     if args.plan or args.repository or args.report_dir:
         raise ConfigError("--plan, --repository and --report-dir belong to --restore.", "Add --restore, or leave them.")
-    max_age = None if args.all else config.verify.max_age_days if args.max_age is None else args.max_age
+    max_age = None if args.all or args.as_of else config.verify.max_age_days if args.max_age is None else args.max_age
     if not args.repair:
         return answer(verify.verify(config, args.label, terminal, max_age))
     return answer(*repair.verify_and_repair(config, args.label, terminal, max_age))

@@ -84,7 +84,7 @@ class _Restore:
         self._erasures: Dict[str, Any] = {"left_out": True}
         self._open = ExitStack()
         self._marker: Dict[str, Any] = {
-            "request": fingerprint(planned.request, planned.target.describe()),
+            "request": fingerprint(planned.request, planned.target.describe(), config.as_of),
             "system_identifier": planned.backup.system_identifier,
             "label": planned.backup.label,
         }

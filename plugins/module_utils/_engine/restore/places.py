@@ -10,11 +10,12 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .. import clock
 from ..errors import ConfigError, DataDirectoryRefused, DiskFull
-from ..model import BackupManifest
+from ..model import BackupManifest, format_time
 from ..postgres.controldata import read_control, read_system_identifier
 from ..postgres.server import is_running
 from ..repository.chain import Chain
@@ -244,16 +245,18 @@ def read_marker(path: str) -> Optional[Dict[str, Any]]:
     return content if isinstance(content, dict) else None
 
 
-def is_satisfied(request: RestoreRequest, target: str, data_dir: str, bin_dir: Optional[str]) -> bool:
+def is_satisfied(
+    request: RestoreRequest, target: str, data_dir: str, bin_dir: Optional[str], as_of: Optional[datetime] = None
+) -> bool:
     """Whether ``data_dir`` is the finished result of the same request, and still on the timeline it ended on."""
     marker = read_marker(data_dir)
-    if not marker or not marker.get("finished") or marker.get("request") != fingerprint(request, target):
+    if not marker or not marker.get("finished") or marker.get("request") != fingerprint(request, target, as_of):
         return False
     control = read_control(bin_dir, data_dir)
     return control.system_identifier == marker.get("system_identifier") and control.timeline == marker.get("timeline")
 
 
-def fingerprint(request: RestoreRequest, target: str) -> Dict[str, Any]:
+def fingerprint(request: RestoreRequest, target: str, as_of: Optional[datetime] = None) -> Dict[str, Any]:
     """What makes two requests the same."""
     return {
         "target": target,
@@ -263,4 +266,5 @@ def fingerprint(request: RestoreRequest, target: str) -> Dict[str, Any]:
         # Only where it is left out: the marks of former restores have no such word.
         **({} if request.pieces else {"pieces": False}),
         **({} if request.erasures else {"erasures": False}),
+        **({"as_of": format_time(as_of)} if as_of else {}),
     }

@@ -63,7 +63,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         help_text(config.bin_dir)
     archive.require({compression_of(file.name) for link in route.chain for file in link.files})
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
-    satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir)
+    satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir, config.as_of)
     places = () if satisfied else survey(request, route.chain, data_dir, config.bin_dir)
     if request.delta and places:
         places = delta.measured(places, route.chain)

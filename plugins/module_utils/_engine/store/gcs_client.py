@@ -29,12 +29,16 @@ CHUNK_UNIT = 256 * 1024
 
 @dataclass(frozen=True)
 class Bucket:
-    """A session with one bucket. ``failures`` are what a request without an answer raises."""
+    """A session with one bucket.
+
+    ``failures`` and ``refusals`` are tuples of exceptions: what a request without an answer raises, and what bad
+    credentials do.
+    """
 
     session: Any
     options: GcsOptions
-    failures: Tuple[Any, ...]
-    refusals: Tuple[Any, ...]
+    failures: Any
+    refusals: Any
 
     def object_url(self, full: str) -> str:
         """The metadata of a full key; of an empty one: the list of objects."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ..config import S3Options
 from ..errors import NotVersioned, ObjectMissing, PastReadOnly, StoreError
@@ -56,7 +56,12 @@ def as_it_was(versions: Iterable[Version], moment: datetime) -> Dict[str, Versio
 
 
 class S3StoreAsOf:
-    """The bucket of these options as it was at ``moment`` (aware). Memory: about 300 bytes for each version listed."""
+    """The bucket of these options as it was at ``moment`` (aware).
+
+    Memory: about 300 bytes for each version in one "directory". Each is listed by itself: SeaweedFS 4.48 goes through a
+    bucket directory by directory and continues a page by key order, and where the two differ (``2/x``, ``2.history``) a
+    listing over several pages leaves keys out.
+    """
 
     def __init__(self, options: S3Options, moment: datetime) -> None:
         self._now = S3Store(options)
@@ -92,19 +97,16 @@ class S3StoreAsOf:
         return ObjectInfo(key, version.size, version.modified) if version else None
 
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
-        """``ListObjectVersions``, all pages before the first object is given, then in key order."""
-        found = as_it_was(self._versions(prefix), self._moment)
-        for key in sorted(found, key=key_order):
-            if key > start_after:
-                yield ObjectInfo(key, found[key].size, found[key].modified)
+        """``ListObjectVersions`` of each "directory", in key order."""
+        for version in self._walk(prefix):
+            if version.key > start_after:
+                yield ObjectInfo(version.key, version.size, version.modified)
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """From the whole listing: a "directory" may hold nothing but what came later."""
-        names = set()
-        for info in self.list(prefix):
-            name, slash, _rest = info.key[len(prefix) :].partition("/")
-            names.add(name + slash)
-        return iter(sorted(filter(None, names), key=key_order))
+        """A "directory" is given where it had an object then: it may hold nothing but what came later."""
+        found, directories = self._level(prefix)
+        names = [*found, *(d for d in directories if next(self._walk(d), None) is not None)]
+        return iter(sorted(filter(None, (name[len(prefix) :] for name in names)), key=key_order))
 
     def put(self, key: str, data: bytes) -> Written:
         """PastReadOnly."""
@@ -140,7 +142,7 @@ class S3StoreAsOf:
 
     def _find(self, key: str) -> Optional[Version]:
         check_key(key)
-        return as_it_was((v for v in self._versions(key) if v.key == key), self._moment).get(key)
+        return self._level(key)[0].get(key)
 
     def _require(self, key: str) -> Version:
         version = self._find(key)
@@ -155,19 +157,40 @@ class S3StoreAsOf:
             f"{key} cannot be written: {self.location} is the past.", "Leave as_of (--as-of) out to write.", key=key
         )
 
-    def _versions(self, prefix: str) -> Iterator[Version]:
-        """``ListObjectVersions``, page by page, keys relative to the store's prefix."""
+    def _walk(self, prefix: str) -> Iterator[Version]:
+        """What was there below the prefix, in key order. No recursion: whoever plants keys chooses their depth."""
+        levels = [self._entries(prefix)]
+        while levels:
+            entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+            elif isinstance(entry, Version):
+                yield entry
+            else:
+                levels.append(self._entries(entry))
+
+    def _entries(self, prefix: str) -> Iterator[Union[Version, str]]:
+        found, directories = self._level(prefix)
+        return iter([found.get(name, name) for name in sorted([*found, *directories], key=key_order)])
+
+    def _level(self, prefix: str) -> Tuple[Dict[str, Version], List[str]]:
+        """What was there of one level, by key, and all its "directories"; keys relative to the store's prefix.
+
+        A page may end between the versions of a key: they are looked at when all pages are there.
+        """
         self._require_versioned()
-        params: Dict[str, Any] = {"Prefix": self._prefix + prefix}
+        params: Dict[str, Any] = {"Prefix": self._prefix + prefix, "Delimiter": "/"}
+        versions: List[Version] = []
+        directories: List[str] = []
         while True:
             page = self._connection.call("list_object_versions", **params)
-            for item in page.get("Versions", []):
-                yield self._version(item)
-            for item in page.get("DeleteMarkers", []):
-                yield self._version(item, marker=True)
+            versions += [self._version(item) for item in page.get("Versions", [])]
+            versions += [self._version(item, marker=True) for item in page.get("DeleteMarkers", [])]
+            directories += [item["Prefix"][len(self._prefix) :] for item in page.get("CommonPrefixes", [])]
             if not page.get("IsTruncated"):
-                return
+                return as_it_was(versions, self._moment), directories
             params["KeyMarker"] = page["NextKeyMarker"]
+            params.pop("VersionIdMarker", None)
             if page.get("NextVersionIdMarker"):
                 params["VersionIdMarker"] = page["NextVersionIdMarker"]
 

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The past of a bucket is told whole, over many pages; and another past is another restore."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from lifeboat.config import S3Options
+from lifeboat.store import open_store
+from lifeboat.store.s3_client import checksum_params, connect
+from support.ledger import Ledger, expected, rows
+from support.postgres import Installation, Sites, restore_arguments
+
+pytestmark = pytest.mark.integration
+# More than one answer to ListObjectVersions tells.
+MANY = 1100
+
+
+@pytest.fixture
+def versioned(s3_options: S3Options) -> S3Options:
+    """A bucket that keeps versions."""
+    options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
+    admin = connect(options)
+    admin.call("create_bucket")
+    admin.call("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})
+    admin.close()
+    return options
+
+
+def test_a_name_that_begins_like_a_directory_is_told_too(versioned: S3Options) -> None:
+    live = open_store(versioned)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: live.put(f"wal/2/{n // 256:02d}/{n % 256:03d}", b"x"), range(MANY)))
+    live.put("wal/2.history", b"x")
+    moment = datetime.now(timezone.utc) + timedelta(seconds=2)
+    past = open_store(versioned, moment)
+    assert list(past.list_names("wal/")) == ["2.history", "2/"]
+    assert sorted(i.key for i in past.list("wal/")) == sorted(i.key for i in live.list("wal/"))
+    assert len(list(past.list("wal/", start_after="wal/2/00/255"))) == MANY - 256
+    live.close()
+    past.close()
+
+
+def test_many_versions_of_one_key_are_looked_at_together(versioned: S3Options) -> None:
+    live, past = open_store(versioned), open_store(versioned, datetime.now(timezone.utc) + timedelta(hours=1))
+    live.put("a/b", b"first")
+    intruder, key = connect(versioned), f"{versioned.prefix}/a/b"
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: intruder.call("put_object", key, Body=b"no", **checksum_params(b"no")), range(MANY)))
+    intruder.call("put_object", key, Body=b"the last", **checksum_params(b"the last"))
+    assert past.get("a/b") == b"the last"
+    for store in (live, past, intruder):
+        store.close()
+
+
+def test_another_past_is_another_restore(newest_postgres: Installation, sites: Sites, versioned: S3Options) -> None:
+    site = sites(newest_postgres, versioned, segment_mb=1, track_commit_timestamp="on")
+    ledger = Ledger(site.cluster)
+    site.backup()
+    ledger.write(2)
+    site.cluster.switch_wal()
+    site.cluster.stop()
+    moment = datetime.now(timezone.utc) + timedelta(seconds=2)
+    clone = site.clone("clone")
+    words = restore_arguments(clone)
+    site.lifeboat("--as-of", moment.isoformat(), *words)
+    assert rows(clone) == expected(ledger.entries)
+    assert site.lifeboat("--as-of", moment.isoformat(), *words, "--plan").data["satisfied"]
+    other = (moment + timedelta(seconds=1)).isoformat()
+    error = site.lifeboat("--as-of", other, *words, "--plan", status=1).error
+    assert error["error_code"] == "data_directory_refused"
