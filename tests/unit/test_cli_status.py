@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Optional
 
 import pytest
 from lifeboat import cli
@@ -64,7 +64,7 @@ def test_whatever_happens_has_the_contracts_status(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(path: str) -> Any:
+    def fail(path: str, as_of: Optional[str] = None) -> Any:
         raise failure
 
     monkeypatch.setattr(wal, "load", fail)
