@@ -80,7 +80,8 @@ def restore_by_hand(site: Site, label: str, oid: str, environment: Dict[str, str
     shutil.rmtree(restored.socket_dir)
     restored.port, restored.socket_dir = site.cluster.port, site.cluster.socket_dir
     site.clones.append(restored)
-    with open(site.root / "script.log", "w+", encoding="utf-8") as out:
+    log = site.root / "script.log"
+    with log.open("w", encoding="utf-8") as out:
         done = subprocess.run(
             ["sh"], input=script, text=True, stdout=out, stderr=out, check=False, cwd="/",
             env={
@@ -90,8 +91,8 @@ def restore_by_hand(site: Site, label: str, oid: str, environment: Dict[str, str
                 **environment,
             },
         )  # fmt: skip
-        out.seek(0)
-        said = out.read()
+    # Not through the same description: the server writes on where it stands.
+    said = log.read_text(encoding="utf-8")
     assert done.returncode == 0, said
     assert "backup successfully verified" in said
     return restored
