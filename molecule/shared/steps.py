@@ -64,7 +64,7 @@ class Playbooks:
             while process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=2)
+                    process.wait(timeout=1)
         assert process.returncode != 0
         return log.read_text(encoding="utf-8")
 

@@ -99,6 +99,13 @@ options:
       sse_kms_key_id:
         description: The key of V(aws:kms).
         type: str
+      object_lock:
+        description:
+          - Lock each object for as long as retention keeps it. The bucket must have Object Lock.
+          - Nobody can undo V(compliance) before its time.
+          - V(governance) can be undone by who has C(s3:BypassGovernanceRetention).
+        type: str
+        choices: [governance, compliance]
       storage_class:
         description: The storage class of new objects.
         type: str

@@ -51,7 +51,7 @@ options:
       name:
         description: What the user is for. What hosts cannot do is tried with the keys of V(writer).
         type: str
-        choices: [writer, reader, janitor]
+        choices: [writer, reader, janitor, repairer]
         required: true
       user:
         description: The user's name in the store.
@@ -194,7 +194,7 @@ SPEC = ArgumentSpec(
             "elements": "dict",
             "default": [],
             "options": {
-                "name": {"type": "str", "choices": ["writer", "reader", "janitor"], "required": True},
+                "name": {"type": "str", "choices": ["writer", "reader", "janitor", "repairer"], "required": True},
                 "user": {"type": "str", "required": True},
                 "policy": {"type": "dict", "required": True},
             },

@@ -14,19 +14,18 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from botocore.exceptions import ClientError
-from jinja2 import Template
 from lifeboat.config import DirectoryOptions, S3Options
 from lifeboat.errors import BucketMissing, ConfigError, ObjectExists, StoreAccessDenied, StoreUnavailable
 from lifeboat.repository.features import HOLDS, PLANNED, PROMISES, UNKNOWN, WEAKER
-from lifeboat.repository.identities import Identity, read_credentials, with_credentials
+from lifeboat.repository.identities import read_credentials, with_credentials
 from lifeboat.repository.prepare import BucketRequest, DirectoryRequest, Prepared, bucket_ready, directory_ready
 from lifeboat.repository.settings import settings_for
 from lifeboat.store import open_store
 from support.faultproxy import FaultProxy
-from support.stores import ROOT, SeaweedFS, client_of, s3_options_for, unprivileged
+from support.identities import identities
+from support.stores import SeaweedFS, client_of, s3_options_for, unprivileged
 
 pytestmark = pytest.mark.integration
-POLICIES = ROOT / "roles" / "repository" / "templates" / "policies"
 
 
 @pytest.fixture
@@ -38,15 +37,6 @@ def options(seaweedfs: SeaweedFS) -> S3Options:
 @pytest.fixture
 def raw(options: S3Options) -> Any:
     return client_of(options, "s3")
-
-
-def identities(options: S3Options) -> tuple[Identity, ...]:
-    """The ones of the role, from its own templates."""
-    made: List[Identity] = []
-    for name in ("writer", "reader", "janitor"):
-        text = Template((POLICIES / f"{name}.json.j2").read_text()).render(bucket=options.bucket, prefix="team/")
-        made.append(Identity(name, f"{options.bucket}-{name}", json.loads(text)))
-    return tuple(made)
 
 
 def states(prepared: Prepared) -> Dict[str, str]:
@@ -162,7 +152,7 @@ def test_a_policy_against_clear_text_joins_the_statements_of_others() -> None:
 
 @pytest.fixture
 def made(options: S3Options, tmp_path: Path) -> Iterator[tuple[Prepared, Dict[str, S3Options]]]:
-    """The three identities, and the store's options with the keys of each."""
+    """The identities, and the store's options with the keys of each."""
     path = str(tmp_path / "keys" / "keys.json")
     prepared = bucket_ready(BucketRequest(options, identities=identities(options), credentials_file=path), apply=True)
     assert os.stat(path).st_mode & 0o777 == 0o600

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
@@ -33,6 +35,22 @@ def site(oldest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
     for _ in range(3):
         made.cluster.switch_wal()
     made.cluster.stop()
+    return made
+
+
+@pytest.fixture
+def more(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
+    """The same, running, with a dump and a copy of a file set."""
+    for name in ("near", "far", "notes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "notes" / "a").write_bytes(os.urandom(50000))
+    made = sites(
+        newest_postgres, *(DirectoryOptions(str(tmp_path / name)) for name in ("near", "far")), segment_mb=1,
+        options={"file_sets": [{"name": "notes", "paths": [str(tmp_path / "notes")]}]},
+    )  # fmt: skip
+    made.backup()
+    made.lifeboat("dump", "create", "postgres")
+    made.lifeboat("files", "backup", "notes")
     return made
 
 
@@ -105,6 +123,75 @@ def test_what_is_bad_is_healed_from_the_other_repository(site: Site, tmp_path: P
     assert site.lifeboat("verify", "--all").data["intact"]
 
 
+def test_dumps_and_copies_of_files_are_read_and_healed(more: Site, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    first = more.lifeboat("verify").data
+    assert first["intact"] and [name.split("/")[:2] for name in first["copies"]] == [
+        ["dumps", "postgres"], ["files", "notes"],
+    ]  # fmt: skip
+    again = more.lifeboat("verify").data
+    assert (again["bytes_read"], again["copies"], again["copies_skipped"]) == (0, [], first["copies"])
+    before = content(near)
+    (dump,), (copy,) = near.glob("main/dumps/*/*/data.pgdump.zst"), near.glob("main/files/*/*/data.tar.zst")
+    (globals_,) = near.glob("main/dumps/*/*/globals.sql.zst")
+    (record,) = near.glob("main/files/*/*/manifest.json")
+    for path in (dump, copy, record):
+        flip(path)
+    globals_.unlink()
+    # Of what was verified lately the record and what is missing are seen.
+    keys = {path: ("repo0", str(path.relative_to(near))) for path in (dump, copy, record, globals_)}
+    seen = {(r, k) for r, k, _code in found(more.lifeboat("verify", status=1).data)}
+    assert seen >= {keys[globals_], keys[record]}
+    seen = {(r, k) for r, k, _code in found(more.lifeboat("verify", "--all", status=1).data)}
+    assert seen == {keys[dump], keys[record], keys[globals_]}
+    # What a damaged record hides is found when that is healed, in the same run.
+    data = more.lifeboat("verify", "--all", "--repair").data
+    assert data["intact"] and {(r["repository"], r["key"]) for r in data["repaired"]} == set(keys.values())
+    assert content(near) == before
+
+
+def test_one_repair_brings_a_gap_of_any_length(more: Site, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    for number in range(70):
+        more.cluster.execute(f"SELECT pg_logical_emit_message(false, 'lifeboat', '{number}')")
+        more.cluster.switch_wal()
+    more.cluster.stop()
+    lost = segments(near)[5:65]
+    before = content(near)
+    for path in lost:
+        path.unlink()
+    data = more.lifeboat("verify", "--repair").data
+    assert data["intact"] and len(data["repaired"]) == len(lost) == 60
+    assert content(near) == before
+
+
+def test_what_only_another_repository_tells(more: Site, tmp_path: Path) -> None:
+    near, far = tmp_path / "near", tmp_path / "far"
+    more.backup()
+    for _ in range(3):
+        more.cluster.switch_wal()
+    more.cluster.stop()
+    records = sorted(near.glob("main/backups/*/manifest.json"))[:1]
+    records += [*near.glob("main/dumps/*/*/manifest.json"), *near.glob("main/files/*/*/manifest.json")]
+    before = content(near)
+    for path in records:
+        path.unlink()
+    tail = segments(near)[-2:]
+    for path in tail:
+        path.unlink()
+    keys = {str(path.relative_to(near)) for path in records}
+    # What the other one has for a moment only may still be on its way.
+    assert {key for _r, key, _code in found(more.lifeboat("verify", status=1).data)} == keys
+    hour = time.time() - 3600
+    for path in segments(far)[-2:]:
+        os.utime(path, (hour, hour))
+    keys |= {str(path.relative_to(near)) for path in tail}
+    assert {(r, key) for r, key, _code in found(more.lifeboat("verify", status=1).data)} == {("repo0", k) for k in keys}
+    data = more.lifeboat("verify", "--repair").data
+    assert data["intact"] and {r["key"] for r in data["repaired"]} == keys
+    assert content(near) == before
+
+
 def test_the_only_copy_is_never_removed(site: Site, tmp_path: Path) -> None:
     near, far = tmp_path / "near", tmp_path / "far"
     for root in (near, far):
@@ -128,6 +215,8 @@ def test_the_only_copy_is_never_removed(site: Site, tmp_path: Path) -> None:
     assert "cannot be removed" in told["repo0", str(base.relative_to(near))]["message"]
     assert "No other repository has" in told["repo0", key]["message"]
     assert (content(near), content(far)) == before
+    # An attempt that is refused leaves nothing behind.
+    assert not [*near.glob("main/damaged/*/*"), *far.glob("main/damaged/*/*"), *near.glob(".lifeboat-trial/*")]
 
 
 def test_a_bucket_is_healed_from_a_directory(

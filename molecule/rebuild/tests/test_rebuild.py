@@ -33,7 +33,7 @@ from lifeboat.postgres.wal_names import parse_lsn
 CUT_OFF_SECONDS = 60
 PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
 PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
-# Where Ctrl-C is typed: in the look, in each phase, in the report.
+# Where Ctrl-C is typed: in the look, in each phase, before the report.
 BEFORE_THE_DATABASE = [
     "incident : Ask it",
     "incident : Wait for it",
@@ -45,7 +45,7 @@ FROM_THE_DATABASE_ON = [
     "application : Start the units",
     "incident : See that each takes writes",
     "backup : Have a backup of each cluster",
-    "incident : Report",
+    "schedule : Show when each job runs",
 ]
 
 

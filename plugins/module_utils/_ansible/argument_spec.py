@@ -63,6 +63,7 @@ def repository_spec() -> ArgumentSpec:
         "allow_http": {"type": "bool"},
         "sse": {"type": "str", "choices": ["AES256", "aws:kms"]},
         "sse_kms_key_id": {"type": "str", "no_log": False},
+        "object_lock": {"type": "str", "choices": ["governance", "compliance"]},
         "connect_timeout": {"type": "float"},
         "read_timeout": {"type": "float"},
         **{name: {"type": "int"} for name in ("max_attempts", "part_size", "parallel")},

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from datetime import datetime, timedelta
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import clock, manifests
 from . import parent as lineage
@@ -29,7 +29,8 @@ from .postgres.facts import ServerFacts, WalRange, archiver_state, manifest_wal_
 from .postgres.wal_names import Segment, segments_between
 from .progress import Progress, Silent
 from .repository.catalog import load_catalog
-from .repository.layout import make_label
+from .repository.layout import MANIFEST, make_label
+from .repository.locks import extend, open_locks
 from .repository.repository import Repositories, Repository
 from .version import VERSION
 from .wal.inventory import absent
@@ -245,10 +246,28 @@ def _make(
     body = dump_manifest(manifest)
     for repository in required:
         repository.store.put(repository.layout.manifest(label), body)
+    _lock_chain(config, repositories, found.chain, found.type, progress)
     if seal.seals and config.spool_dir:
         manifests.keep(config.spool_dir, label, raw, [b.label for b in found.chain])
     progress.note(f"backup {label} is complete: {manifest.stored_size} bytes stored for {manifest.data_size}")
     return manifest
+
+
+def _lock_chain(
+    config: Config, repositories: Repositories, chain: Sequence[BackupManifest], kind: str, progress: Progress
+) -> None:
+    """What the new backup is based on stays locked as long as itself. Retention renews locks too, so no failure is."""
+    until = clock.now() + timedelta(days=config.retention.days_of(kind))
+    stores = {entry.name: entry.store for entry in config.repositories}
+    for repository in repositories.required:
+        locks = open_locks(stores[repository.name])
+        if locks is None:
+            continue
+        names = [(b.label, name) for b in chain for name in (*(f.name for f in b.files), MANIFEST)]
+        done = extend(locks, [repository.layout.backup(label, name) for label, name in names], until, until)
+        locks.close()
+        if done.error:
+            progress.note(f"{repository.name}: the locks of the chain were not extended: {done.error.message}")
 
 
 def _free_label(sql: Session, backup_type: str, required: Tuple[Repository, ...]) -> Tuple[datetime, str]:

@@ -15,6 +15,7 @@ from .codec.age import Seal
 from .config import Config, ObjectivesConfig
 from .encryption import Encryption, at_rest, in_transit
 from .errors import LifeboatError
+from .immutability import read_lock
 from .info import Contents, read_contents
 from .model import format_time
 from .postgres.connection import Session, session
@@ -103,6 +104,8 @@ def check(config: Config) -> List[Check]:
                 out += _repository(config, contents, severity, wait if there else None)
                 found = at_rest(entry, config.cluster, repositories.seal.seals, contents.chains.newest)
                 out.append(_encrypted(f"repository {repository.name}: at rest", found))
+                words, hint = read_lock(entry, config.cluster, contents.chains.newest)
+                out.append(Check(f"repository {repository.name}: lock", WARNING if hint else OK, words, hint))
                 out += _lifecycle(config, repository)
                 name = f"repository {repository.name}"
                 tests, known = last_tested(repository), read_known(repository)

@@ -14,9 +14,8 @@ import re
 import typing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import Any, Mapping, Optional, Tuple
 
-from .cloud_options import AzureOptions, GcsOptions
 from .errors import ConfigError
 from .libraries import library
 from .mapping import build, require_int, with_tuples
@@ -24,84 +23,17 @@ from .model import read_moment
 from .recipients import refuse_clear_pieces, require_public
 from .restore_test.policy import VerifyConfig, parse_verify
 from .retention.policy import RetentionConfig, require_possible
+from .store_options import MIB, STORE_TYPES, DirectoryOptions, S3Options, StoreOptions
 from .transit import refuse_clear_text
 
-MIB = 1024 * 1024
+#: The options of stores belong to the configuration; they have a file of their own.
+__all__ = ["MIB", "STORE_TYPES", "DirectoryOptions", "S3Options", "StoreOptions"]
+
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
-
-
-@dataclass(frozen=True)
-class S3Options:
-    """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.
-
-    Plain HTTP to another machine is refused unless ``allow_http``.
-
-    Sizes are bytes, times seconds. One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory.
-    """
-
-    bucket: str
-    prefix: str = ""
-    endpoint_url: Optional[str] = None
-    region: Optional[str] = None
-    addressing_style: str = "auto"
-    access_key_id: Optional[str] = None
-    secret_access_key: Optional[str] = field(default=None, repr=False)
-    session_token: Optional[str] = field(default=None, repr=False)
-    profile: Optional[str] = None
-    ca_bundle: Optional[str] = None
-    validate_certs: bool = True
-    allow_http: bool = False
-    sse: Optional[str] = None
-    sse_kms_key_id: Optional[str] = None
-    storage_class: Optional[str] = None
-    connect_timeout: float = 5.0
-    read_timeout: float = 30.0
-    max_attempts: int = 6
-    part_size: int = 16 * MIB
-    parallel: int = 4
-
-    CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {
-        "addressing_style": ("auto", "path", "virtual"),
-        "sse": ("AES256", "aws:kms"),
-    }
-
-    @property
-    def endpoint(self) -> str:
-        """The store, for people."""
-        return self.endpoint_url or "AWS"
-
-    @property
-    def location(self) -> str:
-        """``s3://bucket/prefix``."""
-        return f"s3://{self.bucket}/{self.prefix.strip('/')}".rstrip("/")
-
-
-@dataclass(frozen=True)
-class DirectoryOptions:
-    """A directory that is already there: an NFS mount, a mounted cold disk."""
-
-    path: str
-    parallel: int = 4
-
-    @property
-    def endpoint(self) -> str:
-        """The store, for people."""
-        return "a directory"
-
-    @property
-    def location(self) -> str:
-        """The directory."""
-        return self.path
 
 
 # What PostgreSQL's BASE_BACKUP takes too; level 0 is the method's own default.
 _LEVELS = {"zstd": (-7, 22), "lz4": (0, 12)}
-
-StoreOptions = Union[S3Options, DirectoryOptions, AzureOptions, GcsOptions]
-STORE_TYPES: Mapping[str, Any] = {
-    "s3": S3Options, "directory": DirectoryOptions, "azure": AzureOptions, "gcs": GcsOptions,
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class RepositoryConfig:

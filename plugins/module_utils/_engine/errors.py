@@ -269,6 +269,12 @@ class ErasureFailed(LifeboatError):
 # --- verification -----------------------------------------------------------------------------------------------
 
 
+class LocksNotRenewed(LifeboatError):
+    """Retention has removed what goes, and could not renew the locks of what stays."""
+
+    error_code = "locks_not_renewed"
+
+
 class RepairRefused(LifeboatError):
     """A damaged object is not replaced: no other repository has a good one, or this one does not let it be removed."""
 

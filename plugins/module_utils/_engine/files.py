@@ -21,7 +21,7 @@ from .audit.scope import audited
 from .codec.age import Seal
 from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
-from .errors import BackupMissing, ConfigError, ObjectMissing, ProcessFailed
+from .errors import BackupMissing, ConfigError, ObjectCorrupt, ObjectMissing, ProcessFailed
 from .model import FORMAT, ArchiveFile, format_time, open_record, parse_time, seal_record
 from .pipeline import ahead
 from .process import Drain, Feed
@@ -154,7 +154,7 @@ def list_files(repository: Repository, name: str) -> List[FileSetBackup]:
     for entry in repository.store.list_names(repository.layout.file_set_prefix(name)):
         key = repository.layout.file_set(name, entry.rstrip("/"), "manifest.json")
         try:
-            found.append(_load(repository.store.get(key), key))
+            found.append(load_copy(repository.store.get(key), key))
         except ObjectMissing:
             continue
     return sorted(found, key=lambda b: b.label)
@@ -174,19 +174,25 @@ def fresh_copy(config: Config, name: str, max_age: float) -> Optional[FileSetBac
     return oldest if (clock.now() - oldest.created_at).total_seconds() <= max_age else None
 
 
-def _load(raw: bytes, key: str) -> FileSetBackup:
+def load_copy(raw: bytes, key: str) -> FileSetBackup:
+    """The record of these bytes; ObjectCorrupt (naming ``key``) when anything is off."""
     data = open_record(raw, key)
     fields = {k: v for k, v in data.items() if k not in ("sha256", "format")}
-    return FileSetBackup(
-        **{
-            **fields,
-            "created_at": parse_time(fields["created_at"]),
-            "paths": tuple(fields["paths"]),
-            "excludes": tuple(fields["excludes"]),
-            "file": ArchiveFile(**fields["file"]),
-            "recipients": tuple(fields.get("recipients", ())),
-        }
-    )
+    try:
+        return FileSetBackup(
+            **{
+                **fields,
+                "created_at": parse_time(fields["created_at"]),
+                "paths": tuple(fields["paths"]),
+                "excludes": tuple(fields["excludes"]),
+                "file": ArchiveFile(**fields["file"]),
+                "recipients": tuple(fields.get("recipients", ())),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ObjectCorrupt(
+            f"{key} lacks or misspells a field: {exc}.", "Use the Lifeboat release that wrote it.", key=key
+        ) from exc
 
 
 def restore_files(

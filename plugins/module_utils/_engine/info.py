@@ -95,7 +95,7 @@ def read_contents(repository: Repository, retention: RetentionConfig) -> Content
     chains = catalog.chains()
     whole, window_start = chains.restorable, retention.window_start(clock.now())
     alone = {b.label for b in catalog.backups if stands_alone(b, runs[b.label], paths[b.label], whole, window_start)}
-    runs.update({label: replace(runs[label], missing=(), missing_count=0, last_missing=None) for label in alone})
+    runs.update({label: replace(runs[label], gap=()) for label in alone})
     windows = tuple(
         replace(w, pieces=follow(repository, w.system_identifier, paths[w.label], runs[w.label]))
         for w in find_windows([b for b in whole if b.label not in alone], runs)
@@ -107,7 +107,7 @@ def stands_alone(
     backup: BackupManifest, run: Run, path: TimelinePath, whole: Sequence[BackupManifest], window_start: datetime
 ) -> bool:
     """Whether all WAL that is missing behind a backup is older than what recovery into the window begins with. Pure."""
-    last = run.last_missing
+    last = run.gap[-1] if run.gap else None
     return (
         last is not None
         and run.end >= backup.stop_lsn

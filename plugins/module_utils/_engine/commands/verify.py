@@ -8,18 +8,22 @@ from __future__ import annotations
 import argparse
 from typing import Any, Sequence
 
-from .. import repair, verify
 from ..config import load
 from ..errors import ConfigError
 from ..restore_test.run import TestRequest
 from ..terminal import Answer, Terminal, duration, size
+from ..verification.repair import Repaired, verify_and_repair
+from ..verification.report import Verification
+from ..verification.run import verify
 from .restore_test import run_test
+
+_TOLD = 100
 
 
 def add_arguments(subparsers: Any) -> None:
     """Register the command."""
     parser = subparsers.add_parser(
-        "verify", help="read backups and WAL back and check them in every repository; restore one for a test"
+        "verify", help="read backups, WAL, dumps and files back in every repository; restore one for a test"
     )
     parser.add_argument("label", nargs="?", help="only this backup, with all that its chain needs")
     how = parser.add_mutually_exclusive_group()
@@ -55,11 +59,11 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
         raise ConfigError("--plan, --repository and --report-dir belong to --restore.", "Add --restore, or leave them.")
     max_age = None if args.all or args.as_of else config.verify.max_age_days if args.max_age is None else args.max_age
     if not args.repair:
-        return answer(verify.verify(config, args.label, terminal, max_age))
-    return answer(*repair.verify_and_repair(config, args.label, terminal, max_age))
+        return answer(verify(config, args.label, terminal, max_age))
+    return answer(*verify_and_repair(config, args.label, terminal, max_age))
 
 
-def answer(done: verify.Verification, repaired: Sequence[repair.Repaired] = ()) -> Answer:
+def answer(done: Verification, repaired: Sequence[Repaired] = ()) -> Answer:
     """What was repaired, what was read, and every finding that is left, with its way out."""
     lines = []
     for item in repaired:
@@ -69,20 +73,26 @@ def answer(done: verify.Verification, repaired: Sequence[repair.Repaired] = ()) 
         what = "the damaged object was removed and" if item.removed else "it was missing and"
         kept = f"; the damaged bytes are kept as {item.aside}" if item.aside else ""
         lines.append(f"{item.repository}: {item.key}: {what} put again from {item.source}{kept}")
+    verdict = "intact" if done.intact else "DAMAGED"
     lines += [
-        f"{len(done.labels)} backups, {size(done.bytes_read + done.wal_bytes)} and {done.segments_read} WAL segments"
-        f" read in {duration(done.seconds)}: {'intact' if done.intact else 'DAMAGED'}"
+        f"{len(done.labels)} backups, {len(done.copies)} dumps and copies of files, {done.segments_read} WAL segments,"
+        f" {size(done.bytes_read + done.wal_bytes)} read in {duration(done.seconds)}: {verdict}"
     ]
     skipped = done.as_dict()["skipped"]
-    if skipped or done.segments_skipped:
-        lines.append(f"{len(skipped)} backups and {done.segments_skipped} WAL segments were verified lately")
+    if skipped or done.segments_skipped or done.copies_skipped:
+        lines.append(
+            f"{len(skipped)} backups, {len(done.copies_skipped)} dumps and copies of files and {done.segments_skipped}"
+            " WAL segments were verified lately"
+        )
     if done.unopened:
         lines.append(f"{done.unopened} sealed WAL segments are there, but were not opened: this host has no identity")
     lines += [f"{name}: took no record of it, retention does not know" for name in done.unrecorded]
-    for finding in done.findings:
+    for finding in done.findings[:_TOLD]:
         lines += [
             f"{finding.repository}: {finding.label or 'WAL'}: {finding.error.message}",
             f"  -> {finding.error.hint}",
         ]
+    if len(done.findings) > _TOLD:
+        lines.append(f"and {len(done.findings) - _TOLD} findings more (--json names 1000)")
     data = {**done.as_dict(), "repaired": [item.as_dict() for item in repaired]}
     return Answer(data, "\n".join(lines), 0 if done.intact else 1)

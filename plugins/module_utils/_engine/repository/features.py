@@ -20,6 +20,8 @@ PROMISES: Mapping[str, str] = {
     "tls_only": "backups and credentials never cross the network in clear",
     "stale_uploads": "an upload that was interrupted is not paid for forever",
     "old_versions": "what was removed or replaced is not paid for forever",
+    "object_lock": "objects can be locked for as long as retention keeps them",
+    "lock_holds": "nobody can destroy a backup before its time, not even with the keys of retention",
     "create_only": "nothing in the repository is ever rewritten, whoever writes at the same time",
     "checksums": "a put is acknowledged only when the store has verified the bytes",
     "identities": "each host has no more rights than it needs",

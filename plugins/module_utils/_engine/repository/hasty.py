@@ -10,6 +10,7 @@ from typing import Tuple
 
 from ..config import Config, RepositoryConfig, S3Options
 from ..errors import ForeignRepository
+from .locks import term_of
 from .repository import Repository
 
 # Seconds.
@@ -22,7 +23,7 @@ def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repos
     As it is now; with ``past`` those that are to be seen as they were, as they were.
     """
     chosen = [r if past else replace(r, as_of=None) for r in config.repositories if r.as_of or not past]
-    return tuple(_open(r, config.cluster, attempts) for r in chosen)
+    return tuple(_open(r, config, attempts) for r in chosen)
 
 
 def require_begun(repository: Repository) -> None:
@@ -35,8 +36,8 @@ def require_begun(repository: Repository) -> None:
         )
 
 
-def _open(config: RepositoryConfig, cluster: str, attempts: int) -> Repository:
-    store = config.store
+def _open(entry: RepositoryConfig, config: Config, attempts: int) -> Repository:
+    store = entry.store
     if isinstance(store, S3Options):
         store = replace(
             store,
@@ -44,4 +45,4 @@ def _open(config: RepositoryConfig, cluster: str, attempts: int) -> Repository:
             connect_timeout=min(store.connect_timeout, _CONNECT),
             read_timeout=min(store.read_timeout, _READ),
         )
-    return Repository.open(replace(config, store=store), cluster)
+    return Repository.open(replace(entry, store=store), config.cluster, term=term_of(config))

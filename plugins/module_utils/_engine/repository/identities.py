@@ -23,7 +23,7 @@ _POLICY = "lifeboat"
 
 @dataclass(frozen=True)
 class Identity:
-    """A user: ``name`` is its part (writer, reader, janitor), ``policy`` an IAM policy document."""
+    """A user: ``name`` is its part (writer, reader, janitor, repairer), ``policy`` an IAM policy document."""
 
     name: str
     user: str

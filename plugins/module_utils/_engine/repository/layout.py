@@ -58,6 +58,17 @@ def _stamp(moment: datetime) -> str:
     return f"{moment.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}"
 
 
+def type_of(label: str) -> str:
+    """The reverse of :func:`make_label`: the type of the backup of this label."""
+    word = label.rsplit("-", 1)[-1]
+    return next((name for name, short in _SHORT.items() if short == word), word)
+
+
+def begun(label: str) -> datetime:
+    """The reverse of :func:`make_label`: when what has this label began."""
+    return datetime.strptime(label[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+
+
 def trial(token: str) -> str:
     """The object that a store is tried with."""
     return f".lifeboat-trial/{token}"
@@ -191,9 +202,14 @@ class Layout:
         """That a restore has ``begun`` or ``ended``."""
         return f"{self.leases}{token}/{word}"
 
+    @property
+    def files(self) -> str:
+        """Prefix of all copies of all file sets."""
+        return f"{self.cluster}/files/"
+
     def file_set_prefix(self, name: str) -> str:
         """Prefix of all copies of a file set."""
-        return f"{self.cluster}/files/{name}/"
+        return f"{self.files}{name}/"
 
     def file_set(self, name: str, label: str, file: str) -> str:
         """A file of a copy of a file set."""

@@ -138,6 +138,8 @@ def _create(connection: Connection) -> None:
     place: Dict[str, Any] = {}
     if region not in (None, "us-east-1"):
         place["CreateBucketConfiguration"] = {"LocationConstraint": region}
+    if connection.options.object_lock:
+        place["ObjectLockEnabledForBucket"] = True
     try:
         connection.call("create_bucket", **place)
     except StoreError as exc:

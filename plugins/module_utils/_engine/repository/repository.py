@@ -15,9 +15,10 @@ from ..errors import ForeignRepository, LifeboatError, ObjectExists, ObjectMissi
 from ..model import FORMAT, ArchiveFile, format_time, open_record, seal_record
 from ..store import open_store
 from ..store.limited import LimitedStore
-from ..store.protocol import Store
+from ..store.protocol import Store, Term
 from ..store.unopened import UnopenedStore
 from .layout import Layout, is_sealed
+from .locks import term_of
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Repository:
     seal: Seal = field(default_factory=Seal)
 
     @classmethod
-    def open(cls, config: RepositoryConfig, cluster: str, seal: Optional[Seal] = None) -> Repository:
+    def open(
+        cls, config: RepositoryConfig, cluster: str, seal: Optional[Seal] = None, term: Optional[Term] = None
+    ) -> Repository:
         """Connect; nothing is read yet. A directory that is not there is told by the first operation on it."""
         store: Store
         try:
-            store = open_store(config.store, config.as_of)
+            store = open_store(config.store, config.as_of, term)
         except StoreError as exc:
             store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
         if config.max_upload_kb or config.max_download_kb:
@@ -110,8 +113,8 @@ class Repositories:
     @classmethod
     def open(cls, config: Config) -> Repositories:
         """Open every configured repository."""
-        seal = Seal(config.seal)
-        return cls(tuple(Repository.open(r, config.cluster, seal) for r in config.repositories), seal=seal)
+        seal, term = Seal(config.seal), term_of(config)
+        return cls(tuple(Repository.open(r, config.cluster, seal, term) for r in config.repositories), seal=seal)
 
     @property
     def required(self) -> Tuple[Repository, ...]:

@@ -24,6 +24,7 @@ _NOTHING = (
     "NoSuchPublicAccessBlockConfiguration",
     "NoSuchBucketPolicy",
     "NoSuchLifecycleConfiguration",
+    "ObjectLockConfigurationNotFoundError",
 )
 _TLS_STATEMENT = "LifeboatTlsOnly"
 _PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -47,6 +48,7 @@ def settings_for(options: S3Options, abort_days: int, version_days: Optional[int
     )
     return (
         Setting("versioning", _read_versioning, lambda _: "Enabled", _write_versioning),
+        *((Setting("object_lock", _read_lock, lambda _: "Enabled", _write_lock),) if options.object_lock else ()),
         Setting("encryption", _read_encryption, lambda found: _encryption(found, options), write_encryption),
         Setting("public_access_block", _read_public, _public, _write_public),
         Setting("stale_uploads", read_rules, lambda found: with_abort(found, prefix, abort_days), _write_rules),
@@ -85,6 +87,15 @@ def _read_versioning(connection: Connection) -> Any:
 
 def _write_versioning(connection: Connection, status: Any) -> None:
     connection.call("put_bucket_versioning", VersioningConfiguration={"Status": status})
+
+
+def _read_lock(connection: Connection) -> Any:
+    found = _or_nothing(connection, "get_object_lock_configuration", "ObjectLockConfiguration")
+    return found.get("ObjectLockEnabled") if found else None
+
+
+def _write_lock(connection: Connection, enabled: Any) -> None:
+    connection.call("put_object_lock_configuration", ObjectLockConfiguration={"ObjectLockEnabled": enabled})
 
 
 def _read_encryption(connection: Connection) -> Any:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import secrets
+from datetime import timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any, List, Optional, Tuple
 
 from .. import clock
@@ -20,13 +22,17 @@ from .features import HOLDS, UNKNOWN, WEAKER, Feature, lacking
 _FIRST, _SECOND = b"first\n", b"second\n"
 # AWS' IAM is eventually consistent: a new key or policy works after some seconds.
 _PROPAGATION = 30.0
+# Long enough to be tried twice; who prepares a bucket waits for its end, to leave nothing behind.
+_LOCKED = timedelta(seconds=6)
 
 
 def try_store(admin: Connection, prefix: str, writer: Optional[S3Options], versioned: bool) -> List[Feature]:
     """Try what a put promises, and with ``writer`` what the hosts' credentials can do; leaves nothing behind."""
     key = prefix + layout.trial(secrets.token_hex(8))
     try:
-        return [_create_only(admin, key), _checksums(admin, f"{key}-sum"), *_writer(key + "-writer", writer, versioned)]
+        locks = [_lock(admin, f"{key}-lock")] if admin.options.object_lock else []
+        found = [_create_only(admin, key), _checksums(admin, f"{key}-sum")]
+        return [*found, *locks, *_writer(key + "-writer", writer, versioned)]
     finally:
         _remove(admin, key)
 
@@ -62,6 +68,37 @@ def _checksums(admin: Connection, key: str) -> Feature:
         lacking(exc)
         return Feature("checksums", HOLDS)
     return Feature("checksums", WEAKER, "the store accepts bytes that do not match their checksum")
+
+
+def _lock(admin: Connection, key: str) -> Feature:
+    """Lock an object for some seconds, and try to shorten its lock and to delete its version."""
+    name, mode = "lock_holds", str(admin.options.object_lock).upper()
+    try:
+        headers = admin.call("head_bucket")["ResponseMetadata"]["HTTPHeaders"]
+        # By the store's clock: what is over already for the store is refused.
+        until = parsedate_to_datetime(headers["date"]).astimezone(timezone.utc) + _LOCKED
+        lock = {"ObjectLockMode": mode, "ObjectLockRetainUntilDate": until}
+        version = admin.call("put_object", key, Body=_FIRST, **checksum_params(_FIRST), **lock)["VersionId"]
+        locked = admin.call("head_object", key).get("ObjectLockRetainUntilDate")
+    except (KeyError, ValueError):
+        return Feature(name, WEAKER, "the store takes a lock and tells no version")
+    except StoreError as exc:
+        return Feature(name, WEAKER, lacking(exc))
+    earlier = {"Mode": mode, "RetainUntilDate": until - _LOCKED / 2}
+    attempts = {
+        "shorten a lock": ("put_object_retention", {"Retention": earlier}),
+        "delete a locked version": ("delete_object", {"VersionId": version}),
+    }
+    broken = [] if locked else ["forget a lock"]
+    for what, (method, params) in attempts.items():
+        try:
+            admin.call(method, key, **params)
+        except StoreError as exc:
+            lacking(exc)
+        else:
+            broken.append(what)
+    clock.sleep(_LOCKED.total_seconds() + 1)
+    return Feature(name, WEAKER, f"the store let us {broken[0]}") if broken else Feature(name, HOLDS)
 
 
 def _writer(key: str, options: Optional[S3Options], versioned: bool) -> List[Feature]:

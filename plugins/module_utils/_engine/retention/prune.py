@@ -12,8 +12,8 @@ from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Se
 
 from .. import clock
 from ..audit.scope import Note, audited
-from ..config import Config
-from ..errors import LifeboatError, PruneIncomplete, PruneRefused
+from ..config import Config, RepositoryConfig
+from ..errors import LifeboatError, LocksNotRenewed, PruneIncomplete, PruneRefused
 from ..model import format_time
 from ..progress import Progress, Silent
 from ..repository.catalog import load_catalog
@@ -21,10 +21,12 @@ from ..repository.chain import Chains
 from ..repository.holds import read_holds
 from ..repository.kinds import kind_of
 from ..repository.leases import restores_under_way
+from ..repository.locks import Locks, Renewed, extend, is_locked, is_locking, open_locks
 from ..repository.repository import Repositories, Repository, histories
 from ..repository.verifications import last_verified
-from ..store.protocol import DeleteFailure, Unfinished
+from ..store.protocol import DeleteFailure, ObjectInfo, Unfinished
 from .guards import Circumstances, Objection, objections
+from .lock import RENEW_FOR, RENEW_WITHIN, is_due
 from .plan import Facts, PrunePlan, Removal, make_plan
 from .policy import RetentionConfig
 
@@ -36,7 +38,9 @@ _NAMED = 20
 class Pruned:
     """One repository: what its plan is, what speaks against it, how many objects were removed.
 
-    ``error`` is why a repository that is not required could not be looked at; it has no plan then.
+    ``error`` is why a repository that is not required could not be looked at; it has no plan then. ``due`` are kept
+    objects whose first lock ends soon, ``locks`` what became of them; ``locked`` objects should go, and a lock keeps
+    them: it is not over yet, and a later run takes them.
     """
 
     repository: str
@@ -46,6 +50,9 @@ class Pruned:
     removed: int = 0
     uploads: Tuple[Unfinished, ...] = ()
     error: Optional[LifeboatError] = None
+    due: Tuple[str, ...] = ()
+    locks: Renewed = Renewed()
+    locked: int = 0
 
     def as_dict(self) -> Dict[str, Any]:
         """As plain data, with every object that goes."""
@@ -60,6 +67,9 @@ class Pruned:
             "removed": self.removed,
             "removals": [{"key": r.key, "size": r.size, "kind": r.kind, "reason": r.reason} for r in plan.removals],
             "uploads": [{"key": u.key, "begun": format_time(u.begun), "kind": "garbage"} for u in self.uploads],
+            "locked": self.locked,
+            "locks_due": len(self.due),
+            "locks_renewed": self.locks.extended,
             "kept": {label: list(why) for label, why in sorted(plan.kept.items())},
             "objections": [asdict(o) for o in self.objections],
             "error": self.error.as_dict() if self.error else None,
@@ -90,7 +100,12 @@ def _planned(
             return tuple(planned)
         _refuse(planned)
         _put_on_record(planned, lifted, note)
-        return tuple(p if p.error else _remove(r, p, progress) for r, p in zip(repositories.items, planned))
+        entries = {r.name: r for r in config.repositories}
+        done = tuple(
+            p if p.error else _apply(r, entries[r.name], p, progress) for r, p in zip(repositories.items, planned)
+        )
+        _require_locks(done)
+        return done
     finally:
         repositories.close()
 
@@ -124,7 +139,17 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
     try:
         now = clock.now()
         facts = _facts(repository)
-        plan = make_plan(facts, repository.store.list(f"{facts.cluster}/"), config.retention, now)
+        due: List[str] = []
+        locking = is_locking(next(r.store for r in config.repositories if r.name == repository.name))
+
+        def watched() -> Iterator[ObjectInfo]:
+            for info in repository.store.list(f"{facts.cluster}/"):
+                if locking and is_due(facts.cluster, info, config.retention, now):
+                    due.append(info.key)
+                yield info
+
+        plan = make_plan(facts, watched(), config.retention, now)
+        going = {removal.key for removal in plan.removals}
         seen = Circumstances(
             now=clock.now(),
             store_time=repository.store.clock(),
@@ -139,7 +164,8 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
             raise
         return Pruned(repository.name, repository.location, PrunePlan((), {}, 0, 0), error=exc)
     said = objections(plan, config.retention, seen, lifted)
-    return Pruned(repository.name, repository.location, plan, tuple(said), uploads=uploads)
+    stay = tuple(key for key in due if key not in going)
+    return Pruned(repository.name, repository.location, plan, tuple(said), uploads=uploads, due=stay)
 
 
 def is_stale(upload: Unfinished, now: datetime, policy: RetentionConfig) -> bool:
@@ -183,19 +209,48 @@ def _refuse(planned: List[Pruned]) -> None:
         )
 
 
-def _remove(repository: Repository, planned: Pruned, progress: Progress) -> Pruned:
+def _apply(repository: Repository, entry: RepositoryConfig, planned: Pruned, progress: Progress) -> Pruned:
+    locks = open_locks(entry.store)
+    try:
+        removed = _remove(repository, planned, locks, progress)
+        if locks is None or not planned.due:
+            return removed
+        progress.phase(f"{repository.name}: renew {len(planned.due)} locks")
+        now = clock.now()
+        return replace(removed, locks=extend(locks, planned.due, now + RENEW_WITHIN, now + RENEW_FOR))
+    finally:
+        if locks is not None:
+            locks.close()
+
+
+def _require_locks(done: Sequence[Pruned]) -> None:
+    for pruned in done:
+        if pruned.locks.failed and pruned.locks.error:
+            raise LocksNotRenewed(
+                f"What goes is gone. In repository {pruned.location} {len(pruned.locks.failed)} locks of what stays"
+                f" could not be renewed, the first of {pruned.locks.failed[0]}: {pruned.locks.error.message}",
+                "The credentials of retention need s3:GetObjectRetention and s3:PutObjectRetention; the janitor of the"
+                " role repository has them.",
+                repository=pruned.repository,
+                failed=list(pruned.locks.failed[:_NAMED]),
+            )
+
+
+def _remove(repository: Repository, planned: Pruned, locks: Optional[Locks], progress: Progress) -> Pruned:
     progress.phase(f"{repository.name}: remove")
-    removals, done, size = planned.plan.removals, 0, 0
+    removals, done, size, locked = planned.plan.removals, 0, 0, 0
     for batch in _batches(removals):
         failures = repository.store.delete([r.key for r in batch])
-        if failures:
-            raise _incomplete(repository, failures, done, len(removals))
-        done += len(batch)
+        kept = [f for f in failures if locks is not None and is_locked(locks, f.key)]
+        if len(kept) < len(failures):
+            raise _incomplete(repository, [f for f in failures if f not in kept], done, len(removals))
+        locked += len(kept)
+        done += len(batch) - len(kept)
         size += sum(r.size for r in batch)
         progress.advance(size, planned.plan.bytes_removed)
     for upload in planned.uploads:
         repository.store.drop(upload)
-    return replace(planned, removed=done)
+    return replace(planned, removed=done, locked=locked)
 
 
 def _batches(removals: Sequence[Removal]) -> Iterator[Sequence[Removal]]:

@@ -12,11 +12,12 @@ from ..cloud_options import AzureOptions, GcsOptions
 from ..config import DirectoryOptions, S3Options, StoreOptions
 from ..errors import DependencyMissing, NotVersioned
 from .directory import DirectoryStore
-from .protocol import Store
+from .protocol import Store, Term
 
 
-def open_store(options: StoreOptions, as_of: Optional[datetime] = None) -> Store:
+def open_store(options: StoreOptions, as_of: Optional[datetime] = None, term: Optional[Term] = None) -> Store:
     """The store that the options describe, or with ``as_of`` (aware) what it was at that time.
+    Where objects are locked, ``term`` tells for how long the object of a key is when it is put.
 
     Nothing is asked of a store in the network yet; a directory must be there (``BucketMissing``). An option that cannot
     work is a ``ConfigError``; a library that is not installed is ``DependencyMissing``; a kind of store that has no
@@ -52,4 +53,4 @@ def open_store(options: StoreOptions, as_of: Optional[datetime] = None) -> Store
         from .s3_versions import S3StoreAsOf
 
         return S3StoreAsOf(options, as_of)
-    return S3Store(options)
+    return S3Store(options, term)

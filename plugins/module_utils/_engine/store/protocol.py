@@ -10,8 +10,11 @@ object. All methods raise the errors of :mod:`..errors` and nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Iterable, Iterator, List, Optional, Protocol
+from datetime import datetime, timedelta
+from typing import Callable, Iterable, Iterator, List, Optional, Protocol
+
+#: For how long the object of a key is locked when it is put; None: not at all.
+Term = Callable[[str], Optional[timedelta]]
 
 
 @dataclass(frozen=True)

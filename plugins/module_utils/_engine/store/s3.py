@@ -21,7 +21,7 @@ from ..config import S3Options
 from ..errors import ObjectMissing, StoreError
 from .checks import check_key, key_order, verified
 from .parts import PartsWriter
-from .protocol import DeleteFailure, ObjectInfo, Unfinished, Written
+from .protocol import DeleteFailure, ObjectInfo, Term, Unfinished, Written
 from .ranges import Fetched, read_ranges
 from .s3_client import connect
 from .s3_download import fetch
@@ -33,8 +33,8 @@ _DELETE_BATCH = 1000  # S3's limit for one DeleteObjects
 class S3Store:
     """One transfer holds at most ``part_size * (parallel + 2)`` bytes; methods may be called from several threads."""
 
-    def __init__(self, options: S3Options) -> None:
-        self._connection = connect(options)
+    def __init__(self, options: S3Options, term: Optional[Term] = None) -> None:
+        self._connection = connect(options, term)
         prefix = options.prefix.strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
 

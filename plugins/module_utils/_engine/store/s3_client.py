@@ -23,9 +23,11 @@ from ..config import S3Options
 from ..errors import ConfigError
 from ..transit import refuse_clear_text
 from . import sdk
+from .protocol import Term
 from .s3_errors import S3_FAILURES, Place, is_certificate_failure, translate
 
 _CREATE_ONLY = ("PutObject", "CompleteMultipartUpload")
+_NO_LOCK = "Does the bucket have Object Lock? The role repository sets it; or take object_lock from the repository."
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Connection:
     place: Place
     options: S3Options
     create_only: Mapping[str, Mapping[str, str]]
+    term: Optional[Term] = None
 
     def call(self, method: str, key: str = "", **params: Any) -> Any:
         """One request about a full key (empty: about the bucket), with failures translated."""
@@ -48,7 +51,10 @@ class Connection:
         try:
             return getattr(self.client, method)(Bucket=self.options.bucket, **params)
         except S3_FAILURES as exc:
-            raise translate(exc, self.place, operation, key) from exc
+            error = translate(exc, self.place, operation, key)
+            if "ObjectLockMode" in params and error.details.get("http_status") in (400, 501):
+                error.hint = f"{error.hint} {_NO_LOCK}".strip()
+            raise error from exc
 
     def call_create_only(self, method: str, key: str, **params: Any) -> Any:
         """:meth:`call` with ``If-None-Match: *``: the store refuses when the key is taken."""
@@ -63,6 +69,16 @@ class Connection:
             "StorageClass": options.storage_class,
         }
         return {name: value for name, value in named.items() if value}
+
+    def lock_params(self, name: str) -> Dict[str, Any]:
+        """The lock with which the object of this name (relative to the prefix) is put."""
+        term = self.term(name) if self.term and self.options.object_lock else None
+        if term is None:
+            return {}
+        return {
+            "ObjectLockMode": str(self.options.object_lock).upper(),
+            "ObjectLockRetainUntilDate": clock.now() + term,
+        }
 
     def close(self) -> None:
         self.client.close()
@@ -87,13 +103,16 @@ class Identities:
         self.client.close()
 
 
-def connect(options: S3Options) -> Connection:
-    """Make the client; nothing is sent. Options that cannot work are a ``ConfigError``."""
+def connect(options: S3Options, term: Optional[Term] = None) -> Connection:
+    """Make the client; nothing is sent. Options that cannot work are a ``ConfigError``.
+
+    ``term`` tells for how long the object of a name is locked when it is put.
+    """
     client = _client("s3", options)
     events = client.meta.events
     events.register("before-call.s3.DeleteObjects", _add_content_md5)
     events.register_first("needs-retry.s3", _never_retry_certificates)
-    return Connection(client, Place(options.bucket, client.meta.endpoint_url), options, _create_only(client))
+    return Connection(client, Place(options.bucket, client.meta.endpoint_url), options, _create_only(client), term)
 
 
 def connect_iam(options: S3Options) -> Identities:

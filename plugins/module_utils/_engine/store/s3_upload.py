@@ -35,6 +35,7 @@ def put_small(connection: Connection, key: str, name: str, data: bytes, sha256: 
             Metadata={_METADATA: token},
             **checksum_params(data),
             **connection.object_params(),
+            **connection.lock_params(name),
         )
     except ObjectExists as exc:
         _settle(connection, key, token, exc)
@@ -85,6 +86,7 @@ class _S3Upload:
             ChecksumAlgorithm="CRC32",
             Metadata={_METADATA: self._token},
             **self._connection.object_params(),
+            **self._connection.lock_params(self._name),
         )
         self._upload_id = answer["UploadId"]
 

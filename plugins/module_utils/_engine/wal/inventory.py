@@ -24,7 +24,7 @@ _NAMED_MISSING = 50
 class Run:
     """The uninterrupted WAL from a point on along a timeline path.
 
-    ``missing`` names segments (at most 50) that interrupt it although later ones exist: a gap, to ``last_missing``.
+    ``gap`` are the segments that interrupt it although later ones exist.
     ``end`` is the LSN behind the last segment of the run, ``archived_at`` the time the store took that segment.
     ``sealed`` are those of the segments that only an identity opens.
     """
@@ -33,10 +33,18 @@ class Run:
     stored_bytes: int
     archived_at: Optional[datetime]
     first_needed: Segment
-    missing: Tuple[str, ...] = ()
-    missing_count: int = 0
-    last_missing: Optional[Segment] = None
+    gap: Tuple[Segment, ...] = ()
     sealed: Tuple[Segment, ...] = ()
+
+    @property
+    def missing(self) -> Tuple[str, ...]:
+        """The names of the first 50 segments of the gap."""
+        return tuple(segment.name for segment in self.gap[:_NAMED_MISSING])
+
+    @property
+    def missing_count(self) -> int:
+        """How many segments the gap has."""
+        return len(self.gap)
 
     @property
     def end(self) -> int:
@@ -75,23 +83,18 @@ def find_run(path: TimelinePath, start: int, size: int, have: Archived) -> Run:
         following = next(needed)
     # An empty object is no segment, but it shows that there was one.
     known = [s.number for s in have if s.number >= following.number and path.at(s.end - 1) == s.timeline]
-    missing: List[str] = []
-    count, last = 0, None
+    gap: List[Segment] = []
     if known:
         for number in range(following.number, max(known) + 1):
             segment = Segment(path.at((number + 1) * size - 1), number, size)
             if segment not in have or have[segment].size == 0:
-                count, last = count + 1, segment
-                if len(missing) < _NAMED_MISSING:
-                    missing.append(segment.name)
+                gap.append(segment)
     return Run(
         segments=tuple(run),
         stored_bytes=sum(have[s].size for s in run),
         archived_at=have[run[-1]].modified if run else None,
         first_needed=first,
-        missing=tuple(missing),
-        missing_count=count,
-        last_missing=last,
+        gap=tuple(gap),
         sealed=tuple(s for s in run if is_sealed(have[s].key)),
     )
 

@@ -4,9 +4,9 @@
 """Heal what is bad or missing in one repository from another one where it is good.
 
 Write once is a promise of the stores: a damaged object has to be removed before the good one is put. The order is one
-that never takes the only copy: the good source is read whole and checked; a record of the repair and the damaged bytes
-are put aside in the same repository, which proves that it takes objects; then the damaged object is removed, the good
-one is put, and read back.
+that never takes the only copy: the good source is read whole and checked; an object that is nothing else is put and
+deleted, to know that both are allowed; a record of the repair and the damaged bytes are put aside in the same
+repository; then the damaged object is removed, the good one is put, and read back.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from . import clock
-from .audit.scope import audited
-from .config import Config
-from .errors import LifeboatError, ObjectCorrupt, ObjectMissing, RepairRefused
-from .model import FORMAT, ArchiveFile, format_time, load_manifest, seal_record
-from .postgres.wal_names import is_segment
-from .progress import Progress, Silent
-from .repository.kinds import kind_of
-from .repository.layout import is_sealed
-from .repository.repository import Repositories, Repository
-from .verify import Finding, Verification, verify
-from .wal.fetch import open_wal
+from .. import clock
+from ..audit.scope import audited
+from ..config import Config
+from ..errors import LifeboatError, ObjectCorrupt, ObjectMissing, RepairRefused
+from ..model import FORMAT, ArchiveFile, format_time, seal_record
+from ..postgres.wal_names import is_segment
+from ..progress import Progress, Silent
+from ..repository.kinds import kind_of
+from ..repository.layout import MANIFEST, is_sealed, trial
+from ..repository.repository import Repositories, Repository
+from ..wal.fetch import open_wal
+from .copies import promised
+from .report import Finding, Verification
+from .run import verify
 
 #: What says that the object itself is bad or gone. Any other error tells nothing of it.
 HEALABLE = ("object_corrupt", "object_missing", "wal_invalid", "wal_gap")
@@ -63,17 +65,25 @@ class Repaired:
 
 # Days: what the run before the repair has read.
 _RECENT = 1.0
+# How many objects an event of the audit trail names.
+_NAMED = 100
 
 
 def verify_and_repair(
     config: Config, label: Optional[str] = None, progress: Optional[Progress] = None, max_age: Optional[float] = None
 ) -> Tuple[Verification, List[Repaired]]:
-    """Verify, heal what can be, and verify once more what was healed and all that hung on it."""
-    done = verify(config, label, progress, max_age)
-    if done.intact:
-        return done, []
-    repaired = repair(config, done.findings, progress)
-    return verify(config, label, progress, _RECENT if max_age is None else max_age), repaired
+    """Verify, heal what can be, and verify what was healed and all that hung on it, as long as that shows more."""
+    done, repaired = verify(config, label, progress, max_age), []
+    tried: Set[Tuple[str, str]] = set()
+    while not done.intact:
+        fresh = [f for f in done.findings if (f.repository, f.key) not in tried]
+        healed = repair(config, fresh, progress)
+        tried.update((f.repository, f.key) for f in fresh)
+        repaired += healed
+        if all(item.error for item in healed):
+            break
+        done = verify(config, label, progress, _RECENT if max_age is None else max_age)
+    return done, repaired
 
 
 def repair(config: Config, findings: Sequence[Finding], progress: Optional[Progress] = None) -> List[Repaired]:
@@ -84,7 +94,10 @@ def repair(config: Config, findings: Sequence[Finding], progress: Optional[Progr
     with audited(config, "repair") as note:
         done = _repair(config, findings, progress or Silent())
         note.skip = not done
-        note.details["repaired"] = [{"repository": r.repository, "key": r.key, "from": r.source} for r in done]
+        note.details["repaired"] = [
+            {"repository": r.repository, "key": r.key, "from": r.source} for r in done[:_NAMED]
+        ]
+        note.details["repaired_count"] = sum(not r.error for r in done)
         note.failed = next((r.error.error_code for r in done if r.error), None)
         return done
 
@@ -94,6 +107,7 @@ def _repair(config: Config, findings: Sequence[Finding], progress: Progress) -> 
     repositories = Repositories.open(config)
     try:
         seen: Set[Tuple[str, str]] = set()
+        refusals: Dict[str, Optional[str]] = {}
         for finding in findings:
             where = (finding.repository, finding.key)
             if not healable(finding) or where in seen:
@@ -104,7 +118,10 @@ def _repair(config: Config, findings: Sequence[Finding], progress: Progress) -> 
                 continue
             progress.phase(f"{target.name}: repair {finding.key}")
             try:
-                done.append(_heal(repositories, target, finding))
+                good = _find(repositories, target, finding)
+                if target.name not in refusals:
+                    refusals[target.name] = _refusal(target)
+                done.append(_heal(target, finding, good, refusals[target.name]))
             except LifeboatError as exc:
                 done.append(Repaired(target.name, finding.key, error=exc))
     finally:
@@ -121,34 +138,48 @@ class _Good:
     file: ArchiveFile
 
 
-def _heal(repositories: Repositories, target: Repository, finding: Finding) -> Repaired:
-    good, doubts = None, []
+def _find(repositories: Repositories, target: Repository, finding: Finding) -> _Good:
+    doubts = []
     for source in repositories.items:
         if source is target:
             continue
         try:
-            good = _find_good(source, target, finding)
-            break
+            return _find_good(source, target, finding)
         except LifeboatError as exc:
             doubts.append(f"{source.name}: {exc.message}")
-    if good is None:
-        raise RepairRefused(
-            f"No other repository has {finding.key} intact: {'; '.join(doubts) or 'there is no other one'}.",
-            "Nothing was removed. Make a full backup; what is damaged goes by retention.",
-            repository=target.name,
-            key=finding.key,
-        )
-    info = target.store.head(finding.key)
-    aside = _put_aside(target, finding, good, info is not None)
-    if info is not None:
-        _remove(target, finding.key)
+    raise RepairRefused(
+        f"No other repository has {finding.key} intact: {'; '.join(doubts) or 'there is no other one'}.",
+        "Nothing was removed. Make a full backup; what is damaged goes by retention.",
+        repository=target.name,
+        key=finding.key,
+    )
+
+
+def _refusal(target: Repository) -> Optional[str]:
+    """Why these credentials may not put and delete there, tried on an object that is nothing else; None: they may."""
+    key = trial(secrets.token_hex(8))
+    try:
+        target.store.put(key, b"repair\n")
+        failures = target.store.delete([key])
+    except LifeboatError as exc:
+        return exc.message
+    return failures[0].reason if failures else None
+
+
+def _heal(target: Repository, finding: Finding, good: _Good, refusal: Optional[str]) -> Repaired:
+    there, aside = target.store.head(finding.key) is not None, ""
+    if there:
+        if refusal:
+            raise _refused(target, finding.key, refusal)
+        aside = _put_aside(target, finding, good)
+        _remove(target, finding.key, aside)
     try:
         _put(target, good)
     except LifeboatError as exc:
-        if info is not None:
+        if there:
             exc.hint = f"The damaged object was removed, the good one of {good.source.name} is untouched: run it again."
         raise
-    return Repaired(target.name, good.key, good.source.name, aside, info is not None)
+    return Repaired(target.name, good.key, good.source.name, aside, there)
 
 
 def _find_good(source: Repository, target: Repository, finding: Finding) -> _Good:
@@ -156,16 +187,16 @@ def _find_good(source: Repository, target: Repository, finding: Finding) -> _Goo
     kind = kind_of(source.layout.cluster, finding.key)
     if finding.segment is not None:
         return _good_segment(source, target, finding)
-    if kind.name != "backup":
+    if kind.name not in ("backup", "files", "dump"):
         raise ObjectMissing(f"{finding.key} is nothing that is repaired", "")
-    record = source.layout.manifest(kind.owner)
-    manifest = load_manifest(source.store.get(record), record)
+    directory, name = finding.key.rsplit("/", 1)
+    record = f"{directory}/{MANIFEST}"
+    raw = source.store.get(record)
+    theirs = promised(kind, raw, record)
     if kind.record:
-        raw = source.store.get(finding.key)
-        return _Good(source, finding.key, _file_of(raw))
-    file = next((f for f in manifest.files if f.name == kind.part), None)
-    ours = load_manifest(target.store.get(finding.key.rsplit("/", 1)[0] + "/manifest.json"), record)
-    if file is None or file not in ours.files:
+        return _Good(source, record, _file_of(raw))
+    file = next((f for f in theirs if f.name == name), None)
+    if file is None or file not in promised(kind, target.store.get(record), record):
         raise ObjectCorrupt(f"{finding.key} has another checksum in its record there", "")
     for _chunk in source.store.read(finding.key, sha256=file.sha256, size=file.size):
         pass
@@ -193,10 +224,10 @@ def _file_of(raw: bytes) -> ArchiveFile:
     return ArchiveFile("object", len(raw), hashlib.sha256(raw).hexdigest())
 
 
-def _put_aside(target: Repository, finding: Finding, good: _Good, there: bool) -> str:
-    """Keep the damaged bytes beside a record of the repair; gives their key, "" where there are none to keep."""
+def _put_aside(target: Repository, finding: Finding, good: _Good) -> str:
+    """Keep the damaged bytes beside a record of the repair; gives their key."""
     now, token = clock.now(), secrets.token_hex(4)
-    aside = target.layout.damaged(now, token, "object") if there else ""
+    aside = target.layout.damaged(now, token, "object")
     record = {
         "format": FORMAT,
         "at": format_time(now),
@@ -206,23 +237,27 @@ def _put_aside(target: Repository, finding: Finding, good: _Good, there: bool) -
         "error": finding.error.as_dict(),
     }
     target.store.put(target.layout.damaged(now, token, "repair.json"), seal_record(record))
-    if there:
-        with target.store.writer(aside) as writer:
-            for chunk in target.store.read(finding.key):
-                writer.write(chunk)
+    with target.store.writer(aside) as writer:
+        for chunk in target.store.read(finding.key):
+            writer.write(chunk)
     return aside
 
 
-def _remove(target: Repository, key: str) -> None:
+def _remove(target: Repository, key: str, aside: str) -> None:
     failures = target.store.delete([key])
     if failures or target.store.head(key) is not None:
-        why = failures[0].reason if failures else "it is still there"
-        raise RepairRefused(
-            f"The damaged object {key} cannot be removed from repository {target.location}: {why}.",
-            "A repair needs credentials that may delete (the janitor's) and put. Nothing was lost.",
-            repository=target.name,
-            key=key,
-        )
+        # Nothing is put aside for a repair that is none.
+        target.store.delete([aside, f"{aside.rsplit('/', 1)[0]}/repair.json"])
+        raise _refused(target, key, failures[0].reason if failures else "it is still there")
+
+
+def _refused(target: Repository, key: str, why: str) -> RepairRefused:
+    return RepairRefused(
+        f"The damaged object {key} cannot be removed from repository {target.location}: {why}.",
+        "A repair needs credentials that may put and delete: those of the identity repairer. Nothing was lost.",
+        repository=target.name,
+        key=key,
+    )
 
 
 def _put(target: Repository, good: _Good) -> None:

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Extend the locks of stored objects, where the store of a repository has locks."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Optional, Protocol, Sequence, Tuple
+
+from .. import clock
+from ..config import Config
+from ..errors import LifeboatError
+from ..retention.lock import term
+from ..store.protocol import Term
+from ..store_options import S3Options, StoreOptions
+from .kinds import kind_of
+
+_PARALLEL = 8
+
+
+class Locks(Protocol):
+    """The locks of a store; see :class:`..store.s3_lock.S3Locks`."""
+
+    def until(self, key: str) -> Optional[datetime]:
+        """When the lock of the object ends; None without one."""
+
+    def extend(self, key: str, until: datetime) -> None:
+        """Lock it until then."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """How many locks were extended, and whose could not be, with the first error."""
+
+    extended: int = 0
+    failed: Tuple[str, ...] = ()
+    error: Optional[LifeboatError] = None
+
+
+def term_of(config: Config) -> Term:
+    """For how long the object of a key is locked when it is put, by the policy of this configuration."""
+    return lambda key: term(kind_of(config.cluster, key), config.retention)
+
+
+def is_locking(options: StoreOptions) -> bool:
+    """Whether objects are locked when they are put."""
+    return isinstance(options, S3Options) and bool(options.object_lock)
+
+
+def open_locks(options: StoreOptions) -> Optional[Locks]:
+    """None where objects are not locked."""
+    if not isinstance(options, S3Options) or not options.object_lock:
+        return None
+    # It imports boto3, which only who has such a store pays for.
+    from ..store.s3_lock import S3Locks
+
+    return S3Locks(options)
+
+
+def is_locked(locks: Locks, key: str) -> bool:
+    """Whether a lock keeps the object."""
+    until = locks.until(key)
+    return until is not None and until > clock.now()
+
+
+def extend(locks: Locks, keys: Sequence[str], least: datetime, until: datetime) -> Renewed:
+    """Lock these to ``until`` where the lock ends before ``least``: one or two requests for each, 8 at a time."""
+
+    def one(key: str) -> Tuple[bool, Optional[LifeboatError]]:
+        try:
+            found = locks.until(key)
+            if found is not None and found >= least:
+                return False, None
+            locks.extend(key, until)
+        except LifeboatError as exc:
+            return False, exc
+        return True, None
+
+    with ThreadPoolExecutor(_PARALLEL, "lifeboat-locks") as pool:
+        done = list(pool.map(one, keys))
+    failed = tuple(key for key, (_extended, error) in zip(keys, done) if error)
+    return Renewed(sum(extended for extended, _error in done), failed, next((e for _x, e in done if e), None))

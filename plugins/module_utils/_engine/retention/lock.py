@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""For how long an object is locked, and when a lock is renewed. Pure.
+
+An object is locked when it is put, for the days that its kind is kept. What stays longer than that (a parent, a held
+backup, one of the last fulls, WAL that they need) has its lock renewed, a week at a time, by every run of retention
+that finds it to end within three days. A lock is never shortened.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Optional
+
+from ..repository.kinds import Kind, kind_of
+from ..repository.layout import type_of
+from ..store.protocol import ObjectInfo
+from .policy import RetentionConfig
+
+#: A lock that ends so soon is renewed, for so long from now on.
+RENEW_WITHIN = timedelta(days=3)
+RENEW_FOR = timedelta(days=7)
+
+# What never goes is locked as long as anything.
+_FOR_EVER = ("core", "history", "hold", "report", "erasure")
+
+
+def term(kind: Kind, policy: RetentionConfig) -> Optional[timedelta]:
+    """For how long such an object is locked when it is put.
+
+    None for what is no part of the repository, for what restores tell of themselves, and for pieces of segments, which
+    go when the segment is complete.
+    """
+    days = {
+        "backup": policy.days_of(type_of(kind.owner)) if kind.name == "backup" else 0.0,
+        "wal": 0.0 if kind.piece else policy.wal_days,
+        "files": policy.days_of_set(kind.part),
+        "dump": policy.dump_days,
+        "audit": policy.audit_days,
+        **dict.fromkeys(_FOR_EVER, longest(policy)),
+    }.get(kind.name, 0.0)
+    return timedelta(days=days) if days > 0 else None
+
+
+def longest(policy: RetentionConfig) -> float:
+    """The days of what is kept longest."""
+    kinds = (policy.full_days, policy.wal_days, policy.dump_days, policy.file_set_days, policy.audit_days)
+    return max(*kinds, policy.differential_days, policy.incremental_days, *policy.file_sets.values())
+
+
+def is_due(cluster: str, info: ObjectInfo, policy: RetentionConfig, now: datetime) -> bool:
+    """Whether the lock with which this object was put ends soon or has ended; a renewal is not known here."""
+    kind = kind_of(cluster, info.key)
+    if kind.piece or kind.name in ("foreign", "lease"):
+        return False
+    return info.modified + (term(kind, policy) or timedelta()) < now + RENEW_WITHIN

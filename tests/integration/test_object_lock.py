@@ -1,0 +1,192 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is locked stays, whoever has which keys; what retention keeps stays locked; what it lets go is no failure."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import pytest
+from botocore.exceptions import ClientError
+from lifeboat.config import S3Options
+from lifeboat.repository.features import HOLDS
+from lifeboat.repository.identities import read_credentials, with_credentials
+from lifeboat.repository.kinds import kind_of
+from lifeboat.repository.prepare import BucketRequest, bucket_ready
+from lifeboat.retention.lock import term
+from support.identities import identities
+from support.ledger import Ledger, expected, rows
+from support.postgres import Installation, Sites, restore_arguments
+from support.stores import SeaweedFS, client_of, s3_options_for
+
+pytestmark = pytest.mark.integration
+
+AUDITED = {"audit": {"file": "", "syslog": ""}}
+
+
+@pytest.fixture(params=["governance", "compliance"])
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def ready(seaweedfs: SeaweedFS, mode: str, tmp_path: Path) -> Dict[str, S3Options]:
+    """A bucket with Object Lock: its options by ``admin`` and by the identities of the role."""
+    admin = replace(s3_options_for(seaweedfs, f"locked-{secrets.token_hex(4)}", "team"), object_lock=mode)
+    path = str(tmp_path / "keys.json")
+    prepared = bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
+    states = {f.name: (f.state, f.detail) for f in prepared.features}
+    assert states["object_lock"] == states["lock_holds"] == (HOLDS, "")
+    keys = {name: with_credentials(admin, found) for name, found in read_credentials(path).items()}
+    return {"admin": admin, **{name: value for name, value in keys.items() if value}}
+
+
+def locks(options: S3Options) -> Dict[str, Tuple[str, datetime, datetime]]:
+    """Mode, time of the put and end of the lock of every object that has a lock, by key without the prefix."""
+    client, found = client_of(options, "s3"), {}
+    for item in client.list_objects_v2(Bucket=options.bucket, Prefix="team/")["Contents"]:
+        head = client.head_object(Bucket=options.bucket, Key=item["Key"])
+        if "ObjectLockRetainUntilDate" in head:
+            entry = (head["ObjectLockMode"], item["LastModified"], head["ObjectLockRetainUntilDate"])
+            found[item["Key"][len("team/") :]] = entry
+    return found
+
+
+def versions(options: S3Options) -> List[Tuple[str, str]]:
+    found = client_of(options, "s3").list_object_versions(Bucket=options.bucket, Prefix="team/main/")
+    return [(v["Key"], v["VersionId"]) for v in found["Versions"]]
+
+
+def test_a_second_run_changes_nothing_and_leaves_nothing(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
+    admin = ready(seaweedfs, "compliance", tmp_path)["admin"]
+    path = str(tmp_path / "keys.json")
+    again = bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
+    assert again.changes == ()
+    found = client_of(admin, "s3").list_object_versions(Bucket=admin.bucket)
+    assert not found.get("Versions") and not found.get("DeleteMarkers")
+
+
+def test_no_keys_destroy_what_is_locked(
+    newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path, mode: str
+) -> None:
+    by = ready(seaweedfs, mode, tmp_path)
+    site = sites(
+        newest_postgres, by["writer"], segment_mb=1, summarize_wal="on", track_commit_timestamp="on",
+        options={**AUDITED, "retention": {"full_days": 1, "incremental_days": 5, "wal_days": 3}},
+    )  # fmt: skip
+    ledger = Ledger(site.cluster)
+    full = site.backup()["label"]
+    ledger.write(3)
+    site.backup("--type", "incremental")
+    site.lifeboat("dump", "create", "postgres")
+    ledger.write(3)
+    site.cluster.switch_wal()
+    checks = {c["name"]: c for c in site.lifeboat("check", status=None).data["checks"]}
+    assert checks["repository repo0: lock"]["status"] == "ok" and mode in checks["repository repo0: lock"]["message"]
+    site.cluster.stop()
+
+    # Each object as long as retention keeps it; what the incremental is based on, as long as that.
+    policy, found = site.config.retention, locks(by["admin"])
+    kinds = {kind_of("main", key).name for key in found}
+    assert kinds >= {"backup", "wal", "dump", "audit", "core"}
+    for key, (told, put, until) in found.items():
+        wanted = term(kind_of("main", key), policy)
+        days = timedelta(days=5) if f"/{full}/" in key else wanted
+        assert told == mode.upper() and days is not None
+        assert abs(until - put - days) < timedelta(minutes=5), key
+    everything = client_of(by["admin"], "s3").list_objects_v2(Bucket=by["admin"].bucket, Prefix="team/main/")
+    names = {item["Key"][len("team/") :] for item in everything["Contents"]}
+    assert all(term(kind_of("main", key), policy) is None for key in names - set(found))
+
+    time.sleep(2)
+    moment = datetime.now(timezone.utc).isoformat()
+    time.sleep(2)
+    locked = [(key, version) for key, version in versions(by["admin"]) if key[len("team/") :] in found]
+    soon = {"Mode": mode.upper(), "RetainUntilDate": datetime.now(timezone.utc) + timedelta(seconds=30)}
+    for who in ("writer", "janitor", "repairer", "admin"):
+        intruder = client_of(by[who], "s3")
+        for key, version in locked:
+            attempts: Dict[str, Dict[str, Any]] = {
+                "put_object_retention": {"VersionId": version, "Retention": soon},
+                "delete_object": {"VersionId": version},
+            }
+            for method, words in attempts.items():
+                with pytest.raises(ClientError):
+                    getattr(intruder, method)(Bucket=by[who].bucket, Key=key, **words)
+    # Whoever may delete can hide them; what was there is seen by its time.
+    hiding = client_of(by["janitor"], "s3")
+    for key in {key for key, _version in locked}:
+        hiding.delete_object(Bucket=by["janitor"].bucket, Key=key)
+    assert set(versions(by["admin"])) >= set(locked)
+    site.repositories = [{**site.repositories[0], **keys_of(by["reader"])}]
+    site.write()
+    clone = site.clone("clone")
+    site.lifeboat("--as-of", moment, *restore_arguments(clone))
+    assert rows(clone) == expected(ledger.entries)
+
+
+def keys_of(options: S3Options) -> Dict[str, Any]:
+    return {"access_key_id": options.access_key_id, "secret_access_key": options.secret_access_key}
+
+
+def test_what_stays_is_locked_again_and_what_goes_is_no_failure(
+    newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    by = ready(seaweedfs, "compliance", tmp_path)
+    site = sites(
+        newest_postgres, by["writer"], segment_mb=1,
+        options={**AUDITED, "retention": {"full_days": 1, "wal_days": 1, "keep_last": 1, "max_share": 100}},
+    )  # fmt: skip
+    held, gone, newest = (site.backup()["label"] for _ in range(3))
+    site.lifeboat("hold", held, "--reason", "a migration")
+    site.cluster.stop()
+    before = locks(by["admin"])
+    # As days later: the policy keeps nothing but what is held and the newest.
+    site.repositories = [{**site.repositories[0], **keys_of(by["janitor"])}]
+    site.options["retention"].update(full_days=0, wal_days=0, grace_hours=1)
+    site.write()
+    plan = site.lifeboat("prune", "--plan", status=None).data["repositories"][0]
+    assert plan["locks_due"] > 0 and plan["locks_renewed"] == 0
+    assert locks(by["admin"]) == before
+    (done,) = site.lifeboat("prune").data["repositories"]
+    after, now = locks(by["admin"]), datetime.now(timezone.utc)
+    removed = {r["key"] for r in done["removals"]}
+    assert any(gone in key for key in removed) and not removed & set(after)
+    for label in (held, newest):
+        ends = [until for key, (_mode, _put, until) in after.items() if f"backups/{label}/" in key]
+        assert ends and all(until > now + timedelta(days=6) for until in ends)
+    # The WAL that they need, too.
+    assert all(until > now + timedelta(days=6) for key, (_m, _p, until) in after.items() if key.endswith(".zst"))
+    assert done["locks_renewed"] > 0
+    # What is removed is hidden: its bytes stay until the lock ends.
+    stored = {key[len("team/") :] for key, _version in versions(by["admin"])}
+    assert removed <= stored
+    (again,) = site.lifeboat("prune").data["repositories"]
+    assert again["locks_renewed"] == 0 and again["removals"] == []
+    assert locks(by["admin"]).items() >= after.items()
+
+
+def test_renewals_need_the_right_to_renew(
+    newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    by = ready(seaweedfs, "compliance", tmp_path)
+    site = sites(newest_postgres, by["writer"], segment_mb=1, options={**AUDITED, "retention": {"full_days": 1}})
+    site.backup()
+    site.cluster.stop()
+    site.repositories = [{**site.repositories[0], **keys_of(by["reader"])}]
+    site.write()
+    error = site.lifeboat("prune", status=1).error
+    assert error["error_code"] == "locks_not_renewed" and "s3:PutObjectRetention" in error["hint"]
+
+
+def test_a_bucket_without_locks_is_told(
+    newest_postgres: Installation, sites: Sites, s3_options: S3Options
+) -> None:
+    site = sites(newest_postgres, replace(s3_options, object_lock="governance"), segment_mb=1)
+    done = site.lifeboat("backup", status=None)
+    assert done.status == 1 and "Object Lock" in done.error["hint"], done.error
