@@ -14,6 +14,7 @@ description:
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
+  - lifeboat.postgres.past
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.diff
 options:
@@ -69,7 +70,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import files
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
@@ -105,7 +106,7 @@ def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(cluster_spec().merged(SPEC), bring_back)
+    run(past_spec().merged(SPEC), bring_back)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ description:
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
+  - lifeboat.postgres.past
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.info
 seealso:
@@ -86,7 +87,7 @@ damaged:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import cluster_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import info
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
@@ -99,7 +100,7 @@ def read_info(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(cluster_spec(), read_info)
+    run(past_spec(), read_info)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ description:
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
+  - lifeboat.postgres.past
   - lifeboat.postgres.attributes
 options:
   label:
@@ -72,7 +73,7 @@ report:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run as run_module
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore_test import run as test
@@ -95,7 +96,7 @@ def prove(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run_module(cluster_spec().merged(SPEC), prove)
+    run_module(past_spec().merged(SPEC), prove)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ description:
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
+  - lifeboat.postgres.past
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.diff
 options:
@@ -170,7 +171,7 @@ restore:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import restore
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
@@ -239,7 +240,7 @@ def make_restore(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(cluster_spec().merged(SPEC), make_restore)
+    run(past_spec().merged(SPEC), make_restore)
 
 
 if __name__ == "__main__":

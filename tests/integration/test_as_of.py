@@ -15,6 +15,7 @@ from typing import Tuple
 import pytest
 from lifeboat.config import DirectoryOptions, S3Options
 from lifeboat.store.s3_client import checksum_params, connect
+from support.controller import module
 from support.ledger import Ledger, expected, rows
 from support.postgres import Installation, Site, Sites, entry, restore_arguments
 
@@ -88,6 +89,33 @@ def test_every_commit_comes_back_from_before_the_attack(site: Site, versioned: S
     for words in (("prune", "--allow", "age"), ("hold", listed[0]["label"], "--reason", "evidence")):
         done = site.lifeboat(*past, *words, status=None)
         assert "store_read_only" in done.stderr + str(done.stdout) or not done.data["changed"]
+
+
+def test_modules_look_into_the_past(installed: Path, site: Site, versioned: S3Options, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "a").write_text("first")
+    site.options["file_sets"] = [{"name": "notes", "paths": [str(notes)]}]
+    site.write()
+    site.lifeboat("files", "backup", "notes")
+    ledger, moment = struck(site, versioned)
+    config = {"config_file": str(site.config_file)}
+    assert module(installed, "pg_backup_info", **config)["backups"] == []
+    past = {**config, "as_of": moment}
+    assert [b["type"] for b in module(installed, "pg_backup_info", **past)["backups"]] == ["full", "incremental"]
+    wrong = module(installed, "pg_backup_info", status=2, **config, as_of="yesterday")
+    assert wrong["error_code"] == "config_invalid" and "'yesterday'" in wrong["msg"]
+    (notes / "a").unlink()
+    restored = {**past, "file_set": "notes"}
+    assert module(installed, "file_restore", check=True, **restored)["changed"] and not (notes / "a").exists()
+    assert module(installed, "file_restore", **restored)["changed"] and (notes / "a").read_text() == "first"
+    clone = site.clone("clone")
+    wanted = {**past, "data_dir": str(clone.data_dir), "settings": clone.network, "timeout": 180}
+    planned = module(installed, "pg_restore_pitr", check=True, **wanted)
+    assert planned["plan"]["label"].endswith("-incr") and not clone.data_dir.exists()
+    done = module(installed, "pg_restore_pitr", **wanted)
+    assert "as of" in done["restore"]["repository"]
+    assert rows(clone) == expected(ledger.entries)
 
 
 def test_the_past_is_brought_into_a_clean_repository(site: Site, versioned: S3Options, tmp_path: Path) -> None:

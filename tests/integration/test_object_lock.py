@@ -20,10 +20,11 @@ from lifeboat.repository.identities import read_credentials, with_credentials
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.prepare import BucketRequest, bucket_ready
 from lifeboat.retention.lock import term
+from lifeboat.store import open_store
 from support.identities import identities
 from support.ledger import Ledger, expected, rows
 from support.postgres import Installation, Sites, restore_arguments
-from support.stores import SeaweedFS, client_of, s3_options_for
+from support.stores import PART, SeaweedFS, client_of, s3_options_for
 
 pytestmark = pytest.mark.integration
 
@@ -169,6 +170,19 @@ def test_what_stays_is_locked_again_and_what_goes_is_no_failure(
     (again,) = site.lifeboat("prune").data["repositories"]
     assert again["locks_renewed"] == 0 and again["removals"] == []
     assert locks(by["admin"]).items() >= after.items()
+
+
+def test_an_object_of_many_parts_is_locked_too(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
+    by = ready(seaweedfs, "governance", tmp_path)
+    store = open_store(by["writer"], term=lambda key: None if key == "main/free" else timedelta(days=2))
+    for key in ("main/large", "main/free"):
+        with store.writer(key) as writer:
+            writer.write(bytes(2 * PART + 1))
+    store.close()
+    found = locks(by["admin"])
+    assert set(found) == {"main/large"}
+    _mode, put, until = found["main/large"]
+    assert abs(until - put - timedelta(days=2)) < timedelta(minutes=5)
 
 
 def test_renewals_need_the_right_to_renew(

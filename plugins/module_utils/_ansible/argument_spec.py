@@ -47,6 +47,11 @@ def cluster_spec() -> ArgumentSpec:
     return ArgumentSpec({"config_file": {"type": "path", "default": "/etc/lifeboat/main.yml"}})
 
 
+def past_spec() -> ArgumentSpec:
+    """:func:`cluster_spec`, and the option of the doc fragment ``lifeboat.postgres.past``."""
+    return cluster_spec().merged(ArgumentSpec({"as_of": {"type": "str"}}))
+
+
 def repository_spec() -> ArgumentSpec:
     """The option of the doc fragment ``lifeboat.postgres.repository``; the engine has the defaults."""
     texts = ("name", "bucket", "prefix", "endpoint_url", "region", "access_key_id", "profile", "storage_class")

@@ -18,12 +18,16 @@ from .argument_spec import ArgumentSpec
 # What an operation gives back: the module's result, always with ``changed``.
 Operation = Callable[[AnsibleModule, Config], Mapping[str, Any]]
 
+_SECRETS = (
+    "secret_access_key", "session_token", "account_key", "sas_token", "service_account_key", "access_token",
+)  # fmt: skip
+
 
 def run(spec: ArgumentSpec, operation: Operation) -> NoReturn:
     """Parse the options, load the cluster's configuration, run the operation, and end the module."""
 
     def with_config(module: AnsibleModule) -> Mapping[str, Any]:
-        config = load(module.params["config_file"])
+        config = load(module.params["config_file"], module.params.get("as_of") or None)
         module.no_log_values.update(secrets(config))
         return operation(module, config)
 
@@ -54,7 +58,7 @@ def secrets(config: Config) -> set[str]:
     """Every secret of a configuration, so that Ansible hides them wherever they might appear."""
     found = {config.connection.password}
     for repository in config.repositories:
-        found |= {getattr(repository.store, name, None) for name in ("secret_access_key", "session_token")}
+        found |= {getattr(repository.store, name, None) for name in _SECRETS}
     return {value for value in found if value}
 
 

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the option that looks into the past of a repository."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment ``lifeboat.postgres.past``."""
+
+    DOCUMENTATION = r"""
+options:
+  as_of:
+    description:
+      - A time with its zone, such as V(2026-11-22T14:01:59Z). The repositories are seen as they were then, whatever was
+        hidden or overwritten since, and nothing is written into them.
+      - Only versioned S3 buckets have a past.
+    type: str
+"""
