@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
 import pytest
 from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.repository.identities import read_credentials, with_credentials
+from lifeboat.repository.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.repository import Repositories
+from lifeboat.store import open_store
+from support.identities import identities
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, run_program
+from support.stores import SeaweedFS, s3_options_for
 
 pytestmark = pytest.mark.integration
 
@@ -238,3 +244,41 @@ def test_a_bucket_is_healed_from_a_directory(
     assert {key: store.get(key) for key in good} == good
     assert all(store.get(r["aside"])[-9:-8] == b"?" for r in data["repaired"])
     repositories.close()
+
+
+def test_the_repairer_repairs_and_the_janitor_leaves_nothing(
+    newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    (tmp_path / "far").mkdir()
+    admin = s3_options_for(seaweedfs, f"repair-{secrets.token_hex(4)}", "team")
+    keys = str(tmp_path / "keys.json")
+    bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=keys), apply=True)
+    by = {name: with_credentials(admin, found) for name, found in read_credentials(keys).items()}
+    assert by["writer"] and by["janitor"] and by["repairer"]
+    site = sites(newest_postgres, by["writer"], DirectoryOptions(str(tmp_path / "far")), segment_mb=1)
+    site.backup()
+    site.cluster.stop()
+    store = open_store(admin)
+    segment = str(segments(tmp_path / "far")[0].relative_to(tmp_path / "far"))
+    good = store.get(segment)
+    store.delete([segment])
+    store.put(segment, good[:-9] + b"?" + good[-8:])
+
+    def repair(identity: str, status: int) -> Any:
+        options = by[identity]
+        assert options is not None
+        site.repositories[0].update(
+            access_key_id=options.access_key_id, secret_access_key=options.secret_access_key
+        )  # fmt: skip
+        site.write()
+        return site.lifeboat("verify", "--repair", status=status).data
+
+    for identity in ("writer", "janitor"):
+        (refused,) = repair(identity, 1)["repaired"]
+        assert refused["error"]["error_code"] == "repair_refused" and "repairer" in refused["error"]["hint"]
+        assert store.get(segment) != good
+        assert not [*store.list("main/damaged/")]
+    data = repair("repairer", 0)
+    assert data["intact"] and [r["key"] for r in data["repaired"]] == [segment]
+    assert store.get(segment) == good and not [*store.list(".lifeboat-trial/")]
+    store.close()

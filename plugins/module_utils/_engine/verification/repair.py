@@ -159,8 +159,11 @@ def _refusal(target: Repository) -> Optional[str]:
     """Why these credentials may not put and delete there, tried on an object that is nothing else; None: they may."""
     key = trial(secrets.token_hex(8))
     try:
-        target.store.put(key, b"repair\n")
+        # To delete what is not there is refused as well: who may not leaves no trial object behind.
         failures = target.store.delete([key])
+        if not failures:
+            target.store.put(key, b"repair\n")
+            failures = target.store.delete([key])
     except LifeboatError as exc:
         return exc.message
     return failures[0].reason if failures else None
