@@ -314,6 +314,18 @@ class DatabaseRefused(LifeboatError):
     error_code = "database_refused"
 
 
+class TableMissing(LifeboatError):
+    """There is no such table at the moment that was asked for."""
+
+    error_code = "table_missing"
+
+
+class TableRefused(LifeboatError):
+    """Tables cannot be loaded under the names, or into the database, that were asked for."""
+
+    error_code = "table_refused"
+
+
 class BackupUnproven(LifeboatError):
     """A backup was restored for a test, and something of it does not hold."""
 

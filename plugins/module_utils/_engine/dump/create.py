@@ -8,14 +8,10 @@ from __future__ import annotations
 from typing import List
 
 from ..postgres.connection import Session
+from ..postgres.identifiers import quoted
 from .record import Dump
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
-
-
-def quoted(name: str) -> str:
-    """An identifier."""
-    return '"{}"'.format(name.replace('"', '""'))
 
 
 def literal(text: str) -> str:

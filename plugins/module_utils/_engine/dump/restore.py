@@ -25,15 +25,13 @@ from ..erasure.register import read_register
 from ..errors import BackupCorrupt, DatabaseRefused, DiskFull, LifeboatError
 from ..postgres.connection import Session, libpq_environment, session
 from ..postgres.controldata import program
+from ..postgres.identifiers import conninfo, quoted, with_end
 from ..process import Feed, run
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories, Repository
-from .create import create_database, lacking_extensions, lacking_roles, quoted
+from .create import create_database, lacking_extensions, lacking_roles
 from .facts import count_rows
 from .record import Dump, find_dump
-
-# The longest name that PostgreSQL keeps whole (NAMEDATALEN - 1 bytes).
-_LONGEST = 63
 
 
 @dataclass(frozen=True)
@@ -153,12 +151,7 @@ def _require_fit(sql: Session, dump: Dump, request: DumpRequest) -> None:
 
 
 def _aside(name: str) -> str:
-    return _shortened(name, f"_before_{clock.now():%Y%m%dt%H%M%Sz}")
-
-
-def _shortened(name: str, end: str) -> str:
-    """``name`` and ``end``, of which only the name is cut where both are too long."""
-    return name.encode()[: _LONGEST - len(end.encode())].decode(errors="ignore") + end
+    return with_end(name, f"_before_{clock.now():%Y%m%dt%H%M%Sz}")
 
 
 def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Optional[Progress] = None) -> DumpRestored:
@@ -175,7 +168,7 @@ def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Opt
 def _apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Progress) -> DumpRestored:
     begin = clock.monotonic()
     dump = planned.dump
-    fresh = _shortened(planned.into, "_lifeboat_new") if planned.aside else planned.into
+    fresh = with_end(planned.into, "_lifeboat_new") if planned.aside else planned.into
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
@@ -234,7 +227,7 @@ def _restore_globals(config: Config, repository: Repository, dump: Dump) -> None
 def _restore_data(
     config: Config, repository: Repository, request: DumpRequest, dump: Dump, into: str, progress: Progress
 ) -> None:
-    argv = [program(config.bin_dir, "pg_restore"), "--exit-on-error", "--no-password", f"--dbname={_conninfo(into)}"]
+    argv = [program(config.bin_dir, "pg_restore"), "--exit-on-error", "--no-password", f"--dbname={conninfo(into)}"]
     argv += [] if request.owner else ["--no-owner"]
     argv += [] if request.privileges else ["--no-privileges"]
     argv += ["--single-transaction"] if request.single_transaction else []
@@ -252,11 +245,6 @@ def _restore_data(
                 progress.advance(done, dump.data_size)
         finally:
             feed.kill()
-
-
-def _conninfo(database: str) -> str:
-    """A database's name as a connection string, since one with ``=`` in it would be taken for one (libpq)."""
-    return "dbname='{}'".format(database.replace("\\", "\\\\").replace("'", "\\'"))
 
 
 @contextmanager

@@ -16,18 +16,16 @@ from .. import clock, restore
 from ..audit.scope import audited
 from ..config import Config
 from ..errors import BackupUnproven, ConfigError, LifeboatError
-from ..model import BackupManifest, format_time
-from ..postgres.recovery import quote
+from ..model import format_time
 from ..progress import Progress, Silent
-from ..repository.catalog import load_catalog
 from ..repository.repository import Repositories
 from ..repository.verifications import note_verified
 from ..restore.places import LOG
-from ..restore.request import RestorePlan, RestoreRequest, RestoreResult
+from ..restore.request import RestorePlan, RestoreResult
 from ..version import VERSION
 from .questions import BROKEN, HELD, Finding, ask_all, broken
 from .records import store_report
-from .scratch import SETTINGS, abandoned, scratch_place, scratch_server
+from .scratch import abandoned, scratch_config, scratch_place, scratch_plan, scratch_server
 
 FORMAT = 1
 
@@ -60,7 +58,7 @@ def plan(config: Config, request: TestRequest) -> Dict[str, Any]:
     """What a restore would do, as it stands in check mode. Touches nothing but an empty directory that it removes."""
     chosen = _chosen(config, request)
     with scratch_place(chosen) as place:
-        return _plan(chosen, request, place).as_dict()
+        return scratch_plan(chosen, place, request.label).as_dict()
 
 
 def run(config: Config, request: TestRequest, progress: Optional[Progress] = None) -> RestoreTest:
@@ -82,7 +80,7 @@ def _run(config: Config, request: TestRequest, progress: Progress) -> RestoreTes
         for other in abandoned(chosen):
             if other != place:
                 progress.note(f"{other} is of another test; where none runs, a killed one left it: remove it")
-        planned = _plan(chosen, request, place)
+        planned = scratch_plan(chosen, place, request.label)
         result, findings = _tried(chosen, planned, progress)
     report = _report(chosen, planned, result, findings, began)
     done = RestoreTest(report, tuple(findings))
@@ -113,41 +111,11 @@ def _chosen(config: Config, request: TestRequest) -> Config:
     return replace(config, repositories=repositories)
 
 
-def _plan(config: Config, request: TestRequest, place: str) -> RestorePlan:
-    """Each tablespace gets a directory of its own; WAL comes from the repository that is tested, and no other."""
-    own = replace(config, config_file=os.path.join(place, "postgresql.conf"))
-    with open(str(own.config_file), "w", encoding="utf-8"):
-        pass
-    asked = RestoreRequest(
-        label=request.label,
-        data_dir=os.path.join(place, "data"),
-        archiving="off",
-        leave="stopped",
-        settings={**SETTINGS, **config.verify.settings},
-        timeout=config.verify.timeout,
-    )
-    repositories = Repositories.open(config)
-    try:
-        spaces = _tablespaces(repositories, request.label, place)
-    finally:
-        repositories.close()
-    planned = restore.plan(own, replace(asked, tablespaces=spaces))
-    others = tuple(r.name for r in config.repositories if r.name != planned.source.name)
-    return replace(planned, source=replace(planned.source, without=others))
-
-
-def _tablespaces(repositories: Repositories, label: Optional[str], place: str) -> Dict[str, str]:
-    catalog = load_catalog(repositories.readable())
-    backups = [catalog.find(label)] if label else list(catalog.backups)
-    return {t.location: os.path.join(place, f"tablespace-{t.oid}") for b in backups for t in b.tablespaces}
-
-
 def _tried(
     config: Config, planned: RestorePlan, progress: Progress
 ) -> Tuple[Optional[RestoreResult], List[Finding]]:
     """The restore's result, None where it failed, and everything that was found."""
-    place = os.path.dirname(planned.data_dir)
-    own = replace(config, config_file=_settings_file(place, planned.backup))
+    own = scratch_config(config, planned)
     begin = clock.monotonic()
     try:
         result = restore.apply(own, planned, progress)
@@ -184,16 +152,6 @@ def _interruptible(what: Callable[[], List[Finding]]) -> List[Finding]:
     if trouble:
         raise trouble[0]
     return answers[0]
-
-
-def _settings_file(place: str, backup: BackupManifest) -> str:
-    """A ``postgresql.conf`` for the scratch alone, with what its server cannot start or read without."""
-    needed = ("shared_preload_libraries", "max_prepared_transactions", "max_locks_per_transaction", "TimeZone")
-    settings = backup.requirements.get("settings") or {}
-    path = os.path.join(place, "postgresql.conf")
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.writelines(f"{name} = {quote(settings[name])}\n" for name in needed if settings.get(name))
-    return path
 
 
 def _report(

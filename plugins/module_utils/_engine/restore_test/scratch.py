@@ -10,14 +10,22 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Dict, Iterator, Optional
 
+from .. import restore
 from ..config import Config, ConnectionConfig
 from ..errors import ConfigError, LifeboatError
+from ..model import Target
 from ..postgres import server
 from ..postgres.connection import local
+from ..postgres.recovery import quote
+from ..repository.catalog import load_catalog
+from ..repository.repository import Repositories
+from ..restore.request import RestorePlan, RestoreRequest
 
 _PREFIX = "lifeboat-verify-"
+LATEST = Target()
 
 #: A server that is looked at and thrown away: it promises nothing, talks to nobody, and starts nothing by itself.
 SETTINGS: Dict[str, Any] = {
@@ -63,6 +71,46 @@ def scratch_place(config: Config) -> Iterator[str]:
             if server.is_running(config.bin_dir, data):
                 server.stop(config.bin_dir, data, "immediate")
         shutil.rmtree(place, ignore_errors=True)
+
+
+def scratch_plan(config: Config, place: str, label: Optional[str] = None, target: Target = LATEST) -> RestorePlan:
+    """Each tablespace gets a directory of its own; WAL comes from the repository of the backup, and no other."""
+    own = replace(config, config_file=os.path.join(place, "postgresql.conf"))
+    with open(str(own.config_file), "w", encoding="utf-8"):
+        pass
+    asked = RestoreRequest(
+        target=target,
+        label=label,
+        data_dir=os.path.join(place, "data"),
+        archiving="off",
+        leave="stopped",
+        settings={**SETTINGS, **config.verify.settings},
+        timeout=config.verify.timeout,
+    )
+    repositories = Repositories.open(config)
+    try:
+        spaces = _tablespaces(repositories, label, place)
+    finally:
+        repositories.close()
+    planned = restore.plan(own, replace(asked, tablespaces=spaces))
+    others = tuple(r.name for r in config.repositories if r.name != planned.source.name)
+    return replace(planned, source=replace(planned.source, without=others))
+
+
+def _tablespaces(repositories: Repositories, label: Optional[str], place: str) -> Dict[str, str]:
+    catalog = load_catalog(repositories.readable())
+    backups = [catalog.find(label)] if label else list(catalog.backups)
+    return {t.location: os.path.join(place, f"tablespace-{t.oid}") for b in backups for t in b.tablespaces}
+
+
+def scratch_config(config: Config, planned: RestorePlan) -> Config:
+    """With a ``postgresql.conf`` for the scratch alone, of what its server cannot start or read without."""
+    needed = ("shared_preload_libraries", "max_prepared_transactions", "max_locks_per_transaction", "TimeZone")
+    settings = planned.backup.requirements.get("settings") or {}
+    path = os.path.join(os.path.dirname(planned.data_dir), "postgresql.conf")
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.writelines(f"{name} = {quote(settings[name])}\n" for name in needed if settings.get(name))
+    return replace(config, config_file=path)
 
 
 def abandoned(config: Config) -> Iterator[str]:

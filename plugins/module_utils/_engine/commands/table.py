@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat table``: single tables as they were at a moment."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..config import load
+from ..model import Target
+from ..tables import restore
+from ..terminal import Answer, Terminal, bullets, duration
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Register the commands."""
+    parser = subparsers.add_parser("table", help="single tables as they were at a moment")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    back = actions.add_parser("restore", help="give tables back beside the live ones, or into another database")
+    back.add_argument("database", metavar="DATABASE")
+    back.add_argument("tables", nargs="+", metavar="TABLE", help="as in SQL: orders, sales.orders")
+    target = back.add_mutually_exclusive_group(required=True)
+    target.add_argument("--time", metavar="TIME", help="'2026-11-22 14:02:00+00'")
+    target.add_argument("--lsn", metavar="LSN", help="0/3000028")
+    target.add_argument("--xid", metavar="XID", help="a transaction id")
+    target.add_argument("--name", metavar="NAME", help="a restore point (pg_create_restore_point)")
+    target.add_argument("--latest", action="store_true", help="as of the end of the archived WAL")
+    back.add_argument("--exclusive", action="store_true", help="stop just before the target instead of just after it")
+    back.add_argument("--timeline", default="latest", help="latest, current or a number (default: %(default)s)")
+    back.add_argument("--label", help="recover from this backup")
+    place = back.add_mutually_exclusive_group()
+    place.add_argument("--suffix", help="behind the names of what comes back (default: the moment, _20261122_1402)")
+    place.add_argument("--into", metavar="DATABASE", help="into this database, with their own names; made if need be")
+    back.add_argument("--no-owner", action="store_true", help="they belong to the connection's user")
+    back.add_argument("--no-privileges", action="store_true", help="without grants")
+    back.add_argument("--plan", action="store_true", help="show what would be recovered, and do nothing")
+    back.set_defaults(handler=run_restore)
+
+
+def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Recover a scratch cluster, load, and drop it."""
+    config = load(args.config, args.as_of)
+    kind = next((k for k in ("time", "lsn", "xid", "name") if getattr(args, k) is not None), "latest")
+    request = restore.TableRequest(
+        args.database,
+        tuple(args.tables),
+        Target(kind, getattr(args, kind) if kind != "latest" else None, not args.exclusive, args.timeline),
+        args.label, args.into, args.suffix, not args.no_owner, not args.no_privileges,
+    )  # fmt: skip
+    if args.plan:
+        planned = restore.plan(config, request)
+        text = f"{', '.join(args.tables)} of {args.database} from backup {planned['label']}, {planned['target']}"
+        return Answer({"changed": True, "plan": planned}, text)
+    done = restore.apply(config, request, terminal)
+    lines = [f"{name}: {rows} rows" for name, rows in done.rows.items()]
+    moment = f"LSN {done.reached_lsn}" + (f", last commit {done.reached_time}" if done.reached_time else "")
+    lines.append(f"in database {done.database}, as of {moment}, in {duration(done.seconds)}")
+    if done.dropped:
+        lines += ["left out, since a copy neither acts nor refers", *bullets(list(done.dropped))]
+    return Answer({"changed": True, "restored": done.as_dict()}, "\n".join(lines))

@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of objects and databases, as statements and as libpq take them. Pure."""
+
+from __future__ import annotations
+
+# The longest name that PostgreSQL keeps whole (NAMEDATALEN - 1 bytes).
+_LONGEST = 63
+
+
+def quoted(name: str) -> str:
+    """As an identifier ("Identifiers and Key Words")."""
+    return '"{}"'.format(name.replace('"', '""'))
+
+
+def with_end(name: str, end: str) -> str:
+    """``name`` and ``end``, of which only the name is cut where both are too long: between characters."""
+    return name.encode()[: _LONGEST - len(end.encode())].decode(errors="ignore") + end
+
+
+def conninfo(database: str) -> str:
+    """A database's name as a connection string, since one with ``=`` in it would be taken for one (libpq)."""
+    return "dbname='{}'".format(database.replace("\\", "\\\\").replace("'", "\\'"))

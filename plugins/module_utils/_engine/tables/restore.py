@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give tables back as they were at a moment: recover a scratch cluster to it, and load them beside the live ones.
+
+The live tables are not touched: what comes back has other names, or goes into another database. It goes in by one
+transaction, so that a failure leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .. import clock, restore
+from ..audit.scope import audited
+from ..config import Config, ConnectionConfig
+from ..errors import BackupCorrupt, ConfigError, TableRefused
+from ..model import Target, parse_time
+from ..postgres.connection import libpq_environment, session
+from ..postgres.controldata import program
+from ..postgres.identifiers import conninfo, quoted, with_end
+from ..process import Drain, Feed
+from ..progress import Progress, Silent
+from ..restore.places import LOG
+from ..restore.request import RestoreResult
+from ..restore_test.scratch import scratch_config, scratch_place, scratch_plan, scratch_server
+from .found import Relation, count, find_tables, rename, stand_alone
+from .naming import suffix_of
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """Which ``tables`` of which ``database``, as they were at ``target``.
+
+    They come back beside the live ones with ``suffix`` behind their names (None: the moment, as ``_20261122_1402``), or
+    with their own names ``into`` another database, which is made where it is not there. ``owner`` and ``privileges``:
+    whether they belong to whom they belonged to, and are granted as they were.
+    """
+
+    database: str
+    tables: Tuple[str, ...]
+    target: Target = Target()
+    label: Optional[str] = None
+    into: Optional[str] = None
+    suffix: Optional[str] = None
+    owner: bool = True
+    privileges: bool = True
+
+
+@dataclass(frozen=True)
+class TablesRestored:
+    """``rows`` by the quoted name under which each is there now; ``dropped`` are triggers and foreign keys that a copy
+    does not have. ``reached_time`` is that of the last commit it has.
+    """
+
+    database: str
+    rows: Dict[str, int]
+    dropped: Tuple[str, ...]
+    label: str
+    repository: str
+    reached_lsn: str
+    reached_time: Optional[str]
+    seconds: float
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As plain data."""
+        return {**self.__dict__, "dropped": list(self.dropped)}
+
+
+def plan(config: Config, request: TableRequest) -> Dict[str, Any]:
+    """What would be restored into the scratch. Whether the tables are there is known only then."""
+    _require_sense(config, request)
+    with scratch_place(config) as place:
+        planned = scratch_plan(config, place, request.label, request.target)
+        return {"database": request.into or request.database, "tables": list(request.tables), **planned.as_dict()}
+
+
+def apply(config: Config, request: TableRequest, progress: Optional[Progress] = None) -> TablesRestored:
+    """Recover, load, compare the rows, drop the scratch.
+
+    TableMissing, TableRefused where a name is taken, and what a restore and ``pg_restore`` raise; the live database is
+    as it was then. Memory: about 2 MiB; disk as for a restore, in ``verify.scratch_dir``.
+    """
+    with audited(config, "table restore") as note:
+        note.details.update(database=request.database, tables=list(request.tables), into=request.into)
+        done = _apply(config, request, progress or Silent())
+        note.objects.append(done.label)
+        note.details.update(rows=done.rows, reached_lsn=done.reached_lsn)
+        return done
+
+
+def _require_sense(config: Config, request: TableRequest) -> None:
+    if not request.tables:
+        raise ConfigError("No table was named.", "Name one, with its schema: public.orders.")
+    if request.into == request.database or (request.into and request.suffix is not None):
+        raise ConfigError(
+            f"Into {request.into!r} the tables go with their own names.",
+            "Name another database than theirs, or give a suffix and no database.",
+        )
+    if request.suffix == "":
+        raise ConfigError("The suffix is empty.", "Beside the live tables others need other names.")
+    with session(config.connection) as sql:
+        if not sql.rows("SELECT 1 FROM pg_database WHERE datname = %s", [request.database]) and not request.into:
+            raise TableRefused(
+                f"There is no database {request.database!r} any more to load into.",
+                "Give the tables a database of their own (--into), or restore the database from a dump.",
+                database=request.database,
+            )
+
+
+def _apply(config: Config, request: TableRequest, progress: Progress) -> TablesRestored:
+    begin = clock.monotonic()
+    _require_sense(config, request)
+    with scratch_place(config) as place:
+        planned = scratch_plan(config, place, request.label, request.target)
+        own = scratch_config(config, planned)
+        result = restore.apply(own, planned, progress)
+        log = os.path.join(planned.data_dir, LOG)
+        with scratch_server(own, planned.data_dir, log) as where:
+            progress.phase("load the tables")
+            rows, dropped = _load(config, where, request, planned.target, result)
+    return TablesRestored(
+        request.into or request.database, rows, tuple(dropped), planned.backup.label, planned.repository,
+        result.reached_lsn, result.reached_time, round(clock.monotonic() - begin, 3),
+    )  # fmt: skip
+
+
+def _load(
+    config: Config, scratch: ConnectionConfig, request: TableRequest, target: Target, result: RestoreResult
+) -> Tuple[Dict[str, int], List[str]]:
+    with session(scratch, request.database) as sql:
+        tables = find_tables(sql, request.tables, f"in {request.database} at {result.reached_lsn}")
+        database = request.into or request.database
+        if request.into is None:
+            suffix = request.suffix or _suffix(target, result)
+            _require_free(config.connection, database, tables, suffix)
+            dropped = stand_alone(sql, tables)
+            tables = rename(sql, tables, suffix)
+        else:
+            _make_room(config.connection, database, tables)
+            dropped = stand_alone(sql, tables)
+        wanted = count(sql, tables)
+    _copy(config, scratch, request, tables, database)
+    with session(config.connection, database) as sql:
+        found = count(sql, tables)
+    if found != wanted:
+        raise BackupCorrupt(
+            f"What was loaded into {database} is not what was recovered: {found} instead of {wanted}.",
+            "Drop what was loaded and run it again; is somebody writing into those tables already?",
+        )
+    return found, dropped
+
+
+def _suffix(target: Target, result: RestoreResult) -> str:
+    """Of the asked moment, else of the last commit that is there, else of now."""
+    if target.kind == "time":
+        return suffix_of(target.moment())
+    return suffix_of(parse_time(result.reached_time) if result.reached_time else clock.now())
+
+
+def _require_free(connection: ConnectionConfig, database: str, tables: Sequence[Relation], suffix: str) -> None:
+    with session(connection, database) as sql:
+        for table in tables:
+            name = f"{quoted(table.schema)}.{quoted(with_end(table.name, suffix))}"
+            if sql.value("SELECT to_regclass(%s)::oid", [name]):
+                raise TableRefused(
+                    f"There is {name} in {database} already.",
+                    "Drop or rename it, or choose another --suffix. Nothing was loaded.",
+                    table=name,
+                )
+            if not sql.value("SELECT to_regnamespace(%s)::oid", [quoted(table.schema)]):
+                sql.rows(f"CREATE SCHEMA {quoted(table.schema)}")
+
+
+def _make_room(connection: ConnectionConfig, database: str, tables: Sequence[Relation]) -> None:
+    with session(connection) as sql:
+        if not sql.rows("SELECT 1 FROM pg_database WHERE datname = %s", [database]):
+            sql.rows(f"CREATE DATABASE {quoted(database)} TEMPLATE template0")
+    _require_free(connection, database, tables, "")
+
+
+def _copy(
+    config: Config, scratch: ConnectionConfig, request: TableRequest, tables: Sequence[Relation], database: str
+) -> None:
+    """``pg_dump`` of the scratch, poured into ``pg_restore`` of the live server, in one transaction."""
+    out = [program(config.bin_dir, "pg_dump"), "--format=custom", "--compress=0", "--no-password"]
+    out += [f"--table={table.quoted}" for table in tables]
+    into = [program(config.bin_dir, "pg_restore"), "--format=custom", "--exit-on-error", "--single-transaction"]
+    into += ["--no-password", f"--dbname={conninfo(database)}"]
+    into += [] if request.owner else ["--no-owner"]
+    into += [] if request.privileges else ["--no-privileges"]
+    source = {**libpq_environment(scratch), "PGDATABASE": request.database}
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as words:
+        feed = Feed(into, words, env=libpq_environment(config.connection))
+        try:
+            sum(feed.pour(Drain(out, said, env=source).chunks()))
+        finally:
+            feed.kill()
