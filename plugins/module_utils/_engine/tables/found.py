@@ -71,8 +71,7 @@ def find_tables(sql: Session, names: Sequence[str], moment: str) -> Tuple[Relati
             what = f"There is no table {name}" if oid is None else f"{name} is no table"
             raise TableMissing(
                 f"{what} {moment}; there are: {there}.",
-                "Correct the name (with its schema, quoted as in SQL), or choose a moment at which it was there:"
-                " lifeboat table search tells when it was dropped.",
+                "Correct the name (with its schema, quoted as in SQL), or choose a moment at which it was there.",
                 table=name,
             )
         for row in sql.rows(_RELATIONS if kind == "p" else _RELATION, [oid]):
