@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from lifeboat.config import DirectoryOptions
@@ -146,4 +146,74 @@ def test_a_failure_leaves_nothing_behind(site: Site) -> None:
         assert site.lifeboat(*words, "--no-owner").data["restored"]["rows"] == {'"sales"."Orders_x"': 520}
     finally:
         site.cluster.execute("ALTER ROLE manager RENAME TO clerk")
+    assert scratches(site) == []
+
+
+def happened(site: Site, *words: str, **options: Any) -> Any:
+    return site.lifeboat("table", "search", "shop", *words, **options).data
+
+
+def told(found: Any) -> List[Tuple[str, str, Any]]:
+    return [(e["table"], e["what"], e["rows"]) for e in found["events"]]
+
+
+def test_the_wal_tells_what_happened_and_when_to_stop(installed: Path, site: Site) -> None:
+    sql, since = site.cluster.execute, str(value(site, "SELECT clock_timestamp()::text"))
+    sql("CREATE TABLE things AS SELECT n FROM generate_series(1, 1000) n", "CREATE TABLE other (n int)", dbname="shop")
+    site.cluster.switch_wal()
+    # Where a search begins, a later commit must be there, and the tables too.
+    begin = str(value(site, "SELECT clock_timestamp()::text"))
+    sql("INSERT INTO other VALUES (1)", "DELETE FROM other", dbname="shop")
+    sql("DELETE FROM things WHERE n <= 300", dbname="shop")
+    sql("BEGIN", "DELETE FROM things", "ROLLBACK", dbname="shop")
+    sql(
+        "BEGIN", "DELETE FROM things WHERE n <= 310", "SAVEPOINT s", "DELETE FROM things WHERE n <= 400",
+        "ROLLBACK TO s", "SAVEPOINT s2", "DELETE FROM things WHERE n <= 320", "RELEASE s2", "COMMIT", dbname="shop",
+    )  # fmt: skip
+    # Many segments, so that records cross from one into the next.
+    for _ in range(3):
+        sql("UPDATE things SET n = n", dbname="shop")
+        sql("SELECT pg_logical_emit_message(false, 'x', repeat('x', 1500000))", dbname="shop")
+    sql("TRUNCATE things", dbname="shop")
+    sql("INSERT INTO things SELECT generate_series(1, 7)", "DELETE FROM things WHERE n < 3", dbname="shop")
+    sql("VACUUM FULL things", dbname="shop")
+    after = str(value(site, "SELECT clock_timestamp()::text"))
+    time.sleep(0.1)
+    sql("DROP TABLE things", dbname="shop")
+    site.cluster.switch_wal()
+
+    found = happened(site, "things", "--from", begin)
+    assert told(found) == [
+        ("public.things", "deleted", 300),
+        ("public.things", "deleted", 20),
+        ("public.things", "updated", 680),
+        ("public.things", "updated", 680),
+        ("public.things", "updated", 680),
+        ("public.things", "truncated", None),
+        ("public.things", "deleted", 2),
+        ("public.things", "rewritten", None),
+    ]
+    assert list(found["lost"]) == ["public.things"] and found["segments"] > 4
+    assert told(happened(site, "things", "--from", after)) == [("public.things", "dropped", None)]
+    # Up to a time; and of several tables, in their order.
+    both = happened(site, "things", "other", "--from", begin, "--to", found["events"][1]["at"])
+    assert told(both) == [
+        ("public.other", "deleted", 1), ("public.things", "deleted", 300), ("public.things", "deleted", 20),
+    ]  # fmt: skip
+
+    # Pasted into a restore it is the moment just before.
+    config = {"config_file": str(site.config_file)}
+    same = module(installed, "pg_wal_search", database="shop", tables=["things"], since=after, **config)
+    assert not same["changed"] and same["events"][0]["xid"] > 0
+    for event, rows in ((same["events"][0], 5), (found["events"][5], 680), (found["events"][0], 1000)):
+        done = module(
+            installed, "pg_restore_table", database="shop", tables=["things"], suffix=f"_{event['xid']}",
+            **event["just_before"], **config,
+        )["restored"]  # fmt: skip
+        assert list(done["rows"].values()) == [rows]
+
+    error = site.lifeboat("table", "search", "shop", "things", "--from", since, status=1).error
+    assert error["error_code"] == "table_missing"
+    error = site.lifeboat("table", "search", "shop", "things", "--from", "noon", status=1).error
+    assert error["error_code"] == "config_invalid" and "--from is 'noon'" in error["message"]
     assert scratches(site) == []

@@ -249,3 +249,17 @@ def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
     assert verdict.good and verdict.required > 0 and verdict.forbidden > 0, verdict.as_dict()
     healthy(host)
     protected(host, told["restored"]["shop"]["timeline"])
+
+
+def test_a_table_that_is_dropped_comes_back_beside(machines: Dict[str, Host]) -> None:
+    host = machines["again13"]
+    sql(host, "CREATE TABLE keepsake AS SELECT generate_series(1, 1000) AS n", "rusty_saas")
+    since = sql(host, "SELECT clock_timestamp()")
+    sql(host, "DROP TABLE keepsake", "rusty_saas")
+    wait_archived(host)
+    (event,) = lifeboat(host, "shop", f"table search rusty_saas keepsake --from '{since}'")["events"]
+    assert event["what"] == "dropped"
+    words = f"table restore rusty_saas keepsake --lsn {event['lsn']} --exclusive --suffix _back"
+    assert lifeboat(host, "shop", words)["restored"]["rows"] == {'"public"."keepsake_back"': 1000}
+    assert sql(host, "SELECT sum(n) FROM keepsake_back", "rusty_saas") == "500500"
+    assert host.run("ls -d /var/lib/postgresql/17/lifeboat-verify-*").rc != 0

@@ -13,13 +13,13 @@ import os
 import re
 import typing
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Mapping, Optional, Tuple
 
 from .errors import ConfigError
 from .libraries import library
 from .mapping import build, require_int, with_tuples
-from .model import read_moment
+from .model import read_aware
 from .recipients import refuse_clear_pieces, require_public
 from .restore_test.policy import VerifyConfig, parse_verify
 from .retention.policy import RetentionConfig, require_possible
@@ -284,7 +284,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     if "seal" in values:
         values["seal"] = _seal(values["seal"], where)
     if "as_of" in values:
-        values["as_of"] = _moment(values["as_of"], where)
+        values["as_of"] = read_aware(values["as_of"], f"{where}: as_of")
         repositories = tuple(replace(r, as_of=values["as_of"]) for r in repositories)
     if "verify" in values:
         values["verify"] = parse_verify(values["verify"], where)
@@ -317,19 +317,6 @@ def _require_level(backup: BackupConfig, where: str) -> None:
             f"{where}: backup.compression_level is {backup.compression_level}.",
             f"For {backup.compression} it is from {bounds[0]} to {bounds[1]}.",
         )
-
-
-def _moment(value: Any, where: str) -> datetime:
-    """A time with a zone, as text or as YAML has it."""
-    try:
-        found = value if isinstance(value, datetime) else read_moment(str(value))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise ConfigError(
-            f"{where}: as_of is {str(value)!r}.", "Give a time with its zone: 2026-11-22T14:01:59+00:00, or with a Z."
-        )
-    return found.astimezone(timezone.utc)
 
 
 def _seal(item: Any, where: str) -> SealConfig:
@@ -382,7 +369,7 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     store = build(STORE_TYPES[kind], values, path, where)
     if isinstance(store, S3Options):
         refuse_clear_text(store.endpoint_url, store.allow_http, f"{where}: {path}")
-    as_of = None if past is None else _moment(past, f"{where}: {path}")
+    as_of = None if past is None else read_aware(past, f"{where}: {path}: as_of")
     if as_of is not None and required:
         raise ConfigError(
             f"{where}: {path} has as_of and is required.", "The past cannot be written: set required: false."

@@ -268,3 +268,16 @@ def read_moment(text: str) -> datetime:
     return datetime.fromisoformat(
         f"{day}T{minute or '00:00'}:{second or '00'}.{(fraction or '')[:6].ljust(6, '0')}{zone}"
     )
+
+
+def read_aware(value: Any, what: str) -> datetime:
+    """A time with a zone, as text or as YAML has it, in UTC; ConfigError that names ``what`` it is."""
+    try:
+        found = value if isinstance(value, datetime) else read_moment(str(value))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ConfigError(
+            f"{what} is {str(value)!r}.", "Give a time with its zone: 2026-11-22T14:01:59+00:00, or with a Z."
+        )
+    return found.astimezone(timezone.utc)

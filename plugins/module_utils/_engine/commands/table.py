@@ -9,9 +9,10 @@ import argparse
 from typing import Any
 
 from ..config import load
-from ..model import Target
-from ..tables import restore
-from ..terminal import Answer, Terminal, bullets, duration
+from ..model import Target, format_time, read_aware
+from ..postgres.wal_names import format_lsn
+from ..tables import restore, search
+from ..terminal import Answer, Terminal, bullets, duration, table
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -37,6 +38,12 @@ def add_arguments(subparsers: Any) -> None:
     back.add_argument("--no-privileges", action="store_true", help="without grants")
     back.add_argument("--plan", action="store_true", help="show what would be recovered, and do nothing")
     back.set_defaults(handler=run_restore)
+    find = actions.add_parser("search", help="when rows were deleted or updated, the table truncated or dropped")
+    find.add_argument("database", metavar="DATABASE")
+    find.add_argument("tables", nargs="+", metavar="TABLE", help="as in SQL, as it was called at --from")
+    find.add_argument("--from", dest="since", required=True, metavar="TIME", help="'2026-11-22 14:00:00+00'")
+    find.add_argument("--to", dest="until", metavar="TIME", help="(default: the end of the archived WAL)")
+    find.set_defaults(handler=run_search)
 
 
 def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -60,3 +67,27 @@ def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     if done.dropped:
         lines += ["left out, since a copy neither acts nor refers", *bullets(list(done.dropped))]
     return Answer({"changed": True, "restored": done.as_dict()}, "\n".join(lines))
+
+
+def run_search(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """A line for each transaction and table, with the words of a restore to just before it."""
+    since = read_aware(args.since, "--from")
+    until = read_aware(args.until, "--to") if args.until else None
+    request = search.SearchRequest(args.database, tuple(args.tables), since, until)
+    done = search.search(load(args.config, args.as_of), request, terminal)
+    rows = [
+        [
+            format_time(e.at), e.table, e.what, "" if e.rows is None else str(e.rows), str(e.xid),
+            f"--lsn {format_lsn(e.lsn)}",
+        ]
+        for e in done.events
+    ]  # fmt: skip
+    lines = [table(["committed at", "table", "what", "rows", "transaction", "just before, with --exclusive"], rows)]
+    if not rows:
+        lines = ["nothing was deleted or updated, and no table went"]
+    lines += [
+        f"{name} was rewritten at {format_time(at)}: to follow it further, search again --from then"
+        for name, at in done.lost.items()
+    ]
+    lines.append(f"{done.segments} WAL segments, {format_lsn(done.begin)} to {format_lsn(done.end)}")
+    return Answer({"changed": False, **done.as_dict()}, "\n".join(lines))
