@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Stores the files as one C(data.tar.zst) with owner, mode, ACL and extended attributes in every required repository.
   - The copy exists once its record is stored, which happens last.
+  - Does nothing when the newest copy has the same content, owners, modes, ACLs and extended attributes; times do not
+    count.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -24,8 +26,12 @@ options:
   max_age:
     description:
       - Do nothing when every required repository has a copy younger than this many seconds.
-      - Without it each run stores a copy.
+      - Without it every run compares what is there with the newest copy.
     type: float
+  always:
+    description: Store a copy although nothing changed since the newest one.
+    type: bool
+    default: false
 seealso:
   - module: lifeboat.postgres.file_restore
 """
@@ -39,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 stored:
-  description: The record of the copy that was made, or of the one that is fresh enough.
+  description: The record of the copy that was made, or of the one that is fresh enough or has the same content.
   returned: success, not in check mode when a copy would be made
   type: dict
 """
@@ -52,7 +58,13 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner 
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import files
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
 
-SPEC = ArgumentSpec({"file_set": {"type": "str", "required": True}, "max_age": {"type": "float"}})
+SPEC = ArgumentSpec(
+    {
+        "file_set": {"type": "str", "required": True},
+        "max_age": {"type": "float"},
+        "always": {"type": "bool", "default": False},
+    }
+)
 
 
 def store_files(module: AnsibleModule, config: Config) -> dict[str, Any]:
@@ -60,6 +72,8 @@ def store_files(module: AnsibleModule, config: Config) -> dict[str, Any]:
     name, max_age = module.params["file_set"], module.params["max_age"]
     chosen = files.set_named(config, name)
     fresh = None if max_age is None else files.fresh_copy(config, name, max_age)
+    if fresh is None and not module.params["always"]:
+        fresh = files.unchanged_copy(config, name)
     if fresh:
         return {"changed": False, "stored": fresh.as_dict()}
     after = text({"file_set": name, "paths": list(chosen.paths), "excludes": list(chosen.excludes)})

@@ -18,24 +18,30 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
 from .audit.scope import audited
-from .codec.age import Seal
 from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
 from .errors import BackupMissing, ConfigError, ObjectCorrupt, ObjectMissing, ProcessFailed
+from .file_index import Indexer, as_lines, digest_of
 from .model import FORMAT, ArchiveFile, format_time, open_record, parse_time, seal_record
 from .pipeline import ahead
 from .process import Drain, Feed
 from .progress import Progress, Silent
-from .repository.layout import FILE_SET_DATA, make_label
+from .repository.layout import FILE_SET_DATA, FILE_SET_INDEX, MANIFEST, make_label
 from .repository.repository import Repositories, Repository
 from .stored_stream import store_stream
 
+_ATTEMPTS = 3
+_CHANGED = ("file changed as we read it", "File removed before we read it", "File shrank by")
 _TAR = ["tar", "--acls", "--xattrs", "--directory=/", "--file=-"]
 
 
 @dataclass(frozen=True)
 class FileSetBackup:
-    """One stored copy of a file set. ``data_size`` is that of the tar archive, in bytes."""
+    """One stored copy of a file set. ``data_size`` is that of the tar archive, in bytes.
+
+    ``index`` names each of its ``members`` with owner, mode, ACL and the digest of its content; ``content_sha256`` is
+    the digest of all that. ``unsettled`` are tar's words about files that changed while they were read, three times.
+    """
 
     label: str
     file_set: str
@@ -47,6 +53,15 @@ class FileSetBackup:
     data_size: int
     file: ArchiveFile
     recipients: Tuple[str, ...] = ()
+    index: Optional[ArchiveFile] = None
+    content_sha256: str = ""
+    members: int = 0
+    unsettled: Tuple[str, ...] = ()
+
+    @property
+    def files(self) -> Tuple[ArchiveFile, ...]:
+        """What is stored beside the record."""
+        return (self.file, self.index) if self.index else (self.file,)
 
     def as_dict(self) -> Dict[str, Any]:
         """The record as JSON knows it."""
@@ -57,6 +72,7 @@ class FileSetBackup:
             "paths": list(self.paths),
             "excludes": list(self.excludes),
             "recipients": list(self.recipients),
+            "unsettled": list(self.unsettled),
         }
 
 
@@ -81,31 +97,92 @@ def set_named(config: Config, name: str) -> FileSetConfig:
     )
 
 
-def backup_files(config: Config, name: str, progress: Optional[Progress] = None) -> FileSetBackup:
-    """Store a file set in every required repository. Memory: the stores' bounds and about 1 MiB."""
-    progress = progress or Silent()
+def _possible(config: Config, name: str) -> FileSetConfig:
+    """The set, whose paths are there."""
     chosen = set_named(config, name)
     for path in chosen.paths:
         if not os.path.isabs(path):
             raise ConfigError(f"File set {name}: the path {path!r} is not absolute.", "Give the whole path.")
         if not os.path.lexists(path):
             raise ConfigError(f"File set {name}: {path} does not exist.", "Correct the path, or drop it from the set.")
+    return chosen
+
+
+def backup_files(config: Config, name: str, progress: Optional[Progress] = None) -> FileSetBackup:
+    """Store a file set in every required repository. Memory: the stores' bounds and about 1 MiB."""
+    progress = progress or Silent()
+    chosen = _possible(config, name)
     created = clock.now()
     label = make_label(created, "files")
     progress.phase(f"file set {name}")
-    with audited(config, "files-backup", [f"{name}/{label}"]):
-        return _backup(config, chosen, label, created, progress)
+    with audited(config, "files-backup", [f"{name}/{label}"]) as note:
+        repositories = Repositories.open(config)
+        try:
+            repositories.seal.require()
+            made = _settled(config, chosen, label, created, repositories, progress)
+        finally:
+            repositories.close()
+        note.details.update(members=made.members)
+        return made
 
 
-def _backup(
-    config: Config, chosen: FileSetConfig, label: str, created: datetime, progress: Progress
-) -> FileSetBackup:
+def backup_if_changed(config: Config, name: str, progress: Optional[Progress] = None) -> Tuple[FileSetBackup, bool]:
+    """The copy that has what is there now, and whether it was made for that."""
+    known = unchanged_copy(config, name, progress)
+    return (known, False) if known else (backup_files(config, name, progress), True)
+
+
+def unchanged_copy(config: Config, name: str, progress: Optional[Progress] = None) -> Optional[FileSetBackup]:
+    """The newest copy, when it has what is there now: by content, whatever the times say. Reads every file once."""
+    chosen = _possible(config, name)
+    known = _newest_everywhere(config, chosen)
+    if known is None:
+        return None
+    (progress or Silent()).phase(f"file set {name}: compare")
+    with Indexer() as indexer:
+        for chunk in _read_files(chosen, []):
+            indexer.write(chunk)
+        members = indexer.finish()
+    return known if digest_of(members) == known.content_sha256 else None
+
+
+def _newest_everywhere(config: Config, chosen: FileSetConfig) -> Optional[FileSetBackup]:
+    """The newest copy of the set as it is configured now, where every required repository has the same."""
     repositories = Repositories.open(config)
     try:
-        repositories.seal.require()
-        return _store(config, chosen, label, created, repositories.required, repositories.seal, progress)
+        newest = [list_files(repository, chosen.name)[-1:] for repository in repositories.required]
+        seal = repositories.seal
+        wanted = (chosen.paths, chosen.excludes, tuple(seal.recipients))
     finally:
         repositories.close()
+    found = [copy for copies in newest for copy in copies]
+    same = len(found) == len(newest) and len({copy.content_sha256 for copy in found}) == 1
+    copy = found[0] if same else None
+    if copy is None or not copy.content_sha256 or copy.unsettled:
+        return None
+    return copy if (copy.paths, copy.excludes, copy.recipients) == wanted else None
+
+
+class _Unsettled(Exception):
+    """Files changed while they were read."""
+
+
+def _settled(
+    config: Config,
+    chosen: FileSetConfig,
+    label: str,
+    created: datetime,
+    repositories: Repositories,
+    progress: Progress,
+) -> FileSetBackup:
+    """Read again what changed while it was read, three times at most; what was read for nothing was not stored."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _store(config, chosen, label, created, repositories, progress, last=attempt == _ATTEMPTS - 1)
+        except _Unsettled as exc:
+            progress.note(f"{exc}; read again")
+            clock.sleep(attempt + 0.2)
+    raise AssertionError("the last attempt takes what it gets")
 
 
 def _store(
@@ -113,39 +190,49 @@ def _store(
     chosen: FileSetConfig,
     label: str,
     created: datetime,
-    required: Tuple[Repository, ...],
-    seal: Seal,
+    repositories: Repositories,
     progress: Progress,
+    last: bool,
 ) -> FileSetBackup:
-    size = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal size
-        for chunk in _read_files(chosen):
-            size += len(chunk)
-            progress.advance(size)
-            yield chunk
+    size, said = 0, list[str]()
+    required, seal = repositories.required, repositories.seal
 
     def key_of(repository: Repository, name: str) -> str:
         return repository.layout.file_set(chosen.name, label, name)
 
-    file = store_stream(required, seal, key_of, FILE_SET_DATA, counted())
+    with Indexer() as indexer:
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in _read_files(chosen, said):
+                size += len(chunk)
+                progress.advance(size)
+                indexer.write(chunk)
+                yield chunk
+            if said and not last:
+                raise _Unsettled(said[0])
+
+        file = store_stream(required, seal, key_of, FILE_SET_DATA, counted())
+        members = indexer.finish()
+    index = store_stream(required, seal, key_of, FILE_SET_INDEX, as_lines(members))
     record = FileSetBackup(
         label, chosen.name, config.cluster, platform.node(), created, chosen.paths, chosen.excludes, size,
-        file, seal.recipients,
+        file, seal.recipients, index, digest_of(members), len(members), tuple(said[:100]),
     )  # fmt: skip
     for repository in required:
-        repository.store.put(
-            repository.layout.file_set(chosen.name, label, "manifest.json"), seal_record(record.as_dict())
-        )
+        repository.store.put(key_of(repository, MANIFEST), seal_record(record.as_dict()))
     return record
 
 
-def _read_files(chosen: FileSetConfig) -> Iterator[bytes]:
-    """The tar archive of the set. Status 1 of GNU tar tells of a file that changed meanwhile: the copy is still one."""
+def _read_files(chosen: FileSetConfig, said: List[str]) -> Iterator[bytes]:
+    """The tar archive of the set. ``said`` gets what GNU tar tells of files that changed or went meanwhile."""
     argv = [*_TAR, "--create", "--sparse", "--anchored", *(f"--exclude={e.lstrip('/')}" for e in chosen.excludes)]
     with tempfile.TemporaryFile() as words:
-        yield from Drain([*argv, "--", *(p.strip("/") for p in chosen.paths)], words, accept=(0, 1)).chunks()
+        paths = [*argv, "--", *(p.strip("/") for p in chosen.paths)]
+        yield from Drain(paths, words, accept=(0, 1), env={**os.environ, "LC_ALL": "C"}).chunks()
+        words.seek(0)
+        told = words.read().decode(errors="replace").splitlines()
+        said += [line for line in told if any(word in line for word in _CHANGED)]
 
 
 def list_files(repository: Repository, name: str) -> List[FileSetBackup]:
@@ -187,6 +274,8 @@ def load_copy(raw: bytes, key: str) -> FileSetBackup:
                 "excludes": tuple(fields["excludes"]),
                 "file": ArchiveFile(**fields["file"]),
                 "recipients": tuple(fields.get("recipients", ())),
+                "unsettled": tuple(fields.get("unsettled", ())),
+                "index": ArchiveFile(**fields["index"]) if fields.get("index") else None,
             }
         )
     except (KeyError, TypeError, ValueError) as exc:

@@ -192,7 +192,7 @@ def _digests(origin: Repository, lacking: Iterable[Lacking]) -> Dict[str, Archiv
             found.update({layout.backup(backup.label, f.name): f for f in backup.files})
     for file_set in {name for kind, name, _label in wanted if kind == "files"}:
         for copy in files.list_files(origin, file_set):
-            found[layout.file_set(file_set, copy.label, copy.file.name)] = copy.file
+            found.update({layout.file_set(file_set, copy.label, f.name): f for f in copy.files})
     for dump in list_dumps(origin) if any(kind == "dump" for kind, _database, _label in wanted) else ():
         found.update({layout.dump(dump.database, dump.label, f.name): f for f in (dump.data, dump.globals)})
     return found

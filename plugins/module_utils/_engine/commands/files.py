@@ -21,6 +21,7 @@ def add_arguments(subparsers: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     backup = actions.add_parser("backup", help="store a file set (without a name: every one)")
     backup.add_argument("file_set", nargs="?", metavar="SET")
+    backup.add_argument("--always", action="store_true", help="although nothing changed since the newest copy")
     backup.set_defaults(handler=run_backup)
     listing = actions.add_parser("list", help="the copies of a file set")
     listing.add_argument("file_set", metavar="SET")
@@ -35,12 +36,22 @@ def add_arguments(subparsers: Any) -> None:
 
 
 def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Store one set, or all of them."""
+    """Store one set, or all of them, where anything changed."""
     config = load(args.config, args.as_of)
     names = [args.file_set] if args.file_set else [s.name for s in config.file_sets]
-    made = [files.backup_files(config, name, terminal) for name in names]
-    lines = [f"{m.file_set}: {m.label}, {size(m.data_size)} stored as {size(m.file.size)}" for m in made]
-    return Answer({"file_sets": [m.as_dict() for m in made]}, "\n".join(lines) or "no file set is configured")
+    done = [
+        (files.backup_files(config, name, terminal), True)
+        if args.always
+        else files.backup_if_changed(config, name, terminal)
+        for name in names
+    ]
+    lines = []
+    for copy, made in done:
+        what = f"{size(copy.data_size)} stored as {size(copy.file.size)}" if made else "nothing changed since"
+        lines.append(f"{copy.file_set}: {copy.label}, {what}")
+        lines += [f"  {words}" for words in copy.unsettled]
+    data = {"changed": any(made for _copy, made in done), "file_sets": [copy.as_dict() for copy, _made in done]}
+    return Answer(data, "\n".join(lines) or "no file set is configured")
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:

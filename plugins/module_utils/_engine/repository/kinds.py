@@ -17,7 +17,9 @@ _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
     re.ASCII,
 )
-_FILES = re.compile(r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/([^/]+)/(manifest\.json|data\.tar\.zst(?:\.age)?)\Z", re.ASCII)
+_FILES = re.compile(
+    r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/([^/]+)/(manifest\.json|(?:data\.tar|index\.jsonl)\.zst(?:\.age)?)\Z", re.ASCII
+)
 _DUMP = re.compile(
     r"dumps/([^/]+)/(\d{8}T\d{6}Z-dump)/(manifest\.json|(?:data\.pgdump|globals\.sql)\.zst(?:\.age)?)\Z", re.ASCII
 )

@@ -6,7 +6,7 @@
 <cluster>/repository.json
 <cluster>/systems/<system identifier>.json
 <cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json    (or .tar.lz4, .tar)
-<cluster>/files/<set>/<label>/data.tar.zst  manifest.json
+<cluster>/files/<set>/<label>/data.tar.zst  index.jsonl.zst  manifest.json
 <cluster>/dumps/<database>/<label>/data.pgdump.zst  globals.sql.zst  manifest.json    of one database, by pg_dump
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
@@ -43,7 +43,7 @@ _AUDIT = re.compile(r"[^/]+/audit/([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)/(\d{8})/(\d{1
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
-FILE_SET_DATA = "data.tar.zst"
+FILE_SET_DATA, FILE_SET_INDEX = "data.tar.zst", "index.jsonl.zst"
 DUMP_DATA, DUMP_GLOBALS = "data.pgdump.zst", "globals.sql.zst"
 _SEALED = ".age"
 _COMPRESSIONS = {"zstd": ".zst", "lz4": ".lz4", "none": ""}

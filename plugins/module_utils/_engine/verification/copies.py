@@ -37,7 +37,7 @@ def promised(kind: Kind, raw: bytes, key: str) -> Tuple[ArchiveFile, ...]:
     if kind.name == "backup":
         return load_manifest(raw, key).files
     if kind.name == "files":
-        return (load_copy(raw, key).file,)
+        return load_copy(raw, key).files
     dump = load_dump(raw, key)
     return (dump.data, dump.globals)
 

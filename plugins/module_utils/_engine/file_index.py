@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a tar archive holds: every member with its owner, mode, ACL, attributes and the digest of its content.
+
+Times are not part of it: what was only touched, or written again as it was, is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+import threading
+from typing import Any, Dict, Iterable, Iterator, List, Optional
+
+from .errors import ProcessFailed
+
+_KINDS = {
+    tarfile.SYMTYPE: "symlink", tarfile.LNKTYPE: "hardlink", tarfile.DIRTYPE: "directory", tarfile.FIFOTYPE: "fifo",
+    tarfile.CHRTYPE: "device", tarfile.BLKTYPE: "device",
+}  # fmt: skip
+_ATTRIBUTES = ("SCHILY.xattr.", "SCHILY.acl.", "RHT.security.")
+_CHUNK = 1024 * 1024
+
+
+class Indexer:
+    """Takes an archive as it streams by and reads it in a thread. Memory: 1 MiB, and about 400 bytes for each member.
+
+    As a context manager it ends the thread whatever happens; ``members`` are complete after :meth:`finish`.
+    """
+
+    def __init__(self) -> None:
+        self.members: List[Dict[str, Any]] = []
+        self._trouble: Optional[BaseException] = None
+        reader, writer = os.pipe()
+        self._writer = os.fdopen(writer, "wb", buffering=0)
+        self._thread = threading.Thread(target=self._read, args=(reader,), name="lifeboat-index", daemon=True)
+        self._thread.start()
+
+    def write(self, chunk: bytes) -> None:
+        """The next bytes of the archive."""
+        view = memoryview(chunk)
+        while view:
+            view = view[self._writer.write(view) or 0 :]
+
+    def finish(self) -> List[Dict[str, Any]]:
+        """The members, by their paths; ProcessFailed where this was no archive."""
+        self._close()
+        if self._trouble is not None:
+            raise ProcessFailed(
+                f"The archive of tar cannot be read: {self._trouble}.", "Is this GNU tar? Nothing was recorded."
+            ) from self._trouble
+        self.members.sort(key=lambda m: str(m["path"]))
+        return self.members
+
+    def __enter__(self) -> Indexer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._writer.close()
+        self._thread.join()
+
+    def _read(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb") as stream:
+            try:
+                # Bytes of names that are no UTF-8 are kept, as os.fsencode would give them back.
+                with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as archive:
+                    self.members.extend(_member(archive, info) for info in archive)
+            except (tarfile.TarError, OSError, ValueError) as exc:
+                self._trouble = exc
+            # Whoever writes must not wait for a reader that has gone: the padding of an archive, or all of it.
+            while stream.read(_CHUNK):
+                pass
+
+
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Dict[str, Any]:
+    found: Dict[str, Any] = {
+        "path": "/" + _text(info.name.lstrip("/")),
+        "kind": _KINDS.get(info.type, "file"),
+        "mode": f"{info.mode:04o}",
+        "owner": f"{info.uid}:{info.gid}",
+    }
+    content = archive.extractfile(info) if info.isreg() else None
+    if content is not None:
+        digest = hashlib.sha256()
+        while chunk := content.read(_CHUNK):
+            digest.update(chunk)
+        found.update(size=info.size, sha256=digest.hexdigest())
+    elif info.issym() or info.islnk():
+        found["target"] = _text(info.linkname)
+    # tarfile has read the header's bytes as it reads names.
+    attributes = {name: _text(value) for name, value in info.pax_headers.items() if name.startswith(_ATTRIBUTES)}
+    if attributes:
+        found["attributes"] = attributes
+    # A member's headers are not needed again, and there may be a hundred thousand of them.
+    archive.members = []  # type: ignore[attr-defined]
+    return found
+
+
+def _text(name: str) -> str:
+    """JSON has no lone surrogates: bytes that are no UTF-8 are written as ``\\xff``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def as_lines(members: Iterable[Dict[str, Any]]) -> Iterator[bytes]:
+    """A line of JSON for each."""
+    return (json.dumps(member, sort_keys=True).encode() + b"\n" for member in members)
+
+
+def digest_of(members: Iterable[Dict[str, Any]]) -> str:
+    """SHA-256 of all lines: the same for the same content."""
+    digest = hashlib.sha256()
+    for line in as_lines(members):
+        digest.update(line)
+    return digest.hexdigest()
