@@ -64,9 +64,12 @@ def type_of(label: str) -> str:
     return next((name for name, short in _SHORT.items() if short == word), word)
 
 
-def begun(label: str) -> datetime:
-    """The reverse of :func:`make_label`: when what has this label began."""
-    return datetime.strptime(label[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+def begun(label: str) -> Optional[datetime]:
+    """The reverse of :func:`make_label`: when what has this label began; None for a label of somebody else's."""
+    try:
+        return datetime.strptime(label[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
 
 
 def trial(token: str) -> str:

@@ -79,7 +79,8 @@ def extend(locks: Locks, keys: Sequence[str], least: datetime, until: datetime) 
                 return False, None
             locks.extend(key, until)
         except LifeboatError as exc:
-            return False, exc
+            # What is gone meanwhile needs no lock.
+            return False, None if exc.details.get("http_status") == 404 else exc
         return True, None
 
     with ThreadPoolExecutor(_PARALLEL, "lifeboat-locks") as pool:

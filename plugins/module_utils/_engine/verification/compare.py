@@ -46,7 +46,8 @@ def _records(here: Held, others: Iterable[Held]) -> List[Finding]:
     having: Dict[str, str] = {}
     for other in others:
         for name in here.unfinished & other.finished:
-            if begun(name.rsplit("/", 1)[-1]) < here.records_until:
+            at = begun(name.rsplit("/", 1)[-1])
+            if at is None or at < here.records_until:
                 having.setdefault(name, other.name)
     return [
         Finding(
