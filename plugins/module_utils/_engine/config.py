@@ -35,6 +35,7 @@ _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 # What PostgreSQL's BASE_BACKUP takes too; level 0 is the method's own default.
 _LEVELS = {"zstd": (-7, 22), "lz4": (0, 12)}
 
+
 @dataclass(frozen=True)
 class RepositoryConfig:
     """One repository. A *required* one must have a segment before PostgreSQL is told that it is archived.
