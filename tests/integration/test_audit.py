@@ -227,7 +227,7 @@ def test_access_to_contents_and_copies_are_on_record(site: Site, tmp_path: Path)
         ("files-restore", "failed", "backup_missing", ["notes"]),
         ("sync", "ok", None, ["repo1"]),
     ]
-    assert events(site)[-1]["details"]["copied"] == {"repo1": 2}
+    assert events(site)[-1]["details"]["copied"] == {"repo1": 3}
 
 
 def test_nothing_is_put_below_a_mount_point_without_its_mount(site: Site, tmp_path: Path) -> None:
