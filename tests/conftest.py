@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 from pathlib import Path
@@ -17,7 +18,7 @@ from lifeboat.store.azure_client import connect
 from support.clouds import Azurite, FakeGcs, Rclone
 from support.faultproxy import FaultProxy
 from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
-from support.stores import SeaweedFS, s3_options_for
+from support.stores import Running, SeaweedFS, s3_options_for
 
 # A shell that starts the tests in the background lets them, and every program they start, ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,7 +28,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """A real S3 store for the whole session."""
+    """A real S3 store for the whole session: SeaweedFS, or the one whose state file LIFEBOAT_TEST_S3 names."""
+    if given := os.environ.get("LIFEBOAT_TEST_S3"):
+        yield Running(Path(given))
+        return
     with SeaweedFS(Path(tmp_path_factory.mktemp("seaweedfs"))) as server:
         yield server
 

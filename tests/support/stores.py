@@ -23,6 +23,20 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from seaweedfs import SeaweedFS  # noqa: E402
 
+
+class Running(SeaweedFS):
+    """A store that somebody else started and will stop, from its state file (tools/ceph.py)."""
+
+    def __init__(self, state_file: Path) -> None:
+        super().__init__(state_file.parent)
+        state = json.loads(state_file.read_text(encoding="utf-8"))
+        self.port = state["port"]
+        self.access_key_id, self.secret_access_key = state["access_key_id"], state["secret_access_key"]
+
+    def start(self, timeout: float = 60.0) -> Running:
+        return self
+
+
 #: The smallest part that S3 stores accept.
 PART = 5 * 1024 * 1024
 NOBODY = 65534
