@@ -15,6 +15,7 @@ All processes live in a PID and mount namespace of their own: they and the mount
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -228,7 +229,17 @@ class Ceph:
 
 def run(command: List[str]) -> int:
     """Run a command while the store lives; its exit status."""
-    build()
+    STATE.mkdir(parents=True, exist_ok=True)
+    with open(STATE / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise CephError(f"Another Ceph runs in {STATE}: one at a time.") from exc
+        build()
+        return _run(command)
+
+
+def _run(command: List[str]) -> int:
     with Ceph(day=int(os.environ.get("LIFEBOAT_CEPH_DAY", "-1"))) as server:
         state = STATE / "state.json"
         state.unlink(missing_ok=True)
@@ -245,6 +256,8 @@ def main(argv: List[str]) -> int:
     if argv[:1] not in (["check"], ["run"]):
         print("usage: tools/ceph.py check | run COMMAND…", file=sys.stderr)
         return 2
+    # So that a run that is told to end stops its store.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     reason = obstacle()
     if reason:
         print(reason, file=sys.stderr)
