@@ -29,6 +29,7 @@ from .commands import (
     erasure,
     files,
     listing,
+    logs,
     prove,
     prune,
     restore,
@@ -62,6 +63,7 @@ _COMMANDS = (
     prune,
     audit,
     erasure,
+    logs,
     drill,
 )
 

@@ -18,6 +18,7 @@ from typing import Any, Mapping, Optional, Tuple
 
 from .errors import ConfigError
 from .libraries import library
+from .logs.policy import LogsConfig, parse_logs
 from .mapping import build, require_int, with_tuples
 from .model import read_aware
 from .recipients import refuse_clear_pieces, require_public
@@ -201,6 +202,7 @@ class Config:
     retention: RetentionConfig = RetentionConfig()
     verify: VerifyConfig = VerifyConfig()
     audit: AuditConfig = AuditConfig()
+    logs: LogsConfig = LogsConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     as_of: Optional[datetime] = None
@@ -287,8 +289,9 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     if "as_of" in values:
         values["as_of"] = read_aware(values["as_of"], f"{where}: as_of")
         repositories = tuple(replace(r, as_of=values["as_of"]) for r in repositories)
-    if "verify" in values:
-        values["verify"] = parse_verify(values["verify"], where)
+    for key, parse_section in (("verify", parse_verify), ("logs", parse_logs)):
+        if key in values:
+            values[key] = parse_section(values[key], where)
     if "file_sets" in values:
         values["file_sets"] = tuple(
             _file_set(item, f"file_sets[{i}]", where) for i, item in enumerate(values["file_sets"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any, Callable, List, Mapping, Optional, Sequence
@@ -103,6 +104,17 @@ class Terminal:
         self.finish()
         if self._show:
             _say(f"lifeboat: {text}")
+
+    def answer(self, line: str) -> bool:
+        """A line of a long answer, at once; False when nobody reads on (``| head``)."""
+        try:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+            return True
+        except BrokenPipeError:
+            # Python would complain once more at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return False
 
     def finish(self) -> None:
         """End a bar's line."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .layout import LABEL, MANIFEST, audit_place
+from .layout import LABEL, MANIFEST, audit_place, log_chunk
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -39,12 +39,12 @@ _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 @dataclass(frozen=True)
 class Kind:
     """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
-    ``lease``, ``report`` (of a restore test), ``audit``, ``erasure`` or ``foreign``.
+    ``lease``, ``report`` (of a restore test), ``audit``, ``erasure``, ``log`` or ``foreign``.
 
     ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL; ``part`` the rest: the file's
     name of a backup, the set of a copy, the database of a dump (percent-encoded), the segment's name of WAL; of an
-    event of the audit trail they are its chain, and day and number. ``record`` marks what makes a backup, copy or dump
-    exist, ``segment`` a complete segment, ``piece`` a part of one.
+    event of the audit trail they are its chain, and day and number; of a chunk of a log its stream and day.
+    ``record`` marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one.
     """
 
     name: str
@@ -84,6 +84,8 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("audit", place[0], f"{place[1]}/{place[2]:010d}")
     if _ERASURE.match(rest):
         return Kind("erasure")
+    if chunk := log_chunk(key):
+        return Kind("log", chunk.stream, f"{chunk.stored:%Y%m%d}")
     return Kind("core") if _CORE.match(rest) else FOREIGN
 
 

@@ -17,11 +17,11 @@ Owner = Tuple[str, str, str]
 # Whose it is comes first; what makes a backup or copy exist comes last, after the WAL that it needs.
 _RANKS = {
     "core": 0, "history": 1, "wal": 2, "backup": 3, "files": 3, "dump": 3,
-    "hold": 5, "report": 5, "erasure": 5, "audit": 6,
+    "hold": 5, "report": 5, "erasure": 5, "audit": 6, "log": 7,
 }  # fmt: skip
 _RECORD = 4
 # What is the same bytes in every repository. WAL may be compressed in another way.
-_SAME = ("backup", "files", "dump", "history", "erasure", "audit")
+_SAME = ("backup", "files", "dump", "history", "erasure", "audit", "log")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@
 <cluster>/restore_tests/<time>-<token>.json
 <cluster>/audit/<chain>/<day>/<number>.json    an event; a chain is <host>.<user>
 <cluster>/erasures/<time>-<token>.json
+<cluster>/logs/<stream>/<day>/<stored><microseconds>-<first line>-<host>-<digest>.jsonl.zst    a chunk of a log
 <cluster>/restores/<token>/begun  ended    that a restore reads
 <cluster>/damaged/<time>-<token>/repair.json  object    what was removed by a repair, and why
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
@@ -40,6 +41,11 @@ LABEL = r"\d{8}T\d{6}Z-(?:full|diff|incr)"
 _LABEL = re.compile(rf"{LABEL}\Z", re.ASCII)
 _SHORT = {"differential": "diff", "incremental": "incr"}
 _AUDIT = re.compile(r"[^/]+/audit/([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)/(\d{8})/(\d{10})\.json\Z", re.ASCII)
+_LOG = re.compile(
+    r"[^/]+/logs/([a-z0-9][a-z0-9_-]*)/(\d{8})/((\2T\d{6}Z)(\d{6})-(\d{8}T\d{6}Z)-([A-Za-z0-9_-]+)-([0-9a-f]{16})\.jsonl\.zst(?:\.age)?)\Z",
+    re.ASCII,
+)
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
@@ -197,6 +203,19 @@ class Layout:
         return f"{self.erasures}{_stamp(at)}-{token}.json"
 
     @property
+    def logs(self) -> str:
+        """Prefix of all streams of logs."""
+        return f"{self.cluster}/logs/"
+
+    def log_stream(self, stream: str, day: str = "") -> str:
+        """Prefix of a stream, or of one day (``20261123``) of it."""
+        return f"{self.logs}{stream}/{day}/" if day else f"{self.logs}{stream}/"
+
+    def log(self, stream: str, name: str) -> str:
+        """A chunk of a stream, by the name that :func:`log_name` made."""
+        return f"{self.log_stream(stream, name[:8])}{name}"
+
+    @property
     def leases(self) -> str:
         """Prefix of what restores tell of themselves."""
         return f"{self.cluster}/restores/"
@@ -289,3 +308,35 @@ def audit_place(key: str) -> Optional[Tuple[str, str, int]]:
     """The reverse of :meth:`Layout.audit_event`: chain, day (``20261123``) and number; None for another object."""
     match = _AUDIT.match(key)
     return (match.group(1), match.group(2), int(match.group(3))) if match else None
+
+
+@dataclass(frozen=True)
+class LogChunk:
+    """What the key of a chunk tells: its stream, when it was stored, its first line's time, its host and the first 16
+    hexadecimal digits of the SHA-256 of what is stored.
+    """
+
+    stream: str
+    stored: datetime
+    first: datetime
+    host: str
+    digest: str
+
+
+def log_name(stored: datetime, first: datetime, host: str, digest: str, sealed: bool) -> str:
+    """The name of a chunk; ``digest`` is the SHA-256 of the stored bytes."""
+    host = _UNSAFE.sub("-", host) or "-"
+    # To the microsecond, so that chunks are listed in their order.
+    return sealed_name(
+        f"{_stamp(stored)}{stored.microsecond:06d}-{_stamp(first)}-{host}-{digest[:16]}.jsonl.zst", sealed
+    )
+
+
+def log_chunk(key: str) -> Optional[LogChunk]:
+    """The reverse of :meth:`Layout.log`; None for another object."""
+    match = _LOG.match(key)
+    stored, first = (begun(match.group(i)) for i in (4, 6)) if match else (None, None)
+    if match is None or stored is None or first is None:
+        return None
+    stored = stored.replace(microsecond=int(match.group(5)))
+    return LogChunk(match.group(1), stored, first, match.group(7), match.group(8))

@@ -38,6 +38,7 @@ def term(kind: Kind, policy: RetentionConfig) -> Optional[timedelta]:
         "files": policy.days_of_set(kind.part),
         "dump": policy.dump_days,
         "audit": policy.audit_days,
+        "log": policy.days_of_log(kind.owner),
         **dict.fromkeys(_FOR_EVER, longest(policy)),
     }.get(kind.name, 0.0)
     return timedelta(days=days) if days > 0 else None
@@ -46,7 +47,8 @@ def term(kind: Kind, policy: RetentionConfig) -> Optional[timedelta]:
 def longest(policy: RetentionConfig) -> float:
     """The days of what is kept longest."""
     kinds = (policy.full_days, policy.wal_days, policy.dump_days, policy.file_set_days, policy.audit_days)
-    return max(*kinds, policy.differential_days, policy.incremental_days, *policy.file_sets.values())
+    logs = (policy.log_days, policy.security_log_days)
+    return max(*kinds, *logs, policy.differential_days, policy.incremental_days, *policy.file_sets.values())
 
 
 def is_due(cluster: str, info: ObjectInfo, policy: RetentionConfig, now: datetime) -> bool:

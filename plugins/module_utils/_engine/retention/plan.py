@@ -27,9 +27,9 @@ _COPIES = {"files": "copy", "dump": "dump"}
 
 @dataclass(frozen=True)
 class Removal:
-    """An object that goes, and why; ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit`` or ``garbage``.
+    """An object that goes, and why; ``record`` marks what makes a backup or copy exist.
 
-    ``record`` marks what makes a backup or copy exist.
+    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log`` or ``garbage``.
     """
 
     key: str
@@ -94,6 +94,7 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
         *_copies(sorted_out, policy, now),
         *_wal(facts, sorted_out, needed, policy, now),
         *_audit(sorted_out, policy, now),
+        *_logs(sorted_out, policy, now),
         *(
             Removal(info.key, info.size, "garbage", "of a restore that has ended")
             for info in sorted_out.leases
@@ -115,6 +116,7 @@ class _Sorted:
         self.wal: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.leases: List[ObjectInfo] = []
         self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
+        self.logs: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
 
     def add(self, info: ObjectInfo) -> None:
         self.count += 1
@@ -130,6 +132,8 @@ class _Sorted:
             self.copies.setdefault((kind.name, kind.part, kind.owner), []).append((kind, info))
         elif kind.name == "audit":
             self.audit.setdefault(kind.owner, []).append((kind, info))
+        elif kind.name == "log":
+            self.logs.setdefault(kind.owner, []).append((kind, info))
 
     def active(self, whole: Sequence[BackupManifest], window_start: datetime) -> Dict[str, Set[int]]:
         """The timelines, by system identifier, that point-in-time recovery must reach.
@@ -209,6 +213,17 @@ def _audit(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Remov
                 break
             reason = f"events older than {policy.audit_days:g} days"
             removals.append(Removal(info.key, info.size, "audit", reason))
+    return removals
+
+
+def _logs(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """Chunks by the day they were shipped on, whenever this repository got them; there is none that must stay."""
+    removals: List[Removal] = []
+    for stream, chunks in sorted(found.logs.items()):
+        days = policy.days_of_log(stream)
+        first_day = f"{now - timedelta(days=days):%Y%m%d}"
+        old = sorted((info for kind, info in chunks if kind.part < first_day), key=lambda info: info.key)
+        removals += [Removal(i.key, i.size, "log", f"log {stream}, older than {days:g} days") for i in old]
     return removals
 
 

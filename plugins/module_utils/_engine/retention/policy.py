@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Mapping
 
 from ..errors import ConfigError
+from ..logs.policy import SECURITY
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class RetentionConfig:
     file_set_days: float = 90.0
     file_sets: Mapping[str, float] = field(default_factory=dict)
     audit_days: float = 365.0
+    log_days: float = 30.0
+    security_log_days: float = 365.0
     keep_last: int = 2
     daily: int = 0
     weekly: int = 0
@@ -56,6 +59,10 @@ class RetentionConfig:
     def days_of_copy(self, kind: str, name: str) -> float:
         """The days that copies of the file set, or dumps of the database, of this name are kept."""
         return self.dump_days if kind == "dump" else self.days_of_set(name)
+
+    def days_of_log(self, stream: str) -> float:
+        """The days that chunks of this stream of logs are kept."""
+        return self.security_log_days if stream == SECURITY else self.log_days
 
     def window_start(self, now: datetime) -> datetime:
         """When the window of point-in-time recovery begins."""

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which logs are shipped, and which of their lines belong to the security stream: the section ``logs``. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from ..errors import ConfigError
+from ..mapping import build, with_tuples
+
+#: The stream that is kept longer than the others, apart from them.
+SECURITY = "security"
+#: PostgreSQL's words for who connects, and for statements that change what there is or who may do it (pgaudit's too).
+SECURITY_LINES = (
+    r"connection (received|authenticated|authorized)|disconnection: |authentication failed|no pg_hba\.conf entry"
+    r"|permission denied|AUDIT: |(statement|execute [^:]*): *(/\*.*?\*/ *)?"
+    r"(create|alter|drop|truncate|grant|revoke|reassign|security label|comment)\b"
+)
+_STREAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z", re.ASCII)
+_STATE = "/var/lib/lifeboat/logs"
+# Facilities auth and authpriv of syslog (RFC 5424, 6.2.1).
+_SECURITY_FACILITIES = ("4", "10")
+_SECURITY_IDENTIFIERS = ("sudo", "su", "sshd", "sshd-session", "login", "systemd-logind", "lifeboat-audit")
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """Files (absolute paths, ``*`` and ``?`` as in a shell), or the journal, or both, and the stream of their lines.
+
+    ``journal`` are matches of ``journalctl`` (an empty list: all of it); None: not the journal.
+    """
+
+    stream: str
+    files: Tuple[str, ...] = ()
+    journal: Optional[Tuple[str, ...]] = None
+
+
+@dataclass(frozen=True)
+class LogsConfig:
+    """What is shipped: every ``interval`` seconds what is new becomes a chunk in each required repository.
+
+    While a store is down chunks wait in ``state_dir``, at most ``spool_mb`` (10^6 bytes) of them. ``security`` is the
+    regular expression (any case) of lines of files that go to the security stream.
+    """
+
+    sources: Tuple[LogSource, ...] = ()
+    interval: float = 20.0
+    spool_mb: int = 512
+    state_dir: Optional[str] = None
+    security: str = SECURITY_LINES
+
+    def directory(self, cluster: str) -> str:
+        """Where positions and chunks are."""
+        return os.path.abspath(self.state_dir or os.path.join(_STATE, cluster))
+
+
+def parse_logs(data: Any, where: str) -> LogsConfig:
+    """Check the section; ConfigError names the path of what is wrong."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where}: logs must be a mapping, not {type(data).__name__}.", "See docs/logs.md.")
+    values: Dict[str, Any] = dict(data)
+    given = values.get("sources") or ()
+    if not isinstance(given, (list, tuple)):
+        raise ConfigError(f"{where}: logs.sources must be a list.", "Put each on a line of its own.")
+    values["sources"] = tuple(_source(item, f"logs.sources[{i}]", where) for i, item in enumerate(given))
+    found: LogsConfig = build(LogsConfig, values, "logs", where)
+    if not 1 <= found.interval <= 60:
+        raise ConfigError(f"{where}: logs.interval is {found.interval:g}.", "It is seconds, from 1 to 60.")
+    if found.spool_mb < 1:
+        raise ConfigError(f"{where}: logs.spool_mb is {found.spool_mb}.", "It must be at least 1.")
+    try:
+        re.compile(found.security)
+    except re.error as exc:
+        raise ConfigError(
+            f"{where}: logs.security is no regular expression: {exc}.", "Correct it, or leave it out."
+        ) from exc
+    return found
+
+
+def _source(item: Any, path: str, where: str) -> LogSource:
+    found: LogSource = build(LogSource, with_tuples(item, ("files", "journal"), path, where), path, where)
+    if not _STREAM.match(found.stream):
+        raise ConfigError(
+            f"{where}: {path}.stream is {found.stream!r}.",
+            "Use lower-case letters, digits, '_' and '-', at most 63: it becomes part of every key.",
+        )
+    if not found.files and found.journal is None:
+        raise ConfigError(f"{where}: {path} has neither files nor journal.", "Say where its lines come from.")
+    for name in found.files:
+        if not os.path.isabs(name):
+            raise ConfigError(f"{where}: {path}.files has {name!r}, which is not absolute.", "Give the whole path.")
+    return found
+
+
+def is_security_entry(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of the journal is about who may do what: by its facility, or by who wrote it."""
+    return (
+        str(entry.get("SYSLOG_FACILITY", "")) in _SECURITY_FACILITIES
+        or entry.get("SYSLOG_IDENTIFIER") in _SECURITY_IDENTIFIERS
+    )

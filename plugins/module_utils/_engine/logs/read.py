@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read shipped logs back: by time, stream, host and words."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from ..audit.scope import audited
+from ..codec import zstd
+from ..config import Config
+from ..errors import ConfigError, LifeboatError, ObjectCorrupt
+from ..repository.layout import LogChunk, is_sealed, log_chunk
+from ..repository.repository import Repositories, Repository
+from .line import Line, parse, time_of
+
+# No chunk that was written here holds more: 4 MiB of lines of each source, as JSON.
+_LARGEST = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Query:
+    """Lines from ``since`` on, up to and not including ``until`` (aware), of these streams (none: all) and this host,
+    that the regular expression ``grep`` is found in.
+    """
+
+    since: datetime
+    until: Optional[datetime] = None
+    streams: Tuple[str, ...] = ()
+    host: Optional[str] = None
+    grep: Optional[str] = None
+
+
+@dataclass
+class Reading:
+    """What was told beside the lines: the repository, and chunks that no repository has intact."""
+
+    repository: str = ""
+    damaged: List[str] = field(default_factory=list)
+    lines: int = 0
+
+
+def read_logs(config: Config, query: Query, reading: Reading) -> Iterator[Line]:
+    """The lines, the oldest first as far as their chunks are; a line may come twice. It is an event of the audit trail.
+
+    Memory: one chunk of each stream. IdentityMissing where logs are sealed and this host has no identity.
+    """
+    try:
+        wanted = re.compile(query.grep) if query.grep else None
+    except re.error as exc:
+        raise ConfigError(
+            f"{query.grep!r} is no regular expression: {exc}.", "Correct it: --grep 'ERROR|FATAL'."
+        ) from exc
+    with audited(config, "logs-read", query.streams) as note:
+        repositories = Repositories.open(config)
+        try:
+            repository = repositories.readable()
+            reading.repository = repository.location
+            others = repositories.beginning_with(repository.name)
+            names = [n.rstrip("/") for n in repository.store.list_names(repository.layout.logs)]
+            unknown = sorted(set(query.streams) - set(names))
+            if unknown:
+                raise ConfigError(
+                    f"Repository {repository.location} has no stream {', '.join(unknown)}.",
+                    f"There are: {', '.join(names) or 'none'}.",
+                )
+            streams = [_stream(others, name, query, reading) for name in names if name in (query.streams or names)]
+            for line in heapq.merge(*streams, key=lambda line: str(line["time"])):
+                if wanted is None or wanted.search(line["message"]):
+                    reading.lines += 1
+                    yield line
+        finally:
+            repositories.close()
+            note.details.update(lines=reading.lines)
+
+
+def overlaps(chunk: LogChunk, query: Query) -> bool:
+    """Whether a chunk may have lines that are asked for: its own were all written before it was stored. Pure."""
+    return chunk.stored >= query.since and (query.until is None or chunk.first < query.until)
+
+
+def _stream(repositories: Sequence[Repository], stream: str, query: Query, reading: Reading) -> Iterator[Line]:
+    first = repositories[0]
+    for day in first.store.list_names(first.layout.log_stream(stream)):
+        if day.rstrip("/") < f"{query.since:%Y%m%d}":
+            continue
+        for info in first.store.list(first.layout.log_stream(stream, day.rstrip("/"))):
+            chunk = log_chunk(info.key)
+            if chunk is None or not overlaps(chunk, query):
+                continue
+            for line in sorted(_chunk(repositories, info.key, chunk, reading), key=lambda line: str(line["time"])):
+                moment = time_of(line)
+                inside = query.since <= moment and (query.until is None or moment < query.until)
+                if inside and query.host in (None, line["host"]):
+                    yield line
+
+
+def _chunk(repositories: Sequence[Repository], key: str, chunk: LogChunk, reading: Reading) -> List[Line]:
+    """Its lines, from the first repository that has it intact."""
+    for repository in repositories:
+        try:
+            raw = repository.store.get(key)
+            if hashlib.sha256(raw).hexdigest()[:16] != chunk.digest:
+                raise ObjectCorrupt(f"{key} is not what its name says.", "Read it from another repository.", key=key)
+            data = repository.seal.open_bytes(raw, key) if is_sealed(key) else raw
+            return parse(zstd.decompress(data, key, _LARGEST))
+        except ObjectCorrupt:
+            continue
+        except LifeboatError:
+            if repository is repositories[0]:
+                raise
+    reading.damaged.append(key)
+    return []

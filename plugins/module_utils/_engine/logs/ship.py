@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ship logs: what is new becomes a chunk of each stream in every required repository, at least once.
+
+Every round reads files and the journal from where they were left, writes chunks to the spool, then the positions, then
+puts the chunks, oldest first. While a store is down chunks wait in the spool; when that is full nothing is read any
+more, so that the logs' own files are what waits. What was rotated away unread is counted, and told in the stream.
+
+Memory: about 4 MiB of lines of each source at once, and some ten times that as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from typing import Callable, Dict, List, Optional, Sequence, Set
+
+from .. import clock
+from ..codec import zstd
+from ..config import Config
+from ..errors import ConfigError, LifeboatError, ObjectExists
+from ..progress import Progress
+from ..repository.layout import log_name
+from ..repository.repository import Repositories, Repository
+from ..wal.spool import written_at
+from .journal import read_journal
+from .line import Line, as_text, dump, file_line, journal_line, lost_line, own_time, time_of
+from .policy import SECURITY, LogSource, is_security_entry
+from .spool import Chunk, Positions, Spool
+from .tail import follow, look, matching
+
+_BUDGET = 4 * 1024 * 1024
+_TICK = 0.2
+_LEVEL = 3
+_MB = 1000 * 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass
+class Shipped:
+    """What was done: lines read, chunks that every repository has now, chunks that wait, bytes lost before all that."""
+
+    lines: int = 0
+    stored: int = 0
+    waiting: int = 0
+    lost: int = 0
+    errors: List[LifeboatError] = field(default_factory=list)
+
+
+class Shipper:
+    """Ships for one configuration. ``stopping`` is asked several times a second.
+
+    :raises ConfigError: there is nothing to ship
+    """
+
+    def __init__(self, config: Config, progress: Progress, stopping: Callable[[], bool] = lambda: False) -> None:
+        if not config.logs.sources:
+            raise ConfigError(
+                f"{config.source or 'configuration'}: logs.sources is empty.", "Say there which logs are shipped."
+            )
+        self._config, self._progress, self._stopping = config, progress, stopping
+        self._security = re.compile(config.logs.security, re.IGNORECASE)
+        self._host = platform.node()
+        self._told: Set[str] = set()
+        self._had: Dict[str, Set[str]] = {}
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Work until ``stopping`` or until the configuration file changes; a store that is not there is waited for."""
+        with Spool(self._config.logs.directory(self._config.cluster)) as spool:
+            repositories = Repositories.open(self._config)
+            try:
+                repositories.seal.require()
+                on_ready()
+                stamp = written_at(self._config.source)
+                while not self._stopping() and written_at(self._config.source) == stamp:
+                    due = clock.monotonic() + self._config.logs.interval
+                    self._tell(self._round(spool, repositories).errors)
+                    while clock.monotonic() < due and not self._stopping():
+                        clock.sleep(_TICK)
+                # What was written until now: the last words of a server are the ones that are asked for.
+                self._round(spool, repositories)
+            finally:
+                repositories.close()
+
+    def once(self) -> Shipped:
+        """One round; raises what kept a chunk from a required repository."""
+        with Spool(self._config.logs.directory(self._config.cluster)) as spool:
+            repositories = Repositories.open(self._config)
+            try:
+                repositories.seal.require()
+                done = self._round(spool, repositories)
+            finally:
+                repositories.close()
+        if done.errors:
+            raise done.errors[0]
+        return done
+
+    def _round(self, spool: Spool, repositories: Repositories) -> Shipped:
+        """Read all that is there, as far as the spool has room, and put what waits."""
+        done = Shipped()
+        try:
+            while True:
+                full = self._is_full(spool)
+                more = not full and self._gather(spool, repositories, done)
+                stored = self._put(spool, repositories.required, done.errors)
+                done.stored += stored
+                if not more and not (full and stored):
+                    break
+            done.waiting = len(spool.chunks())
+        except LifeboatError as exc:
+            done.errors.append(exc)
+        return done
+
+    def _is_full(self, spool: Spool) -> bool:
+        full = sum(c.size for c in spool.chunks()) >= self._config.logs.spool_mb * _MB
+        if full:
+            # What is removed unread is counted by what is seen of it now.
+            positions = spool.read_positions()
+            seen = {path: look(path, known) for path, known in positions.files.items()}
+            if seen != positions.files:
+                spool.write_positions(replace(positions, files=seen))
+            self._note(
+                "full", f"the spool holds {self._config.logs.spool_mb} MB: nothing is read until some of it is stored"
+            )
+        else:
+            self._told.discard("full")
+        return full
+
+    def _gather(self, spool: Spool, repositories: Repositories, done: Shipped) -> bool:
+        """One chunk for each stream that has lines; whether there is more to read at once."""
+        positions, more = spool.read_positions(), False
+        lines: List[Line] = []
+        before = positions.as_dict()
+        seen: Set[str] = set()
+        for source in self._config.logs.sources:
+            if source.journal is not None:
+                more |= self._from_journal(source, positions, lines)
+            for path in self._paths(source, positions):
+                if path not in seen:
+                    seen.add(path)
+                    more |= self._from_file(source, path, positions, lines)
+        for gone in set(positions.files) - seen:
+            del positions.files[gone]
+        streams: Dict[str, List[Line]] = {}
+        for line in lines:
+            streams.setdefault(line["stream"], []).append(line)
+        for stream, its in sorted(streams.items()):
+            self._add(spool, repositories, stream, its)
+        if positions.as_dict() != before:
+            spool.write_positions(positions)
+        done.lines += len(lines)
+        done.lost = positions.lost
+        return more
+
+    def _paths(self, source: LogSource, positions: Positions) -> List[str]:
+        """What the source names now, and what it named before, whose rest may wait under another name."""
+        found = matching(source.files)
+        known = [path for path in positions.files if any(fnmatchcase(path, pattern) for pattern in source.files)]
+        return sorted({*found, *known})
+
+    def _from_journal(self, source: LogSource, positions: Positions, lines: List[Line]) -> bool:
+        matches = source.journal or ()
+        name = " ".join((source.stream, *matches))
+        try:
+            found = read_journal(matches, positions.journal.get(name), _BUDGET)
+        except LifeboatError as exc:
+            self._note(f"journal {name}", f"the journal: {exc.message}")
+            return False
+        self._told.discard(f"journal {name}")
+        if found.cut:
+            words = "entries of the journal were removed before they were read; nobody knows how many"
+            lines.append(lost_line(words, source.stream, "journal", self._host, clock.now()))
+        for entry in found.entries:
+            stream = SECURITY if is_security_entry(entry) else source.stream
+            lines.append(journal_line(entry, stream, self._host))
+        positions.journal[name] = found.cursor
+        return found.more
+
+    def _from_file(self, source: LogSource, path: str, positions: Positions, lines: List[Line]) -> bool:
+        now = clock.now()
+        found = follow(path, positions.files.get(path), _BUDGET, int(now.timestamp() * 1e9))
+        if found.trouble:
+            self._note(path, found.trouble)
+            return False
+        self._told.discard(path)
+        if found.lost:
+            positions.lost += found.lost
+            words = f"{found.lost} bytes or more of {path} were removed before they were read"
+            self._note(f"{path} {now}", words)
+            lines.append(lost_line(words, source.stream, path, self._host, now))
+        stream, moment = source.stream, now
+        for raw in found.lines:
+            message = as_text(raw)
+            # What is indented goes on with what was said before (PostgreSQL's statements of several lines).
+            if not message[:1].isspace():
+                stream = SECURITY if self._security.search(message) else source.stream
+                moment = own_time(message) or now
+            lines.append(file_line(message, stream, path, self._host, moment))
+        if found.position is None:
+            positions.files.pop(path, None)
+        else:
+            positions.files[path] = found.position
+        return found.more
+
+    def _add(self, spool: Spool, repositories: Repositories, stream: str, lines: Sequence[Line]) -> None:
+        data = zstd.compress(dump(lines), _LEVEL)
+        seal = repositories.seal
+        stored = seal.close(data) if seal.seals else data
+        now = clock.now()
+        # A line may say any time; none was written before there was a clock.
+        first = max(_EPOCH, min(now, *(time_of(line) for line in lines)))
+        digest = hashlib.sha256(stored).hexdigest()
+        spool.add(stream, log_name(now, first, self._host, digest, seal.seals), stored)
+
+    def _put(self, spool: Spool, targets: Sequence[Repository], errors: List[LifeboatError]) -> int:
+        """Put what waits into each repository at once; how many chunks all of them have now."""
+        chunks = spool.chunks()
+        if not chunks:
+            return 0
+        with ThreadPoolExecutor(len(targets), "lifeboat-logs") as pool:
+            ended = list(pool.map(lambda target: self._put_into(target, spool, chunks), targets))
+        errors[:] = [error for error in ended if error]
+        done = [c for c in chunks if all(c.name in self._had.get(t.name, ()) for t in targets)]
+        for chunk in done:
+            spool.remove(chunk)
+            for names in self._had.values():
+                names.discard(chunk.name)
+        return len(done)
+
+    def _put_into(self, target: Repository, spool: Spool, chunks: Sequence[Chunk]) -> Optional[LifeboatError]:
+        had = self._had.setdefault(target.name, set())
+        try:
+            for chunk in chunks:
+                if chunk.name not in had:
+                    try:
+                        target.store.put(target.layout.log(chunk.stream, chunk.name), spool.read(chunk))
+                    except ObjectExists:
+                        pass  # The name has the digest of the content: it is this one.
+                    had.add(chunk.name)
+        except LifeboatError as exc:
+            return exc
+        return None
+
+    def _tell(self, errors: Sequence[LifeboatError]) -> None:
+        """Say what changed, once."""
+        failing = {f"store {e.message}" for e in errors}
+        for error in errors:
+            self._note(f"store {error.message}", f"{error.message} [{error.error_code}]")
+        if not failing and any(t.startswith("store ") for t in self._told):
+            self._progress.note("every repository takes logs again")
+        self._told = {t for t in self._told if not t.startswith("store ") or t in failing}
+
+    def _note(self, what: str, words: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._progress.note(words)

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory where positions are kept, and chunks until every required repository has them.
+
+::
+
+    <directory>/lock              locked (flock) while a shipper lives
+    <directory>/positions.json    how far each file and the journal were read
+    <directory>/chunks/<stream>~<name>    a chunk as it is stored: compressed, and sealed where that is set
+
+A chunk is on disk before the positions move behind its lines: what a crash leaves is read again, never passed over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from ..errors import AgentRunning, SpoolUnusable
+from ..wal.spool import take
+from .tail import Position
+
+_BETWEEN = "~"
+
+
+@dataclass
+class Positions:
+    """How far files (by path) and the journal (by its matches) were read, and how many bytes went unread so far."""
+
+    files: Dict[str, Position] = field(default_factory=dict)
+    journal: Dict[str, Optional[str]] = field(default_factory=dict)
+    lost: int = 0
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As JSON knows it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Positions:
+        """The reverse."""
+        files = {path: Position(**where) for path, where in data["files"].items()}
+        return cls(files, dict(data["journal"]), int(data["lost"]))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk that waits: its file, its stream, the name it is stored by, and its size in bytes."""
+
+    path: str
+    stream: str
+    name: str
+    size: int
+
+
+class Spool:
+    """The directory, made if need be. Entering takes the lock: AgentRunning when another shipper lives."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._chunks = os.path.join(directory, "chunks")
+        self._lock = -1
+
+    def __enter__(self) -> Spool:
+        with self._usable():
+            os.makedirs(self._chunks, 0o700, exist_ok=True)
+            lock = os.path.join(self._directory, "lock")
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not take(self._lock, fcntl.LOCK_EX):
+            os.close(self._lock)
+            raise AgentRunning(
+                f"Another lifeboat log-ship holds {lock}.",
+                "One serves a cluster of a host: stop the other one, or give this cluster a logs.state_dir of its own.",
+            )
+        with self._usable():
+            for name in os.listdir(self._chunks):
+                if name.endswith(".tmp"):
+                    os.unlink(os.path.join(self._chunks, name))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def read_positions(self) -> Positions:
+        """What was written last; from the beginning where nothing was, or it is damaged: a line comes twice then."""
+        try:
+            with open(self._positions, encoding="utf-8") as stream:
+                return Positions.from_dict(json.load(stream))
+        except FileNotFoundError:
+            return Positions()
+        except (ValueError, KeyError, TypeError):
+            return Positions()
+        except OSError as exc:
+            raise self._unusable(exc) from exc
+
+    def write_positions(self, positions: Positions) -> None:
+        """Durable when this returns."""
+        self._write(self._positions, json.dumps(positions.as_dict()).encode())
+
+    def add(self, stream: str, name: str, data: bytes) -> None:
+        """A chunk, durable when this returns."""
+        self._write(os.path.join(self._chunks, f"{stream}{_BETWEEN}{name}"), data)
+
+    def chunks(self) -> List[Chunk]:
+        """Those that wait, the oldest first."""
+        found: List[Tuple[str, Chunk]] = []
+        with self._usable():
+            for file in os.listdir(self._chunks):
+                stream, between, name = file.partition(_BETWEEN)
+                path = os.path.join(self._chunks, file)
+                if between:
+                    found.append((name, Chunk(path, stream, name, os.stat(path).st_size)))
+        return [chunk for _name, chunk in sorted(found, key=lambda f: f[0])]
+
+    def read(self, chunk: Chunk) -> bytes:
+        """Its bytes."""
+        with self._usable(), open(chunk.path, "rb") as stream:
+            return stream.read()
+
+    def remove(self, chunk: Chunk) -> None:
+        """Every repository has it."""
+        with self._usable():
+            os.unlink(chunk.path)
+
+    @property
+    def _positions(self) -> str:
+        return os.path.join(self._directory, "positions.json")
+
+    def _write(self, path: str, data: bytes) -> None:
+        with self._usable():
+            with open(f"{path}.tmp", "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(f"{path}.tmp", path)
+            directory = os.open(os.path.dirname(path), os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise self._unusable(exc) from exc
+
+    def _unusable(self, exc: OSError) -> SpoolUnusable:
+        return SpoolUnusable(
+            f"The directory of logs {self._directory} cannot be used: {exc.strerror}.",
+            "See that it may be written and has room; what was not read yet stays where it is.",
+            directory=self._directory,
+        )
