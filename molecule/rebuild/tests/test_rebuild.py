@@ -163,6 +163,29 @@ def test_another_word_than_yes_touches_nothing(machines: Dict[str, Host], playbo
     assert not machines["empty13"].file("/etc/postgresql").exists
 
 
+@pytest.fixture(scope="module")
+def ticks(machines: Dict[str, Host]) -> None:
+    """A line in the journal each second; they end with the host."""
+    podman("exec", "--detach", f"{PREFIX}-db13", "sh", "-c", "while sleep 1; do logger --tag tick here; done")
+
+
+def logs(host: Host, words: str) -> List[Dict[str, Any]]:
+    """Stored lines of the host that is gone."""
+    return list(lifeboat(host, "shop", f"logs --since 3h --host db13 {words}")["lines"])
+
+
+def test_logs_leave_the_host_as_they_are_written(machines: Dict[str, Host], ticks: None) -> None:
+    host = machines["db13"]
+    assert host.service("lifeboat-log-ship@shop").is_running
+    host.check_output("logger --priority authpriv.notice --tag sudo 'somebody became root'")
+    host.check_output("logger --tag shop 'the cart of somebody'")
+    assert host.run("runuser -u postgres -- psql --command='SELECT planted_error'").rc != 0
+    until(lambda: bool(logs(host, "security --grep 'became root'")), "it is in the security stream")
+    until(lambda: bool(logs(host, "system --grep 'the cart'")), "the journal is stored")
+    until(lambda: bool(logs(host, "postgresql --grep planted_error")), "PostgreSQL's log is stored")
+    assert not logs(host, "system --grep 'became root'")
+
+
 def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Path, playbook: Playbooks) -> None:
     time.sleep(3)
     at = datetime.now(timezone.utc)
@@ -180,6 +203,11 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     assert told["loss"]["transactions_about"] == round(restored["commit_rate"] * max(told["loss"]["seconds"], 0))
     healthy(host)
     protected(host, 2)
+    # The logs of its last minute outlived it.
+    last = max(datetime.fromisoformat(line["time"]) for line in logs(host, "system --grep '^here$'"))
+    lost = {"seconds_of_logs_lost": (at - last).total_seconds()}
+    (playbook.run_dir / "figures-logs.json").write_text(json.dumps(lost), encoding="utf-8")
+    assert lost["seconds_of_logs_lost"] < 60 and host.service("lifeboat-log-ship@shop").is_running
     STATE["ledger"] = records(ledger)
 
 

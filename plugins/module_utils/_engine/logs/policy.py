@@ -21,6 +21,12 @@ SECURITY_LINES = (
     r"|permission denied|AUDIT: |(statement|execute [^:]*): *(/\*.*?\*/ *)?"
     r"(create|alter|drop|truncate|grant|revoke|reassign|security label|comment)\b"
 )
+#: What is shipped where nothing is said of it.
+DEFAULT_SOURCES: Tuple[Mapping[str, Any], ...] = (
+    {"stream": "system", "journal": []},
+    {"stream": "postgresql", "files": ["/var/log/postgresql/*.log"]},
+    {"stream": "nginx", "files": ["/var/log/nginx/*.log"]},
+)
 _STREAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z", re.ASCII)
 _STATE = "/var/lib/lifeboat/logs"
 # Facilities auth and authpriv of syslog (RFC 5424, 6.2.1).
@@ -42,8 +48,9 @@ class LogSource:
 
 @dataclass(frozen=True)
 class LogsConfig:
-    """What is shipped: every ``interval`` seconds what is new becomes a chunk in each required repository.
+    """What is shipped; nothing without the section.
 
+    Every ``interval`` seconds what is new becomes a chunk in each required repository.
     While a store is down chunks wait in ``state_dir``, at most ``spool_mb`` (10^6 bytes) of them. ``security`` is the
     regular expression (any case) of lines of files that go to the security stream.
     """
@@ -64,7 +71,7 @@ def parse_logs(data: Any, where: str) -> LogsConfig:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: logs must be a mapping, not {type(data).__name__}.", "See docs/logs.md.")
     values: Dict[str, Any] = dict(data)
-    given = values.get("sources") or ()
+    given = values.get("sources", DEFAULT_SOURCES)
     if not isinstance(given, (list, tuple)):
         raise ConfigError(f"{where}: logs.sources must be a list.", "Put each on a line of its own.")
     values["sources"] = tuple(_source(item, f"logs.sources[{i}]", where) for i, item in enumerate(given))
