@@ -51,7 +51,8 @@ def _coerce(value: Any, hint: Any, path: str, where: str) -> Any:
     for kind in allowed:
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return value
-    if typing.get_origin(hint) is tuple or not allowed:
+    may_be_tuple = tuple in (typing.get_origin(hint), *map(typing.get_origin, typing.get_args(hint)))
+    if (may_be_tuple and isinstance(value, tuple)) or typing.get_origin(hint) is tuple or not allowed:
         return value
     names = " or ".join(t.__name__ for t in allowed if t is not _NONE)
     shown = "a value" if any(word in path for word in _SECRET) else repr(value)

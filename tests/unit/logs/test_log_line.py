@@ -78,6 +78,16 @@ def test_what_of_postgresql_is_security(message: str, security: bool) -> None:
     assert bool(re.search(SECURITY_LINES, message, re.IGNORECASE)) is security
 
 
+def test_the_journal_with_and_without_matches_and_what_is_shipped_by_default() -> None:
+    repositories = [{"type": "directory", "path": "/x"}]
+    sources = [{"stream": "system", "journal": []}, {"stream": "app", "journal": ["_UID=7"], "files": ["/x"]}]
+    found = parse_config({"cluster": "main", "repositories": repositories, "logs": {"sources": sources}}).logs
+    assert [(s.journal, s.files) for s in found.sources] == [((), ()), (("_UID=7",), ("/x",))]
+    default = parse_config({"cluster": "main", "repositories": repositories, "logs": {}}).logs
+    assert [s.stream for s in default.sources] == ["system", "postgresql", "nginx"]
+    assert parse_config({"cluster": "main", "repositories": repositories}).logs.sources == ()
+
+
 @pytest.mark.parametrize(
     ("logs", "words"),
     [
