@@ -95,7 +95,7 @@ def test_the_journal_with_and_without_matches_and_what_is_shipped_by_default() -
         ({"sources": [{"stream": "a"}]}, "neither files nor journal"),
         ({"sources": [{"stream": "a", "files": ["x.log"]}]}, "'x.log', which is not absolute"),
         ({"sources": [{"stream": "a", "files": "/x"}]}, "must be a list of words"),
-        ({"sources": {}, "interval": 90}, "logs.interval is 90"),
+        ({"sources": [], "interval": 90}, "logs.interval is 90"),
         ({"spool_mb": 0}, "logs.spool_mb is 0"),
         ({"security": "("}, "no regular expression"),
         ({"sources": "x"}, "logs.sources must be a list"),

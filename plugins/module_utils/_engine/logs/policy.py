@@ -71,7 +71,7 @@ def parse_logs(data: Any, where: str) -> LogsConfig:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: logs must be a mapping, not {type(data).__name__}.", "See docs/logs.md.")
     values: Dict[str, Any] = dict(data)
-    given = values.get("sources", DEFAULT_SOURCES)
+    given = DEFAULT_SOURCES if values.get("sources") is None else values["sources"]
     if not isinstance(given, (list, tuple)):
         raise ConfigError(f"{where}: logs.sources must be a list.", "Put each on a line of its own.")
     values["sources"] = tuple(_source(item, f"logs.sources[{i}]", where) for i, item in enumerate(given))
