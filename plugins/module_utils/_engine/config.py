@@ -169,11 +169,16 @@ class AuditConfig:
 
 @dataclass(frozen=True)
 class FileSetConfig:
-    """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``."""
+    """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``.
+
+    Of an ``incremental`` one a copy holds what changed, and everything when the last that did is ``full_days`` old.
+    """
 
     name: str
     paths: Tuple[str, ...]
     excludes: Tuple[str, ...] = ()
+    incremental: bool = False
+    full_days: float = 7.0
 
 
 @dataclass(frozen=True)

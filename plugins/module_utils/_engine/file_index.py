@@ -13,7 +13,7 @@ import json
 import os
 import tarfile
 import threading
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from .errors import ProcessFailed
 
@@ -80,11 +80,14 @@ class Indexer:
 
 def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Dict[str, Any]:
     found: Dict[str, Any] = {
-        "path": "/" + _text(info.name.lstrip("/")),
+        "path": path_of(os.fsencode(info.name)),
         "kind": _KINDS.get(info.type, "file"),
         "mode": f"{info.mode:04o}",
         "owner": f"{info.uid}:{info.gid}",
     }
+    if "\\" in found["path"] and _text(info.name) != info.name:
+        # Not every path can be read back; this is the name itself.
+        found["bytes"] = os.fsencode(info.name.lstrip("/")).hex()
     content = archive.extractfile(info) if info.isreg() else None
     if content is not None:
         digest = hashlib.sha256()
@@ -102,19 +105,24 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Dict[str, Any]:
     return found
 
 
+def path_of(name: bytes) -> str:
+    """The path of a member in the index, of its name in an archive."""
+    return "/" + _text(os.fsdecode(name).strip("/"))
+
+
 def _text(name: str) -> str:
     """JSON has no lone surrogates: bytes that are no UTF-8 are written as ``\\xff``."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def as_lines(members: Iterable[Dict[str, Any]]) -> Iterator[bytes]:
+def as_lines(members: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """A line of JSON for each."""
     return (json.dumps(member, sort_keys=True).encode() + b"\n" for member in members)
 
 
-def digest_of(members: Iterable[Dict[str, Any]]) -> str:
-    """SHA-256 of all lines: the same for the same content."""
+def digest_of(members: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256 of all lines: the same for the same content, whichever copy holds it."""
     digest = hashlib.sha256()
-    for line in as_lines(members):
+    for line in as_lines({k: v for k, v in member.items() if k not in ("copy", "looks")} for member in members):
         digest.update(line)
     return digest.hexdigest()

@@ -9,20 +9,24 @@ compares (``tar --compare``): where nothing differs nothing is written; a file t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import IO, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
 from .audit.scope import audited
 from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
-from .errors import BackupMissing, ConfigError, ObjectCorrupt, ObjectMissing, ProcessFailed
-from .file_index import Indexer, as_lines, digest_of
-from .model import FORMAT, ArchiveFile, format_time, open_record, parse_time, seal_record
+from .errors import BackupMissing, ConfigError, ProcessFailed
+from .file_changes import Selection, below, by_copy, merged, scan, select, tar_name, tar_options
+from .file_index import Indexer, as_lines, digest_of, path_of
+from .file_parent import find_members, find_newest, is_due, keep_members, read_members
+from .file_record import FileSetBackup, choose_copy, list_files
+from .model import seal_record
 from .pipeline import ahead
 from .process import Drain, Feed
 from .progress import Progress, Silent
@@ -31,49 +35,11 @@ from .repository.repository import Repositories, Repository
 from .stored_stream import store_stream
 
 _ATTEMPTS = 3
-_CHANGED = ("file changed as we read it", "File removed before we read it", "File shrank by")
+_CHANGED = (
+    "file changed as we read it", "File removed before we read it", "File shrank by",
+    "Cannot stat: No such file or directory",
+)  # fmt: skip
 _TAR = ["tar", "--acls", "--xattrs", "--directory=/", "--file=-"]
-
-
-@dataclass(frozen=True)
-class FileSetBackup:
-    """One stored copy of a file set. ``data_size`` is that of the tar archive, in bytes.
-
-    ``index`` names each of its ``members`` with owner, mode, ACL and the digest of its content; ``content_sha256`` is
-    the digest of all that. ``unsettled`` are tar's words about files that changed while they were read, three times.
-    """
-
-    label: str
-    file_set: str
-    cluster: str
-    host: str
-    created_at: datetime
-    paths: Tuple[str, ...]
-    excludes: Tuple[str, ...]
-    data_size: int
-    file: ArchiveFile
-    recipients: Tuple[str, ...] = ()
-    index: Optional[ArchiveFile] = None
-    content_sha256: str = ""
-    members: int = 0
-    unsettled: Tuple[str, ...] = ()
-
-    @property
-    def files(self) -> Tuple[ArchiveFile, ...]:
-        """What is stored beside the record."""
-        return (self.file, self.index) if self.index else (self.file,)
-
-    def as_dict(self) -> Dict[str, Any]:
-        """The record as JSON knows it."""
-        return {
-            "format": FORMAT,
-            **asdict(self),
-            "created_at": format_time(self.created_at),
-            "paths": list(self.paths),
-            "excludes": list(self.excludes),
-            "recipients": list(self.recipients),
-            "unsettled": list(self.unsettled),
-        }
 
 
 @dataclass(frozen=True)
@@ -109,21 +75,25 @@ def _possible(config: Config, name: str) -> FileSetConfig:
 
 
 def backup_files(config: Config, name: str, progress: Optional[Progress] = None) -> FileSetBackup:
-    """Store a file set in every required repository. Memory: the stores' bounds and about 1 MiB."""
+    """Store a file set in every required repository. Memory: the stores' bounds and about 1 MiB.
+
+    Of an incremental one what changed since its newest copy, and about 1 kB of memory for each member.
+    """
     progress = progress or Silent()
     chosen = _possible(config, name)
     created = clock.now()
-    label = make_label(created, "files")
     progress.phase(f"file set {name}")
-    with audited(config, "files-backup", [f"{name}/{label}"]) as note:
-        repositories = Repositories.open(config)
-        try:
+    repositories = Repositories.open(config)
+    try:
+        selection = _select(config, repositories, chosen, created) if chosen.incremental else None
+        label = make_label(created, "changes" if selection and selection.parents else "files")
+        with audited(config, "files-backup", [f"{name}/{label}"]) as note:
             repositories.seal.require()
-            made = _settled(config, chosen, label, created, repositories, progress)
-        finally:
-            repositories.close()
-        note.details.update(members=made.members)
-        return made
+            made = _settled(config, chosen, label, created, repositories, selection, progress)
+            note.details.update(members=made.members)
+            return made
+    finally:
+        repositories.close()
 
 
 def backup_if_changed(config: Config, name: str, progress: Optional[Progress] = None) -> Tuple[FileSetBackup, bool]:
@@ -133,34 +103,37 @@ def backup_if_changed(config: Config, name: str, progress: Optional[Progress] = 
 
 
 def unchanged_copy(config: Config, name: str, progress: Optional[Progress] = None) -> Optional[FileSetBackup]:
-    """The newest copy, when it has what is there now: by content, whatever the times say. Reads every file once."""
+    """The newest copy, when it has what is there now: by content, whatever the times say. Reads every file once.
+
+    Of an incremental set those alone that look as if they had changed.
+    """
     chosen = _possible(config, name)
-    known = _newest_everywhere(config, chosen)
-    if known is None:
-        return None
+    repositories = Repositories.open(config)
+    try:
+        known = find_newest(repositories, chosen)
+        if known is None or known.unsettled:
+            return None
+        selection = _select(config, repositories, chosen, clock.now()) if chosen.incremental else None
+    finally:
+        repositories.close()
     (progress or Silent()).phase(f"file set {name}: compare")
     with Indexer() as indexer:
-        for chunk in _read_files(chosen, []):
+        for chunk in _read_files(chosen, [], selection):
             indexer.write(chunk)
         members = indexer.finish()
+    if selection is not None:
+        members = merged(members, selection)
     return known if digest_of(members) == known.content_sha256 else None
 
 
-def _newest_everywhere(config: Config, chosen: FileSetConfig) -> Optional[FileSetBackup]:
-    """The newest copy of the set as it is configured now, where every required repository has the same."""
-    repositories = Repositories.open(config)
-    try:
-        newest = [list_files(repository, chosen.name)[-1:] for repository in repositories.required]
-        seal = repositories.seal
-        wanted = (chosen.paths, chosen.excludes, tuple(seal.recipients))
-    finally:
-        repositories.close()
-    found = [copy for copies in newest for copy in copies]
-    same = len(found) == len(newest) and len({copy.content_sha256 for copy in found}) == 1
-    copy = found[0] if same else None
-    if copy is None or not copy.content_sha256 or copy.unsettled:
-        return None
-    return copy if (copy.paths, copy.excludes, copy.recipients) == wanted else None
+def _select(config: Config, repositories: Repositories, chosen: FileSetConfig, now: datetime) -> Selection:
+    """What of an incremental set is read: all of it where there is no copy to be based on, or none that is young."""
+    seen = scan(chosen, _TAR[:-1], path_of)
+    newest = find_newest(repositories, chosen)
+    members = find_members(repositories, newest, config.spool_dir) if newest else None
+    if newest is None or members is None or is_due(chosen, newest, now):
+        return select(seen, (), "", 0)
+    return select(seen, members, newest.label, int(newest.created_at.timestamp() * 1e9))
 
 
 class _Unsettled(Exception):
@@ -173,12 +146,14 @@ def _settled(
     label: str,
     created: datetime,
     repositories: Repositories,
+    selection: Optional[Selection],
     progress: Progress,
 ) -> FileSetBackup:
     """Read again what changed while it was read, three times at most; what was read for nothing was not stored."""
     for attempt in range(_ATTEMPTS):
+        last = attempt == _ATTEMPTS - 1
         try:
-            return _store(config, chosen, label, created, repositories, progress, last=attempt == _ATTEMPTS - 1)
+            return _store(config, chosen, label, created, repositories, selection, progress, last)
         except _Unsettled as exc:
             progress.note(f"{exc}; read again")
             clock.sleep(attempt + 0.2)
@@ -191,6 +166,7 @@ def _store(
     label: str,
     created: datetime,
     repositories: Repositories,
+    selection: Optional[Selection],
     progress: Progress,
     last: bool,
 ) -> FileSetBackup:
@@ -204,7 +180,7 @@ def _store(
 
         def counted() -> Iterator[bytes]:
             nonlocal size
-            for chunk in _read_files(chosen, said):
+            for chunk in _read_files(chosen, said, selection):
                 size += len(chunk)
                 progress.advance(size)
                 indexer.write(chunk)
@@ -214,37 +190,54 @@ def _store(
 
         file = store_stream(required, seal, key_of, FILE_SET_DATA, counted())
         members = indexer.finish()
+    if selection is not None:
+        members = merged(members, selection)
     index = store_stream(required, seal, key_of, FILE_SET_INDEX, as_lines(members))
     record = FileSetBackup(
         label, chosen.name, config.cluster, platform.node(), created, chosen.paths, chosen.excludes, size,
         file, seal.recipients, index, digest_of(members), len(members), tuple(said[:100]),
+        selection.parents if selection else (),
     )  # fmt: skip
     for repository in required:
         repository.store.put(key_of(repository, MANIFEST), seal_record(record.as_dict()))
+    if selection is not None:
+        keep_members(config.spool_dir, record, members)
     return record
 
 
-def _read_files(chosen: FileSetConfig, said: List[str]) -> Iterator[bytes]:
-    """The tar archive of the set. ``said`` gets what GNU tar tells of files that changed or went meanwhile."""
-    argv = [*_TAR, "--create", "--sparse", "--anchored", *(f"--exclude={e.lstrip('/')}" for e in chosen.excludes)]
-    with tempfile.TemporaryFile() as words:
-        paths = [*argv, "--", *(p.strip("/") for p in chosen.paths)]
-        yield from Drain(paths, words, accept=(0, 1), env={**os.environ, "LC_ALL": "C"}).chunks()
-        words.seek(0)
-        told = words.read().decode(errors="replace").splitlines()
-        said += [line for line in told if any(word in line for word in _CHANGED)]
+def _read_files(chosen: FileSetConfig, said: List[str], selection: Optional[Selection] = None) -> Iterator[bytes]:
+    """The tar archive of the set, or of the members that are selected of it.
 
-
-def list_files(repository: Repository, name: str) -> List[FileSetBackup]:
-    """The finished copies of a file set, oldest first."""
-    found = []
-    for entry in repository.store.list_names(repository.layout.file_set_prefix(name)):
-        key = repository.layout.file_set(name, entry.rstrip("/"), "manifest.json")
+    ``said`` gets what GNU tar tells of files that changed or went meanwhile.
+    """
+    argv = [*_TAR, "--create", "--sparse"]
+    with tempfile.TemporaryFile() as words, _names(selection.names if selection else ()) as listed:
+        what = [*tar_options(chosen), "--", *(p.strip("/") for p in chosen.paths)] if selection is None else listed
         try:
-            found.append(load_copy(repository.store.get(key), key))
-        except ObjectMissing:
-            continue
-    return sorted(found, key=lambda b: b.label)
+            yield from Drain([*argv, *what], words, accept=(0, 1), env={**os.environ, "LC_ALL": "C"}).chunks()
+        except ProcessFailed:
+            # A member that is named and went is an error for tar; all others are in the archive.
+            if selection is None or not _only_went(_words_of(words)):
+                raise
+        said += [line for line in _words_of(words) if any(word in line for word in _CHANGED)]
+
+
+@contextlib.contextmanager
+def _names(names: Sequence[bytes]) -> Iterator[List[str]]:
+    """How tar is told just these members."""
+    with tempfile.NamedTemporaryFile(prefix="lifeboat-") as listing:
+        listing.write(b"".join(name + b"\0" for name in names))
+        listing.flush()
+        yield ["--no-recursion", "--null", "--verbatim-files-from", f"--files-from={listing.name}"]
+
+
+def _words_of(words: IO[bytes]) -> List[str]:
+    words.seek(0)
+    return words.read().decode(errors="replace").splitlines()
+
+
+def _only_went(told: Sequence[str]) -> bool:
+    return all("Exiting with failure" in line or any(word in line for word in _CHANGED) for line in told)
 
 
 def fresh_copy(config: Config, name: str, max_age: float) -> Optional[FileSetBackup]:
@@ -259,29 +252,6 @@ def fresh_copy(config: Config, name: str, max_age: float) -> Optional[FileSetBac
         return None
     oldest = min((found[0] for found in copies), key=lambda copy: copy.created_at)
     return oldest if (clock.now() - oldest.created_at).total_seconds() <= max_age else None
-
-
-def load_copy(raw: bytes, key: str) -> FileSetBackup:
-    """The record of these bytes; ObjectCorrupt (naming ``key``) when anything is off."""
-    data = open_record(raw, key)
-    fields = {k: v for k, v in data.items() if k not in ("sha256", "format")}
-    try:
-        return FileSetBackup(
-            **{
-                **fields,
-                "created_at": parse_time(fields["created_at"]),
-                "paths": tuple(fields["paths"]),
-                "excludes": tuple(fields["excludes"]),
-                "file": ArchiveFile(**fields["file"]),
-                "recipients": tuple(fields.get("recipients", ())),
-                "unsettled": tuple(fields.get("unsettled", ())),
-                "index": ArchiveFile(**fields["index"]) if fields.get("index") else None,
-            }
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise ObjectCorrupt(
-            f"{key} lacks or misspells a field: {exc}.", "Use the Lifeboat release that wrote it.", key=key
-        ) from exc
 
 
 def restore_files(
@@ -329,26 +299,42 @@ def _restore(
                 label=label,
             )
         progress.phase(f"file set {name}: {chosen.label}")
-        members = _members(chosen.paths, only)
-        differences = _compare(repository, chosen, target, members) if members else ()
+        differences: List[str] = []
+        for part, what in _parts(repository, chosen, copies, only):
+            differences += _compare(repository, part, target, what)
         if differences and apply:
-            _extract(repository, chosen, target, members)
-        return FilesRestored(chosen.label, repository.location, bool(differences), differences)
+            for part, what in _parts(repository, chosen, copies, only):
+                _extract(repository, part, target, what)
+        return FilesRestored(chosen.label, repository.location, bool(differences), tuple(differences[:1000]))
     finally:
         repositories.close()
 
 
-def choose_copy(
-    copies: Sequence[FileSetBackup], label: Optional[str] = None, at: Optional[datetime] = None
-) -> Optional[FileSetBackup]:
-    """Of copies from oldest to newest: ``label``'s, or the newest that existed at ``at``, or the newest. Pure.
+_Part = Tuple[FileSetBackup, Sequence[str]]
 
-    Before the first copy there is only the oldest to take: it is the nearest to what was there then.
-    """
-    if label is not None:
-        return next((c for c in copies if c.label == label), None)
-    earlier = [c for c in copies if at is None or c.created_at <= at]
-    return [*copies[:1], *earlier][-1] if copies else None
+
+def _parts(
+    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
+) -> Iterator[_Part]:
+    """The copies that hold what is asked for, each with tar's words for its members; ``chosen`` itself comes last."""
+    if not chosen.parents:
+        members = _members(chosen.paths, only)
+        if members:
+            yield chosen, ["--", *members]
+        return
+    known = {copy.label: copy for copy in copies}
+    gone = sorted(set(chosen.parents) - set(known))
+    if gone:
+        raise BackupMissing(
+            f"Copy {chosen.label} of file set {chosen.file_set!r} needs {', '.join(gone)}, which repository"
+            f" {repository.location} does not have.",
+            "Bring it from another repository (lifeboat sync), or restore another copy: --label.",
+            missing=gone,
+        )
+    members_of = by_copy(below(read_members(repository, chosen), only), chosen.label)
+    for label, held in members_of.items():
+        with _names([tar_name(member) for member in held]) as listed:
+            yield known[label], listed
 
 
 def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:
@@ -366,9 +352,9 @@ def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:
     return (*inside, *(w for w in wanted if w not in inside and any(f"{w}/".startswith(f"{s}/") for s in stored)))
 
 
-def _compare(repository: Repository, chosen: FileSetBackup, target: str, members: Sequence[str]) -> Tuple[str, ...]:
+def _compare(repository: Repository, chosen: FileSetBackup, target: str, what: Sequence[str]) -> Tuple[str, ...]:
     with tempfile.TemporaryFile() as words:
-        tar = Feed([*_at(target), "--compare", "--", *members], words, stdout=words)
+        tar = Feed([*_at(target), "--compare", *what], words, stdout=words)
         try:
             sum(tar.pour(_chunks(repository, chosen)))
             return ()
@@ -380,11 +366,11 @@ def _compare(repository: Repository, chosen: FileSetBackup, target: str, members
             tar.kill()
 
 
-def _extract(repository: Repository, chosen: FileSetBackup, target: str, members: Sequence[str]) -> None:
+def _extract(repository: Repository, chosen: FileSetBackup, target: str, what: Sequence[str]) -> None:
     keep = f"--suffix=.before-{clock.now():%Y%m%dT%H%M%SZ}"
     with tempfile.TemporaryFile() as words:
         how = ["--extract", "--same-owner", "--preserve-permissions", "--backup=simple", keep]
-        tar = Feed([*_at(target), *how, "--", *members], words)
+        tar = Feed([*_at(target), *how, *what], words)
         try:
             sum(tar.pour(_chunks(repository, chosen)))
         finally:

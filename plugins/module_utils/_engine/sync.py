@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from . import clock, files
+from . import clock
 from .audit.scope import audited
 from .config import Config
 from .dump.record import list_dumps
 from .errors import ConfigError, ForeignRepository, LifeboatError, ObjectExists
+from .file_record import list_files
 from .model import ArchiveFile
 from .progress import Progress, Silent
 from .repository.catalog import load_catalog
@@ -191,7 +192,7 @@ def _digests(origin: Repository, lacking: Iterable[Lacking]) -> Dict[str, Archiv
         if backup.label in labels:
             found.update({layout.backup(backup.label, f.name): f for f in backup.files})
     for file_set in {name for kind, name, _label in wanted if kind == "files"}:
-        for copy in files.list_files(origin, file_set):
+        for copy in list_files(origin, file_set):
             found.update({layout.file_set(file_set, copy.label, f.name): f for f in copy.files})
     for dump in list_dumps(origin) if any(kind == "dump" for kind, _database, _label in wanted) else ():
         found.update({layout.dump(dump.database, dump.label, f.name): f for f in (dump.data, dump.globals)})

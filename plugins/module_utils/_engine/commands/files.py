@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import files
 from ..config import load
+from ..file_record import list_files
 from ..model import Target
 from ..repository.repository import Repositories
 from ..terminal import Answer, Terminal, size, table
@@ -58,7 +59,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each copy."""
     repositories = Repositories.open(load(args.config, args.as_of))
     try:
-        copies = files.list_files(repositories.readable(), args.file_set)
+        copies = list_files(repositories.readable(), args.file_set)
     finally:
         repositories.close()
     rows = [[c.label, c.host, size(c.data_size), size(c.file.size)] for c in copies]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 from ..dump.record import load_dump
-from ..files import load_copy
+from ..file_record import load_copy
 from ..model import ArchiveFile, load_manifest
 from ..repository.kinds import Kind, kind_of
 from ..repository.layout import MANIFEST
