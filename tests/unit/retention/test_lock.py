@@ -15,7 +15,6 @@ from lifeboat.immutability import describe
 from lifeboat.repository.kinds import kind_of
 from lifeboat.retention.lock import RENEW_FOR, RENEW_WITHIN, is_due, longest, term
 from lifeboat.retention.policy import RetentionConfig
-from lifeboat.store.protocol import ObjectInfo
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 POLICY = RetentionConfig(
@@ -54,7 +53,7 @@ def test_nothing_is_locked_for_no_days() -> None:
     none = RetentionConfig(wal_days=0)
     assert term(kind_of("main", f"{WAL}.zst"), none) is None
     # But what stays all the same is renewed.
-    assert is_due("main", ObjectInfo(f"{WAL}.zst", 1, NOW), none, NOW)
+    assert is_due(kind_of("main", f"{WAL}.zst"), NOW, none, NOW)
 
 
 DAYS = st.floats(3, 400)
@@ -73,7 +72,7 @@ def test_what_stays_is_never_without_a_lock(key: str, pauses: List[float], polic
     for pause in pauses:
         now += timedelta(days=pause)
         assert until > now
-        if is_due("main", ObjectInfo(key, 1, NOW), policy, now) and until < now + RENEW_WITHIN:
+        if is_due(kind_of("main", key), NOW, policy, now) and until < now + RENEW_WITHIN:
             until = now + RENEW_FOR
 
 

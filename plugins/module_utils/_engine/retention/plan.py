@@ -19,6 +19,7 @@ from ..repository.chain import Chains
 from ..repository.kinds import Kind, kind_of
 from ..store.protocol import ObjectInfo
 from .keep import kept_backups
+from .lock import is_due
 from .policy import RetentionConfig
 from .wal import Needed, base_reasons, find_bases, needed_spans, segment_number
 
@@ -57,12 +58,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What goes, in its order, and which backups stay, with the reasons; bytes and objects of the whole repository."""
+    """What goes, in its order, and which backups stay, with the reasons; bytes and objects of the whole repository.
+
+    ``due`` are the objects that stay and whose first lock ends soon, where objects are locked.
+    """
 
     removals: Tuple[Removal, ...]
     kept: Mapping[str, Tuple[str, ...]]
     objects: int
     bytes: int
+    due: Tuple[str, ...] = ()
 
     @property
     def bytes_removed(self) -> int:
@@ -75,11 +80,20 @@ class PrunePlan:
         return 100.0 * self.bytes_removed / self.bytes if self.bytes else 0.0
 
 
-def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConfig, now: datetime) -> PrunePlan:
-    """Decide. Memory: about 400 bytes for each object. The order of ``objects`` does not matter."""
-    sorted_out = _Sorted(facts.cluster)
+def make_plan(
+    facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConfig, now: datetime, locking: bool = False
+) -> PrunePlan:
+    """Decide; with ``locking`` also whose locks end soon. Memory: about 700 bytes for each object.
+
+    The order of ``objects`` does not matter.
+    """
+    sorted_out = _Sorted()
+    due: List[str] = []
     for info in objects:
-        sorted_out.add(info)
+        kind = kind_of(facts.cluster, info.key)
+        sorted_out.add(kind, info)
+        if locking and is_due(kind, info.modified, policy, now):
+            due.append(info.key)
     window_start, whole = policy.window_start(now), facts.chains.restorable
     found = {
         system: find_bases(_of(whole, system), facts.histories.get(system, {}), timelines, window_start)
@@ -101,14 +115,15 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
         ),
     ]
     removals.sort(key=lambda r: not r.record)
-    return PrunePlan(tuple(removals), kept, sorted_out.count, sorted_out.bytes)
+    going = {removal.key for removal in removals} if due else set()
+    stay_due = tuple(key for key in due if key not in going)
+    return PrunePlan(tuple(removals), kept, sorted_out.count, sorted_out.bytes, stay_due)
 
 
 class _Sorted:
     """The objects by what they are."""
 
-    def __init__(self, cluster: str) -> None:
-        self._cluster = cluster
+    def __init__(self) -> None:
         self.count = self.bytes = 0
         self.backups: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.copies: Dict[Tuple[str, str, str], List[Tuple[Kind, ObjectInfo]]] = {}
@@ -116,10 +131,9 @@ class _Sorted:
         self.leases: List[ObjectInfo] = []
         self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
 
-    def add(self, info: ObjectInfo) -> None:
+    def add(self, kind: Kind, info: ObjectInfo) -> None:
         self.count += 1
         self.bytes += info.size
-        kind = kind_of(self._cluster, info.key)
         if kind.name == "wal":
             self.wal.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "backup":
