@@ -46,7 +46,7 @@ def dead(config: Config) -> Path:
 
 
 @pytest.fixture
-def stranger(dead: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def stranger(dead: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that has the number which a crash of the machine left in ``postmaster.pid``."""
     with subprocess.Popen(["sleep", "600"]) as process:
         (dead / "data" / "PG_VERSION").write_text("17\n")
@@ -75,7 +75,7 @@ def test_one_whose_process_lives_is_left(config: Config) -> None:
 
 
 def test_a_process_that_only_has_the_number_of_a_server_is_left_alone(
-    config: Config, dead: Path, stranger: "subprocess.Popen[bytes]"
+    config: Config, dead: Path, stranger: subprocess.Popen[bytes]
 ) -> None:
     assert "it is cleared" in clear(config)[0]
     assert not dead.exists() and stranger.poll() is None

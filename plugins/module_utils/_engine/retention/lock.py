@@ -44,13 +44,15 @@ def _days(kind: Kind, policy: RetentionConfig) -> float:
         return policy.days_of_set(kind.part)
     if kind.name in _FOR_EVER:
         return longest(policy)
-    return {"dump": policy.dump_days, "audit": policy.audit_days}.get(kind.name, 0.0)
+    own = {"dump": policy.dump_days, "audit": policy.audit_days, "damaged": policy.damaged_days}
+    return own.get(kind.name, 0.0)
 
 
 def longest(policy: RetentionConfig) -> float:
     """The days of what is kept longest."""
     kinds = (policy.full_days, policy.wal_days, policy.dump_days, policy.file_set_days, policy.audit_days)
-    return max(*kinds, policy.differential_days, policy.incremental_days, *policy.file_sets.values())
+    others = (policy.differential_days, policy.incremental_days, policy.damaged_days)
+    return max(*kinds, *others, *policy.file_sets.values())
 
 
 def is_due(kind: Kind, stored: datetime, policy: RetentionConfig, now: datetime) -> bool:

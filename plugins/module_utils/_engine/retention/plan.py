@@ -28,7 +28,8 @@ _COPIES = {"files": "copy", "dump": "dump"}
 
 @dataclass(frozen=True)
 class Removal:
-    """An object that goes, and why; ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit`` or ``garbage``.
+    """An object that goes, and why; ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``damaged`` or
+    ``garbage``.
 
     ``record`` marks what makes a backup or copy exist.
     """
@@ -108,6 +109,7 @@ def make_plan(
         *_copies(sorted_out, policy, now),
         *_wal(facts, sorted_out, needed, policy, now),
         *_audit(sorted_out, policy, now),
+        *_damaged(sorted_out, policy, now),
         *(
             Removal(info.key, info.size, "garbage", "of a restore that has ended")
             for info in sorted_out.leases
@@ -130,6 +132,7 @@ class _Sorted:
         self.wal: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.leases: List[ObjectInfo] = []
         self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
+        self.damaged: Dict[str, List[ObjectInfo]] = {}
 
     def add(self, kind: Kind, info: ObjectInfo) -> None:
         self.count += 1
@@ -144,6 +147,8 @@ class _Sorted:
             self.copies.setdefault((kind.name, kind.part, kind.owner), []).append((kind, info))
         elif kind.name == "audit":
             self.audit.setdefault(kind.owner, []).append((kind, info))
+        elif kind.name == "damaged":
+            self.damaged.setdefault(kind.owner, []).append(info)
 
     def active(self, whole: Sequence[BackupManifest], window_start: datetime) -> Dict[str, Set[int]]:
         """The timelines, by system identifier, that point-in-time recovery must reach.
@@ -224,6 +229,17 @@ def _audit(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Remov
             reason = f"events older than {policy.audit_days:g} days"
             removals.append(Removal(info.key, info.size, "audit", reason))
     return removals
+
+
+def _damaged(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """What repairs removed, each with its record, once both are old enough."""
+    reason = f"removed by a repair, {policy.damaged_days:g} days ago or longer"
+    return [
+        Removal(info.key, info.size, "damaged", reason)
+        for _repair, parts in sorted(found.damaged.items())
+        if now - max(info.modified for info in parts) >= timedelta(days=policy.damaged_days)
+        for info in parts
+    ]
 
 
 def _wal(
