@@ -25,7 +25,6 @@ from lifeboat.config import DirectoryOptions
 from lifeboat.postgres.wal_names import Segment
 from lifeboat.repository.chain import find_chains
 from lifeboat.repository.layout import Layout, make_label
-from lifeboat.retention.lock import is_due
 from lifeboat.retention.plan import Facts, make_plan
 from lifeboat.retention.policy import RetentionConfig
 from lifeboat.store.protocol import ObjectInfo
@@ -62,23 +61,14 @@ def plan(objects: int) -> Dict[str, Any]:
         for number in range(1, objects + 1):
             yield ObjectInfo(LAYOUT.wal(SYSTEM, Segment(1, number, SIZE).name), 4 * 2**20, begin + number * step)
 
-    policy, due = RetentionConfig(), []
-
-    def watched() -> Iterator[ObjectInfo]:
-        for info in listing():
-            if is_due("main", info, policy, NOW):
-                due.append(info.key)
-            yield info
-
     facts = Facts("main", find_chains(backups, {}), histories={SYSTEM: {}})
     started = time.monotonic()
-    found = make_plan(facts, watched(), policy, NOW)
+    found = make_plan(facts, listing(), RetentionConfig(), NOW, locking=True)
     seconds = time.monotonic() - started
-    going = {removal.key for removal in found.removals}
     return {
         "objects": found.objects,
         "removals": len(found.removals),
-        "locks_due": sum(key not in going for key in due),
+        "locks_due": len(found.due),
         "seconds": round(seconds, 1),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }

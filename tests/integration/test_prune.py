@@ -17,6 +17,7 @@ from lifeboat.config import DirectoryOptions, S3Options
 from lifeboat.repository.leases import reading
 from lifeboat.repository.repository import Repositories
 from support.ledger import Ledger, expected, rows
+from support.lost import flip
 from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program
 from support.stores import keys
 
@@ -175,6 +176,39 @@ def test_a_person_is_told_what_goes_and_what_stays_and_why(site: Site) -> None:
     assert f"{labels[1]}: the newest; one of the newest 1 full backups; recovery to any time since" in words
     assert f"main/backups/{labels[0]}/manifest.json" not in words
     assert f"main/backups/{labels[0]}/manifest.json" in run_program(*planned, "--keys")
+
+
+def test_what_a_repair_removed_goes_when_its_days_are_over(site: Site) -> None:
+    """With its reason in the plan; from S3, whose time of an object nobody can change, by another policy."""
+    label = site.backup()["label"]
+    near = Path(site.repositories[1]["path"]) / "main"
+    flip(near / "backups" / label / "base.tar.zst")
+    assert site.lifeboat("verify", "--all", "--repair").data["intact"]
+    repositories = Repositories.open(site.config)
+    store, key = repositories.items[0].store, f"main/backups/{label}/base.tar.zst"
+    whole = store.get(key)
+    store.delete([key])
+    store.put(key, whole[:-1])
+    repositories.close()
+    assert site.lifeboat("verify", "--all", "--repair").data["intact"]
+    aside = {name: sorted(k for k in found if "/damaged/" in k) for name, found in keys(site.config).items()}
+    assert [len(found) for found in aside.values()] == [2, 2]
+
+    policy(site)
+    assert not any("/damaged/" in k for found in removals(site.lifeboat("prune")).values() for k in found)
+    old = (clock.now() - timedelta(days=91)).timestamp()
+    for path in near.glob("damaged/*/*"):
+        os.utime(path, (old, old))
+    planned = site.lifeboat("prune", "--plan").data["repositories"]
+    assert [[(r["key"], r["kind"], r["reason"]) for r in p["removals"]] for p in planned] == [
+        [], [(k, "damaged", "removed by a repair, 90 days ago or longer") for k in aside["repo1"]],
+    ]  # fmt: skip
+    site.lifeboat("prune")
+    assert not [*near.glob("damaged/*")]
+    policy(site, damaged_days=0)
+    assert removals(site.lifeboat("prune"))["repo0"] == aside["repo0"]
+    assert not [k for found in keys(site.config).values() for k in found if "/damaged/" in k]
+    assert site.lifeboat("verify", "--all").data["intact"]
 
 
 def test_a_run_that_the_store_stops_is_completed_by_the_next(site: Site) -> None:

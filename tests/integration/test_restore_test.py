@@ -160,3 +160,40 @@ def test_an_interrupted_one_leaves_nothing(newest_postgres: Installation, sites:
         finally:
             process.kill()
     assert not alive(pid) and not scratches(scratch)
+
+
+def test_what_a_killed_one_left_is_cleared_by_the_next(
+    newest_postgres: Installation, sites: Sites, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    site = sites(newest_postgres, DirectoryOptions(str(tmp_path / "store")), segment_mb=1)
+    site.backup()
+    scratch = tmp_path / "scratch"
+    sleeps = {"database": "postgres", "query": "SELECT pg_sleep(600)"}
+    make(site, scratch, queries=[sleeps], count_tables=[], amcheck=False)
+    argv = [site.command, "--config", site.config_file, "verify", "--restore"]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("look at it" in line for line in process.stderr)
+        until(lambda: "ready" in _postmaster_file(scratch), "the scratch server runs")
+        lines = _postmaster_file(scratch).splitlines()
+        pid, sockets = int(lines[0]), Path(lines[4])
+        process.kill()
+    (dead,) = scratches(scratch)
+    assert alive(pid) and sockets.is_dir()
+    # Of somebody else, by all that can be known here.
+    (scratch / "lifeboat-verify-mine").mkdir()
+    (scratch / "lifeboat-verify-mine" / "notes.txt").write_text("mine")
+
+    make(site, scratch, queries=[], count_tables=[], amcheck=False)
+    ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert f"{dead} was left by a process that was killed; it is cleared" in ran.stderr
+    assert not alive(pid) and not sockets.exists() and site.cluster.running
+    assert [p.name for p in scratch.glob("**/*")] == ["lifeboat-verify-mine", "notes.txt"]
+    assert "lifeboat-verify-mine has no lock of a scratch cluster" in ran.stderr
+
+
+def _postmaster_file(scratch: Path) -> str:
+    found = [*scratch.glob("*/data/postmaster.pid")]
+    return found[0].read_text() if found else ""

@@ -41,6 +41,8 @@ def test_every_other_key_of_ours() -> None:
         LAYOUT.hold(LABEL, moment(0), True, "0a1b2c3d"): Kind("hold", LABEL),
         LAYOUT.audit_event("db-1.postgres", moment(0), 17): Kind("audit", "db-1.postgres", "20261122/0000000017"),
         LAYOUT.erasure(moment(0), "0a1b2c3d"): Kind("erasure"),
+        LAYOUT.damaged(moment(0), "0a1b2c3d", "repair.json"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
+        LAYOUT.damaged(moment(0), "0a1b2c3d", "object"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
         LAYOUT.repository: Kind("core"),
         LAYOUT.system(SYSTEM): Kind("core"),
     }.items():
@@ -55,6 +57,7 @@ def test_every_other_key_of_ours() -> None:
         f"{LAYOUT.audit}db1.postgres/20261122/17.json",
         f"{LAYOUT.audit}../20261122/0000000017.json",
         f"{LAYOUT.erasures}notes.json",
+        LAYOUT.damaged(moment(0), "0a1b2c3d", "notes.txt"),
         f"{LAYOUT.backups}{LABEL}/notes.txt",
         f"{LAYOUT.backups}{LABEL}/manifest.json.bak",
         f"{LAYOUT.backups}{LABEL}/more/manifest.json",

@@ -15,12 +15,11 @@ from lifeboat.immutability import describe
 from lifeboat.repository.kinds import kind_of
 from lifeboat.retention.lock import RENEW_FOR, RENEW_WITHIN, is_due, longest, term
 from lifeboat.retention.policy import RetentionConfig
-from lifeboat.store.protocol import ObjectInfo
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 POLICY = RetentionConfig(
     full_days=30, differential_days=9, incremental_days=8, wal_days=7, dump_days=20, file_set_days=90,
-    file_sets={"data": 40}, audit_days=365,
+    file_sets={"data": 40}, audit_days=365, damaged_days=25,
 )  # fmt: skip
 WAL = "main/wal/7/00000001/00000000/000000010000000000000002"
 KEYS = {
@@ -38,6 +37,7 @@ KEYS = {
     "main/audit/host.postgres/20261122/0000000001.json": 365,
     "main/holds/20261122T020000Z-full/20261122T020000Z-held-ab.json": 365,
     "main/restores/0123456789ab/begun": None,
+    "main/damaged/20261122T020000Z-0a1b2c3d/object": 25,
     "main/repository.json": 365,
     "main/something/else": None,
     ".lifeboat-trial/abc": None,
@@ -54,7 +54,7 @@ def test_nothing_is_locked_for_no_days() -> None:
     none = RetentionConfig(wal_days=0)
     assert term(kind_of("main", f"{WAL}.zst"), none) is None
     # But what stays all the same is renewed.
-    assert is_due("main", ObjectInfo(f"{WAL}.zst", 1, NOW), none, NOW)
+    assert is_due(kind_of("main", f"{WAL}.zst"), NOW, none, NOW)
 
 
 DAYS = st.floats(3, 400)
@@ -73,7 +73,7 @@ def test_what_stays_is_never_without_a_lock(key: str, pauses: List[float], polic
     for pause in pauses:
         now += timedelta(days=pause)
         assert until > now
-        if is_due("main", ObjectInfo(key, 1, NOW), policy, now) and until < now + RENEW_WITHIN:
+        if is_due(kind_of("main", key), NOW, policy, now) and until < now + RENEW_WITHIN:
             until = now + RENEW_FOR
 
 

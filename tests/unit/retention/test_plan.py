@@ -294,6 +294,28 @@ def test_the_newest_copy_of_a_file_set_stays_whatever_its_age() -> None:
     assert [r.key for r in shorter.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
 
 
+def test_what_repairs_removed_has_its_days() -> None:
+    life = Life()
+    life.back_up("full")
+
+    def repair(days: float, token: str) -> List[ObjectInfo]:
+        stored = BEGIN + timedelta(days=days)
+        # The bytes may take their time to be stored.
+        ages = {"repair.json": stored, "object": stored + timedelta(minutes=1)}
+        return [ObjectInfo(LAYOUT.damaged(stored, token, name), 5, t) for name, t in ages.items()]
+
+    old, young = repair(0, "0a"), repair(1, "0b")
+    odd = ObjectInfo("main/damaged/notes.txt", 5, BEGIN - timedelta(days=999))
+    life.now = BEGIN + timedelta(days=90, minutes=2)
+    plan = make_plan(life.facts(), [*old, *young, odd, *life.objects()], RetentionConfig(), life.now)
+    assert {r.key: r.reason for r in plan.removals if r.kind == "damaged"} == {
+        info.key: "removed by a repair, 90 days ago or longer" for info in old
+    }
+    assert odd.key not in {r.key for r in plan.removals}
+    early = make_plan(life.facts(), [*old, *young], RetentionConfig(damaged_days=91), life.now)
+    assert not [r for r in early.removals if r.kind == "damaged"]
+
+
 def test_dumps_have_their_days_and_the_newest_of_each_database_stays() -> None:
     life = Life()
     life.back_up("full")

@@ -89,9 +89,9 @@ def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
         groups.setdefault((_what(removal), removal.reason), []).append(removal)
     for (label, reason), group in groups.items():
         lines += _group(label, reason, group, keys)
-    if done.due:
+    if plan.due:
         renewed = "may have to be renewed" if planned else f"looked at, {done.locks.extended} renewed"
-        lines.append(f"  the locks of {len(done.due)} objects that stay end soon: {renewed}")
+        lines.append(f"  the locks of {len(plan.due)} objects that stay end soon: {renewed}")
     if done.locked:
         lines.append(f"  {done.locked} of them stay until their locks end")
     lines += [f"  - the upload of {u.key}, begun {format_time(u.begun)}, never finished" for u in done.uploads]

@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import shlex
-from typing import Mapping, Optional, Tuple
+import shutil
+import tempfile
+from contextlib import contextmanager
+from typing import Dict, Iterator, Mapping, Optional, Tuple
 
 from ..errors import ConfigError, ProcessFailed, RecoveryFailed
 from ..process import run
 from .controldata import program
 
 _RUNNING = 0
+# A socket's whole path has at most 107 bytes ("unix_socket_directories"), so that it cannot lie just anywhere.
+_SOCKETS, _WHOSE = "/tmp/lifeboat-", "data_directory"  # noqa: S108
 _TOO_EARLY = ("system is starting up", "system is not accepting connections", "Hot standby mode is disabled")
 
 
@@ -22,6 +29,43 @@ def is_running(bin_dir: Optional[str], data_dir: str) -> bool:
     if not os.path.isdir(data_dir) or not os.path.exists(os.path.join(data_dir, "postmaster.pid")):
         return False
     return run([program(bin_dir, "pg_ctl"), "status", "-D", data_dir], check=False).status == _RUNNING
+
+
+def serves(data_dir: str) -> bool:
+    """Whether the process that ``postmaster.pid`` names works in this directory, as a postmaster does (``proc(5)``).
+
+    What was left by a crash of the machine may name a process that has nothing to do with it.
+    """
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
+            return os.path.samefile(f"/proc/{int(stream.readline())}/cwd", data_dir)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def private(data_dir: str) -> Iterator[Dict[str, str]]:
+    """Settings under which only this user can reach the server: no address, a socket in a directory of its own."""
+    directory = tempfile.mkdtemp(prefix=os.path.basename(_SOCKETS), dir=os.path.dirname(_SOCKETS))
+    try:
+        hba = os.path.join(directory, "pg_hba.conf")
+        for path, text in ((os.path.join(directory, _WHOSE), os.path.realpath(data_dir)), (hba, "local all all trust")):
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(f"{text}\n")
+        yield {"listen_addresses": "", "unix_socket_directories": directory, "hba_file": hba}
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def drop_private(data_dir: str) -> None:
+    """Remove the socket directories that killed processes left of servers in this data directory."""
+    for directory in glob.glob(f"{_SOCKETS}*"):
+        # What belongs to others, or is none of these, cannot be read.
+        with contextlib.suppress(OSError, ValueError):
+            with open(os.path.join(directory, _WHOSE), encoding="utf-8") as stream:
+                whose = stream.read().rstrip("\n")
+            if whose == os.path.realpath(data_dir) and os.lstat(directory).st_uid == os.geteuid():
+                shutil.rmtree(directory)
 
 
 def endpoint(data_dir: str) -> Optional[Tuple[str, int]]:

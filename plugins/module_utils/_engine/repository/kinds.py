@@ -32,6 +32,7 @@ _CORE = re.compile(r"repository\.json\Z|systems/\d+\.json\Z")
 _HOLD = re.compile(rf"holds/({LABEL})/[^/]+\.json\Z", re.ASCII)
 _REPORT = re.compile(r"restore_tests/[^/]+\.json\Z", re.ASCII)
 _ERASURE = re.compile(r"erasures/\d{8}T\d{6}Z-[0-9a-f]+\.json\Z", re.ASCII)
+_DAMAGED = re.compile(r"damaged/(\d{8}T\d{6}Z-[0-9a-f]+)/(?:repair\.json|object)\Z", re.ASCII)
 _LEASE = re.compile(r"restores/([0-9a-f]{12})/(?:begun|ended)\Z")
 _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 
@@ -39,7 +40,8 @@ _HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
 @dataclass(frozen=True)
 class Kind:
     """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
-    ``lease``, ``report`` (of a restore test), ``audit``, ``erasure``, ``log`` or ``foreign``.
+    ``lease``, ``report`` (of a restore test), ``audit``, ``erasure``, ``log``, ``damaged`` (what a repair removed) or
+    ``foreign``.
 
     ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL; ``part`` the rest: the file's
     name of a backup, the set of a copy, the database of a dump (percent-encoded), the segment's name of WAL; of an
@@ -82,6 +84,8 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("lease", match.group(1))
     if place := audit_place(key):
         return Kind("audit", place[0], f"{place[1]}/{place[2]:010d}")
+    if match := _DAMAGED.match(rest):
+        return Kind("damaged", match.group(1))
     if _ERASURE.match(rest):
         return Kind("erasure")
     if chunk := log_chunk(key):

@@ -190,7 +190,7 @@ class _Restore:
                 reached = self._start_and_watch({"hot_standby": "on", **READABLE_LOG})
                 self._erase(register, reached)
             else:
-                with isolation() as settings:
+                with isolation(self._data_dir) as settings:
                     reached = self._start_and_watch(settings)
                     self._erase(register, reached)
                     if action == "promote":

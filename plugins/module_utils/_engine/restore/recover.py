@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,25 +56,13 @@ class Reached:
 
 
 @contextmanager
-def isolation() -> Iterator[Dict[str, str]]:
+def isolation(data_dir: str) -> Iterator[Dict[str, str]]:
     """Settings under which only this process can reach the server: until it is proven, nobody writes to it.
 
     With ``hot_standby`` off, recovery does not depend on ``max_connections`` and its kin.
     """
-    private = tempfile.mkdtemp(prefix="lifeboat-", dir="/tmp")
-    try:
-        hba = os.path.join(private, "pg_hba.conf")
-        with open(hba, "w", encoding="utf-8") as stream:
-            stream.write("local all all trust\n")
-        yield {
-            "listen_addresses": "",
-            "unix_socket_directories": private,
-            "hba_file": hba,
-            "hot_standby": "off",
-            **READABLE_LOG,
-        }
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
+    with server.private(data_dir) as settings:
+        yield {**settings, "hot_standby": "off", **READABLE_LOG}
 
 
 def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) -> Reached:

@@ -23,9 +23,10 @@ from ..repository.verifications import note_verified
 from ..restore.places import LOG
 from ..restore.request import RestorePlan, RestoreResult
 from ..version import VERSION
+from .place import clear_dead, scratch_place
 from .questions import BROKEN, HELD, Finding, ask_all, broken
 from .records import store_report
-from .scratch import abandoned, scratch_config, scratch_place, scratch_plan, scratch_server
+from .scratch import scratch_config, scratch_plan, scratch_server
 
 FORMAT = 1
 
@@ -76,10 +77,8 @@ def run(config: Config, request: TestRequest, progress: Optional[Progress] = Non
 def _run(config: Config, request: TestRequest, progress: Progress) -> RestoreTest:
     chosen = _chosen(config, request)
     began = clock.now()
+    clear_dead(chosen, progress)
     with scratch_place(chosen) as place:
-        for other in abandoned(chosen):
-            if other != place:
-                progress.note(f"{other} is of another test; where none runs, a killed one left it: remove it")
         planned = scratch_plan(chosen, place, request.label)
         result, findings = _tried(chosen, planned, progress)
     report = _report(chosen, planned, result, findings, began)

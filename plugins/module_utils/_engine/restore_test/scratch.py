@@ -1,21 +1,17 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scratch cluster: a place of its own, a server that nobody else reaches, and nothing left of either."""
+"""The scratch cluster: what is restored into its place, and a server that nobody else reaches."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Dict, Iterator, Optional
 
 from .. import restore
 from ..config import Config, ConnectionConfig
-from ..errors import ConfigError, LifeboatError
 from ..model import Target
 from ..postgres import server
 from ..postgres.connection import local
@@ -24,7 +20,6 @@ from ..repository.catalog import load_catalog
 from ..repository.repository import Repositories
 from ..restore.request import RestorePlan, RestoreRequest
 
-_PREFIX = "lifeboat-verify-"
 LATEST = Target()
 
 #: A server that is looked at and thrown away: it promises nothing, talks to nobody, and starts nothing by itself.
@@ -42,35 +37,6 @@ SETTINGS: Dict[str, Any] = {
     "archive_mode": "off",
     "cron.launch_active_jobs": "off",
 }
-
-
-@contextmanager
-def scratch_place(config: Config) -> Iterator[str]:
-    """A directory for the data and for tablespaces, removed at the end whatever happened.
-
-    ConfigError where nobody said where, or where it cannot be made.
-    """
-    parent = config.verify.scratch_dir or (os.path.dirname(config.data_dir) if config.data_dir else None)
-    if not parent:
-        raise ConfigError(
-            "There is no place for the scratch cluster.", "Set verify.scratch_dir to a directory with enough room."
-        )
-    try:
-        place = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-    except OSError as exc:
-        raise ConfigError(
-            f"A scratch cluster cannot be put into {parent}: {exc.strerror}.",
-            "Make the directory for the user who runs PostgreSQL, or set verify.scratch_dir to another one.",
-            path=parent,
-        ) from exc
-    try:
-        yield place
-    finally:
-        data = os.path.join(place, "data")
-        with contextlib.suppress(LifeboatError):
-            if server.is_running(config.bin_dir, data):
-                server.stop(config.bin_dir, data, "immediate")
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def scratch_plan(config: Config, place: str, label: Optional[str] = None, target: Target = LATEST) -> RestorePlan:
@@ -113,30 +79,14 @@ def scratch_config(config: Config, planned: RestorePlan) -> Config:
     return replace(config, config_file=path)
 
 
-def abandoned(config: Config) -> Iterator[str]:
-    """Places that a killed test left in the same parent."""
-    parent = config.verify.scratch_dir or (os.path.dirname(config.data_dir) if config.data_dir else None)
-    with contextlib.suppress(OSError):
-        for name in sorted(os.listdir(parent or "/nonexistent")):
-            if name.startswith(_PREFIX):
-                yield os.path.join(str(parent), name)
-
-
 @contextmanager
 def scratch_server(config: Config, data_dir: str, log: str) -> Iterator[ConnectionConfig]:
     """Run the server for as long as it is looked at: a private socket, no port, everybody who can open it may enter."""
-    private = tempfile.mkdtemp(prefix="lifeboat-", dir="/tmp")
-    hba = os.path.join(private, "pg_hba.conf")
-    try:
-        with open(hba, "w", encoding="utf-8") as stream:
-            stream.write("local all all trust\n")
-        settings = {"listen_addresses": "", "unix_socket_directories": private, "hba_file": hba}
-        settings.update({name: str(value) for name, value in {**SETTINGS, **config.verify.settings}.items()})
+    with server.private(data_dir) as private:
+        settings = {**private, **{k: str(v) for k, v in {**SETTINGS, **config.verify.settings}.items()}}
         server.start(config.bin_dir, data_dir, config.config_file, settings, log, wait=True)
         try:
             where: Optional[Any] = server.endpoint(data_dir)
-            yield local(config.connection, *(where or (private, config.connection.port)))
+            yield local(config.connection, *(where or (private["unix_socket_directories"], config.connection.port)))
         finally:
             server.stop(config.bin_dir, data_dir, "immediate")
-    finally:
-        shutil.rmtree(private, ignore_errors=True)

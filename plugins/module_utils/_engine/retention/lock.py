@@ -13,9 +13,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Optional
 
-from ..repository.kinds import Kind, kind_of
+from ..repository.kinds import Kind
 from ..repository.layout import type_of
-from ..store.protocol import ObjectInfo
 from .policy import RetentionConfig
 
 #: A lock that ends so soon is renewed, for so long from now on.
@@ -32,28 +31,35 @@ def term(kind: Kind, policy: RetentionConfig) -> Optional[timedelta]:
     None for what is no part of the repository, for what restores tell of themselves, and for pieces of segments, which
     go when the segment is complete.
     """
-    days = {
-        "backup": policy.days_of(type_of(kind.owner)) if kind.name == "backup" else 0.0,
-        "wal": 0.0 if kind.piece else policy.wal_days,
-        "files": policy.days_of_set(kind.part),
-        "dump": policy.dump_days,
-        "audit": policy.audit_days,
-        "log": policy.days_of_log(kind.owner),
-        **dict.fromkeys(_FOR_EVER, longest(policy)),
-    }.get(kind.name, 0.0)
+    days = _days(kind, policy)
     return timedelta(days=days) if days > 0 else None
+
+
+def _days(kind: Kind, policy: RetentionConfig) -> float:
+    if kind.name == "wal":
+        return 0.0 if kind.piece else policy.wal_days
+    if kind.name == "backup":
+        return policy.days_of(type_of(kind.owner))
+    if kind.name == "files":
+        return policy.days_of_set(kind.part)
+    if kind.name == "log":
+        return policy.days_of_log(kind.owner)
+    if kind.name in _FOR_EVER:
+        return longest(policy)
+    own = {"dump": policy.dump_days, "audit": policy.audit_days, "damaged": policy.damaged_days}
+    return own.get(kind.name, 0.0)
 
 
 def longest(policy: RetentionConfig) -> float:
     """The days of what is kept longest."""
     kinds = (policy.full_days, policy.wal_days, policy.dump_days, policy.file_set_days, policy.audit_days)
     logs = (policy.log_days, policy.security_log_days)
-    return max(*kinds, *logs, policy.differential_days, policy.incremental_days, *policy.file_sets.values())
+    others = (policy.differential_days, policy.incremental_days, policy.damaged_days)
+    return max(*kinds, *logs, *others, *policy.file_sets.values())
 
 
-def is_due(cluster: str, info: ObjectInfo, policy: RetentionConfig, now: datetime) -> bool:
-    """Whether the lock with which this object was put ends soon or has ended; a renewal is not known here."""
-    kind = kind_of(cluster, info.key)
+def is_due(kind: Kind, stored: datetime, policy: RetentionConfig, now: datetime) -> bool:
+    """Whether the lock with which such an object was put ends soon or has ended; a renewal is not known here."""
     if kind.piece or kind.name in ("foreign", "lease"):
         return False
-    return info.modified + (term(kind, policy) or timedelta()) < now + RENEW_WITHIN
+    return stored + (term(kind, policy) or timedelta()) < now + RENEW_WITHIN

@@ -19,6 +19,7 @@ from ..repository.chain import Chains
 from ..repository.kinds import Kind, kind_of
 from ..store.protocol import ObjectInfo
 from .keep import kept_backups
+from .lock import is_due
 from .policy import RetentionConfig
 from .wal import Needed, base_reasons, find_bases, needed_spans, segment_number
 
@@ -29,7 +30,7 @@ _COPIES = {"files": "copy", "dump": "dump"}
 class Removal:
     """An object that goes, and why; ``record`` marks what makes a backup or copy exist.
 
-    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log`` or ``garbage``.
+    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged`` or ``garbage``.
     """
 
     key: str
@@ -57,12 +58,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What goes, in its order, and which backups stay, with the reasons; bytes and objects of the whole repository."""
+    """What goes, in its order, and which backups stay, with the reasons; bytes and objects of the whole repository.
+
+    ``due`` are the objects that stay and whose first lock ends soon, where objects are locked.
+    """
 
     removals: Tuple[Removal, ...]
     kept: Mapping[str, Tuple[str, ...]]
     objects: int
     bytes: int
+    due: Tuple[str, ...] = ()
 
     @property
     def bytes_removed(self) -> int:
@@ -75,11 +80,20 @@ class PrunePlan:
         return 100.0 * self.bytes_removed / self.bytes if self.bytes else 0.0
 
 
-def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConfig, now: datetime) -> PrunePlan:
-    """Decide. Memory: about 400 bytes for each object. The order of ``objects`` does not matter."""
-    sorted_out = _Sorted(facts.cluster)
+def make_plan(
+    facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConfig, now: datetime, locking: bool = False
+) -> PrunePlan:
+    """Decide; with ``locking`` also whose locks end soon. Memory: about 700 bytes for each object.
+
+    The order of ``objects`` does not matter.
+    """
+    sorted_out = _Sorted()
+    due: List[str] = []
     for info in objects:
-        sorted_out.add(info)
+        kind = kind_of(facts.cluster, info.key)
+        sorted_out.add(kind, info)
+        if locking and is_due(kind, info.modified, policy, now):
+            due.append(info.key)
     window_start, whole = policy.window_start(now), facts.chains.restorable
     found = {
         system: find_bases(_of(whole, system), facts.histories.get(system, {}), timelines, window_start)
@@ -95,6 +109,7 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
         *_wal(facts, sorted_out, needed, policy, now),
         *_audit(sorted_out, policy, now),
         *_logs(sorted_out, policy, now),
+        *_damaged(sorted_out, policy, now),
         *(
             Removal(info.key, info.size, "garbage", "of a restore that has ended")
             for info in sorted_out.leases
@@ -102,14 +117,15 @@ def make_plan(facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConf
         ),
     ]
     removals.sort(key=lambda r: not r.record)
-    return PrunePlan(tuple(removals), kept, sorted_out.count, sorted_out.bytes)
+    going = {removal.key for removal in removals} if due else set()
+    stay_due = tuple(key for key in due if key not in going)
+    return PrunePlan(tuple(removals), kept, sorted_out.count, sorted_out.bytes, stay_due)
 
 
 class _Sorted:
     """The objects by what they are."""
 
-    def __init__(self, cluster: str) -> None:
-        self._cluster = cluster
+    def __init__(self) -> None:
         self.count = self.bytes = 0
         self.backups: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.copies: Dict[Tuple[str, str, str], List[Tuple[Kind, ObjectInfo]]] = {}
@@ -117,11 +133,11 @@ class _Sorted:
         self.leases: List[ObjectInfo] = []
         self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.logs: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
+        self.damaged: Dict[str, List[ObjectInfo]] = {}
 
-    def add(self, info: ObjectInfo) -> None:
+    def add(self, kind: Kind, info: ObjectInfo) -> None:
         self.count += 1
         self.bytes += info.size
-        kind = kind_of(self._cluster, info.key)
         if kind.name == "wal":
             self.wal.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "backup":
@@ -134,6 +150,8 @@ class _Sorted:
             self.audit.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "log":
             self.logs.setdefault(kind.owner, []).append((kind, info))
+        elif kind.name == "damaged":
+            self.damaged.setdefault(kind.owner, []).append(info)
 
     def active(self, whole: Sequence[BackupManifest], window_start: datetime) -> Dict[str, Set[int]]:
         """The timelines, by system identifier, that point-in-time recovery must reach.
@@ -225,6 +243,17 @@ def _logs(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Remova
         old = sorted((info for kind, info in chunks if kind.part < first_day), key=lambda info: info.key)
         removals += [Removal(i.key, i.size, "log", f"log {stream}, older than {days:g} days") for i in old]
     return removals
+
+
+def _damaged(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """What repairs removed, each with its record, once both are old enough."""
+    reason = f"removed by a repair, {policy.damaged_days:g} days ago or longer"
+    return [
+        Removal(info.key, info.size, "damaged", reason)
+        for _repair, parts in sorted(found.damaged.items())
+        if now - max(info.modified for info in parts) >= timedelta(days=policy.damaged_days)
+        for info in parts
+    ]
 
 
 def _wal(

@@ -21,7 +21,7 @@ class RetentionConfig:
     ``keep_last`` full backups always stay, and the newest one of each of the last ``daily`` days, ``weekly`` weeks
     (ISO), ``monthly`` months and ``yearly`` years that have one (UTC). What a crash left (a backup without its record,
     a piece of a segment that is complete by now) goes after ``grace_hours``. ``file_sets`` has the days of those file
-    sets, by name, that are not kept for ``file_set_days``.
+    sets, by name, that are not kept for ``file_set_days``; ``damaged_days`` is for what a repair removed.
 
     A plan is refused where it removes more than ``max_share`` per cent of the bytes, where the newest backup is older
     than ``max_backup_age_days``, and where the clocks of this host and of the store differ by more than
@@ -38,6 +38,7 @@ class RetentionConfig:
     audit_days: float = 365.0
     log_days: float = 30.0
     security_log_days: float = 365.0
+    damaged_days: float = 90.0
     keep_last: int = 2
     daily: int = 0
     weekly: int = 0

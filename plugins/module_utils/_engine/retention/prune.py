@@ -24,9 +24,9 @@ from ..repository.leases import restores_under_way
 from ..repository.locks import Locks, Renewed, extend, is_locked, is_locking, open_locks
 from ..repository.repository import Repositories, Repository, histories
 from ..repository.verifications import last_verified
-from ..store.protocol import DeleteFailure, ObjectInfo, Unfinished
+from ..store.protocol import DeleteFailure, Unfinished
 from .guards import Circumstances, Objection, objections
-from .lock import RENEW_FOR, RENEW_WITHIN, is_due
+from .lock import RENEW_FOR, RENEW_WITHIN
 from .plan import Facts, PrunePlan, Removal, make_plan
 from .policy import RetentionConfig
 
@@ -38,9 +38,9 @@ _NAMED = 20
 class Pruned:
     """One repository: what its plan is, what speaks against it, how many objects were removed.
 
-    ``error`` is why a repository that is not required could not be looked at; it has no plan then. ``due`` are kept
-    objects whose first lock ends soon, ``locks`` what became of them; ``locked`` objects should go, and a lock keeps
-    them: it is not over yet, and a later run takes them.
+    ``error`` is why a repository that is not required could not be looked at; it has no plan then. ``locks`` is
+    what became of the locks that are due; ``locked`` objects should go, and a lock keeps them: it is not over yet, and
+    a later run takes them.
     """
 
     repository: str
@@ -50,7 +50,6 @@ class Pruned:
     removed: int = 0
     uploads: Tuple[Unfinished, ...] = ()
     error: Optional[LifeboatError] = None
-    due: Tuple[str, ...] = ()
     locks: Renewed = Renewed()
     locked: int = 0
 
@@ -68,7 +67,7 @@ class Pruned:
             "removals": [{"key": r.key, "size": r.size, "kind": r.kind, "reason": r.reason} for r in plan.removals],
             "uploads": [{"key": u.key, "begun": format_time(u.begun), "kind": "garbage"} for u in self.uploads],
             "locked": self.locked,
-            "locks_due": len(self.due),
+            "locks_due": len(plan.due),
             "locks_renewed": self.locks.extended,
             "kept": {label: list(why) for label, why in sorted(plan.kept.items())},
             "objections": [asdict(o) for o in self.objections],
@@ -139,17 +138,9 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
     try:
         now = clock.now()
         facts = _facts(repository)
-        due: List[str] = []
         locking = is_locking(next(r.store for r in config.repositories if r.name == repository.name))
-
-        def watched() -> Iterator[ObjectInfo]:
-            for info in repository.store.list(f"{facts.cluster}/"):
-                if locking and is_due(facts.cluster, info, config.retention, now):
-                    due.append(info.key)
-                yield info
-
-        plan = make_plan(facts, watched(), config.retention, now)
-        going = {removal.key for removal in plan.removals}
+        objects = repository.store.list(f"{facts.cluster}/")
+        plan = make_plan(facts, objects, config.retention, now, locking)
         seen = Circumstances(
             now=clock.now(),
             store_time=repository.store.clock(),
@@ -164,8 +155,7 @@ def _plan(repository: Repository, config: Config, lifted: Collection[str], progr
             raise
         return Pruned(repository.name, repository.location, PrunePlan((), {}, 0, 0), error=exc)
     said = objections(plan, config.retention, seen, lifted)
-    stay = tuple(key for key in due if key not in going)
-    return Pruned(repository.name, repository.location, plan, tuple(said), uploads=uploads, due=stay)
+    return Pruned(repository.name, repository.location, plan, tuple(said), uploads=uploads)
 
 
 def is_stale(upload: Unfinished, now: datetime, policy: RetentionConfig) -> bool:
@@ -213,11 +203,11 @@ def _apply(repository: Repository, entry: RepositoryConfig, planned: Pruned, pro
     locks = open_locks(entry.store)
     try:
         removed = _remove(repository, planned, locks, progress)
-        if locks is None or not planned.due:
+        if locks is None or not planned.plan.due:
             return removed
-        progress.phase(f"{repository.name}: renew {len(planned.due)} locks")
+        progress.phase(f"{repository.name}: renew {len(planned.plan.due)} locks")
         now = clock.now()
-        return replace(removed, locks=extend(locks, planned.due, now + RENEW_WITHIN, now + RENEW_FOR))
+        return replace(removed, locks=extend(locks, planned.plan.due, now + RENEW_WITHIN, now + RENEW_FOR))
     finally:
         if locks is not None:
             locks.close()

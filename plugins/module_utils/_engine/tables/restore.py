@@ -26,7 +26,8 @@ from ..process import Drain, Feed
 from ..progress import Progress, Silent
 from ..restore.places import LOG
 from ..restore.request import RestoreResult
-from ..restore_test.scratch import scratch_config, scratch_place, scratch_plan, scratch_server
+from ..restore_test.place import clear_dead, scratch_place
+from ..restore_test.scratch import scratch_config, scratch_plan, scratch_server
 from .found import Relation, count, find_tables, rename, stand_alone
 from .naming import suffix_of
 
@@ -114,6 +115,7 @@ def _require_sense(config: Config, request: TableRequest) -> None:
 def _apply(config: Config, request: TableRequest, progress: Progress) -> TablesRestored:
     begin = clock.monotonic()
     _require_sense(config, request)
+    clear_dead(config, progress)
     with scratch_place(config) as place:
         planned = scratch_plan(config, place, request.label, request.target)
         own = scratch_config(config, planned)

@@ -25,7 +25,8 @@ from ..progress import Progress, Silent
 from ..repository.repository import Repositories
 from ..restore.places import LOG
 from ..restore.request import RestorePlan
-from ..restore_test.scratch import scratch_config, scratch_place, scratch_plan, scratch_server
+from ..restore_test.place import clear_dead, scratch_place
+from ..restore_test.scratch import scratch_config, scratch_plan, scratch_server
 from .found import find_tables
 from .trace import Event, Trace, joined, trace
 from .waldump import lines
@@ -90,6 +91,7 @@ def search(config: Config, request: SearchRequest, progress: Optional[Progress] 
 def _search(config: Config, request: SearchRequest, progress: Progress) -> Searched:
     began = clock.monotonic()
     moment = Target("time", format_time(request.since), inclusive=False)
+    clear_dead(config, progress)
     with scratch_place(config) as place:
         planned = scratch_plan(config, place, None, moment)
         own = scratch_config(config, planned)
