@@ -237,6 +237,29 @@ def segment_of(position: str, timeline: int) -> str:
     return f"{timeline:08X}{high:08X}{low >> 24:08X}"
 
 
+def test_the_same_again_in_place_is_no_change_once_the_repository_knows_its_timeline(
+    newest_postgres: Installation, sites: Sites
+) -> None:
+    site = sites(newest_postgres, track_commit_timestamp="on")
+    cluster, ledger = site.cluster, Ledger(site.cluster)
+    site.backup()
+    kept = ledger.write(2)
+    cluster.switch_wal()
+    ledger.write(2)
+    cluster.switch_wal()
+    cluster.kill9()
+    shutil.rmtree(cluster.data_dir)
+    words = ("restore", "--time", kept[-1].committed.isoformat())
+    done = site.lifeboat(*words).data
+    # Of the new timeline the archive has nothing behind its beginning, which lies before that time is over.
+    until(lambda: any(site.repository_dir.glob("wal/*/00000002.history")), "the server archives it")
+    again = site.lifeboat(*words).data
+    assert not again["changed"] and again["plan"]["satisfied"] and again["restore"] == done["restore"]
+    assert rows(cluster) == expected(kept)
+    refused = site.lifeboat(*words, "--timeline", "2", "--existing", "move_aside", "--plan", status=1)
+    assert refused.error["error_code"] == "target_unreachable"
+
+
 def test_in_place_on_a_new_timeline_and_on_from_there(postgres: Installation, sites: Sites) -> None:
     site = sites(postgres, track_commit_timestamp="on")
     cluster = site.cluster

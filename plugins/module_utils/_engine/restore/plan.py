@@ -54,7 +54,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
-        route = _route(repository, config.bin_dir, request)
+        route = _route(repository, config, request, data_dir)
         passed = tuple(f"{u.repository}: {u.error.message}" for u in repositories.passed_over)
     finally:
         repositories.close()
@@ -63,8 +63,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         help_text(config.bin_dir)
     archive.require({compression_of(file.name) for link in route.chain for file in link.files})
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
-    satisfied = is_satisfied(request, route.target.describe(), data_dir, config.bin_dir, config.as_of)
-    places = () if satisfied else survey(request, route.chain, data_dir, config.bin_dir)
+    places = () if route.satisfied else survey(request, route.chain, data_dir, config.bin_dir)
     if request.delta and places:
         places = delta.measured(places, route.chain)
     require_room(places)
@@ -93,7 +92,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         located=route.position,
         latest_commit=route.latest,
         commit_rate=route.commit_rate,
-        satisfied=satisfied,
+        satisfied=route.satisfied,
         notes=(f"estimate: {basis}", *route.notes),
         seconds=clock.monotonic() - begin,
     )
@@ -110,10 +109,11 @@ class _Route:
     commit_rate: Optional[float]
     notes: Tuple[str, ...]
     pieces: Pieces
+    satisfied: bool
 
 
-def _route(repository: Repository, bin_dir: Optional[str], request: RestoreRequest) -> _Route:
-    catalog = load_catalog(repository)
+def _route(repository: Repository, config: Config, request: RestoreRequest, data_dir: str) -> _Route:
+    catalog, bin_dir = load_catalog(repository), config.bin_dir
     backups = _candidates(catalog, request.label)
     system = backups[-1].system_identifier
     _require_version(bin_dir, backups[-1])
@@ -137,10 +137,14 @@ def _route(repository: Repository, bin_dir: Optional[str], request: RestoreReque
     end = None
     if target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start:
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
-    decide.require_reachable(target, position, found, latest, clock.now(), end)
+    satisfied = is_satisfied(request, target.describe(), data_dir, bin_dir, config.as_of)
+    if not satisfied:
+        # A restored server archives that it left this timeline just there: what is done was reachable.
+        decide.require_reachable(target, position, found, latest, clock.now(), end)
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
     notes += [*broken, *pieces.notes]
-    return _Route(target, chain, path, found, position, latest, pace.rate if pace else None, tuple(notes), pieces)
+    rate = pace.rate if pace else None
+    return _Route(target, chain, path, found, position, latest, rate, tuple(notes), pieces, satisfied)
 
 
 def _with_pieces(request: RestoreRequest, target: Target) -> bool:
