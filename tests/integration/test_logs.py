@@ -198,6 +198,18 @@ def test_what_was_removed_unread_is_counted_and_told(host: Host) -> None:
     assert host.messages("app")[-1] == "after"
 
 
+def test_a_spool_that_takes_nothing_is_told_and_loses_nothing(host: Host) -> None:
+    say(host.app, "one")
+    host.ship()
+    say(host.app, "two")
+    (host.state / "chunks").chmod(0o500)
+    status, _answer, said = host.lifeboat("log-ship", "--once")
+    assert status == 1 and "spool_unusable" in said and str(host.state) in said
+    (host.state / "chunks").chmod(0o700)
+    host.ship()
+    assert host.messages() == ["one", "two"]
+
+
 @needs_age
 def test_sealed_logs_are_sealed_on_the_host_too(tmp_path: Path) -> None:
     key = make_key(tmp_path / "key")

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .errors import ObjectCorrupt, ObjectMissing
 from .model import FORMAT, ArchiveFile, format_time, open_record, parse_time
-from .repository.layout import MANIFEST
+from .repository.layout import CHANGES, MANIFEST, type_of
 from .repository.repository import Repository
 
 
@@ -106,3 +106,24 @@ def choose_copy(
         return next((c for c in copies if c.label == label), None)
     earlier = [c for c in copies if at is None or c.created_at <= at]
     return [*copies[:1], *earlier][-1] if copies else None
+
+
+def read_parents(repository: Repository) -> Dict[Tuple[str, str], Tuple[str, ...]]:
+    """By set and label the copies that others hold a part of: what stays because of them. One get for each of these.
+
+    Of a record that cannot be read every earlier copy of the set may be needed.
+    """
+    layout, found = repository.layout, {}
+    for name in [n.rstrip("/") for n in repository.store.list_names(layout.files)]:
+        labels = [n.rstrip("/") for n in repository.store.list_names(layout.file_set_prefix(name))]
+        for label in labels:
+            if type_of(label) != CHANGES:
+                continue
+            key = layout.file_set(name, label, MANIFEST)
+            try:
+                found[name, label] = load_copy(repository.store.get(key), key).parents
+            except ObjectMissing:
+                continue
+            except ObjectCorrupt:
+                found[name, label] = tuple(earlier for earlier in labels if earlier < label)
+    return found

@@ -30,7 +30,7 @@ from .model import seal_record
 from .pipeline import ahead
 from .process import Drain, Feed
 from .progress import Progress, Silent
-from .repository.layout import FILE_SET_DATA, FILE_SET_INDEX, MANIFEST, make_label
+from .repository.layout import CHANGES, FILE_SET_DATA, FILE_SET_INDEX, FILES, MANIFEST, make_label
 from .repository.repository import Repositories, Repository
 from .stored_stream import store_stream
 
@@ -86,7 +86,7 @@ def backup_files(config: Config, name: str, progress: Optional[Progress] = None)
     repositories = Repositories.open(config)
     try:
         selection = _select(config, repositories, chosen, created) if chosen.incremental else None
-        label = make_label(created, "changes" if selection and selection.parents else "files")
+        label = make_label(created, CHANGES if selection and selection.parents else FILES)
         with audited(config, "files-backup", [f"{name}/{label}"]) as note:
             repositories.seal.require()
             made = _settled(config, chosen, label, created, repositories, selection, progress)

@@ -49,6 +49,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
+#: The last words of the labels of copies of file sets: with everything, or with what changed.
+FILES, CHANGES = "files", "changes"
 FILE_SET_DATA, FILE_SET_INDEX = "data.tar.zst", "index.jsonl.zst"
 DUMP_DATA, DUMP_GLOBALS = "data.pgdump.zst", "globals.sql.zst"
 _SEALED = ".age"

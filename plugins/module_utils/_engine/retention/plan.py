@@ -45,7 +45,8 @@ class Facts:
     """What a plan is made of, beside the objects.
 
     ``histories`` are the texts of history files by system identifier and timeline; ``held`` the reasons of holds by
-    label; ``verified`` the newest backup that was verified.
+    label; ``verified`` the newest backup that was verified; ``based_on``, by set and label, the copies of the set that
+    hold a part of that copy.
     """
 
     cluster: str
@@ -54,6 +55,7 @@ class Facts:
     histories: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
     verified: Optional[str] = None
+    based_on: Mapping[Tuple[str, str], Tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def make_plan(
     needed = {system: Needed(needed_spans(_of(stay, system), found.get(system, ()))) for system in sorted_out.wal}
     removals = [
         *_backups(facts, sorted_out, kept, policy, now),
-        *_copies(sorted_out, policy, now),
+        *_copies(facts, sorted_out, policy, now),
         *_wal(facts, sorted_out, needed, policy, now),
         *_audit(sorted_out, policy, now),
         *_logs(sorted_out, policy, now),
@@ -204,18 +206,29 @@ def _unfinished(
     return [Removal(info.key, info.size, "garbage", f"of {what} without a record") for kind, info in parts]
 
 
-def _copies(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
-    """Copies of file sets, and dumps; the newest whole one of each set and database stays."""
+def _copies(facts: Facts, found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """Copies of file sets, and dumps; the newest whole one of each set and database stays, and what it is based on."""
     removals: List[Removal] = []
     whole = {key for key, parts in found.copies.items() if any(kind.record for kind, info in parts)}
     newest = {(what, name): max(o[2] for o in whole if o[:2] == (what, name)) for what, name, _label in whole}
-    for (what, name, label), parts in sorted(found.copies.items()):
-        stored = max(info.modified for kind, info in parts)
-        word, days = _COPIES[what], policy.days_of_copy(what, name)
+
+    def is_old(what: str, name: str, label: str) -> bool:
+        stored = max(info.modified for kind, info in found.copies[what, name, label])
+        return label != newest[what, name] and now - stored >= timedelta(days=policy.days_of_copy(what, name))
+
+    old = {key for key in whole if is_old(*key)}
+    needed = {
+        (what, name, parent)
+        for what, name, label in whole - old
+        for parent in (facts.based_on.get((name, label), ()) if what == "files" else ())
+    }
+    # A copy goes before those that it is based on.
+    for (what, name, label), parts in sorted(found.copies.items(), reverse=True):
+        word = _COPIES[what]
         if (what, name, label) not in whole:
             removals += _unfinished(parts, f"a {word} of {name}", policy, now)
-        elif label != newest[what, name] and now - stored >= timedelta(days=days):
-            reason = f"{word} of {name}, {days:g} days old or older"
+        elif (what, name, label) in old - needed:
+            reason = f"{word} of {name}, {policy.days_of_copy(what, name):g} days old or older"
             removals += [Removal(info.key, info.size, what, reason, kind.record) for kind, info in parts]
     return removals
 

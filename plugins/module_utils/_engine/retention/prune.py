@@ -14,6 +14,7 @@ from .. import clock
 from ..audit.scope import Note, audited
 from ..config import Config, RepositoryConfig
 from ..errors import LifeboatError, LocksNotRenewed, PruneIncomplete, PruneRefused
+from ..file_record import read_parents
 from ..model import format_time
 from ..progress import Progress, Silent
 from ..repository.catalog import load_catalog
@@ -178,6 +179,7 @@ def _facts(repository: Repository) -> Facts:
         histories={system: dict(histories(repository, system)) for system in repository.systems()},
         held={label: event.reason for label, event in read_holds(repository).items()},
         verified=_newest_verified(repository, chains),
+        based_on=read_parents(repository),
     )
 
 

@@ -67,7 +67,11 @@ def wrong_sizes(repository: Repository, copy: Copy, files: Tuple[ArchiveFile, ..
     return None
 
 
-def load_record(repository: Repository, copy: Copy) -> Tuple[ArchiveFile, ...]:
-    """What its record promises; raises as the store does, or ObjectCorrupt."""
+def load_record(repository: Repository, copy: Copy) -> Tuple[Tuple[ArchiveFile, ...], Tuple[str, ...]]:
+    """What its record promises, and the names of the copies that it is based on; raises as the store does, or
+    ObjectCorrupt.
+    """
     key = copy.record(repository.layout.cluster)
-    return promised(kind_of(repository.layout.cluster, key), repository.store.get(key), key)
+    kind, raw = kind_of(repository.layout.cluster, key), repository.store.get(key)
+    parents = load_copy(raw, key).parents if kind.name == "files" else ()
+    return promised(kind, raw, key), tuple(f"{copy.name.rsplit('/', 1)[0]}/{label}" for label in parents)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..errors import LifeboatError, WalGap
+from ..errors import BackupMissing, LifeboatError, WalGap
 from ..info import Contents
 from ..model import ArchiveFile, BackupManifest
 from ..postgres.wal_names import Segment, segments_between
@@ -107,20 +107,31 @@ class OneRepository:
     def _copies(self) -> None:
         cluster = self.repository.layout.cluster
         self.copies = list_copies(self.repository)
+        finished = {copy.name for copy in self.copies if copy.finished}
         for copy in self.copies:
             if not copy.finished:
                 continue
             try:
-                files = load_record(self.repository, copy)
+                files, parents = load_record(self.repository, copy)
             except LifeboatError as exc:
                 self._wrong(copy.name, exc, copy.record(cluster))
                 continue
+            lacking = [name for name in parents if name not in finished]
+            if lacking:
+                self._wrong(copy.name, self._rests_on(copy.name, lacking))
             wrong = wrong_sizes(self.repository, copy, files)
             if wrong is None and copy.name in self._lately:
                 self._out.copies_skipped.add(copy.name)
                 continue
             self._files(copy.name, {f"{cluster}/{copy.name}/{f.name}": f for f in files}, sum(f.size for f in files))
             self._out.copies.add(copy.name)
+
+    def _rests_on(self, name: str, lacking: Sequence[str]) -> LifeboatError:
+        return BackupMissing(
+            f"{name} is based on {', '.join(lacking)}, which repository {self.repository.location} does not have.",
+            "Bring it from another repository (lifeboat sync); without it that part of the set is not there.",
+            missing=list(lacking),
+        )
 
     def _system(self, backups: Sequence[BackupManifest], whole: bool) -> None:
         """The WAL of one cluster identity: all from the oldest backup on, or only what these backups need."""
