@@ -22,7 +22,7 @@ from .mapping import build, require_int, with_tuples
 from .model import read_aware
 from .recipients import refuse_clear_pieces, require_public
 from .restore_test.policy import VerifyConfig, parse_verify
-from .retention.policy import RetentionConfig, require_possible
+from .retention.policy import RetentionConfig, require_possible, with_data_sets
 from .store_options import MIB, STORE_TYPES, DirectoryOptions, S3Options, StoreOptions
 from .transit import refuse_clear_text
 
@@ -168,11 +168,17 @@ class AuditConfig:
 
 @dataclass(frozen=True)
 class FileSetConfig:
-    """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``."""
+    """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``.
+
+    ``kind`` ``data`` is the application's data, which retention keeps for another time than configuration.
+    """
 
     name: str
     paths: Tuple[str, ...]
     excludes: Tuple[str, ...] = ()
+    kind: str = "config"
+
+    CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {"kind": ("config", "data")}
 
 
 @dataclass(frozen=True)
@@ -308,7 +314,8 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         raise ConfigError(
             f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "It is seconds, from 0.1 to 3600."
         )
-    return config
+    of_data = [s.name for s in config.file_sets if s.kind == "data"]
+    return replace(config, retention=with_data_sets(config.retention, of_data))
 
 
 def _require_level(backup: BackupConfig, where: str) -> None:
