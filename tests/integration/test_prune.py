@@ -14,11 +14,12 @@ from typing import Any, Dict, List
 import pytest
 from lifeboat import clock
 from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.files import make_label
 from lifeboat.repository.leases import reading
 from lifeboat.repository.repository import Repositories
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program
+from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program, until
 from support.stores import keys
 
 pytestmark = pytest.mark.integration
@@ -229,3 +230,35 @@ def test_a_run_that_the_store_stops_is_completed_by_the_next(site: Site) -> None
     gone = site.lifeboat("prune", "--allow", "share").data["repositories"][1]["removals"]
     assert {(r["kind"], r["reason"]) for r in gone} == {("garbage", "of a backup without a record")}
     assert not closed.exists()
+
+
+def test_the_applications_data_have_days_of_their_own(site: Site, tmp_path: Path) -> None:
+    """Each set is as old as the other; the one that says that it is data goes first, unnamed by the policy."""
+    site.backup()
+    for name in ("etc", "shop"):
+        (tmp_path / name).mkdir()
+    sets = [
+        {"name": "etc", "paths": [str(tmp_path / "etc")]},
+        {"name": "shop", "paths": [str(tmp_path / "shop")], "kind": "data"},
+    ]
+    site.write(retention={}, file_sets=sets)
+    label = ""
+    for text in ("first", "second"):
+        until(lambda then=label: make_label(clock.now(), "files") > then, "the next second")
+        for name in ("etc", "shop"):
+            (tmp_path / name / "file").write_text(text)
+            label = site.lifeboat("files", "backup", name).data["file_sets"][0]["label"]
+    near = Path(site.repositories[1]["path"]) / "main" / "files"
+
+    def going(days: int) -> Dict[str, str]:
+        stored = (clock.now() - timedelta(days=days)).timestamp()
+        for path in near.glob("*/*/*"):
+            os.utime(path, (stored, stored))
+        planned = site.lifeboat("prune", "--plan").data["repositories"][1]["removals"]
+        return {r["key"].split("/")[2]: r["reason"] for r in planned if r["kind"] == "files"}
+
+    assert going(29) == {}
+    assert going(31) == {"shop": "copy of shop, 30 days old or older"}
+    assert set(going(91)) == {"shop", "etc"}
+    site.lifeboat("prune")
+    assert [len([*near.glob(f"{name}/*/manifest.json")]) for name in ("etc", "shop")] == [1, 1]

@@ -43,6 +43,15 @@ def states(prepared: Prepared) -> Dict[str, str]:
     return {f.name: f.state for f in prepared.features}
 
 
+def refusal_of(client: Any, method: str, **params: Any) -> str:
+    """The code with which the store refuses this request, asked without Lifeboat; nothing where it does not."""
+    try:
+        getattr(client, method)(**params)
+    except ClientError as exc:
+        return str(exc.response["Error"]["Code"])
+    return ""
+
+
 def objects_of(client: Any, bucket: str) -> List[str]:
     answer = client.list_object_versions(Bucket=bucket)
     return [v["Key"] for v in answer.get("Versions", []) + answer.get("DeleteMarkers", [])]
@@ -51,25 +60,36 @@ def objects_of(client: Any, bucket: str) -> List[str]:
 def test_a_new_bucket_gets_every_setting_that_the_store_has(options: S3Options, raw: Any) -> None:
     prepared = bucket_ready(BucketRequest(options), apply=True)
     assert raw.get_bucket_versioning(Bucket=options.bucket)["Status"] == "Enabled"
-    rule = raw.get_bucket_encryption(Bucket=options.bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
-    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     (rule,) = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     found = states(prepared)
-    there = ("versioning", "encryption", "stale_uploads", "create_only", "checksums")
+    there = ("versioning", "stale_uploads", "create_only", "checksums")
     assert [found[name] for name in there] == [HOLDS] * len(there)
     assert prepared.changes[0] == f"bucket {options.bucket} made"
+    # What a store that cannot encrypt has taken as a rule would refuse every put.
+    put = {"Bucket": options.bucket, "Key": "x", "Body": b"x", "ServerSideEncryption": "AES256"}
+    if refusal := refusal_of(raw, "put_object", **put):
+        assert found["encryption"] == WEAKER and refusal in prepared.warnings[0]
+        assert refusal_of(raw, "get_bucket_encryption", Bucket=options.bucket).endswith("NotFoundError")
+    else:
+        assert found["encryption"] == HOLDS
+        rule = raw.get_bucket_encryption(Bucket=options.bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
+        assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert refusal_of(raw, "put_object", Bucket=options.bucket, Key="x", Body=b"x") == ""
 
 
-def test_what_the_store_lacks_is_a_warning_that_names_the_promise(options: S3Options) -> None:
+def test_what_the_store_lacks_is_a_warning_that_names_the_promise(options: S3Options, raw: Any) -> None:
     prepared = bucket_ready(BucketRequest(options), apply=True)
-    found = states(prepared)
-    assert found["public_access_block"] == WEAKER and found["tls_only"] == WEAKER
-    blocked, clear = (
-        next(w for w in prepared.warnings if w.startswith(n)) for n in ("public_access_block", "tls_only")
-    )
-    assert "501 NotImplemented" in blocked and PROMISES["public_access_block"] in blocked
-    assert "plain HTTP" in clear and PROMISES["tls_only"] in clear
+    said = {w.split(":")[0]: w for w in prepared.warnings}
+    assert "plain HTTP" in said["tls_only"] and PROMISES["tls_only"] in said["tls_only"]
+    lacks = refusal_of(raw, "get_public_access_block", Bucket=options.bucket)
+    assert ("public_access_block" in said) == bool(lacks)
+    if lacks:
+        assert f"501 {lacks}" in said["public_access_block"]
+        assert PROMISES["public_access_block"] in said["public_access_block"]
+    else:
+        blocks = raw.get_public_access_block(Bucket=options.bucket)["PublicAccessBlockConfiguration"]
+        assert set(blocks.values()) == {True}
 
 
 def test_a_second_run_changes_nothing_and_leaves_no_object(options: S3Options, raw: Any) -> None:
@@ -98,10 +118,12 @@ def test_rules_of_others_are_kept(options: S3Options, raw: Any) -> None:
     raw.put_bucket_lifecycle_configuration(Bucket=options.bucket, LifecycleConfiguration={"Rules": [theirs]})
     bucket_ready(BucketRequest(options), apply=True)
     rules = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
-    assert [rule["ID"] for rule in rules] == ["logs", "lifeboat-abort-stale-uploads"]
+    assert sorted(rule["ID"] for rule in rules) == ["lifeboat-abort-stale-uploads", "logs"]
     bucket_ready(BucketRequest(options, abort_days=3), apply=True)
     rules = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
-    assert [r.get("AbortIncompleteMultipartUpload") for r in rules] == [None, {"DaysAfterInitiation": 3}]
+    assert {r["ID"]: r.get("AbortIncompleteMultipartUpload") for r in rules} == {
+        "logs": None, "lifeboat-abort-stale-uploads": {"DaysAfterInitiation": 3},
+    }  # fmt: skip
 
 
 def test_what_is_left_alone_is_not_touched(options: S3Options, raw: Any) -> None:
@@ -120,7 +142,8 @@ def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
         "Statement": [
             {
                 "Sid": "Theirs",
-                "Effect": "Allow",
+                # A statement that lets the public in is refused where public access is blocked.
+                "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:GetObject",
                 "Resource": f"arn:aws:s3:::{options.bucket}/public/*",
@@ -131,9 +154,18 @@ def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
     monkeypatch.setattr("lifeboat.repository.prepare.is_clear_text", lambda _: False)
     prepared = bucket_ready(BucketRequest(options), apply=True)
     (feature,) = (f for f in prepared.features if f.name == "tls_only")
-    assert feature.state == WEAKER and "taken back" in feature.detail
     kept = json.loads(raw.get_bucket_policy(Bucket=options.bucket)["Policy"])["Statement"]
-    assert [statement["Sid"] for statement in kept] == ["Theirs"]
+    # The same policy in another bucket tells whether this store locks its administrator out.
+    other = f"{options.bucket}-other"
+    raw.create_bucket(Bucket=other)
+    (tls,) = (s for s in settings_for(replace(options, bucket=other), 7) if s.name == "tls_only")
+    raw.put_bucket_policy(Bucket=other, Policy=json.dumps(tls.wanted(None)))
+    if refusal_of(raw, "put_object", Bucket=other, Key="team/x", Body=b"x"):
+        assert feature.state == WEAKER and "taken back" in feature.detail
+        assert [statement["Sid"] for statement in kept] == ["Theirs"]
+    else:
+        assert feature.state == HOLDS
+        assert [statement["Sid"] for statement in kept] == ["Theirs", "LifeboatTlsOnly"]
     raw.put_object(Bucket=options.bucket, Key="team/x", Body=b"x")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
+from botocore.exceptions import ClientError
 from lifeboat.config import S3Options
 from lifeboat.errors import (
     BucketMissing,
@@ -503,8 +504,18 @@ def test_a_prefix_is_no_name_prefix(s3_options: S3Options, store: Store) -> None
 @pytest.mark.parametrize("size", [10, PART + 10])
 def test_encryption_and_storage_class(s3_options: S3Options, raw: Any, size: int) -> None:
     options = replace(s3_options, sse="AES256", storage_class="STANDARD_IA")
+    where = {"Bucket": options.bucket, "Key": f"{options.prefix}/x"}
+    try:
+        raw.put_object(**{**where, "Key": "trial"}, ServerSideEncryption="AES256", StorageClass="STANDARD_IA")
+    except ClientError as exc:
+        # A store that has neither keeps nothing in clear instead.
+        with pytest.raises(StoreError, match=exc.response["Error"]["Code"]):
+            long_put(open_store(options), "x", bytes(size))
+        with pytest.raises(ClientError, match="404"):
+            raw.head_object(**where)
+        return
     long_put(open_store(options), "x", bytes(size))
-    found = raw.head_object(Bucket=options.bucket, Key=f"{options.prefix}/x")
+    found = raw.head_object(**where)
     assert (found["ServerSideEncryption"], found["StorageClass"]) == ("AES256", "STANDARD_IA")
 
 

@@ -64,6 +64,21 @@ def test_what_is_always_zstd_has_a_level_of_its_own() -> None:
         parse(changed(["backup"], {"compression": "lz4", "compression_level": 13}))
 
 
+def test_a_policy_that_says_nothing_keeps_each_kind_for_its_days() -> None:
+    sets = [{"name": "shop", "paths": ["/srv/shop"], "kind": "data"}, {"name": "etc", "paths": ["/etc/shop"]}]
+    policy = parse({**changed(["retention"], {}), "file_sets": sets}).retention
+    days = {kind: policy.days_of(kind) for kind in ("full", "incremental", "differential")}
+    assert days == {"full": 30, "incremental": 7, "differential": 7}
+    assert (policy.wal_days, policy.dump_days, policy.audit_days, policy.damaged_days) == (7, 30, 365, 90)
+    assert (policy.days_of_set("etc"), policy.days_of_set("shop"), policy.days_of_set("gone")) == (90, 30, 90)
+    # What the policy says by name goes before what the set is.
+    named = {"data_days": 40, "file_sets": {"etc": 14}}
+    policy = parse({**changed(["retention"], named), "file_sets": sets}).retention
+    assert (policy.days_of_set("etc"), policy.days_of_set("shop")) == (14, 40)
+    policy = parse({**changed(["retention"], {**named, "file_sets": {"shop": 5}}), "file_sets": sets}).retention
+    assert policy.days_of_set("shop") == 5
+
+
 def test_none_is_not_given() -> None:
     assert parse(changed(["backup"], None)).backup.compress_at == "auto"
     assert parse(changed(["connection", "port"], None)).connection.port == 5432
@@ -100,6 +115,8 @@ def test_none_is_not_given() -> None:
         (["retention"], {"wal_days": -1}, "retention.wal_days is -1"),
         (["retention"], {"file_sets": {"data": "long"}}, "retention.file_sets.data is 'long'"),
         (["retention"], {"file_sets": 30}, "retention.file_sets is 30 (int)"),
+        (["retention"], {"data_days": "long"}, "retention.data_days is 'long'"),
+        (["file_sets"], [{"name": "a", "paths": ["/a"], "kind": "logs"}], "file_sets[0].kind is 'logs'"),
         (["retention"], {"grace_hours": 0.5}, "retention.grace_hours is 0.5"),
         (["retention"], {"full_days": "forever"}, "retention.full_days is 'forever' (str)"),
         (["repositories"], None, "'repositories' must be a list"),

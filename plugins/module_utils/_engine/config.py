@@ -23,7 +23,7 @@ from .mapping import build, require_int, with_tuples
 from .model import read_aware
 from .recipients import refuse_clear_pieces, require_public
 from .restore_test.policy import VerifyConfig, parse_verify
-from .retention.policy import RetentionConfig, require_possible
+from .retention.policy import RetentionConfig, require_possible, with_data_sets
 from .store_options import MIB, STORE_TYPES, DirectoryOptions, S3Options, StoreOptions
 from .transit import refuse_clear_text
 
@@ -172,6 +172,7 @@ class FileSetConfig:
     """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``.
 
     Of an ``incremental`` one a copy holds what changed, and everything when the last that did is ``full_days`` old.
+    ``kind`` ``data`` is the application's data, which retention keeps for another time than configuration.
     """
 
     name: str
@@ -179,6 +180,9 @@ class FileSetConfig:
     excludes: Tuple[str, ...] = ()
     incremental: bool = False
     full_days: float = 7.0
+    kind: str = "config"
+
+    CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {"kind": ("config", "data")}
 
 
 @dataclass(frozen=True)
@@ -316,7 +320,8 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         raise ConfigError(
             f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "It is seconds, from 0.1 to 3600."
         )
-    return config
+    of_data = [s.name for s in config.file_sets if s.kind == "data"]
+    return replace(config, retention=with_data_sets(config.retention, of_data))
 
 
 def _require_level(backup: BackupConfig, where: str) -> None:

@@ -18,7 +18,7 @@ from lifeboat.repository.chain import Chain, find_chains
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.layout import Layout, make_label
 from lifeboat.retention.plan import Facts, PrunePlan, make_plan
-from lifeboat.retention.policy import RetentionConfig
+from lifeboat.retention.policy import RetentionConfig, with_data_sets
 from lifeboat.store.protocol import ObjectInfo
 from support.records import a_backup
 
@@ -292,6 +292,9 @@ def test_the_newest_copy_of_a_file_set_stays_whatever_its_age() -> None:
     soon = BEGIN + timedelta(days=31)
     shorter = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(file_sets={"config": 30.0}), soon)
     assert [r.key for r in shorter.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
+    data = make_plan(life.facts(), [*life.objects(), *copies], with_data_sets(RetentionConfig(), ["config"]), soon)
+    assert [r for r in data.removals if r.kind == "files"] == [r for r in shorter.removals if r.kind == "files"]
+    assert not [r for r in make_plan(life.facts(), copies, RetentionConfig(), soon).removals if r.kind == "files"]
 
 
 def test_what_repairs_removed_has_its_days() -> None:

@@ -21,7 +21,7 @@ from ..store.s3_client import Connection, connect
 from .features import HOLDS, PLANNED, UNKNOWN, WEAKER, Feature, lacking
 from .identities import Identity, ensure_identities, read_credentials, with_credentials
 from .settings import Setting, settings_for, write_encryption, write_policy
-from .trial import try_put, try_store
+from .trial import try_encrypted, try_put, try_store
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,15 @@ def _bucket_ready(connection: Connection, request: BucketRequest, apply: bool) -
         changes += made
         after["identities"] = made
     if apply:
-        prefix = f"{options.prefix.strip('/')}/" if options.prefix.strip("/") else ""
         versioned = after.get("versioning") == "Enabled"
-        features += try_store(connection, prefix, _writer(request), versioned)
+        features += try_store(connection, _prefix(options), _writer(request), versioned)
     else:
         features.append(Feature("create_only", UNKNOWN, "not tried in check mode"))
     return Prepared(tuple(features), tuple(changes), before, after)
+
+
+def _prefix(options: S3Options) -> str:
+    return f"{options.prefix.strip('/')}/" if options.prefix.strip("/") else ""
 
 
 def is_clear_text(connection: Connection) -> bool:
@@ -161,6 +164,10 @@ def _settle(connection: Connection, setting: Setting, exists: bool, apply: bool)
         wanted = setting.wanted(found)
         if wanted == found:
             return Feature(setting.name, HOLDS), found, found
+        if setting.name == "encryption" and exists:
+            refusal = try_encrypted(connection, _prefix(connection.options), wanted)
+            if refusal:
+                return Feature(setting.name, WEAKER, refusal), found, found
         if not apply:
             return Feature(setting.name, PLANNED), found, wanted
         setting.write(connection, wanted)
@@ -180,7 +187,7 @@ def _consequence(connection: Connection, setting: Setting, before: Any) -> Optio
     undo = {"encryption": write_encryption, "tls_only": write_policy}.get(setting.name)
     if undo is None:
         return None
-    refusal = try_put(connection, f"{connection.options.prefix.strip('/')}/".lstrip("/"))
+    refusal = try_put(connection, _prefix(connection.options))
     if refusal is None:
         return None
     undo(connection, before)

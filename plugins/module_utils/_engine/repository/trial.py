@@ -49,6 +49,23 @@ def try_put(admin: Connection, prefix: str) -> Optional[str]:
     return None
 
 
+def try_encrypted(admin: Connection, prefix: str, rules: Any) -> Optional[str]:
+    """Why an upload that is encrypted as these rules say is refused, or None. It is begun and ended: none is made.
+
+    A store may take the rules without being able to encrypt, and then refuse every put.
+    """
+    default = rules[0]["ApplyServerSideEncryptionByDefault"]
+    named = {"ServerSideEncryption": default["SSEAlgorithm"], "SSEKMSKeyId": default.get("KMSMasterKeyID")}
+    key = prefix + layout.trial(secrets.token_hex(8))
+    try:
+        begun = admin.call("create_multipart_upload", key, **{name: value for name, value in named.items() if value})
+    except StoreError as exc:
+        return lacking(exc)
+    with contextlib.suppress(StoreError):
+        admin.call("abort_multipart_upload", key, UploadId=begun["UploadId"])
+    return None
+
+
 def _create_only(admin: Connection, key: str) -> Feature:
     admin.call_create_only("put_object", key, Body=_FIRST, **checksum_params(_FIRST), **admin.object_params())
     try:

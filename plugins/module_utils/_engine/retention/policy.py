@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from ..errors import ConfigError
 from ..logs.policy import SECURITY
@@ -21,7 +21,8 @@ class RetentionConfig:
     ``keep_last`` full backups always stay, and the newest one of each of the last ``daily`` days, ``weekly`` weeks
     (ISO), ``monthly`` months and ``yearly`` years that have one (UTC). What a crash left (a backup without its record,
     a piece of a segment that is complete by now) goes after ``grace_hours``. ``file_sets`` has the days of those file
-    sets, by name, that are not kept for ``file_set_days``; ``damaged_days`` is for what a repair removed.
+    sets, by name, that are not kept for ``file_set_days``, with those of the application's data (``data_days``);
+    ``damaged_days`` is for what a repair removed.
 
     A plan is refused where it removes more than ``max_share`` per cent of the bytes, where the newest backup is older
     than ``max_backup_age_days``, and where the clocks of this host and of the store differ by more than
@@ -34,6 +35,7 @@ class RetentionConfig:
     wal_days: float = 7.0
     dump_days: float = 30.0
     file_set_days: float = 90.0
+    data_days: float = 30.0
     file_sets: Mapping[str, float] = field(default_factory=dict)
     audit_days: float = 365.0
     log_days: float = 30.0
@@ -73,6 +75,11 @@ class RetentionConfig:
     def grace(self) -> timedelta:
         """How long what is not finished is left alone."""
         return timedelta(hours=self.grace_hours)
+
+
+def with_data_sets(policy: RetentionConfig, names: Iterable[str]) -> RetentionConfig:
+    """The policy for a configuration in which the sets of these names are the application's data."""
+    return replace(policy, file_sets={**dict.fromkeys(names, policy.data_days), **policy.file_sets})
 
 
 def require_possible(policy: RetentionConfig, where: str) -> None:
