@@ -17,6 +17,8 @@ from datetime import datetime
 from typing import Any, Mapping, Optional, Tuple
 
 from .errors import ConfigError
+from .file_set_config import FileSetConfig, parse_file_set
+from .gitcopy.policy import GitConfig, parse_git
 from .libraries import library
 from .logs.policy import LogsConfig, parse_logs
 from .mapping import build, require_int, with_tuples
@@ -28,7 +30,7 @@ from .store_options import MIB, STORE_TYPES, DirectoryOptions, S3Options, StoreO
 from .transit import refuse_clear_text
 
 #: The options of stores belong to the configuration; they have a file of their own.
-__all__ = ["MIB", "STORE_TYPES", "DirectoryOptions", "S3Options", "StoreOptions"]
+__all__ = ["MIB", "FileSetConfig", "STORE_TYPES", "DirectoryOptions", "S3Options", "StoreOptions"]
 
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
@@ -168,24 +170,6 @@ class AuditConfig:
 
 
 @dataclass(frozen=True)
-class FileSetConfig:
-    """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``.
-
-    Of an ``incremental`` one a copy holds what changed, and everything when the last that did is ``full_days`` old.
-    ``kind`` ``data`` is the application's data, which retention keeps for another time than configuration.
-    """
-
-    name: str
-    paths: Tuple[str, ...]
-    excludes: Tuple[str, ...] = ()
-    incremental: bool = False
-    full_days: float = 7.0
-    kind: str = "config"
-
-    CHOICES: typing.ClassVar[Mapping[str, Tuple[str, ...]]] = {"kind": ("config", "data")}
-
-
-@dataclass(frozen=True)
 class Config:
     """One cluster with its server and its repositories.
 
@@ -212,6 +196,7 @@ class Config:
     verify: VerifyConfig = VerifyConfig()
     audit: AuditConfig = AuditConfig()
     logs: LogsConfig = LogsConfig()
+    git: Optional[GitConfig] = None
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     as_of: Optional[datetime] = None
@@ -298,12 +283,12 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     if "as_of" in values:
         values["as_of"] = read_aware(values["as_of"], f"{where}: as_of")
         repositories = tuple(replace(r, as_of=values["as_of"]) for r in repositories)
-    for key, parse_section in (("verify", parse_verify), ("logs", parse_logs)):
+    for key, parse_section in (("verify", parse_verify), ("logs", parse_logs), ("git", parse_git)):
         if key in values:
             values[key] = parse_section(values[key], where)
     if "file_sets" in values:
         values["file_sets"] = tuple(
-            _file_set(item, f"file_sets[{i}]", where) for i, item in enumerate(values["file_sets"])
+            parse_file_set(item, f"file_sets[{i}]", where) for i, item in enumerate(values["file_sets"])
         )
     config: Config = build(Config, {**values, "repositories": repositories, "source": source}, "", where)
     if not _CLUSTER_NAME.match(config.cluster):
@@ -341,18 +326,6 @@ def _seal(item: Any, where: str) -> SealConfig:
     if found.identity_file and found.identity_command:
         raise ConfigError(
             f"{where}: seal has both identity_file and identity_command.", "Say in one way where the identity is."
-        )
-    return found
-
-
-def _file_set(item: Any, path: str, where: str) -> FileSetConfig:
-    """A file set; its lists become tuples."""
-    values = with_tuples(item, ("paths", "excludes"), path, where)
-    found: FileSetConfig = build(FileSetConfig, values, path, where)
-    if not _CLUSTER_NAME.match(found.name) or not found.paths:
-        raise ConfigError(
-            f"{where}: {path} has the name {found.name!r} and {len(found.paths)} paths.",
-            "Name it with letters, digits, '.', '_', '-', and list at least one path.",
         )
     return found
 

@@ -118,6 +118,33 @@ class StoreFull(StoreError):
     error_code = "store_full"
 
 
+# --- file sets --------------------------------------------------------------------------------------------------
+
+
+class SecretsUnsealed(LifeboatError):
+    """A file set has files whose names speak of secrets, and nothing seals what is stored."""
+
+    error_code = "secrets_unsealed"
+
+
+class SecretFound(LifeboatError):
+    """Configuration that should go to git holds what looks like a secret; nothing was pushed."""
+
+    error_code = "secret_found"
+
+
+class GitUnavailable(LifeboatError):
+    """The remote does not answer, or git does not work here; nothing was pushed."""
+
+    error_code = "git_unavailable"
+
+
+class GitRejected(LifeboatError):
+    """The remote answered, and does not take the push."""
+
+    error_code = "git_rejected"
+
+
 # --- seal -------------------------------------------------------------------------------------------------------
 
 

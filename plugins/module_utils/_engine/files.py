@@ -15,17 +15,19 @@ import platform
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Iterator, List, Optional, Sequence, Tuple
+from typing import IO, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
 from .audit.scope import audited
 from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
-from .errors import BackupMissing, ConfigError, ProcessFailed
+from .errors import BackupMissing, ConfigError, ProcessFailed, SecretsUnsealed
 from .file_changes import Selection, below, by_copy, merged, scan, select, tar_name, tar_options
+from .file_diff import text_changes
 from .file_index import Indexer, as_lines, digest_of, path_of
 from .file_parent import find_members, find_newest, is_due, keep_members, read_members
 from .file_record import FileSetBackup, choose_copy, list_files
+from .file_set_config import named_like_secrets
 from .model import seal_record
 from .pipeline import ahead
 from .process import Drain, Feed
@@ -39,7 +41,9 @@ _CHANGED = (
     "file changed as we read it", "File removed before we read it", "File shrank by",
     "Cannot stat: No such file or directory",
 )  # fmt: skip
-_TAR = ["tar", "--acls", "--xattrs", "--directory=/", "--file=-"]
+#: GNU tar, with what a set keeps.
+TAR = ("tar", "--acls", "--xattrs", "--directory=/")
+_TAR = [*TAR, "--file=-"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def backup_files(config: Config, name: str, progress: Optional[Progress] = None)
         selection = _select(config, repositories, chosen, created) if chosen.incremental else None
         label = make_label(created, CHANGES if selection and selection.parents else FILES)
         with audited(config, "files-backup", [f"{name}/{label}"]) as note:
+            _require_sealed(chosen, repositories.seal.seals)
             repositories.seal.require()
             made = _settled(config, chosen, label, created, repositories, selection, progress)
             note.details.update(members=made.members)
@@ -128,12 +133,28 @@ def unchanged_copy(config: Config, name: str, progress: Optional[Progress] = Non
 
 def _select(config: Config, repositories: Repositories, chosen: FileSetConfig, now: datetime) -> Selection:
     """What of an incremental set is read: all of it where there is no copy to be based on, or none that is young."""
-    seen = scan(chosen, _TAR[:-1], path_of)
+    seen = scan(chosen, TAR, path_of)
     newest = find_newest(repositories, chosen)
     members = find_members(repositories, newest, config.spool_dir) if newest else None
     if newest is None or members is None or is_due(chosen, newest, now):
         return select(seen, (), "", 0)
     return select(seen, members, newest.label, int(newest.created_at.timestamp() * 1e9))
+
+
+def _require_sealed(chosen: FileSetConfig, sealed: bool) -> None:
+    """SecretsUnsealed where configuration whose name speaks of secrets would be stored for everybody to read."""
+    if sealed or chosen.kind != "config" or chosen.allow_unsealed_secrets:
+        return
+    found = named_like_secrets(seen.path for seen in scan(chosen, TAR, path_of) if not os.path.isdir(seen.path))
+    if found:
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise SecretsUnsealed(
+            f"File set {chosen.name} has {', '.join(found[:5])}{more}, whose names speak of secrets, and nothing is"
+            " sealed. No copy was made.",
+            "Seal what is stored (seal.recipients), exclude them, or set allow_unsealed_secrets: true in this set.",
+            file_set=chosen.name,
+            paths=found[:100],
+        )
 
 
 class _Unsettled(Exception):
@@ -263,13 +284,15 @@ def restore_files(
     progress: Optional[Progress] = None,
     only: Sequence[str] = (),
     at: Optional[datetime] = None,
+    show: Optional[Callable[[str], object]] = None,
 ) -> FilesRestored:
     """Bring a file set back below ``target``: the newest copy, ``label``'s, or the one of the time ``at`` (aware).
 
     With ``apply`` off it only compares. ``only`` are absolute paths: what lies elsewhere is left out.
+    ``show`` gets the lines of what changes in text files (:mod:`.file_diff`).
     """
     with audited(config, "files-restore", [name], apply) as note:
-        done = _restore(config, name, label, target, apply, progress or Silent(), only, at)
+        done = _restore(config, name, label, target, apply, progress or Silent(), only, at, show)
         note.objects[:] = [f"{name}/{done.label}"]
         note.details.update(repository=done.repository, written=apply and done.changed)
         return done
@@ -284,6 +307,7 @@ def _restore(
     progress: Progress,
     only: Sequence[str],
     at: Optional[datetime],
+    show: Optional[Callable[[str], object]],
 ) -> FilesRestored:
     repositories = Repositories.open(config)
     try:
@@ -302,6 +326,10 @@ def _restore(
         differences: List[str] = []
         for part, what in _parts(repository, chosen, copies, only):
             differences += _compare(repository, part, target, what)
+        if differences and show:
+            for part, names in _members_of(repository, chosen, copies, only):
+                for line in text_changes(_chunks(repository, part), names, target):
+                    show(line)
         if differences and apply:
             for part, what in _parts(repository, chosen, copies, only):
                 _extract(repository, part, target, what)
@@ -322,6 +350,15 @@ def _parts(
         if members:
             yield chosen, ["--", *members]
         return
+    for copy, names in _members_of(repository, chosen, copies, only):
+        with _names(names) as listed:
+            yield copy, listed
+
+
+def _members_of(
+    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
+) -> Iterator[Tuple[FileSetBackup, List[bytes]]]:
+    """The names of the members that are asked for, by the copy that holds them."""
     known = {copy.label: copy for copy in copies}
     gone = sorted(set(chosen.parents) - set(known))
     if gone:
@@ -331,10 +368,8 @@ def _parts(
             "Bring it from another repository (lifeboat sync), or restore another copy: --label.",
             missing=gone,
         )
-    members_of = by_copy(below(read_members(repository, chosen), only), chosen.label)
-    for label, held in members_of.items():
-        with _names([tar_name(member) for member in held]) as listed:
-            yield known[label], listed
+    for label, held in by_copy(below(read_members(repository, chosen), only), chosen.label).items():
+        yield known[label], [tar_name(member) for member in held]
 
 
 def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ OK, FAILED = "ok", "failed"
 #: What can have happened.
 WHATS = (
     "backup", "prune", "restore", "verify", "sync", "files-backup", "files-restore", "configuration", "prepare", "hold",
-    "release", "erasure", "logs-read",
+    "release", "erasure", "logs-read", "git-push",
 )  # fmt: skip
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore of a file set would change in text files, as ``diff -u`` shows it."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import tarfile
+from typing import Iterable, Iterator, Optional
+
+from .errors import ObjectCorrupt
+from .file_index import path_of
+from .file_set_config import named_like_secrets
+
+#: A larger file is told to differ, and not shown.
+LARGEST = 64 * 1024
+
+
+def text_changes(chunks: Iterable[bytes], wanted: Optional[Iterable[bytes]], target: str) -> Iterator[str]:
+    """Lines of the difference between what is below ``target`` and the members of this tar archive.
+
+    ``wanted`` are the names of members to look at; None: all. What a file says whose name speaks of secrets is not
+    shown. Memory: 64 KiB for a file, and its lines.
+    """
+    names = None if wanted is None else set(wanted)
+    try:
+        with tarfile.open(fileobj=_Stream(chunks), mode="r|", errors="surrogateescape") as archive:
+            for info in archive:
+                name = os.fsencode(info.name).strip(b"/")
+                if info.isreg() and (names is None or name in names):
+                    content = archive.extractfile(info)
+                    stored = content.read(LARGEST + 1) if content and info.size <= LARGEST else None
+                    yield from _changes(path_of(name), os.path.join(os.fsencode(target), name), stored, info.size)
+    except tarfile.TarError as exc:
+        raise ObjectCorrupt(f"The archive of the copy cannot be read: {exc}.", "Run lifeboat verify.") from exc
+
+
+def _changes(path: str, place: bytes, stored: Optional[bytes], size: int) -> Iterator[str]:
+    now: Optional[bytes] = None
+    with contextlib.suppress(OSError):
+        there = os.path.getsize(place) if os.path.isfile(place) else None
+        if there is not None and (stored is None or there > LARGEST):
+            if there != size:
+                yield f"{path}: {there} bytes now, {size} bytes in the copy"
+            return
+        if there is not None:
+            with open(place, "rb") as stream:
+                now = stream.read()
+    if stored is None or now == stored:
+        return
+    if named_like_secrets([path]):
+        yield f"{path}: differs (what it says is not shown)"
+        return
+    try:
+        before, after = (now or b"").decode().splitlines(), stored.decode().splitlines()
+    except UnicodeDecodeError:
+        yield f"{path}: differs (it is no text)"
+        return
+    word = "now" if now is not None else "is not there"
+    yield from difflib.unified_diff(before, after, f"{path} ({word})", f"{path} (in the copy)", lineterm="")
+
+
+class _Stream(io.RawIOBase):
+    """Chunks as the object with ``read`` that tarfile asks for."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks, self._rest = iter(chunks), b""
+
+    def read(self, size: int = -1) -> bytes:
+        """At most so many bytes, fewer at the end only."""
+        parts, have = [self._rest], len(self._rest)
+        while size < 0 or have < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            parts.append(chunk)
+            have += len(chunk)
+        data = b"".join(parts)
+        size = have if size < 0 else size
+        data, self._rest = data[:size], data[size:]
+        return data

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``detect-secrets`` finds in files: where, and of which kind, not what."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import List
+
+from ..errors import DependencyMissing, ProcessFailed
+from ..process import run
+
+_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of a file that looks like a secret of this kind; the path is relative to what was searched."""
+
+    path: str
+    line: int
+    kind: str
+
+
+def find_secrets(detector: str, directory: str, below: str) -> List[Finding]:
+    """Search every file below ``below`` of ``directory``. Nothing is asked over the network, and no secret comes back.
+
+    DependencyMissing without the program: what cannot be searched is not pushed.
+    """
+    # An address is not a secret; asking a provider whether a key works would tell it to him.
+    argv = [detector, "scan", "--all-files", "--no-verify", "--disable-plugin", "IPPublicDetector", below]
+    try:
+        told = run(argv, cwd=directory, timeout=_TIMEOUT).stdout
+    except DependencyMissing as exc:
+        raise DependencyMissing(
+            f"The program {detector} is not there, so that nothing is pushed to git.",
+            "Install it (pip install detect-secrets), or name it: git.detector. The role agent does so.",
+            program=detector,
+        ) from exc
+    try:
+        results = json.loads(told)["results"]
+        return sorted(
+            (Finding(path, int(f["line_number"]), str(f["type"])) for path, found in results.items() for f in found),
+            key=lambda f: (f.path, f.line, f.kind),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise ProcessFailed(f"{detector} said nothing that can be understood.", "Is it detect-secrets 1.5?") from exc
