@@ -174,6 +174,83 @@ def logs(host: Host, words: str) -> List[Dict[str, Any]]:
     return list(lifeboat(host, "shop", f"logs --since 3h --host db13 {words}")["lines"])
 
 
+def test_configuration_is_in_git_and_no_secret(machines: Dict[str, Host]) -> None:
+    host, app = machines["db13"], "/opt/rusty-saas/config/app.ini"
+    push = "lifeboat --config /etc/lifeboat/shop.yml --json files backup"
+
+    def stored(words: str = "grep --text -h -e '' main") -> str:
+        return str(machines["far"].check_output(f"runuser -u admin -- git -C /home/admin/hosts.git {words}"))
+
+    told = json.loads(host.check_output(push))["git"]
+    assert told["commit"] and told["kept_out"]["/opt/rusty-saas/.env"] == "its name"
+    assert host.file(app).content_string.strip() in stored()
+    names = stored("ls-tree -r --name-only main").splitlines()
+    assert f"db13/config{app}" in names and not any(name.endswith(".env") for name in names)
+    before = host.file(app).content_string
+    host.check_output("echo 'aws_key = %s' >>%s", "AKIA" + "IOSFODNN7EXAMPL3", app)
+    refused = host.run(push)
+    assert refused.rc == 1 and "secret_found" in refused.stderr and app in refused.stderr
+    assert "AKIA" not in stored() and "AKIA" not in refused.stderr
+    # The copy in the repositories was made all the same; and it is all well again without the line.
+    look = "lifeboat --config /etc/lifeboat/shop.yml files restore config --target /tmp/look && cat /tmp/look%s"
+    assert "AKIA" in host.check_output(look, app)
+    put = ["sh", "-c", f"cat >{app}"]
+    podman("exec", "--interactive", f"{PREFIX}-db13", *put, input=before)
+    assert host.run(push).rc == 0
+
+
+def of_every_set(host: Host) -> List[str]:
+    """Each file of the sets: kind, mode, owner, attributes with the ACL, and target or SHA-256."""
+    look = r"""
+import grp, hashlib, os, pwd, stat
+roots = ["/etc/postgresql", "/opt/rusty-saas", "/etc/systemd/system/rusty-saas.service"]
+roots += ["/etc/nginx/sites-available/rusty-saas"]
+paths = {p for r in roots for d, ds, fs in os.walk(r) for p in [d, *(os.path.join(d, f) for f in [*ds, *fs])]}
+for path in sorted({*paths, *(r for r in roots if os.path.isfile(r))}):
+    if "zz-lifeboat" in path or ".before-" in path or "__pycache__" in path:
+        continue
+    info = os.lstat(path)
+    kind = stat.S_IFMT(info.st_mode)
+    what = ""
+    if stat.S_ISLNK(info.st_mode):
+        what = os.readlink(path)
+    elif stat.S_ISREG(info.st_mode):
+        what = f"{info.st_nlink} {hashlib.sha256(open(path, 'rb').read()).hexdigest()}"
+    attributes = {n: os.getxattr(path, n, follow_symlinks=False).hex() for n in os.listxattr(path, follow_symlinks=False)}
+    owner = f"{pwd.getpwuid(info.st_uid).pw_name}:{grp.getgrgid(info.st_gid).gr_name}"
+    print(path, oct(info.st_mode), owner, sorted(attributes.items()), what)
+"""
+    return str(host.check_output("python3 -c %s", look)).splitlines()
+
+
+def test_what_the_application_keeps_is_stored_as_it_changes(machines: Dict[str, Host]) -> None:
+    host = machines["db13"]
+    make = r"""
+import os, struct
+data = "/opt/rusty-saas/data"
+for number in range(50):
+    open(f"{data}/upload {number}", "wb").write(os.urandom(10000))
+os.link(f"{data}/upload 1", f"{data}/the same")
+os.symlink("upload 2", f"{data}/link")
+# user::rw-, user:www-data:r--, group::r--, mask::r--, other::---
+acl = [(1, 6, -1), (2, 4, 33), (4, 4, -1), (16, 4, -1), (32, 0, -1)]
+packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in acl)
+os.setxattr("/opt/rusty-saas/config/app.ini", "system.posix_acl_access", packed)
+os.system(f"chown -R rusty-saas: {data}")
+os.chmod(f"{data}/upload 3", 0o640)
+"""
+    host.check_output("python3 -c %s", make)
+    store = "lifeboat --config /etc/lifeboat/shop.yml --json files backup data"
+    host.check_output("sleep 3")
+    first = json.loads(host.check_output(store))["file_sets"][0]
+    host.check_output("echo changed >'/opt/rusty-saas/data/upload 7'; rm '/opt/rusty-saas/data/upload 8'")
+    second = json.loads(host.check_output(store))["file_sets"][0]
+    assert second["parents"] == [first["label"]] and second["data_size"] < first["data_size"] / 5
+    host.check_output("lifeboat --config /etc/lifeboat/shop.yml files backup config")
+    STATE["files"] = of_every_set(host)
+    assert any("posix_acl_access" in line for line in STATE["files"]) and len(STATE["files"]) > 60
+
+
 def test_logs_leave_the_host_as_they_are_written(machines: Dict[str, Host], ticks: None) -> None:
     host = machines["db13"]
     assert host.service("lifeboat-log-ship@shop").is_running
@@ -203,6 +280,8 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     assert told["loss"]["transactions_about"] == round(restored["commit_rate"] * max(told["loss"]["seconds"], 0))
     healthy(host)
     protected(host, 2)
+    # Every file of every set is as it was.
+    assert of_every_set(host) == STATE["files"]
     # The logs of its last minute outlived it.
     last = max(datetime.fromisoformat(line["time"]) for line in logs(host, "system --grep '^here$'"))
     lost = {"seconds_of_logs_lost": (at - last).total_seconds()}
