@@ -59,7 +59,7 @@ def settings(source: Path) -> config.Config:
             "repositories": [
                 {"name": name, "type": "directory", "path": str(source.parent / name)} for name in ("near", "far")
             ],
-            "file_sets": [{"name": "app", "paths": [str(source)]}],
+            "file_sets": [{"name": "app", "paths": [str(source)], "allow_unsealed_secrets": True}],
             "audit": {"file": "", "syslog": ""},
         }
     )
@@ -170,7 +170,7 @@ def test_a_second_run_of_the_module_changes_nothing(installed: Path, source: Pat
                 "repositories": [
                     {"name": r.name, "type": "directory", "path": r.store.location} for r in chosen.repositories
                 ],
-                "file_sets": [{"name": "app", "paths": [str(source)]}],
+                "file_sets": [{"name": "app", "paths": [str(source)], "allow_unsealed_secrets": True}],
                 "audit": {"file": "", "syslog": ""},
             }
         )

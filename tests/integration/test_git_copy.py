@@ -196,12 +196,6 @@ def test_hosts_share_a_branch_and_do_not_wait_for_each_other(tmp_path: Path, hos
         f" && git update-ref refs/heads/main $T\nexit 0\n"
     )
     hook.chmod(0o755)
-    environment = {
-        "GIT_AUTHOR_NAME": "x",
-        "GIT_AUTHOR_EMAIL": "x@y",
-        "GIT_COMMITTER_NAME": "x",
-        "GIT_COMMITTER_EMAIL": "x@y",
-    }
     (remote / "config").write_text((remote / "config").read_text() + "[user]\n\tname = x\n\temail = x@y\n")
     assert other.back_up()["commit"]
     assert once.exists() and "raced" in git("-C", str(remote), "log", "--format=%s", "main")

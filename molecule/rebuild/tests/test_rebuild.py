@@ -216,7 +216,8 @@ for path in sorted({*paths, *(r for r in roots if os.path.isfile(r))}):
         what = os.readlink(path)
     elif stat.S_ISREG(info.st_mode):
         what = f"{info.st_nlink} {hashlib.sha256(open(path, 'rb').read()).hexdigest()}"
-    attributes = {n: os.getxattr(path, n, follow_symlinks=False).hex() for n in os.listxattr(path, follow_symlinks=False)}
+    names = os.listxattr(path, follow_symlinks=False)
+    attributes = {name: os.getxattr(path, name, follow_symlinks=False).hex() for name in names}
     owner = f"{pwd.getpwuid(info.st_uid).pw_name}:{grp.getgrgid(info.st_gid).gr_name}"
     print(path, oct(info.st_mode), owner, sorted(attributes.items()), what)
 """
@@ -245,7 +246,7 @@ os.chmod(f"{data}/upload 3", 0o640)
     first = json.loads(host.check_output(store))["file_sets"][0]
     host.check_output("echo changed >'/opt/rusty-saas/data/upload 7'; rm '/opt/rusty-saas/data/upload 8'")
     second = json.loads(host.check_output(store))["file_sets"][0]
-    assert second["parents"] == [first["label"]] and second["data_size"] < first["data_size"] / 5
+    assert first["label"] in second["parents"] and second["data_size"] < first["data_size"] / 5
     host.check_output("lifeboat --config /etc/lifeboat/shop.yml files backup config")
     STATE["files"] = of_every_set(host)
     assert any("posix_acl_access" in line for line in STATE["files"]) and len(STATE["files"]) > 60
