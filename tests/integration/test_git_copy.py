@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -57,6 +58,10 @@ class Host:
         (self.root / "main.yml").write_text(yaml.safe_dump(self.data))
 
     def lifeboat(self, *words: str) -> Tuple[int, Any, Any]:
+        # Labels tell seconds: a copy has one of its own.
+        before = int(time.time())
+        while words[:2] == ("files", "backup") and int(time.time()) == before:
+            time.sleep(0.05)
         out, said = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
             status = cli.main(["--config", str(self.root / "main.yml"), "--json", *words])
