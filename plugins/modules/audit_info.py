@@ -37,6 +37,8 @@ options:
       - hold
       - release
       - erasure
+      - logs-read
+      - git-push
     default: []
   verify:
     description: Whether the trail is verified.

@@ -31,7 +31,7 @@ options:
     default: base
   databases:
     description:
-      - The databases to dump. All of them where it is empty.
+      - The databases to dump. Those of C(dumps) in the configuration where it is empty, or all of them.
       - Only with O(method=dump).
     type: list
     elements: str
@@ -42,6 +42,19 @@ options:
       - Only with O(method=dump).
     type: bool
     default: true
+  format:
+    description:
+      - The format of a dump. V(custom) is streamed by one process; V(directory) is written by several at once, into
+        O(staging_dir), which needs room for the dump.
+      - Only with O(method=dump). By default what C(dumps) in the configuration says.
+    type: str
+    choices: [custom, directory]
+  jobs:
+    description: How many processes write a dump in the directory format.
+    type: int
+  staging_dir:
+    description: Where a dump in the directory format is for the time it takes.
+    type: path
   type:
     description:
       - The kind of backup. V(differential) holds what changed since the last full one, V(incremental) what changed
@@ -139,6 +152,7 @@ dumps:
         public.orders: 120934
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -155,6 +169,9 @@ SPEC = ArgumentSpec(
         "method": {"type": "str", "choices": ["base", "dump"], "default": "base"},
         "databases": {"type": "list", "elements": "str", "default": []},
         "count_rows": {"type": "bool", "default": True},
+        "format": {"type": "str", "choices": ["custom", "directory"]},
+        "jobs": {"type": "int"},
+        "staging_dir": {"type": "path"},
         "type": {"type": "str", "choices": [*BACKUP_TYPES, "auto"], "default": "full"},
         "fallback": {"type": "str", "choices": list(BackupConfig.CHOICES["fallback"])},
         "max_age": {"type": "float"},
@@ -184,10 +201,13 @@ def make_backup(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def make_dump(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Dump the databases, or in check mode say which."""
-    wanted = require_databases(config.connection, module.params["databases"])
+    options = {name: module.params[name] for name in ("format", "jobs", "staging_dir")}
+    options = {name: value for name, value in options.items() if value is not None}
+    config = replace(config, dumps=replace(config.dumps, count=module.params["count_rows"], **options))
+    wanted = require_databases(config.connection, module.params["databases"] or list(config.dumps.databases))
     if module.check_mode:
         return {"changed": bool(wanted), "dumps": wanted, "diff": {"before": "", "after": text({"databases": wanted})}}
-    made = [d.as_dict() for d in make_dumps(config, wanted, module.params["count_rows"])]
+    made = [d.as_dict() for d in make_dumps(config, wanted)]
     return {"changed": bool(made), "dumps": made, "diff": {"before": "", "after": text({"dumps": made})}}
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Mapping, Optional, Tuple
 
+from .dump.policy import DumpsConfig, parse_dumps
 from .errors import ConfigError
 from .file_set_config import FileSetConfig, parse_file_set
 from .gitcopy.policy import GitConfig, parse_git
@@ -197,6 +198,7 @@ class Config:
     audit: AuditConfig = AuditConfig()
     logs: LogsConfig = LogsConfig()
     git: Optional[GitConfig] = None
+    dumps: DumpsConfig = DumpsConfig()
     file_sets: Tuple[FileSetConfig, ...] = ()
     command: str = "lifeboat"
     as_of: Optional[datetime] = None
@@ -216,6 +218,13 @@ _SECTIONS: Tuple[Tuple[str, Any], ...] = (
     ("objectives", ObjectivesConfig),
     ("retention", RetentionConfig),
     ("audit", AuditConfig),
+)
+
+_PARSED: Tuple[Tuple[str, typing.Callable[[Any, str], Any]], ...] = (
+    ("verify", parse_verify),
+    ("logs", parse_logs),
+    ("git", parse_git),
+    ("dumps", parse_dumps),
 )
 
 
@@ -283,7 +292,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     if "as_of" in values:
         values["as_of"] = read_aware(values["as_of"], f"{where}: as_of")
         repositories = tuple(replace(r, as_of=values["as_of"]) for r in repositories)
-    for key, parse_section in (("verify", parse_verify), ("logs", parse_logs), ("git", parse_git)):
+    for key, parse_section in _PARSED:
         if key in values:
             values[key] = parse_section(values[key], where)
     if "file_sets" in values:

@@ -166,6 +166,15 @@ class IdentityRefused(LifeboatError):
     error_code = "identity_refused"
 
 
+# --- dumps ------------------------------------------------------------------------------------------------------
+
+
+class DumpsIncomplete(LifeboatError):
+    """Of several databases some could not be dumped; the dumps of the others were made."""
+
+    error_code = "dumps_incomplete"
+
+
 # --- repository -------------------------------------------------------------------------------------------------
 
 

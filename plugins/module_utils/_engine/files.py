@@ -322,6 +322,12 @@ def _restore(
                 file_set=name,
                 label=label,
             )
+        outside = [path for path in only if not _members(chosen.paths, [path])]
+        if outside:
+            raise ConfigError(
+                f"{', '.join(outside)}: not in copy {chosen.label} of file set {name!r}.",
+                f"It has what lies below {', '.join(chosen.paths)}.",
+            )
         progress.phase(f"file set {name}: {chosen.label}")
         differences: List[str] = []
         for part, what in _parts(repository, chosen, copies, only):

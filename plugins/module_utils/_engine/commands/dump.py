@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from ..config import load
@@ -20,9 +21,12 @@ def add_arguments(subparsers: Any) -> None:
     """Register the commands."""
     parser = subparsers.add_parser("dump", help="store, list and restore dumps of single databases")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    create = actions.add_parser("create", help="dump databases (without a name: every one)")
+    create = actions.add_parser("create", help="dump databases (without a name: the configured ones, else every one)")
     create.add_argument("databases", nargs="*", metavar="DATABASE")
     create.add_argument("--no-count", action="store_true", help="do not count the rows of every table")
+    create.add_argument("--format", choices=["custom", "directory"], help="(default: as configured, else custom)")
+    create.add_argument("--jobs", type=int, metavar="N", help="so many at once, in the directory format")
+    create.add_argument("--staging-dir", metavar="DIR", help="where the directory format is for the time")
     create.set_defaults(handler=run_create)
     listing = actions.add_parser("list", help="the dumps")
     listing.add_argument("database", nargs="?", metavar="DATABASE")
@@ -45,7 +49,11 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_create(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """A line for each dump."""
-    made = make_dumps(load(args.config, args.as_of), args.databases, not args.no_count, terminal)
+    config = load(args.config, args.as_of)
+    given = {"format": args.format, "jobs": args.jobs, "staging_dir": args.staging_dir}
+    given["count"] = False if args.no_count else None
+    dumps = replace(config.dumps, **{key: value for key, value in given.items() if value is not None})
+    made = make_dumps(replace(config, dumps=dumps), args.databases, terminal)
     lines = [f"{d.database}: {d.label}, {size(d.data_size)} stored as {size(d.data.size)}" for d in made]
     return Answer({"changed": bool(made), "dumps": [d.as_dict() for d in made]}, "\n".join(lines))
 

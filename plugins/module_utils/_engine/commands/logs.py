@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime, timedelta
-from typing import Any, Mapping, Optional
+from typing import Any, List, Mapping, Optional
 
 from .. import clock
 from ..config import Config, load
 from ..errors import ConfigError
-from ..logs.read import Query, Reading, read_logs
+from ..logs.line import Line
+from ..logs.read import Query, read_logs
 from ..logs.ship import Shipper
 from ..model import Target
 from ..terminal import Answer, Terminal
@@ -62,12 +63,15 @@ def run_logs(args: argparse.Namespace, terminal: Terminal) -> Answer:
         _moment(args.since, now), _moment(args.until, now) if args.until else None,
         tuple(args.streams), args.host, args.grep,
     )  # fmt: skip
-    reading, found = Reading(), []
-    for line in read_logs(config, query, reading):
+    found: List[Line] = []
+
+    def show(line: Line) -> bool:
         if args.json:
             found.append(line)
-        elif not terminal.answer(_words(line)):
-            break
+            return True
+        return terminal.answer(_words(line))
+
+    reading = read_logs(config, query, show)
     for key in reading.damaged:
         terminal.note(f"{key} is damaged in every repository; its lines are missing")
     # For people the lines were the answer, each as it came.

@@ -87,9 +87,7 @@ def read_properties(sql: Session) -> Properties:
     if not row[6]:
         grants = tuple((str(g), str(p), bool(o)) for g, p, o in sql.rows(_GRANTS))
     owner, encoding, collate, ctype, provider, found = row[:6]
-    return Properties(
-        owner, encoding, collate, ctype, provider, found, tuple(str(s[0]) for s in settings), grants
-    )
+    return Properties(owner, encoding, collate, ctype, provider, found, tuple(str(s[0]) for s in settings), grants)
 
 
 def read_extensions(sql: Session) -> Dict[str, str]:

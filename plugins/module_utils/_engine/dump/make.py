@@ -1,39 +1,42 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a dump: ``pg_dump --format=custom``, streamed into every required repository, read back whole, then recorded."""
+"""Make a dump by ``pg_dump``, stored in every required repository, read back whole, then recorded.
+
+The custom format is streamed; the directory format, which several processes write, is staged (:mod:`.directory`).
+"""
 
 from __future__ import annotations
 
 import platform
 import tempfile
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .. import clock
 from ..audit.scope import audited
 from ..codec.zstd import decompress_stream
 from ..config import Config
-from ..errors import BackupCorrupt, ProcessFailed
+from ..errors import BackupCorrupt, DumpsIncomplete, LifeboatError, ProcessFailed
 from ..model import ArchiveFile, seal_record
 from ..postgres.connection import libpq_environment, session
 from ..postgres.controldata import program
 from ..postgres.facts import read_facts
-from ..process import Drain, Feed
+from ..process import Drain, Feed, run
 from ..progress import Progress, Silent
-from ..repository.layout import DUMP_DATA, DUMP_GLOBALS, MANIFEST, make_label
+from ..repository.layout import DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS, MANIFEST, clear_name, make_label
 from ..repository.repository import Repositories, Repository
 from ..stored_stream import store_stream
+from . import directory
 from .facts import count_rows, read_extensions, read_properties, read_roles, require_databases, snapshot
 from .record import Dump
 
 
-def make_dumps(
-    config: Config, databases: Sequence[str] = (), counted: bool = True, progress: Optional[Progress] = None
-) -> Tuple[Dump, ...]:
-    """Dump these databases, or all of them, one after the other; ``counted`` counts the rows of every table.
+def make_dumps(config: Config, databases: Sequence[str] = (), progress: Optional[Progress] = None) -> Tuple[Dump, ...]:
+    """Dump these databases, or the configured ones, one after the other.
 
     Each is one snapshot, and exists once its record is in every required repository. Memory: the stores' bounds and
-    about 2 MiB. Raises ConfigError for a database that there is not, ProcessFailed with the words of ``pg_dump``.
+    about 2 MiB. Raises ConfigError for a database that there is not, ProcessFailed with the words of ``pg_dump``;
+    of several databases DumpsIncomplete, after every one had its turn.
     """
     progress = progress or Silent()
     repositories = Repositories.open(config)
@@ -43,18 +46,37 @@ def make_dumps(
             system = read_facts(sql).system_identifier
         for repository in repositories.required:
             repository.adopt(system)
-        made = []
-        for name in require_databases(config.connection, list(databases)):
-            with audited(config, "dump") as note:
-                note.details["database"] = name
-                made.append(_dump(config, repositories, name, counted, progress))
-                note.objects.append(made[-1].label)
+        names = require_databases(config.connection, list(databases or config.dumps.databases))
+        made, failed = [], {}
+        for name in names:
+            try:
+                with audited(config, "dump") as note:
+                    note.details["database"] = name
+                    made.append(_dump(config, repositories, name, progress))
+                    note.objects.append(made[-1].label)
+            except LifeboatError as exc:
+                if len(names) == 1:
+                    raise
+                failed[name] = exc
+        if failed:
+            raise _incomplete(failed, made)
         return tuple(made)
     finally:
         repositories.close()
 
 
-def _dump(config: Config, repositories: Repositories, database: str, counted: bool, progress: Progress) -> Dump:
+def _incomplete(failed: Mapping[str, LifeboatError], made: Sequence[Dump]) -> DumpsIncomplete:
+    words = "; ".join(f"{name}: {exc.message} [{exc.error_code}]" for name, exc in failed.items())
+    done = ", ".join(dump.database for dump in made) or "none"
+    return DumpsIncomplete(
+        f"{len(failed)} of {len(failed) + len(made)} databases were not dumped: {words}",
+        f"Dumped were: {done}. Mend the cause, and dump the others by their names: lifeboat dump create NAME.",
+        failed={name: exc.as_dict() for name, exc in failed.items()},
+        made=[dump.as_dict() for dump in made],
+    )
+
+
+def _dump(config: Config, repositories: Repositories, database: str, progress: Progress) -> Dump:
     created = clock.now()
     label = make_label(created, "dump")
     required, size = repositories.required, 0
@@ -62,11 +84,9 @@ def _dump(config: Config, repositories: Repositories, database: str, counted: bo
     def key_of(repository: Repository, name: str) -> str:
         return repository.layout.dump(database, label, name)
 
-    def data(snapshot_name: str) -> Iterator[bytes]:
+    def counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
         nonlocal size
-        # Compressed once, on its way to the store.
-        words = ["--format=custom", "--compress=0", f"--snapshot={snapshot_name}", "--no-password"]
-        for chunk in _output(config, "pg_dump", words, database):
+        for chunk in chunks:
             size += len(chunk)
             progress.advance(size)
             yield chunk
@@ -74,17 +94,27 @@ def _dump(config: Config, repositories: Repositories, database: str, counted: bo
     with snapshot(config.connection, database) as (sql, name):
         facts = read_facts(sql)
         progress.phase(f"dump of {database}")
-        stored = store_stream(required, repositories.seal, key_of, DUMP_DATA, data(name))
+        words = [f"--snapshot={name}", "--compress=0", "--no-password"]
+        if config.dumps.format == "directory":
+            needed = int(sql.value("SELECT pg_database_size(current_database())"))
+            with directory.place(config.dumps.staging_dir, needed) as place:
+                argv = [program(config.bin_dir, "pg_dump"), *words]
+                chunks = directory.written(argv, place, config.dumps.jobs, _environment(config, database))
+                stored = store_stream(required, repositories.seal, key_of, DUMP_DIRECTORY, counted(chunks))
+        else:
+            # Compressed once, on its way to the store.
+            chunks = _output(config, "pg_dump", ["--format=custom", *words], database)
+            stored = store_stream(required, repositories.seal, key_of, DUMP_DATA, counted(chunks))
         kept = store_stream(required, repositories.seal, key_of, DUMP_GLOBALS, _globals(config, database))
         progress.phase(f"dump of {database}: read back")
         if repositories.seal.has_identity or not repositories.seal.seals:
             for repository in required:
-                _read_back(config, repository, key_of(repository, stored.name), stored)
+                _read_back(config, repository, key_of(repository, stored.name), stored, size)
         progress.phase(f"dump of {database}: count rows")
         made = Dump(
             label, database, config.cluster, facts.system_identifier, platform.node(), created, facts.version,
             facts.version_num, size, stored, kept, read_properties(sql), read_extensions(sql), read_roles(sql),
-            count_rows(sql) if counted else {}, repositories.seal.recipients,
+            count_rows(sql) if config.dumps.count else {}, repositories.seal.recipients,
         )  # fmt: skip
     for repository in required:
         repository.store.put(key_of(repository, MANIFEST), seal_record(made.as_dict()))
@@ -100,22 +130,34 @@ def _globals(config: Config, database: str) -> Iterator[bytes]:
 
 
 def _output(config: Config, name: str, words: List[str], database: str) -> Iterator[bytes]:
-    environment = {**libpq_environment(config.connection), "PGDATABASE": database}
     with tempfile.TemporaryFile() as messages:
-        yield from Drain([program(config.bin_dir, name), *words], messages, env=environment).chunks()
+        argv = [program(config.bin_dir, name), *words]
+        yield from Drain(argv, messages, env=_environment(config, database)).chunks()
 
 
-def _read_back(config: Config, repository: Repository, key: str, file: ArchiveFile) -> None:
-    """BackupCorrupt unless ``pg_restore`` can read all of it."""
-    with tempfile.TemporaryFile() as messages:
-        reader = Feed([program(config.bin_dir, "pg_restore"), "--format=custom", "--file=/dev/null"], messages)
-        try:
-            sum(reader.pour(decompress_stream(repository.read(key, file), key)))
-        except ProcessFailed as exc:
-            raise BackupCorrupt(
-                f"The dump {key} in repository {repository.location} cannot be read back: {exc.message}",
-                "It has no record, so it does not count. Make it again; if that fails too, check the server's disk.",
-                key=key,
-            ) from exc
-        finally:
-            reader.kill()
+def _environment(config: Config, database: str) -> Dict[str, str]:
+    return {**libpq_environment(config.connection), "PGDATABASE": database}
+
+
+def _read_back(config: Config, repository: Repository, key: str, file: ArchiveFile, size: int) -> None:
+    """BackupCorrupt unless ``pg_restore`` can read all of it; ``size`` is that of the dump, in bytes."""
+    chunks = decompress_stream(repository.read(key, file), key)
+    argv = [program(config.bin_dir, "pg_restore"), "--file=/dev/null"]
+    try:
+        if clear_name(file.name) == DUMP_DIRECTORY:
+            with directory.place(config.dumps.staging_dir, size) as place:
+                sum(directory.unpacked(chunks, place))
+                run([*argv, "--format=directory", directory.inside(place)])
+            return
+        with tempfile.TemporaryFile() as messages:
+            reader = Feed([*argv, "--format=custom"], messages)
+            try:
+                sum(reader.pour(chunks))
+            finally:
+                reader.kill()
+    except ProcessFailed as exc:
+        raise BackupCorrupt(
+            f"The dump {key} in repository {repository.location} cannot be read back: {exc.message}",
+            "It has no record, so it does not count. Make it again; if that fails too, check the server's disk.",
+            key=key,
+        ) from exc

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import BackupMissing, ObjectCorrupt, ObjectMissing
 from ..model import FORMAT, ArchiveFile, format_time, open_record, parse_time
-from ..repository.layout import MANIFEST
+from ..repository.layout import DUMP_DIRECTORY, MANIFEST, clear_name
 from ..repository.repository import Repository
 
 
@@ -57,6 +57,11 @@ class Dump:
     roles: Tuple[str, ...] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
     recipients: Tuple[str, ...] = ()
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a tar archive of the directory format, not the custom format."""
+        return clear_name(self.data.name) == DUMP_DIRECTORY
 
     def as_dict(self) -> Dict[str, Any]:
         """The record as JSON knows it."""

@@ -22,13 +22,14 @@ from ..config import Config, ConnectionConfig
 from ..erasure.reapply import reapply
 from ..erasure.record import due
 from ..erasure.register import read_register
-from ..errors import BackupCorrupt, DatabaseRefused, DiskFull, LifeboatError
+from ..errors import BackupCorrupt, DatabaseRefused, LifeboatError
 from ..postgres.connection import Session, libpq_environment, session
 from ..postgres.controldata import program
 from ..postgres.identifiers import conninfo, quoted, with_end
 from ..process import Feed, run
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories, Repository
+from . import directory
 from .create import create_database, lacking_extensions, lacking_roles
 from .facts import count_rows
 from .record import Dump, find_dump
@@ -232,7 +233,7 @@ def _restore_data(
     argv += [] if request.privileges else ["--no-privileges"]
     argv += ["--single-transaction"] if request.single_transaction else []
     environment = libpq_environment(config.connection)
-    if request.jobs > 1:
+    if request.jobs > 1 or dump.is_directory:
         with _staged(repository, request, dump, progress) as path:
             run([*argv, f"--jobs={request.jobs}", path], env=environment)
         return
@@ -249,18 +250,19 @@ def _restore_data(
 
 @contextmanager
 def _staged(repository: Repository, request: DumpRequest, dump: Dump, progress: Progress) -> Iterator[str]:
-    """The dump as a file, in which several jobs can seek."""
-    with tempfile.TemporaryDirectory(prefix="lifeboat-dump-", dir=request.staging_dir) as place:
-        free = os.statvfs(place)
-        if free.f_bavail * free.f_frsize < dump.data_size:
-            raise DiskFull(
-                f"{place} has {free.f_bavail * free.f_frsize} bytes free, and the dump has {dump.data_size}.",
-                "Name another directory (--staging-dir), or restore with one job, which needs none.",
-                path=place,
-            )
-        path, done = os.path.join(place, "data.pgdump"), 0
+    """The dump as a file, in which several jobs can seek, or as the directory that it was."""
+    chunks = _chunks(repository, dump, dump.data.name)
+    with directory.place(request.staging_dir, dump.data_size) as place:
+        done = 0
+        if dump.is_directory:
+            for size in directory.unpacked(chunks, place):
+                done += size
+                progress.advance(done, dump.data_size)
+            yield directory.inside(place)
+            return
+        path = os.path.join(place, "data.pgdump")
         with open(path, "wb") as stream:
-            for chunk in _chunks(repository, dump, dump.data.name):
+            for chunk in chunks:
                 stream.write(chunk)
                 done += len(chunk)
                 progress.advance(done, dump.data_size)

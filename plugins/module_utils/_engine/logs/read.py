@@ -10,7 +10,7 @@ import heapq
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
 from ..codec import zstd
@@ -46,10 +46,11 @@ class Reading:
     lines: int = 0
 
 
-def read_logs(config: Config, query: Query, reading: Reading) -> Iterator[Line]:
-    """The lines, the oldest first as far as their chunks are; a line may come twice. It is an event of the audit trail.
+def read_logs(config: Config, query: Query, show: Callable[[Line], bool]) -> Reading:
+    """Give the lines to ``show``, the oldest first as far as their chunks are, until it is False; one may come twice.
 
-    Memory: one chunk of each stream. IdentityMissing where logs are sealed and this host has no identity.
+    It is an event of the audit trail. Memory: one chunk of each stream. IdentityMissing where logs are sealed and this
+    host has no identity.
     """
     try:
         wanted = re.compile(query.grep) if query.grep else None
@@ -57,6 +58,7 @@ def read_logs(config: Config, query: Query, reading: Reading) -> Iterator[Line]:
         raise ConfigError(
             f"{query.grep!r} is no regular expression: {exc}.", "Correct it: --grep 'ERROR|FATAL'."
         ) from exc
+    reading = Reading()
     with audited(config, "logs-read", query.streams) as note:
         repositories = Repositories.open(config)
         try:
@@ -74,10 +76,12 @@ def read_logs(config: Config, query: Query, reading: Reading) -> Iterator[Line]:
             for line in heapq.merge(*streams, key=lambda line: str(line["time"])):
                 if wanted is None or wanted.search(line["message"]):
                     reading.lines += 1
-                    yield line
+                    if not show(line):
+                        break
         finally:
             repositories.close()
             note.details.update(lines=reading.lines)
+    return reading
 
 
 def overlaps(chunk: LogChunk, query: Query) -> bool:

@@ -21,7 +21,8 @@ _FILES = re.compile(
     r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/([^/]+)/(manifest\.json|(?:data\.tar|index\.jsonl)\.zst(?:\.age)?)\Z", re.ASCII
 )
 _DUMP = re.compile(
-    r"dumps/([^/]+)/(\d{8}T\d{6}Z-dump)/(manifest\.json|(?:data\.pgdump|globals\.sql)\.zst(?:\.age)?)\Z", re.ASCII
+    r"dumps/([^/]+)/(\d{8}T\d{6}Z-dump)/(manifest\.json|(?:data\.pgdump(?:\.tar)?|globals\.sql)\.zst(?:\.age)?)\Z",
+    re.ASCII,
 )
 _WAL = re.compile(
     r"wal/(\d+)/(sha256/)?([0-9A-F]{8})/([0-9A-F]{8})/(\3\4[0-9A-F]{8})"

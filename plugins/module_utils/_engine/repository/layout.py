@@ -7,7 +7,7 @@
 <cluster>/systems/<system identifier>.json
 <cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json    (or .tar.lz4, .tar)
 <cluster>/files/<set>/<label>/data.tar.zst  index.jsonl.zst  manifest.json
-<cluster>/dumps/<database>/<label>/data.pgdump.zst  globals.sql.zst  manifest.json    of one database, by pg_dump
+<cluster>/dumps/<database>/<label>/data.pgdump.zst  globals.sql.zst  manifest.json    (or data.pgdump.tar.zst)
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
 <cluster>/wal/<system identifier>/sha256/<timeline>/<log>/<file>    of a sealed file: the digest of its content
@@ -52,7 +52,7 @@ SERVER_MANIFEST = "backup_manifest"
 #: The last words of the labels of copies of file sets: with everything, or with what changed.
 FILES, CHANGES = "files", "changes"
 FILE_SET_DATA, FILE_SET_INDEX = "data.tar.zst", "index.jsonl.zst"
-DUMP_DATA, DUMP_GLOBALS = "data.pgdump.zst", "globals.sql.zst"
+DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS = "data.pgdump.zst", "data.pgdump.tar.zst", "globals.sql.zst"
 _SEALED = ".age"
 _COMPRESSIONS = {"zstd": ".zst", "lz4": ".lz4", "none": ""}
 
