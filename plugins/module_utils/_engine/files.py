@@ -322,10 +322,10 @@ def _restore(
                 file_set=name,
                 label=label,
             )
-        outside = [path for path in only if not _members(chosen.paths, [path])]
-        if outside:
+        # An older copy may have fewer paths than are asked for; but none of them is a mistake.
+        if only and not _members(chosen.paths, only):
             raise ConfigError(
-                f"{', '.join(outside)}: not in copy {chosen.label} of file set {name!r}.",
+                f"Copy {chosen.label} of file set {name!r} has nothing of {', '.join(only)}.",
                 f"It has what lies below {', '.join(chosen.paths)}.",
             )
         progress.phase(f"file set {name}: {chosen.label}")
