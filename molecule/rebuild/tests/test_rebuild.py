@@ -359,6 +359,21 @@ def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
     protected(host, told["restored"]["shop"]["timeline"])
 
 
+def test_a_database_comes_back_from_a_dump_with_the_application_around_it(
+    machines: Dict[str, Host], playbook: Playbooks
+) -> None:
+    host = machines["again13"]
+    lifeboat(host, "shop", "dump create rusty_saas")
+    rows = sql(host, "SELECT count(*) FROM lifeboat_ledger", "rusty_saas")
+    sql(host, "TRUNCATE lifeboat_ledger", "rusty_saas")
+    told = playbook("dr_dump", "again13", "-e", "dr_database=rusty_saas")
+    assert "what is there is kept as rusty_saas_before_" in told
+    assert sql(host, "SELECT count(*) FROM lifeboat_ledger", "rusty_saas") == rows
+    kept = sql(host, "SELECT datname FROM pg_database WHERE datname LIKE 'rusty_saas_before_%'")
+    assert sql(host, "SELECT count(*) FROM lifeboat_ledger", kept) == "0"
+    healthy(host)
+
+
 def test_a_table_that_is_dropped_comes_back_beside(machines: Dict[str, Host]) -> None:
     host = machines["again13"]
     sql(host, "CREATE TABLE keepsake AS SELECT generate_series(1, 1000) AS n", "rusty_saas")
