@@ -54,7 +54,8 @@ def test_entries_of_the_journal() -> None:
         "message": "hi\\xff", "unit": "ssh.service", "identifier": "sshd", "pid": "7", "priority": 6,
     }  # fmt: skip
     assert is_security_entry(entry)
-    assert is_security_entry({"SYSLOG_IDENTIFIER": "lifeboat-audit"}) and not is_security_entry({"MESSAGE": "sudo"})
+    assert is_security_entry({"SYSLOG_FACILITY": "10"}) and is_security_entry({"SYSLOG_IDENTIFIER": "lifeboat-audit"})
+    assert is_security_entry({"SYSLOG_IDENTIFIER": "sudo"}) and not is_security_entry({"MESSAGE": "sudo"})
     assert journal_line({"__REALTIME_TIMESTAMP": "0", "MESSAGE": None}, "system", "db1")["message"] == ""
 
 
