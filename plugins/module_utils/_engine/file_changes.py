@@ -71,8 +71,13 @@ def scan(chosen: FileSetConfig, tar: Sequence[str], path_of: Callable[[bytes], s
     argv += ["--", *(p.strip("/") for p in chosen.paths)]
     with tempfile.TemporaryFile() as words:
         told = b"".join(Drain(argv, words, accept=(0, 1), env={**os.environ, "LC_ALL": "C"}).chunks())
-    names = (_ESCAPE.sub(_unescaped, line).rstrip(b"/") for line in told.split(b"\n") if line)
+    names = (name.rstrip(b"/") for name in listed_names(told))
     return [Seen(name, path_of(name), _looks(b"/" + name)) for name in names]
+
+
+def listed_names(told: bytes) -> List[bytes]:
+    """The names in what tar lists with ``--quoting-style=escape``. Pure."""
+    return [_ESCAPE.sub(_unescaped, line) for line in told.split(b"\n") if line]
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

@@ -21,14 +21,16 @@ from . import clock
 from .audit.scope import audited
 from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
-from .errors import BackupMissing, ConfigError, ProcessFailed
+from .errors import BackupMissing, ConfigError, ObjectCorrupt, ProcessFailed
 from .file_changes import Selection, below, by_copy, merged, scan, select, tar_name, tar_options
+from .file_extract import compare, extract
 from .file_index import Indexer, as_lines, digest_of, path_of
 from .file_parent import find_members, find_newest, is_due, keep_members, read_members
 from .file_record import FileSetBackup, choose_copy, list_files
+from .file_room import make_room
 from .model import seal_record
 from .pipeline import ahead
-from .process import Drain, Feed
+from .process import Drain
 from .progress import Progress, Silent
 from .repository.layout import CHANGES, FILE_SET_DATA, FILE_SET_INDEX, FILES, MANIFEST, make_label
 from .repository.repository import Repositories, Repository
@@ -157,6 +159,8 @@ def _settled(
         except _Unsettled as exc:
             progress.note(f"{exc}; read again")
             clock.sleep(attempt + 0.2)
+            if selection is not None:
+                selection = _select(config, repositories, chosen, created)
     raise AssertionError("the last attempt takes what it gets")
 
 
@@ -300,11 +304,16 @@ def _restore(
             )
         progress.phase(f"file set {name}: {chosen.label}")
         differences: List[str] = []
+        names: List[bytes] = []
         for part, what in _parts(repository, chosen, copies, only):
-            differences += _compare(repository, part, target, what)
+            told, held = compare(_at(target), what, _chunks(repository, part))
+            differences += told
+            names += held
         if differences and apply:
+            keep = f".before-{clock.now():%Y%m%dT%H%M%SZ}"
+            make_room(target, names, chosen.paths, keep)
             for part, what in _parts(repository, chosen, copies, only):
-                _extract(repository, part, target, what)
+                extract(_at(target), what, _chunks(repository, part), target, keep)
         return FilesRestored(chosen.label, repository.location, bool(differences), tuple(differences[:1000]))
     finally:
         repositories.close()
@@ -332,6 +341,12 @@ def _parts(
             missing=gone,
         )
     members_of = by_copy(below(read_members(repository, chosen), only), chosen.label)
+    if not set(members_of) <= {chosen.label, *chosen.parents}:
+        raise ObjectCorrupt(
+            f"The index of copy {chosen.label} of file set {chosen.file_set!r} names copies that its record does not.",
+            "Restore another copy: --label, or bring this one from another repository (lifeboat sync).",
+            label=chosen.label,
+        )
     for label, held in members_of.items():
         with _names([tar_name(member) for member in held]) as listed:
             yield known[label], listed
@@ -350,31 +365,6 @@ def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:
     wanted = [path.strip("/") for path in only]
     inside = [s for s in stored if any(f"{s}/".startswith(f"{w}/") for w in wanted)]
     return (*inside, *(w for w in wanted if w not in inside and any(f"{w}/".startswith(f"{s}/") for s in stored)))
-
-
-def _compare(repository: Repository, chosen: FileSetBackup, target: str, what: Sequence[str]) -> Tuple[str, ...]:
-    with tempfile.TemporaryFile() as words:
-        tar = Feed([*_at(target), "--compare", *what], words, stdout=words)
-        try:
-            sum(tar.pour(_chunks(repository, chosen)))
-            return ()
-        except ProcessFailed as exc:
-            if exc.details.get("status") not in (1, 2):
-                raise
-            return tuple(str(exc.details["output"]).splitlines()[:1000])
-        finally:
-            tar.kill()
-
-
-def _extract(repository: Repository, chosen: FileSetBackup, target: str, what: Sequence[str]) -> None:
-    keep = f"--suffix=.before-{clock.now():%Y%m%dT%H%M%SZ}"
-    with tempfile.TemporaryFile() as words:
-        how = ["--extract", "--same-owner", "--preserve-permissions", "--backup=simple", keep]
-        tar = Feed([*_at(target), *how, *what], words)
-        try:
-            sum(tar.pour(_chunks(repository, chosen)))
-        finally:
-            tar.kill()
 
 
 def _at(target: str) -> List[str]:
