@@ -72,8 +72,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import files
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.file_restore import restore_files
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import Target
 
 SPEC = ArgumentSpec(
@@ -91,7 +91,7 @@ SPEC = ArgumentSpec(
 def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Compare, and restore unless in check mode."""
     options = module.params
-    done = files.restore_files(
+    done = restore_files(
         config,
         options["file_set"],
         options["label"],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from lifeboat import config, files
+from lifeboat import config, file_record, file_restore, files
 from lifeboat.errors import BackupMissing, IdentityMissing
 from lifeboat.retention.policy import RetentionConfig
 from lifeboat.retention.prune import prune
@@ -91,8 +91,8 @@ def tree(root: Path) -> List[Tuple[Any, ...]]:
 def restored(found: config.Config, root: Path, to: str, **options: Any) -> List[Tuple[Any, ...]]:
     target = root.parent / to
     target.mkdir()
-    assert files.restore_files(found, "data", target=str(target), **options).changed
-    again = files.restore_files(found, "data", target=str(target), **options)
+    assert file_restore.restore_files(found, "data", target=str(target), **options).changed
+    again = file_restore.restore_files(found, "data", target=str(target), **options)
     assert not again.changed, again.differences
     return tree(target / str(root).strip("/"))
 
@@ -167,7 +167,7 @@ def test_a_host_that_cannot_open_what_it_sealed_goes_on_by_what_it_kept(data: Pa
     part = copy_of(found)
     assert part.parents == (full.label,)
     with pytest.raises(IdentityMissing):
-        files.restore_files(found, "data", target=str(data.parent / "far"))
+        file_restore.restore_files(found, "data", target=str(data.parent / "far"))
     opening = settings(data, seal={"recipients": [key.recipient], "identity_file": str(key.file)})
     assert restored(opening, data, "back") == tree(data)
     shutil.rmtree(data.parent / "spool")
@@ -183,7 +183,7 @@ def test_what_a_copy_is_based_on_stays_as_long_as_it(data: Path) -> None:
         copies.append(copy_of(found))
     removed = prune(found, True, ("share", "age", "clock"))
     assert {r.removed for r in removed} == {2 * 3}
-    left = [c.label for c in files.list_files(files.Repositories.open(found).items[0], "data")]
+    left = [c.label for c in file_record.list_files(files.Repositories.open(found).items[0], "data")]
     assert left == [copies[0].label, copies[3].label]
     assert restored(found, data, "back") == tree(data) and verify(found).intact
     # A later whole one ends its time.
@@ -205,6 +205,6 @@ def test_a_copy_without_its_base_is_told_and_healed(data: Path) -> None:
     assert not done.intact
     assert any(full.label in f.error.message and part.label in f.error.message for f in done.findings)
     with pytest.raises(BackupMissing, match=full.label):
-        files.restore_files(found, "data", target=str(data.parent / "far"))
+        file_restore.restore_files(found, "data", target=str(data.parent / "far"))
     assert sync(found, source="far")
     assert restored(found, data, "back") == tree(data) and verify(found).intact

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from lifeboat import config, files
+from lifeboat import config, file_restore, files
 from lifeboat.codec.zstd import decompress_stream
 from lifeboat.errors import ProcessFailed
 from lifeboat.verification.run import verify
@@ -96,10 +96,10 @@ def test_all_of_it_comes_back_as_it_was(source: Path) -> None:
     assert made.data_size < 2**20
     before = tree(source)
     source.rename(source.parent / "away")
-    assert files.restore_files(settings(source), "app").changed
+    assert file_restore.restore_files(settings(source), "app").changed
     assert tree(source) == before
     assert os.stat(source / "sparse").st_blocks < 100
-    assert not files.restore_files(settings(source), "app").changed
+    assert not file_restore.restore_files(settings(source), "app").changed
 
 
 def test_the_index_names_each_member(source: Path) -> None:
@@ -232,5 +232,5 @@ def test_a_hundred_thousand_small_files(source: Path) -> None:
     next_second(made.label)
     assert files.backup_if_changed(settings(source), "app")[1]
     shutil.rmtree(source / "d77")
-    assert files.restore_files(settings(source), "app").changed
+    assert file_restore.restore_files(settings(source), "app").changed
     assert (source / "d77" / "777").read_text() == "other"

@@ -12,7 +12,8 @@ from typing import List, Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat import config, files
+from lifeboat import config, file_record, file_restore, files
+from lifeboat.errors import ConfigError
 from lifeboat.model import ArchiveFile
 from lifeboat.repository.repository import Repositories
 
@@ -26,7 +27,7 @@ CASES = [
 
 @pytest.mark.parametrize(("paths", "only", "members"), CASES)
 def test_what_lies_below_the_wanted_paths(paths: List[str], only: List[str], members: List[str]) -> None:
-    assert list(files._members(paths, only)) == members
+    assert list(file_restore._members(paths, only)) == members
 
 
 def test_only_the_wanted_part_comes_back(tmp_path: Path) -> None:
@@ -44,12 +45,13 @@ def test_only_the_wanted_part_comes_back(tmp_path: Path) -> None:
     )
     Repositories.open(settings).items[0].adopt("7000000000000000001", accept_new=True)
     files.backup_files(settings, "both")
-    done = files.restore_files(settings, "both", target=str(target), only=[str(source / "a")])
+    done = file_restore.restore_files(settings, "both", target=str(target), only=[str(source / "a")])
     assert done.changed
     back = [path for path in target.rglob("*") if path.is_file()]
     assert back == [target / str(source / "a" / "x").strip("/")]
-    assert not files.restore_files(settings, "both", target=str(target), only=[str(source / "a")]).changed
-    assert not files.restore_files(settings, "both", target=str(target), only=["/nowhere"]).changed
+    assert not file_restore.restore_files(settings, "both", target=str(target), only=[str(source / "a")]).changed
+    with pytest.raises(ConfigError, match="/nowhere"):
+        file_restore.restore_files(settings, "both", target=str(target), only=["/nowhere"])
 
 
 BEGIN = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -62,7 +64,7 @@ def copy(minute: int) -> files.FileSetBackup:
 
 @given(st.lists(st.integers(0, 99), unique=True).map(sorted), st.integers(-5, 105))
 def test_the_copy_of_a_time_is_the_newest_that_existed_then(minutes: List[int], asked: int) -> None:
-    chosen = files.choose_copy([copy(m) for m in minutes], at=BEGIN + timedelta(minutes=asked))
+    chosen = file_record.choose_copy([copy(m) for m in minutes], at=BEGIN + timedelta(minutes=asked))
     earlier = [m for m in minutes if m <= asked]
     expected: Optional[int] = earlier[-1] if earlier else minutes[0] if minutes else None
     assert (chosen.label if chosen else None) == (None if expected is None else f"{expected:04d}")
@@ -70,6 +72,6 @@ def test_the_copy_of_a_time_is_the_newest_that_existed_then(minutes: List[int], 
 
 def test_without_a_time_it_is_the_newest_or_the_named_one() -> None:
     copies = [copy(1), copy(2)]
-    assert files.choose_copy(copies) == copies[1]
-    assert files.choose_copy(copies, label="0001") == copies[0]
-    assert files.choose_copy(copies, label="0003") is None
+    assert file_record.choose_copy(copies) == copies[1]
+    assert file_record.choose_copy(copies, label="0001") == copies[0]
+    assert file_record.choose_copy(copies, label="0003") is None

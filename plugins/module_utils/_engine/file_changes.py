@@ -10,16 +10,19 @@ Files with several names, and those that changed within two seconds of a copy, a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .config import FileSetConfig
 from .process import Drain
 
+#: GNU tar, with what a set keeps.
+TAR = ("tar", "--acls", "--xattrs", "--directory=/")
 Member = Mapping[str, Any]
 
 # A file that is written again within one tick of the clock of times looks the same.
@@ -71,8 +74,13 @@ def scan(chosen: FileSetConfig, tar: Sequence[str], path_of: Callable[[bytes], s
     argv += ["--", *(p.strip("/") for p in chosen.paths)]
     with tempfile.TemporaryFile() as words:
         told = b"".join(Drain(argv, words, accept=(0, 1), env={**os.environ, "LC_ALL": "C"}).chunks())
-    names = (_ESCAPE.sub(_unescaped, line).rstrip(b"/") for line in told.split(b"\n") if line)
+    names = (name.rstrip(b"/") for name in listed_names(told))
     return [Seen(name, path_of(name), _looks(b"/" + name)) for name in names]
+
+
+def listed_names(told: bytes) -> List[bytes]:
+    """The names in what tar lists with ``--quoting-style=escape``. Pure."""
+    return [_ESCAPE.sub(_unescaped, line) for line in told.split(b"\n") if line]
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
@@ -88,6 +96,15 @@ def _looks(path: bytes) -> Optional[Tuple[int, int, int, int]]:
     if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
         return None
     return info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
+
+
+@contextlib.contextmanager
+def listed(names: Sequence[bytes]) -> Iterator[List[str]]:
+    """How tar is told just these members."""
+    with tempfile.NamedTemporaryFile(prefix="lifeboat-") as listing:
+        listing.write(b"".join(name + b"\0" for name in names))
+        listing.flush()
+        yield ["--no-recursion", "--null", "--verbatim-files-from", f"--files-from={listing.name}"]
 
 
 def select(seen: Sequence[Seen], members: Iterable[Member], label: str, read_ns: int) -> Selection:

@@ -3,57 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """File sets: named lists of paths, each stored as one ``data.tar.zst`` (sealed: ``.age``) and its record, written last.
 
-GNU tar reads and writes the files, with owner, mode, ACL, extended attributes and sparse files kept. A restore first
-compares (``tar --compare``): where nothing differs nothing is written; a file that differs is kept under another name.
+GNU tar reads and writes the files, with owner, mode, ACL, extended attributes and sparse files kept.
+The way back is :mod:`.file_restore`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import tempfile
-from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import IO, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
 from .audit.scope import audited
-from .codec.zstd import decompress_stream
 from .config import Config, FileSetConfig
-from .errors import BackupMissing, ConfigError, ProcessFailed, SecretsUnsealed
-from .file_changes import Selection, below, by_copy, merged, scan, select, tar_name, tar_options
-from .file_diff import text_changes
+from .errors import ConfigError, ProcessFailed, SecretsUnsealed
+from .file_changes import TAR, Selection, listed, merged, scan, select, tar_options
 from .file_index import Indexer, as_lines, digest_of, path_of
-from .file_parent import find_members, find_newest, is_due, keep_members, read_members
-from .file_record import FileSetBackup, choose_copy, list_files
+from .file_parent import find_members, find_newest, is_due, keep_members
+from .file_record import FileSetBackup, list_files
 from .file_set_config import named_like_secrets
 from .model import seal_record
-from .pipeline import ahead
-from .process import Drain, Feed
+from .process import Drain
 from .progress import Progress, Silent
 from .repository.layout import CHANGES, FILE_SET_DATA, FILE_SET_INDEX, FILES, MANIFEST, make_label
 from .repository.repository import Repositories, Repository
 from .stored_stream import store_stream
 
+_TAR = [*TAR, "--file=-"]
 _ATTEMPTS = 3
 _CHANGED = (
     "file changed as we read it", "File removed before we read it", "File shrank by",
     "Cannot stat: No such file or directory",
 )  # fmt: skip
-#: GNU tar, with what a set keeps.
-TAR = ("tar", "--acls", "--xattrs", "--directory=/")
-_TAR = [*TAR, "--file=-"]
-
-
-@dataclass(frozen=True)
-class FilesRestored:
-    """What a restore of a file set did. ``differences`` are ``tar --compare``'s words, at most 1000 of them."""
-
-    label: str
-    repository: str
-    changed: bool
-    differences: Tuple[str, ...]
 
 
 def set_named(config: Config, name: str) -> FileSetConfig:
@@ -178,6 +161,8 @@ def _settled(
         except _Unsettled as exc:
             progress.note(f"{exc}; read again")
             clock.sleep(attempt + 0.2)
+            if selection is not None:
+                selection = _select(config, repositories, chosen, created)
     raise AssertionError("the last attempt takes what it gets")
 
 
@@ -232,8 +217,8 @@ def _read_files(chosen: FileSetConfig, said: List[str], selection: Optional[Sele
     ``said`` gets what GNU tar tells of files that changed or went meanwhile.
     """
     argv = [*_TAR, "--create", "--sparse"]
-    with tempfile.TemporaryFile() as words, _names(selection.names if selection else ()) as listed:
-        what = [*tar_options(chosen), "--", *(p.strip("/") for p in chosen.paths)] if selection is None else listed
+    with tempfile.TemporaryFile() as words, listed(selection.names if selection else ()) as named:
+        what = [*tar_options(chosen), "--", *(p.strip("/") for p in chosen.paths)] if selection is None else named
         try:
             yield from Drain([*argv, *what], words, accept=(0, 1), env={**os.environ, "LC_ALL": "C"}).chunks()
         except ProcessFailed:
@@ -241,15 +226,6 @@ def _read_files(chosen: FileSetConfig, said: List[str], selection: Optional[Sele
             if selection is None or not _only_went(_words_of(words)):
                 raise
         said += [line for line in _words_of(words) if any(word in line for word in _CHANGED)]
-
-
-@contextlib.contextmanager
-def _names(names: Sequence[bytes]) -> Iterator[List[str]]:
-    """How tar is told just these members."""
-    with tempfile.NamedTemporaryFile(prefix="lifeboat-") as listing:
-        listing.write(b"".join(name + b"\0" for name in names))
-        listing.flush()
-        yield ["--no-recursion", "--null", "--verbatim-files-from", f"--files-from={listing.name}"]
 
 
 def _words_of(words: IO[bytes]) -> List[str]:
@@ -273,150 +249,3 @@ def fresh_copy(config: Config, name: str, max_age: float) -> Optional[FileSetBac
         return None
     oldest = min((found[0] for found in copies), key=lambda copy: copy.created_at)
     return oldest if (clock.now() - oldest.created_at).total_seconds() <= max_age else None
-
-
-def restore_files(
-    config: Config,
-    name: str,
-    label: Optional[str] = None,
-    target: str = "/",
-    apply: bool = True,
-    progress: Optional[Progress] = None,
-    only: Sequence[str] = (),
-    at: Optional[datetime] = None,
-    show: Optional[Callable[[str], object]] = None,
-) -> FilesRestored:
-    """Bring a file set back below ``target``: the newest copy, ``label``'s, or the one of the time ``at`` (aware).
-
-    With ``apply`` off it only compares. ``only`` are absolute paths: what lies elsewhere is left out.
-    ``show`` gets the lines of what changes in text files (:mod:`.file_diff`).
-    """
-    with audited(config, "files-restore", [name], apply) as note:
-        done = _restore(config, name, label, target, apply, progress or Silent(), only, at, show)
-        note.objects[:] = [f"{name}/{done.label}"]
-        note.details.update(repository=done.repository, written=apply and done.changed)
-        return done
-
-
-def _restore(
-    config: Config,
-    name: str,
-    label: Optional[str],
-    target: str,
-    apply: bool,
-    progress: Progress,
-    only: Sequence[str],
-    at: Optional[datetime],
-    show: Optional[Callable[[str], object]],
-) -> FilesRestored:
-    repositories = Repositories.open(config)
-    try:
-        repository = repositories.readable()
-        copies = list_files(repository, name)
-        chosen = choose_copy(copies, label, at)
-        if chosen is None:
-            known = ", ".join(c.label for c in copies[-5:]) or "none"
-            raise BackupMissing(
-                f"Repository {repository.location} has no copy {label or ''} of file set {name!r}; newest: {known}.",
-                "Make one: lifeboat files backup SET.",
-                file_set=name,
-                label=label,
-            )
-        # An older copy may have fewer paths than are asked for; but none of them is a mistake.
-        if only and not _members(chosen.paths, only):
-            raise ConfigError(
-                f"Copy {chosen.label} of file set {name!r} has nothing of {', '.join(only)}.",
-                f"It has what lies below {', '.join(chosen.paths)}.",
-            )
-        progress.phase(f"file set {name}: {chosen.label}")
-        differences: List[str] = []
-        for part, what in _parts(repository, chosen, copies, only):
-            differences += _compare(repository, part, target, what)
-        if differences and show:
-            for part, names in _members_of(repository, chosen, copies, only):
-                for line in text_changes(_chunks(repository, part), names, target):
-                    show(line)
-        if differences and apply:
-            for part, what in _parts(repository, chosen, copies, only):
-                _extract(repository, part, target, what)
-        return FilesRestored(chosen.label, repository.location, bool(differences), tuple(differences[:1000]))
-    finally:
-        repositories.close()
-
-
-_Part = Tuple[FileSetBackup, Sequence[str]]
-
-
-def _parts(
-    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
-) -> Iterator[_Part]:
-    """The copies that hold what is asked for, each with tar's words for its members; ``chosen`` itself comes last."""
-    if not chosen.parents:
-        members = _members(chosen.paths, only)
-        if members:
-            yield chosen, ["--", *members]
-        return
-    for copy, names in _members_of(repository, chosen, copies, only):
-        with _names(names) as listed:
-            yield copy, listed
-
-
-def _members_of(
-    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
-) -> Iterator[Tuple[FileSetBackup, List[bytes]]]:
-    """The names of the members that are asked for, by the copy that holds them."""
-    known = {copy.label: copy for copy in copies}
-    gone = sorted(set(chosen.parents) - set(known))
-    if gone:
-        raise BackupMissing(
-            f"Copy {chosen.label} of file set {chosen.file_set!r} needs {', '.join(gone)}, which repository"
-            f" {repository.location} does not have.",
-            "Bring it from another repository (lifeboat sync), or restore another copy: --label.",
-            missing=gone,
-        )
-    for label, held in by_copy(below(read_members(repository, chosen), only), chosen.label).items():
-        yield known[label], [tar_name(member) for member in held]
-
-
-def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:
-    key = repository.layout.file_set(chosen.file_set, chosen.label, chosen.file.name)
-    return ahead(decompress_stream(repository.read(key, chosen.file), key))
-
-
-def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:
-    """What of a set's paths lies below ``only``, in tar's words: all of it without ``only``. Pure."""
-    stored = [path.strip("/") for path in paths]
-    if not only:
-        return tuple(stored)
-    wanted = [path.strip("/") for path in only]
-    inside = [s for s in stored if any(f"{s}/".startswith(f"{w}/") for w in wanted)]
-    return (*inside, *(w for w in wanted if w not in inside and any(f"{w}/".startswith(f"{s}/") for s in stored)))
-
-
-def _compare(repository: Repository, chosen: FileSetBackup, target: str, what: Sequence[str]) -> Tuple[str, ...]:
-    with tempfile.TemporaryFile() as words:
-        tar = Feed([*_at(target), "--compare", *what], words, stdout=words)
-        try:
-            sum(tar.pour(_chunks(repository, chosen)))
-            return ()
-        except ProcessFailed as exc:
-            if exc.details.get("status") not in (1, 2):
-                raise
-            return tuple(str(exc.details["output"]).splitlines()[:1000])
-        finally:
-            tar.kill()
-
-
-def _extract(repository: Repository, chosen: FileSetBackup, target: str, what: Sequence[str]) -> None:
-    keep = f"--suffix=.before-{clock.now():%Y%m%dT%H%M%SZ}"
-    with tempfile.TemporaryFile() as words:
-        how = ["--extract", "--same-owner", "--preserve-permissions", "--backup=simple", keep]
-        tar = Feed([*_at(target), *how, *what], words)
-        try:
-            sum(tar.pour(_chunks(repository, chosen)))
-        finally:
-            tar.kill()
-
-
-def _at(target: str) -> List[str]:
-    return [f"--directory={target}" if word.startswith("--directory") else word for word in _TAR]

@@ -12,6 +12,7 @@ from .. import files
 from ..config import load
 from ..errors import ConfigError
 from ..file_record import list_files
+from ..file_restore import restore_files
 from ..gitcopy.push import Pushed, push_sets
 from ..model import Target
 from ..repository.repository import Repositories
@@ -107,7 +108,7 @@ def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     config = load(args.config, args.as_of)
     at = Target("time", args.at).moment() if args.at else None
     shown: List[str] = []
-    done = files.restore_files(
+    done = restore_files(
         config, args.file_set, args.label, args.target, not args.plan, terminal, args.only, at,
         shown.append if args.diff else None,
     )  # fmt: skip

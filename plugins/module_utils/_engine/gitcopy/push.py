@@ -21,10 +21,9 @@ from .. import clock
 from ..audit.scope import audited
 from ..config import Config
 from ..errors import ConfigError, GitUnavailable, SecretFound
-from ..file_changes import scan
+from ..file_changes import TAR, scan
 from ..file_index import path_of
 from ..file_set_config import FileSetConfig
-from ..files import TAR
 from ..wal.spool import take
 from .detect import find_secrets
 from .policy import LARGEST, GitConfig, below, chosen_sets, kept_out, message

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a file set back: compare with what is there, make room, extract; what differs is kept under another name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+
+from . import clock
+from .audit.scope import audited
+from .codec.zstd import decompress_stream
+from .config import Config
+from .errors import BackupMissing, ConfigError, ObjectCorrupt
+from .file_changes import TAR, below, by_copy, listed, tar_name
+from .file_diff import text_changes
+from .file_extract import compare, extract
+from .file_parent import read_members
+from .file_record import FileSetBackup, choose_copy, list_files
+from .file_room import make_room
+from .pipeline import ahead
+from .progress import Progress, Silent
+from .repository.repository import Repositories, Repository
+
+
+@dataclass(frozen=True)
+class FilesRestored:
+    """What a restore of a file set did. ``differences`` are ``tar --compare``'s words, at most 1000 of them."""
+
+    label: str
+    repository: str
+    changed: bool
+    differences: Tuple[str, ...]
+
+
+def restore_files(
+    config: Config,
+    name: str,
+    label: Optional[str] = None,
+    target: str = "/",
+    apply: bool = True,
+    progress: Optional[Progress] = None,
+    only: Sequence[str] = (),
+    at: Optional[datetime] = None,
+    show: Optional[Callable[[str], object]] = None,
+) -> FilesRestored:
+    """Bring a file set back below ``target``: the newest copy, ``label``'s, or the one of the time ``at`` (aware).
+
+    With ``apply`` off it only compares. ``only`` are absolute paths: what lies elsewhere is left out.
+    ``show`` gets the lines of what changes in text files (:mod:`.file_diff`).
+    """
+    with audited(config, "files-restore", [name], apply) as note:
+        done = _restore(config, name, label, target, apply, progress or Silent(), only, at, show)
+        note.objects[:] = [f"{name}/{done.label}"]
+        note.details.update(repository=done.repository, written=apply and done.changed)
+        return done
+
+
+def _restore(
+    config: Config,
+    name: str,
+    label: Optional[str],
+    target: str,
+    apply: bool,
+    progress: Progress,
+    only: Sequence[str],
+    at: Optional[datetime],
+    show: Optional[Callable[[str], object]],
+) -> FilesRestored:
+    repositories = Repositories.open(config)
+    try:
+        repository = repositories.readable()
+        copies = list_files(repository, name)
+        chosen = choose_copy(copies, label, at)
+        if chosen is None:
+            known = ", ".join(c.label for c in copies[-5:]) or "none"
+            raise BackupMissing(
+                f"Repository {repository.location} has no copy {label or ''} of file set {name!r}; newest: {known}.",
+                "Make one: lifeboat files backup SET.",
+                file_set=name,
+                label=label,
+            )
+        # An older copy may have fewer paths than are asked for; but none of them is a mistake.
+        if only and not _members(chosen.paths, only):
+            raise ConfigError(
+                f"Copy {chosen.label} of file set {name!r} has nothing of {', '.join(only)}.",
+                f"It has what lies below {', '.join(chosen.paths)}.",
+            )
+        progress.phase(f"file set {name}: {chosen.label}")
+        differences: List[str] = []
+        names: List[bytes] = []
+        for part, what in _parts(repository, chosen, copies, only):
+            told, held = compare(_tar_at(target), what, _chunks(repository, part))
+            differences += told
+            names += held
+        if differences and show:
+            for part, held in _members_of(repository, chosen, copies, only):
+                for line in text_changes(_chunks(repository, part), held, target):
+                    show(line)
+        if differences and apply:
+            keep = f".before-{clock.now():%Y%m%dT%H%M%SZ}"
+            make_room(target, names, chosen.paths, keep)
+            for part, what in _parts(repository, chosen, copies, only):
+                extract(_tar_at(target), what, _chunks(repository, part), target, keep)
+        return FilesRestored(chosen.label, repository.location, bool(differences), tuple(differences[:1000]))
+    finally:
+        repositories.close()
+
+
+_Part = Tuple[FileSetBackup, Sequence[str]]
+
+
+def _parts(
+    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
+) -> Iterator[_Part]:
+    """The copies that hold what is asked for, each with tar's words for its members; ``chosen`` itself comes last."""
+    if not chosen.parents:
+        members = _members(chosen.paths, only)
+        if members:
+            yield chosen, ["--", *members]
+        return
+    for copy, names in _members_of(repository, chosen, copies, only):
+        with listed(names) as named:
+            yield copy, named
+
+
+def _members_of(
+    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
+) -> Iterator[Tuple[FileSetBackup, List[bytes]]]:
+    """The names of the members that are asked for, by the copy that holds them."""
+    known = {copy.label: copy for copy in copies}
+    gone = sorted(set(chosen.parents) - set(known))
+    if gone:
+        raise BackupMissing(
+            f"Copy {chosen.label} of file set {chosen.file_set!r} needs {', '.join(gone)}, which repository"
+            f" {repository.location} does not have.",
+            "Bring it from another repository (lifeboat sync), or restore another copy: --label.",
+            missing=gone,
+        )
+    members_of = by_copy(below(read_members(repository, chosen), only), chosen.label)
+    if not set(members_of) <= {chosen.label, *chosen.parents}:
+        raise ObjectCorrupt(
+            f"The index of copy {chosen.label} of file set {chosen.file_set!r} names copies that its record does not.",
+            "Restore another copy: --label, or bring this one from another repository (lifeboat sync).",
+            label=chosen.label,
+        )
+    for label, members in members_of.items():
+        yield known[label], [tar_name(member) for member in members]
+
+
+def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:
+    key = repository.layout.file_set(chosen.file_set, chosen.label, chosen.file.name)
+    return ahead(decompress_stream(repository.read(key, chosen.file), key))
+
+
+def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:
+    """What of a set's paths lies below ``only``, in tar's words: all of it without ``only``. Pure."""
+    stored = [path.strip("/") for path in paths]
+    if not only:
+        return tuple(stored)
+    wanted = [path.strip("/") for path in only]
+    inside = [s for s in stored if any(f"{s}/".startswith(f"{w}/") for w in wanted)]
+    return (*inside, *(w for w in wanted if w not in inside and any(f"{w}/".startswith(f"{s}/") for s in stored)))
+
+
+def _tar_at(target: str) -> List[str]:
+    return [*TAR[:-1], f"--directory={target}", "--file=-"]
