@@ -143,7 +143,7 @@ def test_what_cannot_be_read_is_named_and_the_copy_before_stays_the_newest(data:
 
 MANY = """
 import json, resource, shutil, sys
-from lifeboat import config, files
+from lifeboat import config, file_restore, files
 options, lost = json.loads(sys.stdin.read())
 found = config.parse(options)
 first, made = files.backup_if_changed(found, "data")
@@ -248,7 +248,7 @@ SMALL = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
 MOUNT = 'mount -t tmpfs -o size=8m none "$0" && exec unshare --user --map-user=65534 --map-group=65534 "$@"'
 FILL = """
 import json, os, sys
-from lifeboat import config, files
+from lifeboat import config, file_restore, files
 from lifeboat.errors import LifeboatError
 options, target, inside = json.loads(sys.stdin.read())
 os.makedirs(inside)
