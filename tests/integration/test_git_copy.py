@@ -43,6 +43,8 @@ class Host:
             directory.mkdir(parents=True)
         (self.etc / "app.toml").write_text("workers = 4\n")
         (self.etc / "nginx.conf").write_text("server { listen 80; }\n")
+        # What every server has, and no secret.
+        (self.etc / "postgresql.conf").write_text("#password_encryption = scram-sha-256\t# scram-sha-256 or md5\n")
         self.data: Dict[str, Any] = {
             "cluster": "main",
             "repositories": [{"name": "disk", "type": "directory", "path": str(root / "store")}],
@@ -103,7 +105,7 @@ def test_what_changed_is_a_commit_below_the_name_of_the_host(host: Host, remote:
     (host.etc / "run").chmod(0o755)
     first = host.back_up()
     assert sorted(first["changes"]["added"]) == [
-        f"db1/app{host.etc}/{n}" for n in ("app.toml", "link", "nginx.conf", "run")
+        f"db1/app{host.etc}/{n}" for n in ("app.toml", "link", "nginx.conf", "postgresql.conf", "run")
     ]
     modes = {line.split()[0] for line in git("-C", str(remote), "ls-tree", "-r", "main").splitlines()}
     assert modes == {"100644", "100755", "120000"}
@@ -142,7 +144,8 @@ def test_secrets_stay_out_by_path_by_name_and_by_size(host: Host, remote: Path) 
         ".env": "its name", "server.key": "its name", "DB_PASSWORD.txt": "its name", "id_ed25519": "its name",
         "private": "its path", "x.conf": "its path", "large.bin": "its size",
     }  # fmt: skip
-    assert [Path(path).name for path in files_of(remote)] == ["app.toml", "id_ed25519.pub", "nginx.conf"]
+    there = [Path(path).name for path in files_of(remote)]
+    assert there == ["app.toml", "id_ed25519.pub", "nginx.conf", "postgresql.conf"]
 
 
 def test_a_planted_secret_stops_the_push_and_not_the_copy(host: Host, remote: Path) -> None:

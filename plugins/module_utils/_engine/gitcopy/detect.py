@@ -13,6 +13,8 @@ from ..errors import DependencyMissing, ProcessFailed
 from ..process import run
 
 _TIMEOUT = 600.0
+# In every postgresql.conf: how passwords are hashed, not one of them.
+_SETTING = r"^\s*#?\s*password_encryption\s*=\s*'?(scram-sha-256|md5|on)\b"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ def find_secrets(detector: str, directory: str, below: str) -> List[Finding]:
     DependencyMissing without the program: what cannot be searched is not pushed.
     """
     # An address is not a secret; asking a provider whether a key works would tell it to him.
-    argv = [detector, "scan", "--all-files", "--no-verify", "--disable-plugin", "IPPublicDetector", below]
+    argv = [detector, "scan", "--all-files", "--no-verify", "--disable-plugin", "IPPublicDetector"]
+    argv += ["--exclude-lines", _SETTING, below]
     try:
         told = run(argv, cwd=directory, timeout=_TIMEOUT).stdout
     except DependencyMissing as exc:
