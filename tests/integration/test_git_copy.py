@@ -278,4 +278,11 @@ def test_a_restore_shows_what_it_would_change_and_takes_a_part(host: Host) -> No
     assert host.lifeboat("files", "restore", "app", "--only", "/nowhere")[2]["error_code"] == "config_invalid"
     assert host.lifeboat("files", "restore", "app", "--only", str(host.etc / "sub"))[0] == 0
     assert (host.etc / "sub" / "x.conf").read_text() == "x\n"
+    # A target is made; where it cannot be, that is told.
+    look = host.root / "look" / "at it"
+    assert host.lifeboat("files", "restore", "app", "--target", str(look), "--plan")[0] == 0 and not look.exists()
+    assert host.lifeboat("files", "restore", "app", "--target", str(look))[0] == 0
+    assert (look / str(host.etc)[1:] / "app.toml").read_text() == "workers = 4\n"
+    refused = host.lifeboat("files", "restore", "app", "--target", str(host.etc / "app.toml" / "x"))[2]
+    assert refused["error_code"] == "config_invalid" and "app.toml/x" in refused["message"]
     assert (host.etc / "app.toml").read_text() == "workers = 5\n"

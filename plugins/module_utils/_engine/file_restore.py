@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
@@ -89,6 +90,8 @@ def _restore(
                 f"It has what lies below {', '.join(chosen.paths)}.",
             )
         progress.phase(f"file set {name}: {chosen.label}")
+        if apply:
+            _have(target)
         differences: List[str] = []
         names: List[bytes] = []
         for part, what in _parts(repository, chosen, copies, only):
@@ -107,6 +110,15 @@ def _restore(
         return FilesRestored(chosen.label, repository.location, bool(differences), tuple(differences[:1000]))
     finally:
         repositories.close()
+
+
+def _have(target: str) -> None:
+    try:
+        os.makedirs(target, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(
+            f"The target {target} cannot be made: {exc.strerror}.", "Name a directory that may be written into."
+        ) from exc
 
 
 _Part = Tuple[FileSetBackup, Sequence[str]]
