@@ -233,8 +233,8 @@ for number in range(50):
     open(f"{data}/upload {number}", "wb").write(os.urandom(10000))
 os.link(f"{data}/upload 1", f"{data}/the same")
 os.symlink("upload 2", f"{data}/link")
-# user::rw-, user:www-data:r--, group::r--, mask::r--, other::---
-acl = [(1, 6, -1), (2, 4, 33), (4, 4, -1), (16, 4, -1), (32, 0, -1)]
+# user::rw-, user:www-data:rw-, group::r--, mask::rw-, other::r--
+acl = [(1, 6, -1), (2, 6, 33), (4, 4, -1), (16, 6, -1), (32, 4, -1)]
 packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in acl)
 os.setxattr("/opt/rusty-saas/config/app.ini", "system.posix_acl_access", packed)
 os.system(f"chown -R rusty-saas: {data}")

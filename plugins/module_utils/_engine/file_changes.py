@@ -80,7 +80,12 @@ def scan(chosen: FileSetConfig, tar: Sequence[str], path_of: Callable[[bytes], s
 
 def listed_names(told: bytes) -> List[bytes]:
     """The names in what tar lists with ``--quoting-style=escape``. Pure."""
-    return [_ESCAPE.sub(_unescaped, line) for line in told.split(b"\n") if line]
+    return [unescaped(line) for line in told.split(b"\n") if line]
+
+
+def unescaped(name: bytes) -> bytes:
+    """A name as tar writes it with ``--quoting-style=escape``."""
+    return _ESCAPE.sub(_unescaped, name)
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

@@ -6,34 +6,85 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
-from typing import Iterable, Iterator, List, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Collection, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from .errors import DiskFull, ProcessFailed
-from .file_changes import listed_names
+from .file_changes import listed_names, unescaped
 from .process import Feed
 
 _FULL = ("No space left", "Wrote only", "Disk quota exceeded")
 
 
-def compare(tar: Sequence[str], what: Sequence[str], chunks: Iterable[bytes]) -> Tuple[Tuple[str, ...], List[bytes]]:
-    """What differs in tar's words, at most 1000 lines, and the names of the members that :func:`extract` writes.
+@dataclass(frozen=True)
+class Compared:
+    """What differs in tar's words, the names of all members, and of those that differ; None: that cannot be told."""
+
+    words: Tuple[str, ...]
+    names: Tuple[bytes, ...]
+    differing: Optional[FrozenSet[bytes]]
+
+
+def compare(tar: Sequence[str], what: Sequence[str], chunks: Iterable[bytes]) -> Compared:
+    """Hold an archive against what is there. Memory: about 200 bytes for each member, and tar's words.
 
     ``tar`` is the program with where it works; ``what`` are its words for the members that are meant.
     """
-    told: Tuple[str, ...] = ()
+    told = b""
     with tempfile.TemporaryFile() as words, tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as trouble:
-        lister = Feed([*tar, "--list", "--quoting-style=escape", *what], trouble, stdout=names)
+        how, env = ["--quoting-style=escape", *what], {**os.environ, "LC_ALL": "C"}
+        # As they are: an absolute one would lose its slash.
+        lister = Feed([*tar, "--list", "--absolute-names", *how], trouble, stdout=names, env=env)
         try:
-            _feed(Feed([*tar, "--compare", *what], words, stdout=words), _also(lister, chunks))
+            _feed(Feed([*tar, "--compare", *how], words, stdout=words, env=env), _also(lister, chunks))
         except ProcessFailed as exc:
             if exc.details.get("status") not in (1, 2):
                 raise
-            told = tuple(str(exc.details["output"]).splitlines()[:1000])
+            words.seek(0)
+            told = words.read()
         finally:
             lister.kill()
         names.seek(0)
-        return told, listed_names(names.read())
+        found = tuple(listed_names(names.read()))
+    lines = told.splitlines()
+    return Compared(tuple(line.decode(errors="replace") for line in lines), found, differing_of(lines, found))
+
+
+def differing_of(lines: Sequence[bytes], names: Iterable[bytes]) -> Optional[FrozenSet[bytes]]:
+    """Of which members tar's lines speak (``NAME: what differs``, the name escaped); None where one is not understood.
+
+    Pure. The names come without a slash at their end.
+    """
+    known = {name.rstrip(b"/") for name in names}
+    found = set()
+    for line in lines:
+        if b"Exiting with failure" in line:
+            continue
+        said = line[5:] if line.startswith(b"tar: ") else line
+        parts = said.split(b": ")
+        # The longest beginning that is a name: a name may have a colon.
+        candidates = (unescaped(b": ".join(parts[:count])).rstrip(b"/") for count in range(len(parts) - 1, 0, -1))
+        name = next((candidate for candidate in candidates if candidate in known), None)
+        if name is None:
+            return None
+        found.add(name)
+    return frozenset(found)
+
+
+def to_write(names: Iterable[bytes], differing: Collection[bytes], groups: Iterable[Collection[bytes]]) -> List[bytes]:
+    """The members to extract where these differ: they, the names of the same file (``groups``), and the directories
+    above them, whose times change with them. Pure; names without a slash at their end, in the order of the archive.
+    """
+    wanted = set(differing)
+    for group in groups:
+        if not wanted.isdisjoint(group):
+            wanted.update(group)
+    for name in list(wanted):
+        parts = name.split(b"/")
+        wanted.update(b"/".join(parts[:count]) for count in range(1, len(parts)))
+    return [name.rstrip(b"/") for name in names if name.rstrip(b"/") in wanted]
 
 
 def extract(tar: Sequence[str], what: Sequence[str], chunks: Iterable[bytes], target: str, keep: str) -> None:

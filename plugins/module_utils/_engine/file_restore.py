@@ -8,22 +8,25 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Collection, Iterator, List, Optional, Sequence, Tuple
 
 from . import clock
 from .audit.scope import audited
 from .codec.zstd import decompress_stream
 from .config import Config
 from .errors import BackupMissing, ConfigError, ObjectCorrupt
-from .file_changes import TAR, below, by_copy, listed, tar_name
+from .file_attributes import attribute_differences, link_groups
+from .file_changes import TAR, Member, below, by_copy, listed, tar_name
 from .file_diff import text_changes
-from .file_extract import compare, extract
+from .file_extract import Compared, compare, extract, to_write
 from .file_parent import read_members
 from .file_record import FileSetBackup, choose_copy, list_files
 from .file_room import make_room
 from .pipeline import ahead
 from .progress import Progress, Silent
 from .repository.repository import Repositories, Repository
+
+_Part = Tuple[FileSetBackup, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -92,24 +95,47 @@ def _restore(
         progress.phase(f"file set {name}: {chosen.label}")
         if apply:
             _have(target)
-        differences: List[str] = []
-        names: List[bytes] = []
-        for part, what in _parts(repository, chosen, copies, only):
-            told, held = compare(_tar_at(target), what, _chunks(repository, part))
-            differences += told
-            names += held
+        members = below(read_members(repository, chosen), only)
+        attributes = attribute_differences(members, target)
+        compared = [
+            (part, compare(_tar_at(target), what, _chunks(repository, part)))
+            for part, what in _parts(repository, chosen, copies, only)
+        ]
+        differences = [words for _part, found in compared for words in found.words]
+        differences += [f"{name.decode(errors='replace')}: ACL or attributes differ" for name in attributes]
         if differences and show:
             for part, held in _members_of(repository, chosen, copies, only):
                 for line in text_changes(_chunks(repository, part), held, target):
                     show(line)
         if differences and apply:
             keep = f".before-{clock.now():%Y%m%dT%H%M%SZ}"
-            make_room(target, names, chosen.paths, keep)
-            for part, what in _parts(repository, chosen, copies, only):
+            make_room(target, [name for _part, found in compared for name in found.names], chosen.paths, keep)
+            written = _differing(compared, attributes, members)
+            parts = _parts(repository, chosen, copies, only) if written is None else _named(written)
+            for part, what in parts:
                 extract(_tar_at(target), what, _chunks(repository, part), target, keep)
         return FilesRestored(chosen.label, repository.location, bool(differences), tuple(differences[:1000]))
     finally:
         repositories.close()
+
+
+def _differing(
+    compared: Sequence[Tuple[FileSetBackup, Compared]], attributes: Collection[bytes], members: Sequence[Member]
+) -> Optional[List[Tuple[FileSetBackup, List[bytes]]]]:
+    """The members that are written, by the copy that holds them; None where it is in doubt which differ: all are."""
+    if not members or any(found.differing is None for _part, found in compared):
+        return None
+    differing = {name for _part, found in compared for name in found.differing or ()} | set(attributes)
+    groups = link_groups(members)
+    return [(part, to_write(found.names, differing, groups)) for part, found in compared]
+
+
+def _named(written: Sequence[Tuple[FileSetBackup, List[bytes]]]) -> Iterator[_Part]:
+    """Each copy with tar's words for these members."""
+    for part, names in written:
+        if names:
+            with listed(names) as named:
+                yield part, named
 
 
 def _have(target: str) -> None:
@@ -119,9 +145,6 @@ def _have(target: str) -> None:
         raise ConfigError(
             f"The target {target} cannot be made: {exc.strerror}.", "Name a directory that may be written into."
         ) from exc
-
-
-_Part = Tuple[FileSetBackup, Sequence[str]]
 
 
 def _parts(

@@ -22,11 +22,15 @@ def make_room(target: str, names: Sequence[bytes], paths: Sequence[str], suffix:
     are directories, and directories where there are none. ``names`` are tar's own, with ``/`` after a directory's.
 
     Above ``paths``, which are the set's, links stay what they are. ObjectCorrupt where one leads out of the target,
-    and where a member lies below another that is no directory.
+    where a member lies below another that is no directory, and of an absolute name.
     """
     seen: Set[bytes] = set()
     plain = {_whole(name) for name in names if not name.endswith(b"/")}
     for name in names:
+        if name.startswith(b"/"):
+            raise ObjectCorrupt(
+                f"The copy has the absolute name {os.fsdecode(name)!r}, which no copy of ours has.", _HINT
+            )
         for above in _above(_whole(name), seen):
             if above in plain:
                 raise ObjectCorrupt(
