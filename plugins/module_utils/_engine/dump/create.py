@@ -36,8 +36,12 @@ def lacking_roles(sql: Session, dump: Dump, owner: bool, privileges: bool) -> Li
 
 
 def create_database(sql: Session, dump: Dump, name: str, owner: bool) -> None:
-    """Create it from ``template0``, with its encoding, locale, owner, settings and grants."""
+    """Create it from ``template0``, with its encoding, locale and owner."""
     sql.rows(creation(dump, name, owner, int(sql.value("SHOW server_version_num"))))
+
+
+def give_properties(sql: Session, dump: Dump, name: str, owner: bool) -> None:
+    """Give it its settings and grants."""
     for setting in dump.properties.settings:
         key, _equals, value = setting.partition("=")
         sql.rows(f"ALTER DATABASE {quoted(name)} SET {quoted(key)} = {_value(key, value)}")

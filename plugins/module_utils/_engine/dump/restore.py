@@ -22,7 +22,7 @@ from ..config import Config, ConnectionConfig
 from ..erasure.reapply import reapply
 from ..erasure.record import due
 from ..erasure.register import read_register
-from ..errors import BackupCorrupt, DatabaseRefused, LifeboatError
+from ..errors import BackupCorrupt, DatabaseRefused
 from ..postgres.connection import Session, libpq_environment, session
 from ..postgres.controldata import program
 from ..postgres.identifiers import conninfo, quoted, with_end
@@ -30,7 +30,7 @@ from ..process import Feed, run
 from ..progress import Progress, Silent
 from ..repository.repository import Repositories, Repository
 from . import directory
-from .create import create_database, lacking_extensions, lacking_roles
+from .create import create_database, give_properties, lacking_extensions, lacking_roles
 from .facts import count_rows
 from .record import Dump, find_dump
 
@@ -178,9 +178,13 @@ def _apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Pr
             _restore_globals(config, repository, dump)
         with session(config.connection) as sql:
             if planned.aside:
-                sql.rows(f"DROP DATABASE IF EXISTS {quoted(fresh)}")
+                # Of a run that was killed.
+                sql.rows(f"DROP DATABASE IF EXISTS {quoted(fresh)} WITH (FORCE)")
+            # Outside of what drops it again: where somebody made one meanwhile, it is theirs.
             create_database(sql, dump, fresh, request.owner)
         try:
+            with session(config.connection) as sql:
+                give_properties(sql, dump, fresh, request.owner)
             progress.phase(f"{dump.label} into {fresh}")
             _restore_data(config, repository, request, dump, fresh, progress)
             tables, rows = _compare(config.connection, dump, fresh, progress)
@@ -301,7 +305,8 @@ def _swap(connection: ConnectionConfig, name: str, fresh: str, aside: str) -> No
             sql.rows(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(aside)}")
             holder = aside
             sql.rows(f"ALTER DATABASE {quoted(fresh)} RENAME TO {quoted(name)}")
-        except LifeboatError:
+        except BaseException:
+            # An interrupt too: the name is somebody's again.
             if holder == aside:
                 sql.rows(f"ALTER DATABASE {quoted(aside)} RENAME TO {quoted(name)}")
                 holder = name
