@@ -6,7 +6,7 @@
 The listing is made up: 400 days of WAL at one segment each 35 seconds, with a full backup a week, kept for 30 days.
 Sync copies and verify reads real segments of 16 MiB between a directory and SeaweedFS on this machine.
 
-    PYTHONPATH=.build/lib tools/unprivileged .venv/bin/python tests/bench/keeping_bench.py
+    PYTHONPATH=.build/lib:tests:tools tools/unprivileged .venv/bin/python tests/bench/keeping_bench.py
 """
 
 from __future__ import annotations
