@@ -7,31 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import io
 import os
 import tarfile
-from typing import Iterable, Iterator, Optional
+from typing import IO, Iterable, Iterator, Optional, cast
 
 from .errors import ObjectCorrupt
 from .file_index import path_of
 from .file_set_config import named_like_secrets
+from .pipeline import Readable
 
 #: A larger file is told to differ, and not shown.
 LARGEST = 64 * 1024
 
 
-def text_changes(chunks: Iterable[bytes], wanted: Optional[Iterable[bytes]], target: str) -> Iterator[str]:
+def text_changes(chunks: Iterable[bytes], wanted: Iterable[bytes], target: str) -> Iterator[str]:
     """Lines of the difference between what is below ``target`` and the members of this tar archive.
 
-    ``wanted`` are the names of members to look at; None: all. What a file says whose name speaks of secrets is not
+    ``wanted`` are the names of members to look at. What a file says whose name speaks of secrets is not
     shown. Memory: 64 KiB for a file, and its lines.
     """
-    names = None if wanted is None else set(wanted)
+    names = set(wanted)
     try:
-        with tarfile.open(fileobj=_Stream(chunks), mode="r|", errors="surrogateescape") as archive:
+        with tarfile.open(fileobj=cast(IO[bytes], Readable(chunks)), mode="r|", errors="surrogateescape") as archive:
             for info in archive:
                 name = os.fsencode(info.name).strip(b"/")
-                if info.isreg() and (names is None or name in names):
+                if info.isreg() and name in names:
                     content = archive.extractfile(info)
                     stored = content.read(LARGEST + 1) if content and info.size <= LARGEST else None
                     yield from _changes(path_of(name), os.path.join(os.fsencode(target), name), stored, info.size)
@@ -62,24 +62,3 @@ def _changes(path: str, place: bytes, stored: Optional[bytes], size: int) -> Ite
         return
     word = "now" if now is not None else "is not there"
     yield from difflib.unified_diff(before, after, f"{path} ({word})", f"{path} (in the copy)", lineterm="")
-
-
-class _Stream(io.RawIOBase):
-    """Chunks as the object with ``read`` that tarfile asks for."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks, self._rest = iter(chunks), b""
-
-    def read(self, size: int = -1) -> bytes:
-        """At most so many bytes, fewer at the end only."""
-        parts, have = [self._rest], len(self._rest)
-        while size < 0 or have < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            parts.append(chunk)
-            have += len(chunk)
-        data = b"".join(parts)
-        size = have if size < 0 else size
-        data, self._rest = data[:size], data[size:]
-        return data

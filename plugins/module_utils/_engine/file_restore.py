@@ -27,6 +27,7 @@ from .progress import Progress, Silent
 from .repository.repository import Repositories, Repository
 
 _Part = Tuple[FileSetBackup, Sequence[str]]
+_Held = Tuple[FileSetBackup, List[bytes]]
 
 
 @dataclass(frozen=True)
@@ -96,22 +97,23 @@ def _restore(
         if apply:
             _have(target)
         members = below(read_members(repository, chosen), only)
+        held = _held(repository, chosen, copies, members)
         attributes = attribute_differences(members, target)
         compared = [
             (part, compare(_tar_at(target), what, _chunks(repository, part)))
-            for part, what in _parts(repository, chosen, copies, only)
+            for part, what in _parts(chosen, held, only)
         ]
         differences = [words for _part, found in compared for words in found.words]
         differences += [f"{name.decode(errors='replace')}: ACL or attributes differ" for name in attributes]
         if differences and show:
-            for part, held in _members_of(repository, chosen, copies, only):
-                for line in text_changes(_chunks(repository, part), held, target):
+            for part, names in held:
+                for line in text_changes(_chunks(repository, part), names, target):
                     show(line)
         if differences and apply:
             keep = f".before-{clock.now():%Y%m%dT%H%M%SZ}"
             make_room(target, [name for _part, found in compared for name in found.names], chosen.paths, keep)
             written = _differing(compared, attributes, members)
-            parts = _parts(repository, chosen, copies, only) if written is None else _named(written)
+            parts = _parts(chosen, held, only) if written is None else _named(written)
             for part, what in parts:
                 extract(_tar_at(target), what, _chunks(repository, part), target, keep)
         return FilesRestored(chosen.label, repository.location, bool(differences), tuple(differences[:1000]))
@@ -121,7 +123,7 @@ def _restore(
 
 def _differing(
     compared: Sequence[Tuple[FileSetBackup, Compared]], attributes: Collection[bytes], members: Sequence[Member]
-) -> Optional[List[Tuple[FileSetBackup, List[bytes]]]]:
+) -> Optional[List[_Held]]:
     """The members that are written, by the copy that holds them; None where it is in doubt which differ: all are."""
     if not members or any(found.differing is None for _part, found in compared):
         return None
@@ -130,7 +132,7 @@ def _differing(
     return [(part, to_write(found.names, differing, groups)) for part, found in compared]
 
 
-def _named(written: Sequence[Tuple[FileSetBackup, List[bytes]]]) -> Iterator[_Part]:
+def _named(written: Sequence[_Held]) -> Iterator[_Part]:
     """Each copy with tar's words for these members."""
     for part, names in written:
         if names:
@@ -147,24 +149,20 @@ def _have(target: str) -> None:
         ) from exc
 
 
-def _parts(
-    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
-) -> Iterator[_Part]:
+def _parts(chosen: FileSetBackup, held: Sequence[_Held], only: Sequence[str]) -> Iterator[_Part]:
     """The copies that hold what is asked for, each with tar's words for its members; ``chosen`` itself comes last."""
-    if not chosen.parents:
-        members = _members(chosen.paths, only)
-        if members:
-            yield chosen, ["--", *members]
+    if chosen.parents:
+        yield from _named(held)
         return
-    for copy, names in _members_of(repository, chosen, copies, only):
-        with listed(names) as named:
-            yield copy, named
+    members = _members(chosen.paths, only)
+    if members:
+        yield chosen, ["--", *members]
 
 
-def _members_of(
-    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], only: Sequence[str]
-) -> Iterator[Tuple[FileSetBackup, List[bytes]]]:
-    """The names of the members that are asked for, by the copy that holds them."""
+def _held(
+    repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], members: Sequence[Member]
+) -> List[_Held]:
+    """The names of these members, by the copy that holds them."""
     known = {copy.label: copy for copy in copies}
     gone = sorted(set(chosen.parents) - set(known))
     if gone:
@@ -174,15 +172,14 @@ def _members_of(
             "Bring it from another repository (lifeboat sync), or restore another copy: --label.",
             missing=gone,
         )
-    members_of = by_copy(below(read_members(repository, chosen), only), chosen.label)
-    if not set(members_of) <= {chosen.label, *chosen.parents}:
+    found = by_copy(members, chosen.label)
+    if not set(found) <= {chosen.label, *chosen.parents}:
         raise ObjectCorrupt(
             f"The index of copy {chosen.label} of file set {chosen.file_set!r} names copies that its record does not.",
             "Restore another copy: --label, or bring this one from another repository (lifeboat sync).",
             label=chosen.label,
         )
-    for label, members in members_of.items():
-        yield known[label], [tar_name(member) for member in members]
+    return [(known[label], [tar_name(member) for member in its]) for label, its in found.items()]
 
 
 def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:

@@ -72,7 +72,9 @@ def backup_files(config: Config, name: str, progress: Optional[Progress] = None)
     progress.phase(f"file set {name}")
     repositories = Repositories.open(config)
     try:
-        selection = _select(config, repositories, chosen, created) if chosen.incremental else None
+        selection = None
+        if chosen.incremental:
+            selection = _select(config, repositories, chosen, find_newest(repositories, chosen), created)
         label = make_label(created, CHANGES if selection and selection.parents else FILES)
         with audited(config, "files-backup", [f"{name}/{label}"]) as note:
             _require_sealed(chosen, repositories.seal.seals)
@@ -101,7 +103,7 @@ def unchanged_copy(config: Config, name: str, progress: Optional[Progress] = Non
         known = find_newest(repositories, chosen)
         if known is None or known.unsettled:
             return None
-        selection = _select(config, repositories, chosen, clock.now()) if chosen.incremental else None
+        selection = _select(config, repositories, chosen, known, clock.now()) if chosen.incremental else None
     finally:
         repositories.close()
     (progress or Silent()).phase(f"file set {name}: compare")
@@ -114,10 +116,11 @@ def unchanged_copy(config: Config, name: str, progress: Optional[Progress] = Non
     return known if digest_of(members) == known.content_sha256 else None
 
 
-def _select(config: Config, repositories: Repositories, chosen: FileSetConfig, now: datetime) -> Selection:
+def _select(
+    config: Config, repositories: Repositories, chosen: FileSetConfig, newest: Optional[FileSetBackup], now: datetime
+) -> Selection:
     """What of an incremental set is read: all of it where there is no copy to be based on, or none that is young."""
     seen = scan(chosen, TAR, path_of)
-    newest = find_newest(repositories, chosen)
     members = find_members(repositories, newest, config.spool_dir) if newest else None
     if newest is None or members is None or is_due(chosen, newest, now):
         return select(seen, (), "", 0)
@@ -162,7 +165,7 @@ def _settled(
             progress.note(f"{exc}; read again")
             clock.sleep(attempt + 0.2)
             if selection is not None:
-                selection = _select(config, repositories, chosen, created)
+                selection = _select(config, repositories, chosen, find_newest(repositories, chosen), created)
     raise AssertionError("the last attempt takes what it gets")
 
 

@@ -58,3 +58,21 @@ def ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
     finally:
         stop.set()
         worker.join()
+
+
+class Readable:
+    """An iterable of chunks as an object with ``read``, which gives what is there: fewer bytes are not the end."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        out, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(out)

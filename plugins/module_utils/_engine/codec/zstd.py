@@ -10,6 +10,7 @@ from typing import Any, Iterable, Iterator
 
 from ..errors import ObjectCorrupt
 from ..libraries import library
+from ..pipeline import Readable
 
 _CHUNK = 1024 * 1024
 
@@ -76,7 +77,7 @@ def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     zstandard = _zstandard()
     try:
         with zstandard.ZstdDecompressor().stream_reader(
-            _Source(chunks), read_across_frames=True, read_size=_CHUNK // 8
+            Readable(chunks), read_across_frames=True, read_size=_CHUNK // 8
         ) as reader:
             while True:
                 piece = reader.read(_CHUNK)
@@ -85,20 +86,3 @@ def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
                 yield piece
     except zstandard.ZstdError as exc:
         raise ObjectCorrupt(f"{name} is not intact: {exc}.", _DAMAGED, key=name) from exc
-
-
-class _Source:
-    """An iterable of chunks as the object with ``read`` that the decoder asks for."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = memoryview(b"")
-
-    def read(self, size: int) -> bytes:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = memoryview(chunk)
-        out, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(out)

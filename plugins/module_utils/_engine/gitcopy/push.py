@@ -30,6 +30,8 @@ from .policy import LARGEST, GitConfig, below, chosen_sets, kept_out, message
 from .worktree import Moved, Worktree
 
 _ATTEMPTS = 4
+# Seconds that another push of this host is waited for.
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,8 @@ def _held(directory: str) -> Iterator[str]:
             f"The directory {directory} of git cannot be used: {exc.strerror}.", "Run it as root, or set git.state_dir."
         ) from exc
     try:
-        deadline = clock.monotonic() + 60
-        while not take(lock, fcntl.LOCK_EX):
-            if clock.monotonic() > deadline:
-                raise GitUnavailable(f"Another push holds {directory}/lock.", "Wait for it, or end it.")
-            clock.sleep(0.2)
+        if not take(lock, fcntl.LOCK_EX, _PATIENCE):
+            raise GitUnavailable(f"Another push holds {directory}/lock.", "Wait for it, or end it.")
         yield directory
     finally:
         os.close(lock)

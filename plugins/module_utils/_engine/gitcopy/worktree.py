@@ -36,8 +36,8 @@ class Worktree:
         with open(os.path.join(info, "attributes"), "w", encoding="ascii") as stream:
             stream.write("* -text -filter -ident -working-tree-encoding\n")
 
-    def update(self) -> bool:
-        """Be what the branch is; False where the remote has no such branch yet. GitUnavailable."""
+    def update(self) -> None:
+        """Be what the branch is, or empty where the remote has no such branch yet. GitUnavailable."""
         branch, remote = self._config.branch, self._config.remote
         there = bool(self._remotely("ls-remote", "--heads", "--", remote, f"refs/heads/{branch}").stdout.strip())
         if there:
@@ -49,7 +49,6 @@ class Worktree:
             self._git("update-ref", "-d", "refs/heads/first")
             self._git("read-tree", "--empty")
         self._git("clean", "-ffdxq")
-        return there
 
     def changes(self, prefix: str) -> Dict[str, List[str]]:
         """Stage what is below ``prefix``: the paths by ``added``, ``changed`` and ``removed``."""

@@ -39,9 +39,8 @@ class Query:
 
 @dataclass
 class Reading:
-    """What was told beside the lines: the repository, and chunks that no repository has intact."""
+    """What is told beside the lines: chunks that no repository has intact, and how many lines there were."""
 
-    repository: str = ""
     damaged: List[str] = field(default_factory=list)
     lines: int = 0
 
@@ -63,7 +62,6 @@ def read_logs(config: Config, query: Query, show: Callable[[Line], bool]) -> Rea
         repositories = Repositories.open(config)
         try:
             repository = repositories.readable()
-            reading.repository = repository.location
             others = repositories.beginning_with(repository.name)
             names = [n.rstrip("/") for n in repository.store.list_names(repository.layout.logs)]
             unknown = sorted(set(query.streams) - set(names))

@@ -44,11 +44,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass
 class Shipped:
-    """What was done: lines read, chunks that every repository has now, chunks that wait, bytes lost before all that."""
+    """What was done: lines read, chunks that every repository has now, bytes lost since the first run."""
 
     lines: int = 0
     stored: int = 0
-    waiting: int = 0
     lost: int = 0
     errors: List[LifeboatError] = field(default_factory=list)
 
@@ -112,7 +111,6 @@ class Shipper:
                 done.stored += stored
                 if not more and not (full and stored):
                     break
-            done.waiting = len(spool.chunks())
         except LifeboatError as exc:
             done.errors.append(exc)
         return done

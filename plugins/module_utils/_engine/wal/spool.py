@@ -105,15 +105,12 @@ class Spool:
             os.unlink(self._path(name, kind))
 
     def _lock(self) -> None:
-        deadline = clock.monotonic() + _PATIENCE
-        while not take(self._descriptor, fcntl.LOCK_EX):
-            if clock.monotonic() > deadline:
-                raise AgentRunning(
-                    f"Another WAL agent holds {os.path.join(self.directory, _LOCK)}.",
-                    "One agent serves a cluster: stop the other one, or give this cluster a spool_dir of its own.",
-                    spool_dir=self.directory,
-                )
-            clock.sleep(0.05)
+        if not take(self._descriptor, fcntl.LOCK_EX, _PATIENCE):
+            raise AgentRunning(
+                f"Another WAL agent holds {os.path.join(self.directory, _LOCK)}.",
+                "One agent serves a cluster: stop the other one, or give this cluster a spool_dir of its own.",
+                spool_dir=self.directory,
+            )
 
     def _clear(self) -> None:
         with self._usable():
@@ -161,10 +158,14 @@ def written_at(path: Optional[str]) -> Optional[int]:
         return None
 
 
-def take(descriptor: int, kind: int) -> bool:
-    """Lock the file (``flock``, of this kind); False when somebody else holds it."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
+def take(descriptor: int, kind: int, patience: float = 0.0) -> bool:
+    """Lock the file (``flock``, of this kind); False when somebody else still holds it after so many seconds."""
+    deadline = clock.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if clock.monotonic() >= deadline:
+                return False
+            clock.sleep(0.05)
