@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test test-hosts test-ceph lint bench clean
+.PHONY: help setup drill test test-hosts test-ceph test-matrix lint bench clean
 
 help: ## Explain every target (the default)
 	@sed -n 's/^\([a-z-]*\): ## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -22,6 +22,9 @@ test-hosts: ## Only the Molecule scenarios on real hosts with systemd
 
 test-ceph: ## The tests of the S3 store on a real Ceph RADOS Gateway (root only; not part of make test)
 	@tools/test-ceph
+
+test-matrix: ## The drill, and the syntax of all playbooks, with each release of ansible-core (not part of make test)
+	@tools/test-matrix
 
 lint: ## ruff, mypy, ansible-lint, changelog, documentation, collection build, ansible-test sanity
 	@tools/lint

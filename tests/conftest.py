@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Iterator, List, Optional
 
 import pytest
-from lifeboat.cloud_options import AzureOptions, GcsOptions
-from lifeboat.config import S3Options
-from lifeboat.store.azure_client import connect
+from lifeboat.config.cloud_options import AzureOptions, GcsOptions
+from lifeboat.config.load import S3Options
+from lifeboat.store.azure.client import connect
 from support.clouds import Azurite, FakeGcs, Rclone
 from support.faultproxy import FaultProxy
 from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
 from support.stores import Running, SeaweedFS, s3_options_for
+from support.warm import Warm
 
 # A shell that starts the tests in the background lets them, and every program they start, ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -117,6 +118,12 @@ def postgres(request: pytest.FixtureRequest) -> Installation:
     return _installation(request.param)
 
 
+@pytest.fixture(scope="module")
+def a_postgres(request: pytest.FixtureRequest) -> Installation:
+    """One PostgreSQL, for modules of tests whose subject hardly differs between versions: they share them out."""
+    return _installation(_INSTALLATIONS[len(request.path.name) % len(_INSTALLATIONS)])
+
+
 @pytest.fixture(scope="session")
 def newest_postgres() -> Installation:
     """The newest PostgreSQL found here, for tests whose subject does not differ between versions."""
@@ -130,9 +137,10 @@ def oldest_postgres() -> Installation:
 
 
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
     """Clusters to copy, so that initdb runs once for each kind."""
-    return Templates(tmp_path_factory.mktemp("templates"))
+    with Warm() as warm:
+        yield Templates(tmp_path_factory.mktemp("templates"), warm)
 
 
 @pytest.fixture(scope="module")

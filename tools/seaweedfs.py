@@ -113,6 +113,7 @@ class SeaweedFS:
     def start(self, timeout: float = 60.0) -> SeaweedFS:
         """Start and wait until ready; other ports are tried when one was taken in the meantime."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        remove_dead_sockets()
         for attempt in range(3):
             self._launch()
             try:
@@ -218,6 +219,19 @@ class SeaweedFS:
 def _signal_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
+
+
+def remove_dead_sockets() -> None:
+    """Those of stores that were killed, with whoever started them: nobody answers there."""
+    for path in Path("/tmp").glob("seaweedfs-*.sock"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            # A younger one may be bound and not listen yet.
+            if time.time() - path.lstat().st_mtime < 60:
+                continue
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
 
 
 def remove_sockets(ports: Sequence[int]) -> None:

@@ -68,6 +68,13 @@ class Playbooks:
         assert process.returncode != 0
         return log.read_text(encoding="utf-8")
 
+    def role(self, name: str, host: str, *arguments: str, status: int = 0) -> str:
+        """Run one role of the collection as root; its output."""
+        play = [{"hosts": host, "become": True, "gather_facts": False, "roles": [f"lifeboat.postgres.{name}"]}]
+        path = self.run_dir / f"role-{name}.yml"
+        path.write_text(json.dumps(play), encoding="utf-8")
+        return self(str(path), host, *arguments, status=status)
+
     def report(self, host: str) -> Dict[str, Any]:
         """The incident's report on the controller."""
         assert (self.reports / host / "incident.html").stat().st_size > 1000
@@ -76,10 +83,11 @@ class Playbooks:
     def _started(self, name: str, host: str, arguments: Any, terminal: bool = False) -> subprocess.Popen[bytes]:
         inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "inventory")
         words = ["-e", f"lifeboat_hosts={host}", "-e", f"dr_report_dir={self.reports}", *arguments]
-        argv = ["ansible-playbook", "-i", str(inventory), f"lifeboat.postgres.{name}", *words]
+        what = name if "/" in name else f"lifeboat.postgres.{name}"
+        argv = ["ansible-playbook", "-i", str(inventory), what, *words]
         if terminal:
             argv = ["script", "--quiet", "--return", "--command", shlex.join(argv), "/dev/null"]
-        log = self.run_dir / f"{len(list(self.run_dir.glob('*.log'))):02d}-{name}-{host}.log"
+        log = self.run_dir / f"{len(list(self.run_dir.glob('*.log'))):02d}-{Path(name).stem}-{host}.log"
         with log.open("wb") as stream:
             return subprocess.Popen(
                 argv, stdin=subprocess.PIPE if terminal else subprocess.DEVNULL, stdout=stream,

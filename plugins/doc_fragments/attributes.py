@@ -13,10 +13,10 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and tell the truth about what would be done, without doing it.
+    description: Can run in C(check_mode) and return what would change, without changing anything.
     support: full
   platform:
-    description: The hosts that it runs on.
+    description: The platforms that the module runs on.
     platforms: posix
     support: full
 """
@@ -25,7 +25,7 @@ attributes:
 options: {}
 attributes:
   diff_mode:
-    description: Shows in C(diff) mode what is or would be changed.
+    description: Shows in C(diff) mode what was or would be changed.
     support: full
 """
 
@@ -33,7 +33,7 @@ attributes:
 options: {}
 attributes:
   diff_mode:
-    description: Shows in C(diff) mode what is or would be changed.
+    description: Shows in C(diff) mode what was or would be changed.
     support: N/A
     details: The module never changes anything.
 """

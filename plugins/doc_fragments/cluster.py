@@ -14,8 +14,8 @@ options:
   config_file:
     description:
       - The configuration of the cluster on the host where the module runs.
-      - It names the server, its data directory and its repositories, and it is the file that C(archive_command) and
-        C(restore_command) use, so that a module never works with other settings than the server does.
+      - It defines the server, its data directory and its repositories. C(archive_command) and C(restore_command) use
+        the same file, so that modules and the server always work with the same settings.
     type: path
     default: /etc/lifeboat/main.yml
 requirements:
@@ -24,6 +24,6 @@ requirements:
   - zstandard
   - boto3, for a repository of type V(s3)
 notes:
-  - A failure has RV(ignore:error_code), a stable word for programs, RV(ignore:hint), the way out, and
+  - A failure returns RV(ignore:error_code), a stable identifier for programs, RV(ignore:hint), what to do about it, and
     RV(ignore:details).
 """

@@ -13,8 +13,8 @@ class ModuleDocFragment:
 options:
   as_of:
     description:
-      - A time with its zone, such as V(2026-11-22T14:01:59Z). The repositories are seen as they were then, whatever was
-        hidden or overwritten since, and nothing is written into them.
-      - Only versioned S3 buckets have a past.
+      - A time with its zone, such as V(2026-11-22T14:01:59Z). Read the repositories as they were then, whatever has
+        been hidden or overwritten since, and write nothing to them.
+      - Only versioned S3 buckets keep their past.
     type: str
 """

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: after_loss
-short_description: The repositories that are left when some are lost
+short_description: Remove lost repositories from the list
 version_added: 0.1.0
 author: The Lifeboat authors (@lifeboat)
 description:
-  - Leaves the lost repositories out, or with O(keep) puts them at the end, where they are not required any more. WAL is
-    archived without them then, and C(lifeboat sync) brings them what they lack when they are back.
-  - Where none of the others is required, the first of them becomes so, since something has to be.
+  - Removes the lost repositories, or with O(keep) moves them to the end and makes them no longer required. WAL is then
+    archived without them, and C(lifeboat sync) copies what they lack once they are back.
+  - If none of the others is required, the first of them becomes required, because one has to be.
 positional: _input, lost
 options:
   _input:
@@ -21,24 +21,24 @@ options:
     elements: dict
     required: true
   lost:
-    description: The names of those that are lost, as a list, or separated by commas.
+    description: The names of the lost repositories, as a list or separated by commas.
     type: raw
     required: true
   keep:
-    description: Whether the lost ones stay in the list.
+    description: Whether to keep the lost ones in the list.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Go on without the region that is gone
+- name: Show the repositories without the lost one
   ansible.builtin.debug:
     msg: "{{ lifeboat_repositories | lifeboat.postgres.after_loss('primary') | map(attribute='name') }}"
 """
 
 RETURN = r"""
 _value:
-  description: The repositories, changed as said.
+  description: The changed list of repositories.
   type: list
   elements: dict
 """

@@ -10,18 +10,18 @@ short_description: Turn lifeboat_schedule into the jobs of a cluster
 version_added: 0.1.0
 author: The Lifeboat authors (@lifeboat)
 description:
-  - Lays the user's mapping over the defaults, checks every cron expression, and says of each job when it runs and, if
-    it does not, why.
-  - A cron expression is also told as C(OnCalendar) of systemd, so that timers can be made from it and C(systemd-analyze
-    calendar) can tell the next run.
+  - Merges the user's mapping into the defaults, checks every cron expression, and returns when each job runs or why it
+    does not.
+  - A cron expression is also converted to systemd's C(OnCalendar), for use in timers and with C(systemd-analyze
+    calendar).
 positional: _input
 options:
   _input:
-    description: The mapping of the user, job to C(cron) or C(calendar), C(enabled), C(jitter), C(on_change).
+    description: The user's mapping, from job to C(cron) or C(calendar), C(enabled), C(jitter), C(on_change).
     type: dict
     required: true
   defaults:
-    description: The same mapping with a default for every job that there is, and its C(title) and C(unavailable).
+    description: The same mapping with defaults for every job, and its C(title) and C(unavailable).
     type: dict
     required: true
   method:
@@ -41,7 +41,7 @@ RETURN = r"""
 _value:
   description:
     - A list of mappings C(job), C(title), C(cron), C(calendar), C(jitter), C(on_change), C(runs) and C(reason).
-    - C(calendar) is empty when systemd has no such form; C(reason) is empty when the job runs.
+    - C(calendar) is empty if systemd has no equivalent; C(reason) is empty if the job runs.
   type: list
   elements: dict
 """

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_info
-short_description: Read the audit trail of a PostgreSQL cluster, and see that it is whole
+short_description: Read the audit trail of a PostgreSQL cluster, and verify that it is complete
 version_added: 0.1.0
 description:
   - Reads the events of every repository and of the local file, each once, oldest first.
-  - With O(verify), also compares all of them, and names each event that is missing, changed or reordered.
+  - With O(verify), also compares all of them, and reports each event that is missing, changed or reordered.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -18,10 +18,10 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes.info
 options:
   since:
-    description: Only events from this time on, in UTC unless it has a zone.
+    description: Return only events from this time on, in UTC unless it has a zone.
     type: str
   what:
-    description: Only events of these kinds.
+    description: Return only events of these kinds.
     type: list
     elements: str
     choices:
@@ -39,9 +39,10 @@ options:
       - erasure
       - logs-read
       - git-push
+      - notice
     default: []
   verify:
-    description: Whether the trail is verified.
+    description: Whether to verify the trail.
     type: bool
     default: true
 seealso:
@@ -50,14 +51,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What was removed and restored this month
+- name: List what was removed and restored this month
   lifeboat.postgres.audit_info:
     config_file: /etc/lifeboat/main.yml
     since: "2026-11-01"
     what: [prune, restore]
   register: trail
 
-- name: Nobody touched the record
+- name: Check that the audit trail is intact
   ansible.builtin.assert:
     that: trail.intact
     fail_msg: "{{ trail.faults | map(attribute='message') | join(', ') }}"
@@ -66,14 +67,14 @@ EXAMPLES = r"""
 RETURN = r"""
 events:
   description:
-    - The events. C(what), C(result) (V(ok) or V(failed)), C(error_code), C(at), C(who) (C(user), C(host), and where
-      known C(via), C(login), C(from), C(controller), C(run)), C(objects) (labels), C(details), and the place in the
-      chain, C(chain), C(number), C(previous) and C(witnessed).
+    - The events. C(what), C(result) (V(ok) or V(failed)), C(error_code), C(at), C(who) (C(user), C(host), and if
+      known C(via), C(login), C(from), C(controller), C(run)), C(objects) (labels), C(details), and the position in
+      the chain (C(chain), C(number), C(previous) and C(witnessed)).
   returned: success
   type: list
   elements: dict
 intact:
-  description: Whether nothing is missing, changed or reordered in all that could be read.
+  description: Whether nothing that could be read is missing, changed or reordered.
   returned: when O(verify)
   type: bool
 faults:
@@ -94,8 +95,8 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argumen
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.audit.event import WHATS
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.audit.trail import read_trail, verified
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import Target
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import Target
 
 SPEC = ArgumentSpec(
     {

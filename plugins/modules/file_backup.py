@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Stores the files as one C(data.tar.zst) with owner, mode, ACL and extended attributes in every required repository.
   - The copy exists once its record is stored, which happens last.
-  - Does nothing when the newest copy has the same content, owners, modes, ACLs and extended attributes; times do not
-    count.
+  - Does nothing if the newest copy has the same content, owners, modes, ACLs and extended attributes. Times are
+    ignored.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -20,16 +20,16 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes.diff
 options:
   file_set:
-    description: The name of a set in C(file_sets) of the configuration.
+    description: The name of a set in C(file_sets) in the configuration.
     type: str
     required: true
   max_age:
     description:
-      - Do nothing when every required repository has a copy younger than this many seconds.
-      - Without it every run compares what is there with the newest copy.
+      - Do nothing if every required repository has a copy younger than this many seconds.
+      - Without it every run compares the files with the newest copy.
     type: float
   always:
-    description: Store a copy although nothing changed since the newest one.
+    description: Store a copy even if nothing has changed since the newest one.
     type: bool
     default: false
 seealso:
@@ -37,7 +37,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep the application's configuration
+- name: Back up the application's configuration
   lifeboat.postgres.file_backup:
     file_set: config
   become: true
@@ -45,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 stored:
-  description: The record of the copy that was made, or of the one that is fresh enough or has the same content.
+  description: The record of the copy that was made, or of the one that is recent enough or has the same content.
   returned: success, not in check mode when a copy would be made
   type: dict
 """
@@ -55,8 +55,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import files
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.fileset import backup as files
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.fileset.credentials import load_for_files
 
 SPEC = ArgumentSpec(
     {
@@ -85,7 +86,7 @@ def store_files(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(cluster_spec().merged(SPEC), store_files)
+    run(cluster_spec().merged(SPEC), store_files, load_for_files)
 
 
 if __name__ == "__main__":

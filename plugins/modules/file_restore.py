@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: file_restore
-short_description: Bring a named set of files back
+short_description: Restore a named set of files
 version_added: 0.1.0
 description:
-  - Compares the stored copy with what is there, and writes only when something differs.
-  - A file that is replaced is kept beside the new one, with a name that ends in C(.before-) and the time.
+  - Compares the stored copy with the existing files, and writes only if something differs.
+  - A replaced file is kept beside the new one, under a name that ends in C(.before-) and the time.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -19,15 +19,17 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes.diff
 options:
   file_set:
-    description: The name of the set. It need not be configured on this host.
+    description:
+      - The name of the set. It is written only at or below the paths that C(file_sets) in the configuration gives it.
+      - For a set that is not configured on this host, O(paths) or O(only) must say where it may write.
     type: str
     required: true
   label:
-    description: Restore this copy, instead of the newest.
+    description: Restore this copy instead of the newest.
     type: str
   at:
     description:
-      - Restore the copy that was the newest at this time. Where all are younger, the oldest.
+      - Restore the copy that was the newest at this time, or the oldest if all are younger.
       - Written as in O(lifeboat.postgres.pg_restore_pitr#module:target_value); without a zone it is UTC.
     type: str
   target:
@@ -35,7 +37,14 @@ options:
     type: path
     default: /
   only:
-    description: Bring back only what lies below these absolute paths.
+    description: Restore only what is at or below these absolute paths.
+    type: list
+    elements: path
+    default: []
+  paths:
+    description:
+      - Paths that the set may write to, instead of those in the configuration.
+      - Use this for a copy older than the configuration, or a set that is not configured on this host.
     type: list
     elements: path
     default: []
@@ -44,7 +53,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring the application's configuration back
+- name: Restore the application's configuration
   lifeboat.postgres.file_restore:
     file_set: config
   become: true
@@ -52,14 +61,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 label:
-  description: The copy that was compared and, where something differed, restored.
+  description: The copy that was compared and, if something differed, restored.
   returned: success
   type: str
 differences:
-  description: What differed before, in the words of C(tar --compare), at most 1000 lines.
+  description: What differed before, as printed by C(tar --compare), at most 1000 lines.
   returned: success
   type: list
   elements: str
+writes:
+  description:
+    - Each member that was created or changed, or would be in check mode; at most 1000.
+    - Each has C(action) (C(create) or C(change)), C(path), C(kind), C(mode), C(owner) as C(user:group) and C(target) of
+      a link.
+  returned: success
+  type: list
+  elements: dict
 repository:
   description: The repository that was read.
   returned: success
@@ -72,9 +89,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.file_restore import restore_files
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import Target
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.fileset.credentials import load_for_files
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.fileset.restore import FilesRequest, apply, plan
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.fileset.scope import write_line
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import Target
 
 SPEC = ArgumentSpec(
     {
@@ -83,6 +102,7 @@ SPEC = ArgumentSpec(
         "at": {"type": "str"},
         "target": {"type": "path", "default": "/"},
         "only": {"type": "list", "elements": "path", "default": []},
+        "paths": {"type": "list", "elements": "path", "default": []},
     },
     mutually_exclusive=(("label", "at"),),
 )
@@ -91,22 +111,23 @@ SPEC = ArgumentSpec(
 def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Compare, and restore unless in check mode."""
     options = module.params
-    done = restore_files(
-        config,
+    request = FilesRequest(
         options["file_set"],
         options["label"],
         options["target"],
-        not module.check_mode,
-        only=options["only"],
-        at=Target("time", options["at"]).moment() if options["at"] else None,
+        tuple(options["only"]),
+        Target("time", options["at"]).moment() if options["at"] else None,
+        tuple(options["paths"]),
     )
+    done = (plan if module.check_mode else apply)(config, request)
     before = "".join(f"{line}\n" for line in done.differences)
-    return {**asdict(done), "diff": {"before": before, "after": ""}}
+    after = "".join(f"{write_line(write)}\n" for write in done.writes)
+    return {**asdict(done), "diff": {"before": before, "after": after}}
 
 
 def main() -> None:
     """Run the module."""
-    run(past_spec().merged(SPEC), bring_back)
+    run(past_spec().merged(SPEC), bring_back, load_for_files)
 
 
 if __name__ == "__main__":

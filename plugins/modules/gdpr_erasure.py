@@ -9,10 +9,10 @@ module: gdpr_erasure
 short_description: Register that a subject was erased, so that every later restore erases it again
 version_added: 0.1.0
 description:
-  - A backup holds what was there when it was made, and is never changed. So a restore brings back who was erased since.
-  - This module writes into every repository what was erased. It erases nothing by itself - do that first.
-  - A restore applies again each erasure that its target does not contain, after recovery is proven and before anybody
-    can connect to the server.
+  - A backup contains what existed when it was made, and never changes. So a restore brings back subjects erased since.
+  - This module records in every repository what was erased. It does not erase anything itself - do that first.
+  - A restore reapplies each erasure that its target does not contain, after recovery is verified and before anybody can
+    connect to the server.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -20,39 +20,44 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes.diff
 options:
   database:
-    description: The database of the subject's data. By default the one of C(connection) in the configuration.
+    description: The database with the subject's data. By default the one of C(connection) in the configuration.
     type: str
   table:
-    description: The table, V(table) or V(schema.table), as the catalogue spells it.
+    description: The table, V(table) or V(schema.table), as spelled in the catalog.
     type: str
     required: true
   column:
-    description: The column of the subject's key.
+    description: The column with the subject's key.
     type: str
     required: true
   key:
-    description: The subject's key, as PostgreSQL writes it as text.
+    description: The subject's key, in PostgreSQL's text representation.
     type: str
     required: true
   hash_key:
     description:
-      - Whether only a salted SHA-256 of the key is kept. A key of few possible values (a number) can be guessed
-        from it by whoever reads the repository.
-      - A hash is compared with that of every row, which reads the whole table.
+      - Whether to store only a salted SHA-256 of the key. Whoever can read the repository can guess a key with few
+        possible values, such as a number, from it.
+      - The hash is compared with that of every row, which reads the whole table.
     type: bool
     default: true
   statement:
     description:
-      - What erases the subject, as often as it is run. By default the rows with this key are deleted.
-      - Its parameters are C(%(salt)s) and C(%(key_hash)s), or C(%(key)s) where O(hash_key=false), and the names of
-        O(parameters). A per cent sign is C(%%).
+      - A statement that erases the subject, and is harmless when run again. By default the rows with this key are
+        deleted.
+      - It runs as the owner of O(table), never as a superuser, with constraints checked immediately. A restore runs it
+        only if confirmed with RV(erasure.confirm) (C(confirm_erasures) of the modules that restore), because whoever
+        may write to the repository can register a statement too.
+      - It is shown to whoever restores. Put personal data into O(parameters), not into the statement.
+      - Its parameters are C(%(salt)s) and C(%(key_hash)s), or C(%(key)s) with O(hash_key=false), and the names in
+        O(parameters). Write a percent sign as C(%%).
     type: str
   parameters:
-    description: Further parameters of O(statement), texts. They are kept in the clear.
+    description: Additional parameters of O(statement), as strings. They are stored in clear text.
     type: dict
   erased_at:
     description:
-      - When it was erased; the end of the transaction or later. In UTC unless it has a zone. By default now.
+      - When the subject was erased. The end of the transaction or later, in UTC unless it has a zone. By default now.
     type: str
   reference:
     description: Your own record of the request, without personal data.
@@ -64,7 +69,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Whoever was erased stays erased
+- name: Register that a customer was erased
   lifeboat.postgres.gdpr_erasure:
     config_file: /etc/lifeboat/main.yml
     database: shop
@@ -75,7 +80,7 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
-- name: The orders stay, without the person
+- name: Register that a customer was removed from the orders
   lifeboat.postgres.gdpr_erasure:
     config_file: /etc/lifeboat/main.yml
     database: shop
@@ -92,14 +97,24 @@ erasure:
   description: The registered erasure without its key. In check mode its C(id) is only an example.
   returned: success
   type: dict
+  contains:
+    statement:
+      description: The custom statement, or V(null) if the rows with the key are deleted.
+      type: str
+      returned: success
+    confirm:
+      description: The value that confirms it to a restore.
+      type: str
+      returned: success
+      sample: 20261122T140159Z-1a2b3c4d:0f343b0931126a20f133d67c2b018a3b
 repositories:
-  description: The repositories in which that was, or in check mode would be, written down.
+  description: The repositories in which it was, or in check mode would be, recorded.
   returned: success
   type: list
   elements: str
   sample: [frankfurt, dublin]
 missing:
-  description: Repositories that are not required and did not take it, each with its error. C(lifeboat sync) brings it.
+  description: Repositories that are not required and did not accept it, each with its error. C(lifeboat sync) adds it.
   returned: success
   type: dict
 """
@@ -109,10 +124,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.erasure.record import ErasureRequest
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.erasure.register import register
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import Target
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.erasure import register
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import Target
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.erasures import ErasureRequest
 
 SPEC = ArgumentSpec(
     {
@@ -143,7 +158,7 @@ def erase(module: AnsibleModule, config: Config) -> dict[str, Any]:
         erased_at=Target("time", options["erased_at"]).moment() if options["erased_at"] else None,
         reference=options["reference"],
     )
-    done = register(config, request, not module.check_mode)
+    done = (register.plan if module.check_mode else register.apply)(config, request)
     for name, exc in done.missing.items():
         module.warn(f"{name} did not take the erasure: {exc.message}")
     words = f"{request.database}: {request.table}.{request.column} {request.reference}".rstrip() + "\n"

@@ -9,14 +9,12 @@ module: pg_backup
 short_description: Make a base backup of a PostgreSQL cluster, or dumps of its databases
 version_added: 0.1.0
 description:
-  - Streams PostgreSQL's own base backup straight into every required repository, without a staging disk, from a
-    primary or a
-    standby, with all its tablespaces.
-  - The backup exists once all WAL that it needs was found in every required repository. A run that is interrupted
-    before leaves
-    nothing that could be taken for a backup.
-  - With O(method=dump) it dumps single databases by C(pg_dump), each one snapshot, streamed in the same way, read back
-    and recorded.
+  - Streams PostgreSQL's own base backup directly to every required repository, without a staging disk, from a primary
+    or a standby, with all its tablespaces.
+  - The backup exists once all the WAL that it needs has been found in every required repository. A run that is
+    interrupted before that leaves nothing that could be taken for a backup.
+  - With O(method=dump) it dumps single databases with C(pg_dump), each in one snapshot, streamed in the same way, read
+    back and recorded.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -25,62 +23,62 @@ extends_documentation_fragment:
 options:
   method:
     description:
-      - V(base) backs the cluster up, for point-in-time recovery. V(dump) dumps databases, to bring one of them back.
+      - V(base) backs up the cluster, for point-in-time recovery. V(dump) dumps databases, to restore single ones.
     type: str
     choices: [base, dump]
     default: base
   databases:
     description:
-      - The databases to dump. Those of C(dumps) in the configuration where it is empty, or all of them.
+      - The databases to dump. By default those of C(dumps) in the configuration, or all of them.
       - Only with O(method=dump).
     type: list
     elements: str
     default: []
   count_rows:
     description:
-      - Whether a dump counts the rows of every table in its snapshot, so that a restore can compare.
+      - Whether to count the rows of every table in the dump's snapshot, so that a restore can compare.
       - Only with O(method=dump).
     type: bool
     default: true
   format:
     description:
-      - The format of a dump. V(custom) is streamed by one process; V(directory) is written by several at once, into
-        O(staging_dir), which needs room for the dump.
-      - Only with O(method=dump). By default what C(dumps) in the configuration says.
+      - The format of a dump. V(custom) is streamed by one process; V(directory) is written by several in parallel, to
+        O(staging_dir), which needs space for the dump.
+      - Only with O(method=dump). By default as set by C(dumps) in the configuration.
     type: str
     choices: [custom, directory]
   jobs:
-    description: How many processes write a dump in the directory format.
+    description: The number of processes that write a dump in the directory format.
     type: int
   staging_dir:
-    description: Where a dump in the directory format is for the time it takes.
+    description: The directory that temporarily holds a dump in the directory format.
     type: path
   type:
     description:
-      - The kind of backup. V(differential) holds what changed since the last full one, V(incremental) what changed
+      - The kind of backup. V(differential) contains what changed since the last full one, V(incremental) what changed
         since the last of any kind; both need PostgreSQL 17 with C(summarize_wal) on.
-      - V(auto) is incremental where that can be, and full where it cannot.
+      - V(auto) is incremental if possible, otherwise full.
     type: str
     choices: [full, differential, incremental, auto]
     default: full
   fallback:
     description:
-      - What to do where a differential or incremental backup cannot be made. V(none) fails and says why, V(full) makes
-        a full one.
-      - By default what C(backup.fallback) of the configuration says, which is V(none).
+      - What to do if a differential or incremental backup is impossible. V(none) fails with the reason, V(full) makes a
+        full one.
+      - By default as set by C(backup.fallback) in the configuration, which defaults to V(none).
     type: str
     choices: [none, full]
   max_age:
     description:
-      - Do nothing when every required repository has a backup younger than this many seconds, of this type or a
-        fuller one.
+      - Do nothing if every required repository has a backup younger than this many seconds, of this type or a fuller
+        one.
       - Without it each run makes a backup.
     type: float
   accept_new_system:
     description:
-      - Let a cluster that was created anew (C(initdb), C(pg_upgrade)) join the ones that the repository keeps.
-      - Otherwise a cluster with another system identifier is refused, because most often the repository is somebody
-        else's.
+      - Accept a newly created cluster (C(initdb), C(pg_upgrade)) in addition to those already in the repository.
+      - Otherwise a cluster with another system identifier is refused, because the repository most likely belongs to a
+        different cluster.
     type: bool
     default: false
 seealso:
@@ -90,14 +88,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Back up before the deploy, unless there is a backup of the last hour
+- name: Back up before the deploy, unless there is a backup from the last hour
   lifeboat.postgres.pg_backup:
     config_file: /etc/lifeboat/main.yml
     max_age: 3600
   become: true
   become_user: postgres
 
-- name: Back up what changed since the last backup, or everything where that cannot be
+- name: Make an incremental backup, or a full one if that is impossible
   lifeboat.postgres.pg_backup:
     type: auto
   become: true
@@ -121,8 +119,8 @@ EXAMPLES = r"""
 RETURN = r"""
 backup:
   description:
-    - The record of the backup that was made, or of the one that is fresh enough.
-    - In check mode, when a backup would be made, what is known before it.
+    - The record of the backup that was made, or of the one that is recent enough.
+    - In check mode, if a backup would be made, what is known beforehand.
   returned: with O(method=base)
   type: dict
   sample:
@@ -158,11 +156,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import backup
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import BackupConfig, Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.backup import run as backup
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.option import choices_of
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.sections import BackupConfig
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump.facts import require_databases
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump.make import make_dumps
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import BACKUP_TYPES
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import BACKUP_TYPES
 
 SPEC = ArgumentSpec(
     {
@@ -173,7 +173,7 @@ SPEC = ArgumentSpec(
         "jobs": {"type": "int"},
         "staging_dir": {"type": "path"},
         "type": {"type": "str", "choices": [*BACKUP_TYPES, "auto"], "default": "full"},
-        "fallback": {"type": "str", "choices": list(BackupConfig.CHOICES["fallback"])},
+        "fallback": {"type": "str", "choices": list(choices_of(BackupConfig, "fallback"))},
         "max_age": {"type": "float"},
         "accept_new_system": {"type": "bool", "default": False},
     }

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_backup_hold
-short_description: Pin a backup, so that retention leaves it, or release it
+short_description: Hold a backup, so that retention keeps it, or release it
 version_added: 0.1.0
 description:
-  - A held backup stays, with all that it is based on and the WAL that makes it consistent, whatever its age.
-  - A hold and its release are written into every repository as objects of their own, with who, when and why.
+  - A held backup is kept whatever its age, with everything that it is based on and the WAL that makes it consistent.
+  - A hold and its release are stored in every repository as separate objects, with who, when and why.
+  - In a bucket with the identities of the role P(lifeboat.postgres.repository#role), a release needs the janitor's
+    credentials.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -18,16 +20,16 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes.diff
 options:
   label:
-    description: The backup.
+    description: The label of the backup.
     type: str
     required: true
   state:
-    description: Whether it is held.
+    description: Whether the backup is held.
     type: str
     choices: [held, released]
     default: held
   reason:
-    description: Why. A hold needs one.
+    description: The reason. Required for a hold.
     type: str
     default: ""
 seealso:
@@ -42,7 +44,7 @@ EXAMPLES = r"""
     label: "{{ made.backup.label }}"
     reason: before the migration to 18
 
-- name: The legal hold has ended
+- name: Release the backup after the legal hold
   lifeboat.postgres.pg_backup_hold:
     config_file: /etc/lifeboat/main.yml
     label: 20261101T020000Z-full
@@ -51,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 repositories:
-  description: The repositories in which that was, or in check mode would be, written down.
+  description: The repositories in which it was, or in check mode would be, recorded.
   returned: success
   type: list
   elements: str
@@ -63,8 +65,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.holding import set_everywhere
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.retention import holding
 
 SPEC = ArgumentSpec(
     {
@@ -78,9 +80,8 @@ SPEC = ArgumentSpec(
 def hold(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Write it down, unless in check mode."""
     options = module.params
-    changed = set_everywhere(
-        config, options["label"], options["state"] == "held", options["reason"], not module.check_mode
-    )
+    act = holding.plan if module.check_mode else holding.apply
+    changed = act(config, options["label"], options["state"] == "held", options["reason"])
     words = f"{options['label']}: {options['state']} {options['reason']}".rstrip() + "\n"
     diff = {"before": "", "after": words if changed else ""}
     return {"changed": bool(changed), "repositories": changed, "diff": diff}

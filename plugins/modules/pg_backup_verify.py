@@ -10,12 +10,12 @@ short_description: Prove a backup by restoring it
 version_added: 0.1.0
 description:
   - Restores a backup into a scratch cluster on this host, replays the archive to its end, reads every table and index
-    by C(pg_amcheck), compares what is there with what was there when the backup was made, asks the queries of C(verify)
-    in the configuration, reports, and drops the scratch.
-  - The scratch has no port, archives nothing, starts no workers of extensions or subscriptions, and lies in a directory
-    of its own. It is dropped after a failure too.
-  - Nothing on the host and nothing of the cluster is changed, so the module never reports a change. The report is a new
-    object in every repository.
+    with C(pg_amcheck), compares the contents with those at the time of the backup, runs the queries of C(verify) in
+    the configuration, writes a report, and drops the scratch cluster.
+  - The scratch cluster has no port, archives nothing, starts no workers of extensions or subscriptions, and has its own
+    directory. It is dropped even after a failure.
+  - It changes nothing on the host or in the cluster, so the module never reports a change. The report is a new object
+    in every repository.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -23,17 +23,17 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes
 options:
   label:
-    description: The backup, instead of the newest.
+    description: The backup to test instead of the newest.
     type: str
   repository:
-    description: The name of the repository that is tested, instead of the first that answers.
+    description: The name of the repository to test instead of the first that answers.
     type: str
   report_dir:
-    description: A directory for C(report.json) and C(report.html), which is made.
+    description: A directory for C(report.json) and C(report.html), which is created.
     type: path
 notes:
-  - Runs as the user who owns the cluster, never as root. Use C(async) where a restore takes long.
-  - Fails where anything does not hold, with the report among its results.
+  - Run it as the user who owns the cluster, never as root. Use C(async) if a restore takes long.
+  - Fails if any check fails, with the report among its results.
 seealso:
   - module: lifeboat.postgres.pg_backup_info
   - module: lifeboat.postgres.pg_restore_pitr
@@ -56,7 +56,7 @@ report:
     - What was restored (C(label), C(chain), C(repository), C(restored)), whether it is C(proven), and the C(findings),
       each with C(name), C(state) (V(held), V(broken) or V(left out)), C(detail), C(seconds) and C(lines).
     - In check mode the plan of the restore.
-  returned: success, and when something does not hold
+  returned: success, and when a check failed
   type: dict
   sample:
     label: 20261122T020000Z-full
@@ -75,7 +75,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run as run_module
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore_test import run as test
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore_test.page import write_report
 

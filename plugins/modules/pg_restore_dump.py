@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_restore_dump
-short_description: Bring a dump of a database back
+short_description: Restore a database from a dump
 version_added: 0.1.0
 description:
-  - Restores a dump that M(lifeboat.postgres.pg_backup) made into a database of its own, and compares the rows of every
-    table with those that were counted in the dump's snapshot.
-  - Only then, where it is to take the place of a database that is there, are the sessions of that one ended and is it
-    renamed and kept. Whatever fails before leaves it untouched.
+  - Restores a dump that M(lifeboat.postgres.pg_backup) made into a new database, and compares the rows of every table
+    with those counted in the dump's snapshot.
+  - Only then, if it is to replace an existing database, are the sessions of the old one ended, and the old one is
+    renamed and kept. A failure before that leaves it untouched.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -25,59 +25,68 @@ options:
     type: str
     required: true
   label:
-    description: The dump, instead of the newest.
+    description: The label of the dump to restore instead of the newest.
     type: str
   into:
-    description: The name of the database that comes back. By default as it was called.
+    description: The name to restore the database under. By default its original name.
     type: str
   replace:
-    description: Whether it may take the place of a database of that name, which is renamed and kept.
+    description: Whether to replace an existing database of that name, which is renamed and kept.
     type: bool
     default: false
   owner:
-    description: Whether objects belong to whom they belonged to.
+    description: Whether to restore the owners of objects.
     type: bool
     default: true
   privileges:
-    description: Whether objects are granted as they were.
+    description: Whether to restore the privileges on objects.
     type: bool
     default: true
   with_globals:
-    description: Make the roles and tablespaces first that the server had. What is there already stays.
+    description: Create the source server's roles and tablespaces first. Existing ones are left alone.
     type: bool
     default: false
   jobs:
-    description: How many tables and indexes are restored at once. More than one needs a file, see O(staging_dir).
+    description: How many tables and indexes to restore in parallel. More than one needs a file, see O(staging_dir).
     type: int
     default: 1
   single_transaction:
-    description: Restore all of it in one transaction.
+    description: Restore everything in one transaction.
     type: bool
     default: false
   staging_dir:
-    description: Where the file for several jobs is for the time. By default the system's directory for temporary files.
+    description: The directory for the file that several jobs need. By default the system's temporary directory.
     type: path
   erasures:
-    description: Apply those erasures again that were registered after the dump, before it takes anybody's place.
+    description: Reapply erasures registered after the dump, before it replaces any database.
     type: bool
     default: true
+  confirm_erasures:
+    description:
+      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) those
+        that the repository did not have at that time. Each consists of its ID, a colon and a digest.
+      - Without confirmation the restore is refused before anything is touched, and the error shows each of them with
+        its statement (C(erasures_unconfirmed)).
+    type: list
+    elements: str
+    default: []
 notes:
-  - Stop the application before and start it afterwards, by the role C(application) or your own tasks.
-  - Without O(replace) a second run refuses, since the database is there then.
+  - Stop the application before and start it afterwards, with the role C(application) or your own tasks.
+  - Without O(replace) a second run fails, because the database then exists.
 seealso:
   - module: lifeboat.postgres.pg_backup
   - module: lifeboat.postgres.pg_restore_pitr
 """
 
 EXAMPLES = r"""
-- name: Look at the database as it was this morning
+- name: Restore this morning's database under another name
   lifeboat.postgres.pg_restore_dump:
     database: shop
     into: shop_look
   become: true
   become_user: postgres
 
-- name: Bring it back after a migration that failed
+- name: Restore the database after a failed migration
   lifeboat.postgres.pg_restore_dump:
     database: shop
     replace: true
@@ -90,8 +99,8 @@ RETURN = r"""
 restored:
   description:
     - C(label), C(database), C(repository), C(created_at) of the dump, C(into), and C(kept_as), the name under which the
-      database that was there is kept.
-    - After it was done also C(tables) and C(rows) that were compared, and C(seconds).
+      old database is kept.
+    - After a restore also C(tables) and C(rows), which were compared, and C(seconds).
   returned: success
   type: dict
   sample:
@@ -109,7 +118,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump import restore
 
 SPEC = ArgumentSpec(
@@ -125,13 +134,15 @@ SPEC = ArgumentSpec(
         "single_transaction": {"type": "bool", "default": False},
         "staging_dir": {"type": "path"},
         "erasures": {"type": "bool", "default": True},
+        "confirm_erasures": {"type": "list", "elements": "str", "default": []},
     }
 )
 
 
 def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Plan, and restore unless in check mode."""
-    request = restore.DumpRequest(**{name: module.params[name] for name in restore.DumpRequest.__dataclass_fields__})
+    options = {name: module.params[name] for name in restore.DumpRequest.__dataclass_fields__}
+    request = restore.DumpRequest(**{**options, "confirm_erasures": tuple(options["confirm_erasures"])})
     planned = restore.plan(config, request)
     told = planned.as_dict() if module.check_mode else restore.apply(config, request, planned).as_dict()
     before = {"into": planned.into, "kept_as": None} if planned.aside else {}

@@ -6,17 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_restore_pitr
-short_description: Restore a PostgreSQL cluster to the latest or to a chosen moment
+short_description: Restore a PostgreSQL cluster to the latest moment or a chosen target
 version_added: 0.1.0
 description:
-  - Picks the backup and the timeline for the target, checks that every WAL segment on the way is there, and only then
-    touches
-    anything. Streams the backup without staging, proves it with C(pg_verifybackup), recovers, and asserts that
-    recovery ended
-    at the target.
-  - Until that is proven the server listens only to this module. A promoted server is then started with its own
+  - Picks the backup and the timeline for the target, and checks that every WAL segment needed exists, before it touches
+    anything. Streams the backup without staging, verifies it with C(pg_verifybackup), recovers, and asserts that
+    recovery ended at the target.
+  - Until then the server accepts connections only from this module. A promoted server is then started with its own
     settings.
-  - Run it as the owner of the data directory; PostgreSQL refuses root.
+  - Run it as the owner of the data directory; PostgreSQL refuses to run as root.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -33,11 +31,13 @@ options:
     default: latest
   target_value:
     description:
-      - The time, LSN, transaction id or name. Required for the targets that have one.
-      - A time without a zone is read in the server's C(TimeZone), as PostgreSQL does.
+      - The time, LSN, transaction ID or name. Required for the targets that need one.
+      - A time without a zone is interpreted in the server's C(TimeZone), as PostgreSQL does. If clocks changed at just
+        that time, or the zone is unknown here, the configured server interprets it; if it does not answer, the time is
+        refused.
     type: str
   target_inclusive:
-    description: Whether the target itself is still replayed. For V(time), V(lsn) and V(xid).
+    description: Whether the target itself is replayed too. V(false) is only for V(time), V(lsn) and V(xid).
     type: bool
     default: true
   target_timeline:
@@ -50,18 +50,23 @@ options:
     choices: [promote, pause, shutdown]
     default: promote
   label:
-    description: Use this backup, instead of the newest that was finished before the target.
+    description: Use this backup instead of the newest one finished before the target.
     type: str
   data_dir:
     description:
       - Restore into this directory instead of the configured one.
-      - What is restored elsewhere is a clone, and does not archive unless O(archiving=on).
+      - A cluster restored elsewhere is a clone, and does not archive unless O(archiving=on).
     type: path
   tablespace_mapping:
-    description: From the location of a tablespace at the source to its new directory. Those not named keep their
+    description: Maps the location of a tablespace at the source to its new directory. Those not named keep their
       location.
     type: dict
     default: {}
+  wal_dir:
+    description:
+      - Put C(pg_wal) into this directory, with a link to it in the data directory. Excludes O(delta).
+      - Without it the WAL is in the data directory, with a warning if it was elsewhere before.
+    type: path
   existing:
     description:
       - What to do with a directory that is not empty. V(refuse) fails, V(move_aside) renames it; nothing is ever
@@ -72,24 +77,33 @@ options:
     default: refuse
   delta:
     description:
-      - Keep those files of an existing, stopped data directory of this cluster that are as in the backup, by size and
-        checksum, and overwrite all else in it. C(pg_wal) is renamed, because it may hold what was never archived.
-      - For full backups. Excludes O(existing=move_aside).
+      - Keep the files of an existing, stopped data directory of this cluster that match the backup by size and
+        checksum, and overwrite everything else in it. C(pg_wal) is renamed, because it may contain WAL that was never
+        archived.
+      - Only for full backups. Excludes O(existing=move_aside).
     type: bool
     default: false
   pieces:
     description:
-      - Whether a restore to V(latest) uses what C(lifeboat wal-stream) stored of the unfinished segment.
+      - Whether a restore to V(latest) uses the pieces of the unfinished segment that C(lifeboat wal-stream) stored.
       - Without it, the WAL ends with the last complete segment.
     type: bool
     default: true
   erasures:
     description:
-      - Whether the erasures of the register (M(lifeboat.postgres.gdpr_erasure)) that the target does not contain are
-        applied again, before anybody but this module can connect. When one fails, the restore fails and the server
-        stays down.
+      - Whether to reapply the registered erasures (M(lifeboat.postgres.gdpr_erasure)) that the target does not contain,
+        before anybody but this module can connect. If one fails, the restore fails and the server stays down.
     type: bool
     default: true
+  confirm_erasures:
+    description:
+      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) those
+        that the repository did not have at that time. Each consists of its ID, a colon and a digest.
+      - Without confirmation the restore is refused before anything is touched, and the error shows each of them with
+        its statement (C(erasures_unconfirmed)).
+    type: list
+    elements: str
+    default: []
   archiving:
     description: Whether the restored cluster archives its WAL. V(auto) means only in the configured data directory.
     type: str
@@ -105,18 +119,25 @@ options:
     choices: [running, stopped]
     default: running
   timeout:
-    description: Give up when recovery takes longer than this many seconds. Without it, wait as long as it takes.
+    description: Fail if recovery takes longer than this many seconds. By default there is no limit.
     type: float
+  request_id:
+    description:
+      - The caller's ID for this restore, such as that of an incident.
+      - A data directory that is the finished result of the same ID is left alone, and the module reports no change. The
+        same ID with other options is an error.
+      - Without an ID every run is a new restore, to whatever O(target) means by then.
+    type: str
   assume_stopped:
     description:
-      - Do not refuse the plan because a server runs in the data directory; a restore is still refused.
-      - For check mode, so that a playbook knows that a restore can succeed before it stops the server.
+      - Do not refuse the plan because a server is running in the data directory; a restore is still refused.
+      - For check mode, so that a playbook can make sure that a restore will succeed before it stops the server.
     type: bool
     default: false
   progress_file:
     description:
-      - Keep the phase and how far it is in this file, as JSON with C(phase), C(done), C(total) and C(note).
-      - For a playbook that runs the restore asynchronously and wants to tell how it goes.
+      - Write the phase and the progress to this file, as JSON with C(phase), C(done), C(total) and C(note).
+      - For a playbook that runs the restore asynchronously and shows its progress.
     type: path
 seealso:
   - module: lifeboat.postgres.pg_backup_info
@@ -126,17 +147,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Undo an accident, in place, keeping what is there now
+- name: Undo an accident in place, keeping the present data directory
   lifeboat.postgres.pg_restore_pitr:
     config_file: /etc/lifeboat/main.yml
     target: time
     target_value: "2026-11-22 14:01:59+00"
     existing: move_aside
     leave: stopped
+    request_id: INC-2026-042
   become: true
   become_user: postgres
 
-- name: Look at yesterday's data beside the live cluster
+- name: Restore yesterday's data beside the live cluster
   lifeboat.postgres.pg_restore_pitr:
     target: time
     target_value: "2026-11-21 18:00:00+00"
@@ -152,18 +174,17 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - What is or would be done. C(label), C(repository), C(window), C(places), C(segments_needed), C(bytes_to_fetch),
-      C(estimated_seconds) and
-      more.
+    - What was or would be done. C(label), C(repository), C(window), C(places), C(segments_needed), C(bytes_to_fetch),
+      C(estimated_seconds), C(warnings) (about archived WAL that is missing, or that exists but is not used) and more.
   returned: success
   type: dict
 restore:
   description:
     - What was reached. C(reached_lsn), C(reached_time), C(timeline), C(moved_aside), C(segments), C(bytes_restored),
-      C(chain) (the labels that were put together), C(files_kept) of a delta restore, C(commit_rate) (commits a
+      C(chain) (the labels that were combined), C(files_kept) of a delta restore, C(commit_rate) (commits per
       second in the last archived WAL), C(log), C(erasures) (C(applied), C(pending), C(unread), C(left_out)), and
       C(timings) in seconds.
-    - When nothing had to be done, the record of the restore that made the data directory what it is.
+    - If nothing had to be done (O(request_id)), the record of the restore that created the data directory.
   returned: success, not in check mode when something would be changed
   type: dict
 """
@@ -174,9 +195,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import restore
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import TARGET_KINDS, Target
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.progress import Written
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.base.progress import Written
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import TARGET_KINDS, Target
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore.request import (
     ACTIONS,
     ARCHIVING,
@@ -194,14 +215,17 @@ SPEC = ArgumentSpec(
         "label": {"type": "str"},
         "data_dir": {"type": "path"},
         "tablespace_mapping": {"type": "dict", "default": {}},
+        "wal_dir": {"type": "path"},
         "existing": {"type": "str", "choices": list(EXISTING), "default": "refuse"},
         "delta": {"type": "bool", "default": False},
         "pieces": {"type": "bool", "default": True},
         "erasures": {"type": "bool", "default": True},
+        "confirm_erasures": {"type": "list", "elements": "str", "default": []},
         "archiving": {"type": "str", "choices": list(ARCHIVING), "default": "auto"},
         "settings": {"type": "dict", "default": {}},
         "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
         "timeout": {"type": "float"},
+        "request_id": {"type": "str"},
         "assume_stopped": {"type": "bool", "default": False},
         "progress_file": {"type": "path"},
     },
@@ -211,7 +235,10 @@ SPEC = ArgumentSpec(
 
 def request(options: dict[str, Any]) -> restore.RestoreRequest:
     """The options in the engine's words."""
-    same = ("label", "data_dir", "existing", "delta", "pieces", "erasures", "archiving", "settings", "leave", "timeout")
+    same = (
+        "label", "data_dir", "existing", "delta", "pieces", "erasures", "archiving", "settings", "leave", "timeout",
+        "request_id", "wal_dir",
+    )  # fmt: skip
     return restore.RestoreRequest(
         target=Target(
             options["target"], options["target_value"], options["target_inclusive"], options["target_timeline"]
@@ -219,6 +246,7 @@ def request(options: dict[str, Any]) -> restore.RestoreRequest:
         tablespaces=options["tablespace_mapping"],
         action=options["target_action"],
         assume_stopped=options["assume_stopped"],
+        confirm_erasures=tuple(options["confirm_erasures"]),
         **{name: options[name] for name in same},
     )
 
@@ -226,6 +254,8 @@ def request(options: dict[str, Any]) -> restore.RestoreRequest:
 def make_restore(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Plan, and apply unless in check mode."""
     planned = restore.plan(config, request(module.params))
+    for words in planned.warnings:
+        module.warn(words)
     changed = not planned.satisfied
     before = {place.path: place.state for place in planned.places}
     result: dict[str, Any] = {"changed": changed, "plan": planned.as_dict()}

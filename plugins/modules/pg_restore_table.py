@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_restore_table
-short_description: Give single tables back as they were at a moment
+short_description: Restore single tables as they were at a point in time
 version_added: 0.1.0
 description:
-  - Recovers a scratch cluster to the moment, isolated and on this host, and loads the tables out of it beside the live
-    ones, which are not touched, or into another database. Then it drops the scratch.
-  - Everything goes in by one transaction, and the rows are compared. What comes back has neither triggers nor foreign
-    keys to tables that did not come back with it.
-  - The scratch takes as much room as a restore, in C(verify.scratch_dir) of the configuration, or beside the data
-    directory.
+  - Recovers an isolated scratch cluster on this host to the target, and loads the tables from it beside the live ones,
+    which are not touched, or into another database. Then drops the scratch cluster.
+  - Loads everything in one transaction, and compares the rows. Restored tables have neither triggers nor foreign keys
+    to tables that were not restored with them.
+  - The scratch cluster takes as much space as a restore, in C(verify.scratch_dir) of the configuration, or beside the
+    data directory.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -27,20 +27,20 @@ options:
     type: str
     required: true
   tables:
-    description: The tables, as SQL names them. A partitioned one comes with its partitions.
+    description: The tables, by their SQL names. A partitioned one is restored with its partitions.
     type: list
     elements: str
     required: true
   target:
-    description: What kind of moment O(target_value) is.
+    description: The kind of O(target_value).
     type: str
     choices: [latest, time, lsn, xid, name]
     default: time
   target_value:
-    description: The moment, such as V(2026-11-22 14:02:00+00).
+    description: The target, such as V(2026-11-22 14:02:00+00).
     type: str
   target_inclusive:
-    description: Whether to stop just after the moment, or just before it.
+    description: Whether to stop just after the target, or just before it.
     type: bool
     default: true
   target_timeline:
@@ -48,31 +48,40 @@ options:
     type: str
     default: latest
   label:
-    description: The backup to recover from. By default the newest that was finished before the moment.
+    description: The backup to recover from. By default the newest one finished before the target.
     type: str
   suffix:
-    description: What the names of the tables end in. By default the moment, such as V(_20261122_1402).
+    description: The suffix of the tables' names. By default the time, such as V(_20261122_1402).
     type: str
   into:
-    description: Another database, into which the tables go with their own names. It is made where it is not there.
+    description: Another database to load the tables into, under their own names. It is created if it does not exist.
     type: str
   owner:
-    description: Whether the tables belong to whom they belonged to.
+    description: Whether to restore the owners of the tables.
     type: bool
     default: true
   privileges:
-    description: Whether the tables are granted as they were.
+    description: Whether to restore the privileges on the tables.
     type: bool
     default: true
+  confirm_erasures:
+    description:
+      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) those
+        that the repository did not have at that time. Each consists of its ID, a colon and a digest.
+      - Without confirmation the restore is refused before anything is touched, and the error shows each of them with
+        its statement (C(erasures_unconfirmed)).
+    type: list
+    elements: str
+    default: []
 notes:
-  - A second run refuses, since the tables are there then.
+  - A second run fails, because the tables then exist.
 seealso:
   - module: lifeboat.postgres.pg_restore_pitr
   - module: lifeboat.postgres.pg_restore_dump
 """
 
 EXAMPLES = r"""
-- name: The orders as they were before the script ran
+- name: Restore the orders as they were before the script ran
   lifeboat.postgres.pg_restore_table:
     database: shop
     tables: [public.orders, public.order_lines]
@@ -84,9 +93,9 @@ EXAMPLES = r"""
 RETURN = r"""
 restored:
   description:
-    - C(database), C(rows) by the name under which each table is there now, C(dropped), the triggers and foreign keys
-      that were left out, C(label) and C(repository) of the backup, C(reached_lsn), C(reached_time) and C(seconds).
-    - In check mode what would be recovered.
+    - C(database), C(rows) keyed by the new name of each table, C(dropped) (the triggers and foreign keys that were
+      left out), C(label) and C(repository) of the backup, C(reached_lsn), C(reached_time) and C(seconds).
+    - In check mode, what would be recovered.
   returned: success
   type: dict
 """
@@ -96,8 +105,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import Target
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import Target
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.tables import restore
 
 SPEC = ArgumentSpec(
@@ -113,6 +122,7 @@ SPEC = ArgumentSpec(
         "into": {"type": "str"},
         "owner": {"type": "bool", "default": True},
         "privileges": {"type": "bool", "default": True},
+        "confirm_erasures": {"type": "list", "elements": "str", "default": []},
     },
     mutually_exclusive=(("suffix", "into"),),
 )
@@ -123,7 +133,8 @@ def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
     given = module.params
     target = Target(given["target"], given["target_value"], given["target_inclusive"], given["target_timeline"])
     same = {name: given[name] for name in ("database", "label", "into", "suffix", "owner", "privileges")}
-    request = restore.TableRequest(tables=tuple(given["tables"]), target=target, **same)
+    confirmed = tuple(given["confirm_erasures"])
+    request = restore.TableRequest(tables=tuple(given["tables"]), target=target, confirm_erasures=confirmed, **same)
     if module.check_mode:
         planned = restore.plan(config, request)
         return {"changed": True, "restored": planned, "diff": {"before": "", "after": text(planned)}}

@@ -9,10 +9,10 @@ module: pg_wal_search
 short_description: Find out when rows of a table were deleted, or the table truncated or dropped
 version_added: 0.1.0
 description:
-  - Reads the archived WAL of a span of time, and tells each transaction that deleted or updated rows of the tables, or
-    that truncated, dropped or rewrote them, with the LSN just before which the tables were as before.
-  - WAL names files and not tables. Which files the tables had is read from a scratch cluster that is recovered to
-    O(since), isolated and on this host, and dropped again. It takes as much room as a restore.
+  - Reads the archived WAL of a span of time, and returns each transaction that deleted or updated rows of the tables,
+    or that truncated, dropped or rewrote them, with the LSN just before which the tables were still unchanged.
+  - WAL contains file names, not table names. The files of the tables are looked up in an isolated scratch cluster that
+    is recovered to O(since) on this host and then dropped. It takes as much space as a restore.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -25,16 +25,16 @@ options:
     type: str
     required: true
   tables:
-    description: The tables, as SQL named them at O(since). A partitioned one stands for its partitions.
+    description: The tables, by their SQL names at O(since). A partitioned one stands for its partitions.
     type: list
     elements: str
     required: true
   since:
-    description: Where the span begins, a time with its zone.
+    description: The start of the span, a time with its zone.
     type: str
     required: true
   until:
-    description: Where it ends. By default at the end of the archive.
+    description: The end of the span. By default the end of the archive.
     type: str
 seealso:
   - module: lifeboat.postgres.pg_restore_table
@@ -42,7 +42,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Who emptied the orders, and when
+- name: Find out when the orders were deleted
   lifeboat.postgres.pg_wal_search:
     database: shop
     tables: [public.orders]
@@ -51,7 +51,7 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
-- name: As they were just before the last of it
+- name: Restore them as they were just before the last deletion
   lifeboat.postgres.pg_restore_table:
     database: shop
     tables: [public.orders]
@@ -65,18 +65,18 @@ EXAMPLES = r"""
 RETURN = r"""
 events:
   description:
-    - What happened, in the order of the commits, each with C(table), C(what) (C(deleted), C(updated), C(dropped),
+    - What happened, in commit order, each with C(table), C(what) (C(deleted), C(updated), C(dropped),
       C(truncated), C(rewritten) or C(database dropped)), C(rows), C(xid), C(at), C(lsn) and C(just_before), the options
       of M(lifeboat.postgres.pg_restore_table) and M(lifeboat.postgres.pg_restore_pitr) for the moment before it.
   returned: success
   type: list
   elements: dict
 lost:
-  description: The tables that were rewritten, and since when they are not followed.
+  description: The tables that were rewritten, and from when on they could not be followed.
   returned: success
   type: dict
 begin_lsn:
-  description: Where the search began.
+  description: Where the search started.
   returned: success
   type: str
 end_lsn:
@@ -88,7 +88,7 @@ segments:
   returned: success
   type: int
 seconds:
-  description: How long it took.
+  description: How long the search took.
   returned: success
   type: float
 """
@@ -98,8 +98,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.model import read_aware
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import read_aware
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.tables import search
 
 SPEC = ArgumentSpec(

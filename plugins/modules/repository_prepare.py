@@ -6,20 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: repository_prepare
-short_description: Make a repository ready and tell what its store holds
+short_description: Prepare a repository and report which promises its store keeps
 version_added: 0.1.0
 description:
-  - Makes the bucket of a repository, or checks it, with versioning, default encryption, a public access block, a policy
-    that
-    refuses clear text, and a rule that aborts stale multipart uploads. Rules and statements of others are kept.
-  - Tries on an object that is removed again whether the store refuses to replace an object, refuses damaged bytes, and
-    keeps the hosts' credentials from overwriting and deleting. Where the bucket has a default retention, that object
-    stays until it ends.
-  - A store that lacks a feature gets a warning that names the promise that is then weaker; that is never a failure.
-  - Of a repository of type V(azure) or V(gcs), which the provider's own tools make, it tries what the hosts'
+  - Creates or checks the bucket of a repository, with versioning, default encryption, a public access block, a policy
+    that refuses plain HTTP, and a rule that aborts stale multipart uploads. Rules and statements of others are kept.
+  - Tests on a temporary object whether the store refuses to replace an object, refuses damaged bytes, and keeps the
+    hosts' credentials from overwriting and deleting. If the bucket has a default retention, that object stays until the
+    retention ends.
+  - For a missing feature of the store it warns and names the promise that is weakened; that is never a failure.
+  - For a repository of type V(azure) or V(gcs), which the provider's own tools create, it tests what the hosts'
     credentials can do.
-  - Of a repository of type V(directory) it checks that the directory is there, writable, and on a file system of its
-    own.
+  - For a repository of type V(directory) it checks that the directory exists, is writable, and is on its own file
+    system.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.repository
@@ -28,47 +27,47 @@ extends_documentation_fragment:
 options:
   admin_access_key_id:
     description:
-      - The access key of who may change the bucket, and make users when O(identities) are given.
+      - The access key of an identity that may change the bucket, and create users if O(identities) is given.
       - Without it, and without O(admin_profile), the credentials of O(repository) are used.
     type: str
   admin_secret_access_key:
-    description: Its secret.
+    description: The secret key of that identity.
     type: str
   admin_session_token:
     description: The token of temporary credentials.
     type: str
   admin_profile:
-    description: A profile of the AWS configuration files where the module runs.
+    description: A profile of the AWS configuration files on the host where the module runs.
     type: str
   identities:
     description:
-      - Users to be made in the store, by AWS' IAM API. Each gets its policy inline, and an access key when it has none.
-      - Where the store takes no C(Deny) in such a policy, the part that allows is put, and a warning tells.
+      - Users to create in the store, through AWS' IAM API. Each gets its inline policy, and an access key if needed.
+      - If the store does not support C(Deny) in such a policy, only the part that allows is put, with a warning.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: What the user is for. What hosts cannot do is tried with the keys of V(writer).
+        description: What the user is for. The restrictions of hosts are tested with the keys of V(writer).
         type: str
-        choices: [writer, reader, janitor, repairer]
+        choices: [writer, files, reader, janitor, repairer]
         required: true
       user:
         description: The user's name in the store.
         type: str
         required: true
       policy:
-        description: Its IAM policy document.
+        description: The user's IAM policy document.
         type: dict
         required: true
   credentials_file:
     description:
-      - Where the keys of O(identities) are kept, on the host where the module runs.
-      - A JSON object by identity, mode 0600.
-      - The store shows a secret only once. After this file is lost, delete the user's access key and run again.
+      - The file for the keys of O(identities), on the host where the module runs.
+      - A JSON object keyed by identity, mode 0600.
+      - The store shows a secret only once. If this file is lost, delete the user's access key and run the module again.
     type: path
   leave:
-    description: Settings of the bucket that somebody else looks after, and that are neither read nor changed.
+    description: Settings of the bucket to neither read nor change, because somebody else manages them.
     type: list
     elements: str
     choices: [versioning, encryption, public_access_block, stale_uploads, tls_only]
@@ -79,16 +78,16 @@ options:
     default: 7
   version_days:
     description:
-      - The age in days at which older versions of objects are removed, with delete markers that no version is left of.
-      - Without it nothing is changed about them.
+      - The age in days at which older versions of objects are removed, along with delete markers without versions.
+      - Without it nothing is changed.
     type: int
   create_directory:
-    description: Make the directory of a repository of type V(directory). Otherwise a missing one is an error.
+    description: Create the directory of a repository of type V(directory). Otherwise a missing one is an error.
     type: bool
     default: false
   apart_from:
     description:
-      - Paths whose loss a repository of type V(directory) should outlive, such as the data directory.
+      - Paths whose loss a repository of type V(directory) should survive, such as the data directory.
       - A directory on the same file system gets a warning.
     type: list
     elements: path
@@ -100,7 +99,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the bucket ready, from the controller
+- name: Prepare the bucket from the controller
   lifeboat.postgres.repository_prepare:
     repository:
       type: s3
@@ -109,7 +108,7 @@ EXAMPLES = r"""
     admin_profile: backup-admin
   delegate_to: localhost
 
-- name: Look at the mounted disk as the user that writes to it
+- name: Check the mounted disk as the user that writes to it
   lifeboat.postgres.repository_prepare:
     repository:
       type: directory
@@ -122,8 +121,8 @@ EXAMPLES = r"""
 RETURN = r"""
 features:
   description:
-    - What the store was asked for or tried with.
-    - RV(features[].state) is V(holds), V(weaker), V(planned) in check mode, or V(unknown) where it could not be tried.
+    - The features that were set or tested.
+    - RV(features[].state) is V(holds), V(weaker), V(planned) in check mode, or V(unknown) if it could not be tested.
   returned: success
   type: list
   elements: dict
@@ -135,10 +134,10 @@ features:
       description: Whether the promise holds.
       type: str
     detail:
-      description: Why it is weaker, or was not tried.
+      description: Why it is weaker, or was not tested.
       type: str
     promise:
-      description: What rests on it.
+      description: The promise that depends on the feature.
       type: str
   sample:
     - name: public_access_block
@@ -146,7 +145,7 @@ features:
       detail: the store answered GetPublicAccessBlock with 501 NotImplemented
       promise: no mistake in a policy or an ACL makes the backups public
 weaker:
-  description: A sentence for each promise that is weaker, as in the warnings.
+  description: A sentence for each weakened promise, as in the warnings.
   returned: success
   type: list
   elements: str
@@ -159,7 +158,7 @@ changes:
 """
 
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Mapping, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import (
@@ -168,13 +167,13 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argumen
 )
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run_without_config, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.audit.scope import announce
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import (
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import (
     DirectoryOptions,
     S3Options,
     parse_repository,
 )
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.container import container_ready
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.repository.prepare import (
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.provision.container import container_ready
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.provision.prepare import (
     BucketRequest,
     DirectoryRequest,
     Identity,
@@ -194,7 +193,11 @@ SPEC = ArgumentSpec(
             "elements": "dict",
             "default": [],
             "options": {
-                "name": {"type": "str", "choices": ["writer", "reader", "janitor", "repairer"], "required": True},
+                "name": {
+                    "type": "str",
+                    "choices": ["writer", "files", "reader", "janitor", "repairer"],
+                    "required": True,
+                },
                 "user": {"type": "str", "required": True},
                 "policy": {"type": "dict", "required": True},
             },
@@ -219,18 +222,18 @@ def prepare(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     store = parse_repository(params["repository"]).store
     apply = not module.check_mode
-    if isinstance(store, DirectoryOptions):
-        asked = DirectoryRequest(store, params["create_directory"], tuple(params["apart_from"]))
+    kind = store.traits.prepared
+    if kind == "directory":
+        asked = DirectoryRequest(cast(DirectoryOptions, store), params["create_directory"], tuple(params["apart_from"]))
         prepared = directory_ready(asked, apply)
-    elif not isinstance(store, S3Options):
+    elif kind == "container":
         prepared = container_ready(store, apply)
     else:
-        prepared = bucket_ready(_bucket_request(params, store), apply)
+        prepared = bucket_ready(_bucket_request(params, cast(S3Options, store)), apply)
     for warning in prepared.warnings:
         module.warn(f"{params['repository'].get('name') or 'repository'}: {warning}")
     if apply and prepared.changes:
-        where = store.path if isinstance(store, DirectoryOptions) else f"s3://{store.bucket}/{store.prefix}"
-        announce("prepare", [where], {"changes": list(prepared.changes)})
+        announce("prepare", [store.location], {"changes": list(prepared.changes)})
     return _result(prepared)
 
 

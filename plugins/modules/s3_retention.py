@@ -9,11 +9,11 @@ module: s3_retention
 short_description: Remove from the repositories what the retention policy does not keep
 version_added: 0.1.0
 description:
-  - Removes backups, WAL and copies of file sets that are past their time by C(retention) of the configuration, and
-    nothing that a kept backup or the window of point-in-time recovery needs.
-  - Every repository is judged by what it holds itself. With C(--check --diff) every object that would go is shown with
+  - Removes backups, WAL and copies of file sets that have expired according to C(retention) in the configuration, and
+    nothing that a kept backup or the point-in-time recovery window needs.
+  - Each repository is evaluated by its own contents. C(--check --diff) shows every object that would be removed, with
     its size and the reason.
-  - When a guard objects in any repository, nothing is removed at all.
+  - If a guard stops any repository, nothing is removed from any of them.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -22,16 +22,18 @@ extends_documentation_fragment:
 options:
   allow:
     description:
-      - Guards to lift, each by its name.
-      - V(share) objects when more than C(retention.max_share) per cent of the bytes would go.
-      - V(clock) objects when the clocks of this host and of the store differ by more than C(retention.max_clock_skew)
+      - The names of guards to lift.
+      - V(share) stops if more than C(retention.max_share) percent of the bytes would be removed.
+      - V(clock) stops if the clocks of this host and of the store differ by more than C(retention.max_clock_skew)
         seconds.
-      - V(age) objects when the newest backup is older than C(retention.max_backup_age_days), so that backups that are
-        not made any more do not cost those that were.
-      - V(restore) objects while a restore reads the repository.
+      - V(age) stops if the newest backup is older than C(retention.max_backup_age_days), so that existing backups are
+        not lost when no new ones are made.
+      - V(restore) stops while a restore is reading the repository.
+      - V(shrunk) never stops. Lifting it lets a backup, copy or dump replace others although it is more than
+        C(retention.max_shrink) percent smaller than the previous one.
     type: list
     elements: str
-    choices: [share, clock, age, restore]
+    choices: [share, clock, age, restore, shrunk]
     default: []
 seealso:
   - module: lifeboat.postgres.pg_backup_hold
@@ -39,7 +41,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What would go, and why
+- name: Show what would be removed, and why
   lifeboat.postgres.s3_retention:
     config_file: /etc/lifeboat/main.yml
   check_mode: true
@@ -50,7 +52,7 @@ EXAMPLES = r"""
   lifeboat.postgres.s3_retention:
     config_file: /etc/lifeboat/main.yml
 
-- name: Remove it although that is most of the repository, after retention was made shorter
+- name: Remove most of the repository after shortening the retention
   lifeboat.postgres.s3_retention:
     config_file: /etc/lifeboat/main.yml
     allow: [share]
@@ -59,9 +61,11 @@ EXAMPLES = r"""
 RETURN = r"""
 repositories:
   description:
-    - For each repository C(repository), C(location), C(objects) and C(bytes) of all it holds, C(bytes_removed),
-      C(share) in per cent, C(removals) with C(key), C(size), C(kind) and C(reason), how many were C(removed), C(kept)
-      with the reasons for each label, the C(objections) of guards, and the C(error) of one that could not be looked at.
+    - For each repository C(repository), C(location), C(objects) and C(bytes) in total, C(bytes_removed),
+      C(share) in percent, C(removals) with C(key), C(size), C(kind) and C(reason), how many were C(removed), C(kept)
+      with the reasons for each label, what C(does_not_count) when others are removed, what is C(foreign) and left
+      alone, what is C(set_apart), with the reasons, the C(objections) of guards, and the C(error) if the repository
+      could not be read.
   returned: success
   type: list
   elements: dict
@@ -80,6 +84,8 @@ repositories:
           reason: full backup of 2026-10-22, nothing keeps it
       kept:
         20261122T020000Z-full: [younger than 30 days, one of the newest 2 full backups]
+      does_not_count: {}
+      foreign: {}
       objections: []
       error: null
 """
@@ -89,16 +95,17 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, cluster_spec
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.retention import prune
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.retention.guards import GUARDS
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.retention.prune import prune
 
 SPEC = ArgumentSpec({"allow": {"type": "list", "elements": "str", "choices": list(GUARDS), "default": []}})
 
 
 def remove(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Plan, and remove unless in check mode."""
-    done = prune(config, not module.check_mode, module.params["allow"])
+    act = prune.plan if module.check_mode else prune.apply
+    done = act(config, module.params["allow"])
     for repository in done:
         for objection in repository.objections:
             module.warn(f"{repository.repository}: {objection.message} [{objection.guard}]")

@@ -21,12 +21,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
-from lifeboat.config import DirectoryOptions
-from lifeboat.postgres.wal_names import Segment
+from lifeboat.base.wal_names import Segment
+from lifeboat.config.load import DirectoryOptions
+from lifeboat.config.retention import RetentionConfig
+from lifeboat.records.model import ArchiveFile
 from lifeboat.repository.chain import find_chains
-from lifeboat.repository.layout import Layout, make_label
+from lifeboat.repository.labels import make_label
+from lifeboat.repository.layout import Layout
 from lifeboat.retention.plan import Facts, make_plan
-from lifeboat.retention.policy import RetentionConfig
 from lifeboat.store.protocol import ObjectInfo
 from support.postgres import Sites, Templates, entry, installations
 from support.records import a_backup
@@ -51,25 +53,28 @@ def plan(objects: int) -> Dict[str, Any]:
                 a_backup(), label=make_label(at, "full"), type="full", parent=None, system_identifier=SYSTEM,
                 timeline=1, start_lsn=number * SIZE + 40, stop_lsn=number * SIZE + 240, segment_size=SIZE,
                 started_at=at, finished_at=at + step,
+                files=(ArchiveFile("base.tar.zst", 10**10, "a" * 64), ArchiveFile("backup_manifest", 10**6, "b" * 64)),
             )
         )  # fmt: skip
 
     def listing() -> Iterator[ObjectInfo]:
         for backup in backups:
-            yield ObjectInfo(LAYOUT.backup(backup.label, "base.tar.zst"), 10**10, backup.finished_at)
+            for file in backup.files:
+                yield ObjectInfo(LAYOUT.backup(backup.label, file.name), file.size, backup.finished_at)
             yield ObjectInfo(LAYOUT.manifest(backup.label), 10**4, backup.finished_at)
         for number in range(1, objects + 1):
             yield ObjectInfo(LAYOUT.wal(SYSTEM, Segment(1, number, SIZE).name), 4 * 2**20, begin + number * step)
 
     facts = Facts("main", find_chains(backups, {}), histories={SYSTEM: {}})
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     found = make_plan(facts, listing(), RetentionConfig(), NOW, locking=True)
-    seconds = time.monotonic() - started
+    seconds, used = time.monotonic() - started, time.process_time() - used
     return {
         "objects": found.objects,
         "removals": len(found.removals),
         "locks_due": len(found.due),
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(used, 1),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
 

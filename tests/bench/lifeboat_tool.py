@@ -33,7 +33,7 @@ class Lifeboat:
 
     @staticmethod
     def version() -> str:
-        from lifeboat.version import VERSION
+        from lifeboat.base.version import VERSION
 
         return VERSION
 

@@ -79,22 +79,22 @@ def page(facts: Facts, found: Found) -> str:
     """The whole page, in Markdown."""
     lines = [
         "# Benchmarks", "",
-        *([] if facts.finished else ["**This run has not ended: what follows is what there was.**", ""]),
+        *([] if facts.finished else ["**This run is not finished; these are its results so far.**", ""]),
         f"`{facts.command}` wrote this page on {facts.date} in {facts.minutes:.0f} minutes: {facts.machine};",
         f"PostgreSQL {' and '.join(facts.postgres.values())};",
-        "SeaweedFS behind TLS on the same cores as the S3 store. The tools ran one after the other, in turn;",
-        f"a figure is the median of the rounds. Load average of the machine before and after: {facts.load}.", "",
+        "SeaweedFS as the S3 store, behind TLS, on the same cores. The tools took turns; each figure is the",
+        f"median of the rounds. Load average of the machine before and after: {facts.load}.", "",
         *(f"- **{name}** {words}" for name, words in facts.tools.items()),
         *(f"- **{name}** could not run: {why}" for name, why in facts.missing.items()), "",
-        "CPU seconds are those of everything but the store: the tool, the server that it works with, its daemons.",
+        "CPU seconds cover everything but the store: the tool, the server that it works with, its daemons.",
         "Memory is the peak of the tool's own processes (proportional set size). The ratio is Lifeboat's rate divided",
-        "by the tool's: above 1, Lifeboat is faster. MB are of the cluster's data (10^6 bytes), for an incremental",
-        "backup too. *MB in* and *MB out* are what the store was sent and gave. Content is compressed to a third.",
+        "by the tool's: above 1, Lifeboat is faster. MB (10^6 bytes) refer to the cluster's data, for an incremental",
+        "backup too. *MB in* and *MB out* are what the store received and sent. The data compresses to a third.",
         "WAL consists of messages, for which replay does nothing: the rate of replay is that of fetching. *Files*",
-        "ends with the files there, which Lifeboat has checked by then, *open* with a server that takes connections;",
-        "Lifeboat does both in one command, whose other figures are told there. An incremental backup follows a full",
-        "one after a row in each block of 5 % of the table's blocks was changed; where the servers' versions differ,",
-        "the column tells them.", "",
+        "ends with the files in place, already checked in Lifeboat's case, *open* with a server that accepts",
+        "connections; Lifeboat does both in one command, whose other figures are in the latter table. An incremental",
+        "backup follows a full one after a row was changed in each of 5 % of the table's blocks; if the servers'",
+        "versions differ, the column shows them.", "",
     ]  # fmt: skip
     for cluster in dict.fromkeys([*(f.cluster for f in found.figures), *(f.cluster for f in found.failures)]):
         lines += [f"## {cluster}", "", f"Rounds: {found.rounds.get(cluster, 0)}.", ""]
@@ -104,7 +104,7 @@ def page(facts: Facts, found: Found) -> str:
         if failures:
             lines += ["Not measured:", "", *failures, ""]
         if cluster in found.limits:
-            lines += ["The limits beside them (MB/s):", ""]
+            lines += ["Limits of the machine, for comparison (MB/s):", ""]
             lines += [*(f"- {name}: {value:.0f}" for name, value in found.limits[cluster].items()), ""]
     return "\n".join(lines).rstrip() + "\n"
 

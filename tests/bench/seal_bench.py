@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
-from lifeboat.config import parse
+from lifeboat.config.load import parse
 from lifeboat.repository.repository import Repositories
 from lifeboat.wal.fetch import read_wal
 from lifeboat.wal.push import Pusher

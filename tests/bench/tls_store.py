@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List
 
-from lifeboat.config import S3Options
+from lifeboat.config.load import S3Options
 from support.stores import SeaweedFS
 
 BUCKET = "bench"

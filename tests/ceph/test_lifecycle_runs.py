@@ -11,10 +11,10 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Set
 
 import pytest
-from lifeboat.config import S3Options
+from lifeboat.config.load import S3Options
+from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.layout import Layout
-from lifeboat.repository.prepare import BucketRequest, bucket_ready
 from lifeboat.store import open_store
 from support.postgres import until
 from support.stores import PART, SeaweedFS, client_of, s3_options_for
@@ -43,10 +43,11 @@ def keys(token: str) -> List[str]:
         LAYOUT.wal(SYSTEM, f"0000000{number}.history"),
         LAYOUT.audit_event("db.postgres", NOW, number),
         LAYOUT.erasure(at, "0a1b2c3d"),
-        LAYOUT.hold(label, at, True, "0a1b2c3d"),
+        LAYOUT.hold(label, at, "0a1b2c3d"),
+        LAYOUT.release(label, at, "0a1b2c3d"),
         LAYOUT.restore_test(at, "0a1b2c3d"),
         LAYOUT.damaged(at, "0a1b2c3d", "object"),
-        LAYOUT.lease(f"{number:012x}", "begun"),
+        LAYOUT.lease("restores", f"{number:012x}", "begun"),
     ]
 
 

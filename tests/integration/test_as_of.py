@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Tuple
 
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options
-from lifeboat.store.s3_client import checksum_params, connect
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.store.s3.client import checksum_params, connect
 from support.controller import module
 from support.ledger import Ledger, expected, rows
 from support.postgres import Installation, Site, Sites, entry, restore_arguments

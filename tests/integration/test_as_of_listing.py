@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from lifeboat.config import S3Options
+from lifeboat.config.load import S3Options
 from lifeboat.store import open_store
-from lifeboat.store.s3_client import checksum_params, connect
+from lifeboat.store.s3.client import checksum_params, connect
 from support.ledger import Ledger, expected, rows
 from support.postgres import Installation, Sites, restore_arguments
 
@@ -68,10 +68,10 @@ def test_another_past_is_another_restore(newest_postgres: Installation, sites: S
     site.cluster.stop()
     moment = datetime.now(timezone.utc) + timedelta(seconds=2)
     clone = site.clone("clone")
-    words = restore_arguments(clone)
+    words = restore_arguments(clone, "--request-id", "INC-1")
     site.lifeboat("--as-of", moment.isoformat(), *words)
     assert rows(clone) == expected(ledger.entries)
     assert site.lifeboat("--as-of", moment.isoformat(), *words, "--plan").data["satisfied"]
     other = (moment + timedelta(seconds=1)).isoformat()
     error = site.lifeboat("--as-of", other, *words, "--plan", status=1).error
-    assert error["error_code"] == "data_directory_refused"
+    assert (error["error_code"], error["details"]["differing"]) == ("config_invalid", ["as_of"])

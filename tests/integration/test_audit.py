@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import resource
 import shutil
 import socket
 from datetime import timedelta
@@ -14,15 +15,16 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from lifeboat import clock
 from lifeboat.audit.event import Event, chain_name, digest, load_event
-from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.audit.scope import Note, record, take_warnings
+from lifeboat.base import clock
+from lifeboat.config.load import DirectoryOptions, S3Options
 from support.postgres import Installation, Site, Sites, restore_arguments, run_program
 from support.stores import client_of
 
 pytestmark = pytest.mark.integration
 
-NOTHING = {"full_days": 0, "wal_days": 0, "keep_last": 1}
+NOTHING = {"full_days": 0, "wal_days": 0, "keep_last": 1, "settle_hours": 0}
 
 
 @pytest.fixture
@@ -58,6 +60,30 @@ def faults(site: Site) -> List[str]:
     done = site.lifeboat("audit", "verify", status=1).data
     assert not done["intact"]
     return [f["message"] for f in done["faults"]]
+
+
+def test_a_full_disk_under_the_local_file_is_told_and_nothing_more(site: Site, tmp_path: Path) -> None:
+    """The event is on record in the stores, and a later one brings the file what it lacks."""
+    site.repositories = site.repositories[:1]
+    site.write()
+    site.cluster.switch_wal()
+    file = tmp_path / "audit.jsonl"
+    record(site.config, "first", Note())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = file.stat().st_size
+    take_warnings()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before + 10, limits[1]))
+    try:
+        written = record(site.config, "backup", Note())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert written is not None and written.durable and not written.local
+    (said,) = take_warnings()
+    assert said.startswith("the local file (audit.file) has no record of the backup: ") and "File too large" in said
+    record(site.config, "third", Note())
+    assert take_warnings() == []
+    assert [e["what"] for e in events(site)][-2:] == ["backup", "third"]
+    assert site.lifeboat("audit", "verify").data["intact"]
 
 
 def rewrite(path: Path, content: bytes) -> None:

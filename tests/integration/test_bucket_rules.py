@@ -12,14 +12,15 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from lifeboat.config import S3Options
-from lifeboat.repository.prepare import BucketRequest, bucket_ready
+from lifeboat.config.load import S3Options
+from lifeboat.config.retention import RetentionConfig
+from lifeboat.provision.prepare import BucketRequest, bucket_ready
+from lifeboat.retention import prune
 from lifeboat.retention.guards import GUARDS
-from lifeboat.retention.policy import RetentionConfig
-from lifeboat.retention.prune import is_stale, prune
+from lifeboat.retention.prune import is_stale
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Unfinished
-from lifeboat.store.s3 import S3Store
+from lifeboat.store.s3.store import S3Store
 from support.postgres import Installation, Site, Sites
 from support.stores import PART, client_of
 
@@ -100,7 +101,7 @@ def test_prune_ends_uploads_that_were_left_behind(
     assert site.lifeboat("prune").data["repositories"][0]["uploads"] == []
     assert left() == ["pg/main/backups/lost/base.tar.zst", "pg/other/x"]
     monkeypatch.setattr(S3Store, "clock", lambda _: datetime.now(timezone.utc) + timedelta(days=2))
-    planned, done = (prune(site.config, apply, GUARDS)[0] for apply in (False, True))
+    planned, done = (act(site.config, GUARDS)[0] for act in (prune.plan, prune.apply))
     assert [u.key for u in planned.uploads] == [u.key for u in done.uploads] == ["main/backups/lost/base.tar.zst"]
     assert left() == ["pg/other/x"]
     # One that has ended meanwhile is no failure.

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, Dict, Tuple
 
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.base.errors import ObjectMissing
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.config.store_options import StoreOptions
+from lifeboat.store import at_rest, open_store
 from support.age import make_key, needs_age
 from support.postgres import Installation, Site, Sites, entry
 
@@ -50,3 +53,16 @@ def test_what_the_store_and_the_seal_do_is_told(
         "ok", "sealed to 1 recipients before it leaves the host; encrypted by the store (AES256)",
     )  # fmt: skip
     assert told["repository repo2: at rest"][1].startswith("sealed to 1 recipients")
+
+
+@pytest.mark.parametrize(
+    "kind,words", [("azure", "encrypted by the store (Azure Storage)"), ("gcs", "the store tells of no")]
+)
+def test_other_stores_are_asked_too(request: pytest.FixtureRequest, kind: str, words: str) -> None:
+    options: StoreOptions = request.getfixturevalue(f"{kind}_options")
+    store = open_store(options)
+    store.put("main/repository.json", b"{}")
+    store.close()
+    assert at_rest(options, "main/repository.json").words.startswith(words)
+    with pytest.raises(ObjectMissing):
+        at_rest(options, "main/none.json")

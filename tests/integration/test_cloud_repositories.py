@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lifeboat.config import StoreOptions
+from lifeboat.config.load import StoreOptions
 from support.ledger import Ledger, expected, rows
 from support.postgres import Installation, Sites, restore_arguments
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lifeboat.config import DirectoryOptions
+from lifeboat.config.load import DirectoryOptions
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, restore_arguments, until
@@ -40,11 +40,11 @@ METHODS = [("lz4", "client"), ("lz4", "auto"), ("none", "auto"), ("none", "serve
 
 @pytest.mark.parametrize(("method", "place"), METHODS)
 def test_a_backup_comes_back_however_it_is_compressed(
-    sites: Sites, postgres: Installation, tmp_path: Path, method: str, place: str
+    sites: Sites, a_postgres: Installation, tmp_path: Path, method: str, place: str
 ) -> None:
     store = tmp_path / "store"
     store.mkdir()
-    site = sites(postgres, DirectoryOptions(str(store)), track_commit_timestamp="on")
+    site = sites(a_postgres, DirectoryOptions(str(store)), track_commit_timestamp="on")
     ledger = Ledger(site.cluster)
     ledger.write(5)
     directory = backup(site, method, compress_at=place, compression_level=0 if method == "lz4" else 1)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Set
 
 import pytest
+from lifeboat.base.errors import ConfigError, DataDirectoryRefused
 from lifeboat.drill.ledger import Pace, payload, read, write
 from lifeboat.drill.strike import MARK, strike
-from lifeboat.errors import ConfigError, DataDirectoryRefused
 from support.postgres import Cluster, Installation, Site, Sites, Templates, open_sites, until
 from support.walagent import spool_of
 from support.walstream import StreamProcess, pieces, streaming
@@ -150,10 +150,12 @@ def quoted(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def drill(postgres: Installation, templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+def drill(
+    newest_postgres: Installation, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Drill]:
     with open_sites(templates, tmp_path_factory.mktemp("drill")) as sites:
-        modern = {"summarize_wal": "on"} if postgres.major >= 17 else {}
-        yield rehearse(sites(postgres, segment_mb=1, fsync="on", **modern))
+        modern = {"summarize_wal": "on"} if newest_postgres.major >= 17 else {}
+        yield rehearse(sites(newest_postgres, segment_mb=1, fsync="on", **modern))
 
 
 def verdict(drill: Drill, number: int) -> Dict[str, Any]:

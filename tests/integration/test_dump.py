@@ -11,8 +11,8 @@ from typing import Any, Dict, List
 
 import psycopg2
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options
-from lifeboat.model import seal_record
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.records.model import seal_record
 from support.age import make_key, needs_age
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, entry, run_program
@@ -32,6 +32,10 @@ def fill(site: Site) -> None:
         "ALTER DATABASE \"dbname=x Shop/é'\"\"%\" SET work_mem = '7MB'",
         "REVOKE ALL ON DATABASE \"dbname=x Shop/é'\"\"%\" FROM PUBLIC",
         "GRANT CONNECT ON DATABASE \"dbname=x Shop/é'\"\"%\" TO reader",
+        "ALTER DATABASE \"dbname=x Shop/é'\"\"%\" CONNECTION LIMIT 7",
+        "COMMENT ON DATABASE \"dbname=x Shop/é'\"\"%\" IS 'it''s the shop''s \\\n own'",
+        "ALTER ROLE reader IN DATABASE \"dbname=x Shop/é'\"\"%\" SET search_path = \"Sales Dept\", public",
+        "ALTER ROLE reader IN DATABASE \"dbname=x Shop/é'\"\"%\" SET work_mem = '9MB'",
     )  # fmt: skip
     cluster.execute(
         'CREATE SCHEMA "Sales Dept" AUTHORIZATION keeper',
@@ -72,6 +76,12 @@ def seen(site: Site, database: str) -> Dict[str, Any]:
         "grants": value(
             "SELECT array_agg(pg_get_userbyid(grantee) || ' ' || privilege_type ORDER BY 1)::text"
             " FROM pg_database, aclexplode(datacl) WHERE datname = %s", database),
+        "limit, comment": value(
+            "SELECT (datconnlimit, shobj_description(oid, 'pg_database'))::text FROM pg_database"
+            " WHERE datname = %s", database),
+        "roles": value(
+            "SELECT array_agg(setrole::regrole || setconfig::text ORDER BY 1)::text FROM pg_db_role_setting"
+            " WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = %s)", database),
         "locale": value("SELECT (encoding, datcollate, datctype, datlocprovider)::text FROM pg_database"
                         " WHERE datname = %s", database),
         "search_path": value("SHOW search_path", dbname=database),
@@ -110,6 +120,32 @@ def test_a_dump_comes_back_beside_and_in_place_of_what_is_in_use(site: Site) -> 
     assert databases(site) == sorted(["Copy", NAME, done["kept_as"], "postgres"])
     with pytest.raises(psycopg2.Error), session.cursor() as cursor:
         cursor.execute("SELECT 1")
+
+
+def test_the_database_that_sessions_begin_in_is_replaced_too(
+    newest_postgres: Installation, sites: Sites, tmp_path: Path
+) -> None:
+    """``connection.dbname``: no session can rename its own database."""
+    site = sites(newest_postgres, DirectoryOptions(str(tmp_path)), segment_mb=1)
+    site.cluster.execute("CREATE TABLE kept AS SELECT 1 AS n")
+    site.lifeboat("dump", "create", "postgres")
+    site.cluster.execute("DROP TABLE kept")
+    assert "--replace" in site.lifeboat("dump", "restore", "postgres", status=1).error["hint"]
+    done = site.lifeboat("dump", "restore", "postgres", "--replace").data
+    assert site.cluster.value("SELECT n FROM kept") == 1
+    assert databases(site) == sorted(["postgres", done["kept_as"]])
+    assert site.cluster.value("SELECT bool_and(datallowconn) FROM pg_database WHERE datname <> 'template0'")
+
+
+def test_a_frozen_database_comes_back_frozen(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> None:
+    site = sites(newest_postgres, DirectoryOptions(str(tmp_path)), segment_mb=1)
+    site.cluster.execute("CREATE DATABASE archive")
+    site.cluster.execute("CREATE TABLE old AS SELECT 1 AS n", dbname="archive")
+    site.cluster.execute("ALTER DATABASE archive SET default_transaction_read_only = on")
+    site.lifeboat("dump", "create", "archive")
+    site.lifeboat("dump", "restore", "archive", "--into", "again")
+    assert site.cluster.value("SELECT n FROM old", dbname="again") == 1
+    assert site.cluster.value("SHOW default_transaction_read_only", dbname="again") == "on"
 
 
 def test_what_fails_leaves_the_old_database_as_it_was(

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from lifeboat.config import parse
+from lifeboat.base.errors import ConfigError, DiskFull
+from lifeboat.config.load import parse
 from lifeboat.dump import directory
-from lifeboat.errors import ConfigError, DiskFull
 from lifeboat.repository.kinds import kind_of
 from support.age import make_key, needs_age
 from support.postgres import Installation, Site, Sites, until

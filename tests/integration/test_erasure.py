@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from lifeboat import clock
-from lifeboat.config import DirectoryOptions, S3Options
-from lifeboat.model import format_time
+from lifeboat.base import clock
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.records.model import format_time
+from lifeboat.repository.repository import Repositories
+from support.lost import flip
 from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, run_program
 
 pytestmark = pytest.mark.integration
@@ -76,7 +78,14 @@ def test_a_row_that_comes_back_is_erased_before_the_server_is_open(site: Site, t
     assert len(site.lifeboat("erasure", "list").data["erasures"]) == 4
 
     clone = site.clone("clone")
-    result = site.lifeboat(*restore_arguments(clone, "--time", before)).data["restore"]
+    # Berta's statement is run for those who know it: before anything is touched, it is shown.
+    error = site.lifeboat(*restore_arguments(clone, "--time", before), status=1).error
+    assert error["error_code"] == "erasures_unconfirmed" and not clone.data_dir.exists()
+    (asked,) = error["details"]["unconfirmed"]
+    assert asked["statement"] == statement.read_text() in error["message"] and asked["confirm"] in error["message"]
+    assert asked == berta["erasure"] and "berta@example.org" not in json.dumps(error)
+    confirmed = ("--confirm-erasures", asked["confirm"])
+    result = site.lifeboat(*restore_arguments(clone, "--time", before), *confirmed).data["restore"]
     assert people(clone) == [4713]
     applied = {e["id"]: (e["rows"], e["absent"]) for e in result["erasures"]["applied"]}
     assert applied[anna["erasure"]["id"]] == (1, False) and applied[berta["erasure"]["id"]] == (1, False)
@@ -113,7 +122,8 @@ def test_one_that_fails_keeps_the_server_closed(site: Site, tmp_path: Path) -> N
     added = add(site, "4711", "--table", "people", "--column", "id", "--clear-key", "--statement-file", str(statement))
     site.cluster.switch_wal()
     clone = site.clone("clone")
-    error = site.lifeboat(*restore_arguments(clone, "--time", before), status=1).error
+    confirmed = ("--confirm-erasures", added["erasure"]["confirm"])
+    error = site.lifeboat(*restore_arguments(clone, "--time", before), *confirmed, status=1).error
     assert error["error_code"] == "erasure_failed" and added["erasure"]["id"] in error["message"]
     assert "42703" in error["message"] and "--without-erasures" in error["hint"]
     assert not clone.running and "4711" not in json.dumps(error)
@@ -121,6 +131,59 @@ def test_one_that_fails_keeps_the_server_closed(site: Site, tmp_path: Path) -> N
     # The next one begins afresh.
     site.lifeboat(*restore_arguments(clone, "--time", before), "--without-erasures")
     assert people(clone) == [4711, 4712, 4713]
+
+
+def set_apart(site: Site, key: str) -> None:
+    """As somebody does it by hand who may delete."""
+    repositories = Repositories.open(site.config)
+    for repository in repositories.items:
+        assert not repository.store.delete([f"{repository.layout.cluster}/{key}"])
+    repositories.close()
+
+
+def test_what_is_advised_for_one_that_fails_lets_the_restore_go_on(site: Site, tmp_path: Path) -> None:
+    before = later(site)
+    wrong, right = tmp_path / "wrong.sql", tmp_path / "right.sql"
+    wrong.write_text("DELETE FROM people WHERE nothing = %(key)s")
+    right.write_text("DELETE FROM people WHERE id = %(key)s::int")
+    own = ("--table", "people", "--column", "id", "--clear-key", "--statement-file")
+    bad, good = (add(site, "4711", *own, str(path))["erasure"] for path in (wrong, right))
+    other = add(site, "4712", "--table", "people", "--column", "id")["erasure"]
+    site.cluster.switch_wal()
+    clone = site.clone("clone")
+    confirmed = ("--confirm-erasures", good["confirm"])
+    asked = (*restore_arguments(clone, "--time", before), *confirmed)
+    error = site.lifeboat(*asked, "--confirm-erasures", bad["confirm"], status=1).error
+    # Registered anew is not enough: the register keeps both.
+    key = f"erasures/{bad['id']}.json"
+    assert error["error_code"] == "erasure_failed" and key in error["hint"]
+    set_apart(site, key)
+    site.lifeboat(*asked)
+    assert people(clone) == [4713]
+
+    # That it is gone is to be noted, and the note stands for it alone.
+    findings = site.lifeboat("verify", status=1).data["findings"]
+    noted = {f["hint"].split("lifeboat audit note ", 1)[1] for f in findings}
+    assert noted == {f"prune --object erasures/{bad['id']}"}
+    site.lifeboat("audit", "note", *noted.pop().split())
+    assert site.lifeboat("verify").data["intact"]
+    set_apart(site, f"erasures/{other['id']}.json")
+    findings = site.lifeboat("verify", status=1).data["findings"]
+    assert {f["key"] for f in findings} == {f"main/erasures/{other['id']}.json"}
+
+
+def test_what_is_advised_for_one_that_nobody_has_intact(site: Site) -> None:
+    site.write(repositories=site.repositories[1:])
+    site.backup()
+    damaged = add(site, "4711", "--table", "people", "--column", "id")["erasure"]["id"]
+    (path,) = Path(site.repositories[1]["path"]).glob("main/erasures/*")
+    flip(path)
+    (repaired,) = site.lifeboat("verify", "--repair", status=1).data["repaired"]
+    error = repaired["error"]
+    assert error["error_code"] == "repair_refused" and "lifeboat erasure add" in error["hint"]
+    path.unlink()
+    again = add(site, "4711", "--table", "people", "--column", "id")["erasure"]["id"]
+    assert [e["id"] for e in site.lifeboat("erasure", "list").data["erasures"]] == [again] != [damaged]
 
 
 def test_a_register_that_cannot_be_read_stops_the_restore(site: Site) -> None:
@@ -166,7 +229,7 @@ def test_a_paused_server_has_them_pending_until_it_is_promoted(site: Site) -> No
 def test_retention_never_takes_the_register(site: Site) -> None:
     long_ago = format_time(clock.now() - timedelta(days=4000))
     add(site, "4711", "--table", "people", "--column", "id", "--erased-at", long_ago)
-    site.write(retention={"full_days": 0, "wal_days": 0, "keep_last": 1, "audit_days": 0})
+    site.write(retention={"full_days": 0, "wal_days": 0, "keep_last": 1, "audit_days": 0, "settle_hours": 0})
     site.backup()
     site.lifeboat("prune", "--allow", "share")
     assert len(site.lifeboat("erasure", "list").data["erasures"]) == 1

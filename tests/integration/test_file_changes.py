@@ -13,24 +13,26 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from lifeboat import config, file_record, file_restore, files
-from lifeboat.errors import BackupMissing, IdentityMissing
-from lifeboat.retention.policy import RetentionConfig
-from lifeboat.retention.prune import prune
-from lifeboat.sync import sync
-from lifeboat.verification.run import verify
+from lifeboat.base.errors import BackupMissing, IdentityMissing
+from lifeboat.config import load as config
+from lifeboat.fileset import backup as files
+from lifeboat.fileset import restore as file_restore
+from lifeboat.fileset.restore import FilesRequest
+from lifeboat.repository import file_sets as file_record
+from lifeboat.retention import prune
+from lifeboat.sync import run as sync
+from lifeboat.verify.run import verify
 from support.age import make_key, needs_age
+from support.file_sets import mark
 
 pytestmark = pytest.mark.integration
-SYSTEM = "main/systems/7000000000000000001.json"
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """An application's data: some large files, and what is rare."""
     for name in ("near", "far"):
-        (tmp_path / name / SYSTEM).parent.mkdir(parents=True)
-        (tmp_path / name / SYSTEM).write_text("{}")
+        mark(tmp_path / name)
     root = tmp_path / "data"
     (root / "sub").mkdir(parents=True)
     for number in range(20):
@@ -91,8 +93,8 @@ def tree(root: Path) -> List[Tuple[Any, ...]]:
 def restored(found: config.Config, root: Path, to: str, **options: Any) -> List[Tuple[Any, ...]]:
     target = root.parent / to
     target.mkdir()
-    assert file_restore.restore_files(found, "data", target=str(target), **options).changed
-    again = file_restore.restore_files(found, "data", target=str(target), **options)
+    assert file_restore.apply(found, FilesRequest("data", target=str(target), **options)).changed
+    again = file_restore.apply(found, FilesRequest("data", target=str(target), **options))
     assert not again.changed, again.differences
     return tree(target / str(root).strip("/"))
 
@@ -167,7 +169,7 @@ def test_a_host_that_cannot_open_what_it_sealed_goes_on_by_what_it_kept(data: Pa
     part = copy_of(found)
     assert part.parents == (full.label,)
     with pytest.raises(IdentityMissing):
-        file_restore.restore_files(found, "data", target=str(data.parent / "far"))
+        file_restore.apply(found, FilesRequest("data", target=str(data.parent / "far")))
     opening = settings(data, seal={"recipients": [key.recipient], "identity_file": str(key.file)})
     assert restored(opening, data, "back") == tree(data)
     shutil.rmtree(data.parent / "spool")
@@ -176,23 +178,21 @@ def test_a_host_that_cannot_open_what_it_sealed_goes_on_by_what_it_kept(data: Pa
 
 
 def test_what_a_copy_is_based_on_stays_as_long_as_it(data: Path) -> None:
-    found = settings(data, retention={"file_set_days": 0})
+    found = settings(data, retention={"file_set_days": 0, "settle_hours": 0})
     copies = [copy_of(found)]
     for number in range(3):
         (data / "run").write_text(str(number))
         copies.append(copy_of(found))
-    removed = prune(found, True, ("share", "age", "clock"))
+    removed = prune.apply(found, ("share", "age", "clock"))
     assert {r.removed for r in removed} == {2 * 3}
     left = [c.label for c in file_record.list_files(files.Repositories.open(found).items[0], "data")]
     assert left == [copies[0].label, copies[3].label]
     assert restored(found, data, "back") == tree(data) and verify(found).intact
     # A later whole one ends its time.
-    later = replace(
-        found, file_sets=(replace(found.file_sets[0], full_days=0.0),), retention=RetentionConfig(file_set_days=0)
-    )
+    later = replace(found, file_sets=(replace(found.file_sets[0], full_days=0.0),))
     (data / "run").write_text("last")
     assert copy_of(later).parents == ()
-    assert {r.removed for r in prune(later, True, ("share", "age", "clock"))} == {2 * 3}
+    assert {r.removed for r in prune.apply(later, ("share", "age", "clock"))} == {2 * 3}
 
 
 def test_a_copy_without_its_base_is_told_and_healed(data: Path) -> None:
@@ -205,6 +205,6 @@ def test_a_copy_without_its_base_is_told_and_healed(data: Path) -> None:
     assert not done.intact
     assert any(full.label in f.error.message and part.label in f.error.message for f in done.findings)
     with pytest.raises(BackupMissing, match=full.label):
-        file_restore.restore_files(found, "data", target=str(data.parent / "far"))
-    assert sync(found, source="far")
+        file_restore.apply(found, FilesRequest("data", target=str(data.parent / "far")))
+    assert sync.apply(found, source="far")
     assert restored(found, data, "back") == tree(data) and verify(found).intact

@@ -12,9 +12,11 @@ from typing import Dict, List
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat import file_restore, files
-from lifeboat.file_attributes import link_groups
-from lifeboat.file_extract import differing_of, to_write
+from lifeboat.fileset import backup as files
+from lifeboat.fileset import restore as file_restore
+from lifeboat.fileset.attributes import link_groups
+from lifeboat.fileset.extract import differing_of, to_write
+from lifeboat.fileset.restore import FilesRequest
 from support.file_sets import empty_set, settings
 
 pytestmark = pytest.mark.integration
@@ -38,8 +40,8 @@ def before(root: Path) -> List[str]:
 
 
 def back(data: Path, incremental: bool) -> bool:
-    done = file_restore.restore_files(settings(data, incremental), "data")
-    assert not file_restore.restore_files(settings(data, incremental), "data").changed
+    done = file_restore.apply(settings(data, incremental), FilesRequest("data"))
+    assert not file_restore.apply(settings(data, incremental), FilesRequest("data")).changed
     return done.changed
 
 
@@ -69,7 +71,7 @@ def test_an_attribute_alone_is_a_difference(data: Path, incremental: bool) -> No
     files.backup_files(settings(data, incremental), "data")
     os.setxattr(data / "a", "user.origin", b"by somebody else")
     os.setxattr(data / "b", "user.more", b"x")
-    told = file_restore.restore_files(settings(data, incremental), "data", apply=False).differences
+    told = file_restore.plan(settings(data, incremental), FilesRequest("data")).differences
     # "second" is another name of "b".
     assert [words.split("/data/")[1] for words in told] == [
         "a: ACL or attributes differ",

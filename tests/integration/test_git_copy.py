@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 import yaml
-from lifeboat import cli
+from lifeboat.cli import main as cli
 
 pytestmark = pytest.mark.integration
 DETECTOR = str(Path(sys.executable).parent / "detect-secrets")

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
+import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +18,12 @@ from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from lifeboat import restore
-from lifeboat.config import DirectoryOptions, load
-from lifeboat.errors import DiskFull
+from lifeboat.base.errors import DiskFull
+from lifeboat.config.load import DirectoryOptions, load
 from seaweedfs import SeaweedFS
 from support.ledger import Entry, Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Cluster, Installation, Ran, Site, Sites, entry, restore_arguments
+from support.postgres import Cluster, Installation, Ran, Site, Sites, alive, entry, restore_arguments, until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration
@@ -249,7 +252,7 @@ def test_where_no_other_backup_reaches_the_target_the_earliest_is_named(story: S
     assert [b["restorable"] for b in listed["backups"]] == [False] * 3
     assert all(story.label("full") in b["broken"] for b in listed["backups"])
     assert not listed["windows"]
-    checked = story.site.lifeboat("check", config_file=copy.config_file, status=1).data["checks"]
+    checked = story.site.lifeboat("check", config_file=copy.config_file, status=2).data["checks"]
     assert sum("chain is broken" in c["message"] for c in checked) == 3
 
 
@@ -288,3 +291,46 @@ def test_the_room_for_links_and_result_is_asked_for(story: Story, monkeypatch: p
     with pytest.raises(DiskFull) as full:
         restore.plan(load(str(story.near)), request)
     assert full.value.details["needed"] == need
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_restore_that_is_told_to_end_takes_its_programs_along(
+    story: Story, tmp_path: Path, number: signal.Signals
+) -> None:
+    """In the middle of a chain: pg_combinebackup, and pg_verifybackup beside it."""
+    programs, real = tmp_path / "bin", Path(story.site.cluster.installation.bin_dir)
+    programs.mkdir()
+    for program in real.iterdir():
+        (programs / program.name).symlink_to(program)
+    begun = [tmp_path / name for name in ("pg_combinebackup", "pg_verifybackup")]
+    for path in begun:
+        (programs / path.name).unlink()
+        (programs / path.name).write_text(
+            f'#!/bin/sh\n[ "$1" = --help ] && exec "{real / path.name}" --help\n'
+            f'echo $$ >"{path}.new"; mv "{path}.new" "{path}"; exec sleep 600\n'
+        )
+        (programs / path.name).chmod(0o755)
+    config_file = story.site.write(
+        tmp_path / "slow.yml", bin_dir=str(programs), repositories=[entry(0, DirectoryOptions(str(story.directory)))]
+    )
+    clone = story.site.clone(f"ended {number.name}")
+    words = restore_arguments(clone, tablespaces=story.spaces(clone))
+    with subprocess.Popen(
+        [story.site.command, "--config", config_file, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        pids: List[int] = []
+        try:
+            until(lambda: all(p.exists() for p in begun) or process.poll() is not None, "both programs")
+            assert process.poll() is None, process.communicate()[0]
+            pids = [int(p.read_text()) for p in begun]
+            os.kill(process.pid, number)
+            assert process.wait() == 130
+            assert not any(alive(pid) for pid in pids)
+        finally:
+            for pid in (process.pid, *pids):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    assert [p.name for p in clone.data_dir.iterdir()] == ["lifeboat_restore.json"]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
-from lifeboat.config import DirectoryOptions, load
-from lifeboat.errors import BackupCorrupt
+from lifeboat.base.errors import BackupCorrupt
+from lifeboat.config.load import DirectoryOptions, load
 from lifeboat.repository.catalog import load_catalog
 from lifeboat.repository.repository import Repositories
 from lifeboat.restore.combine import STAGING, combine, extract_links
@@ -283,6 +283,8 @@ def test_a_restore_of_a_chain_that_is_killed_starts_afresh(site: Site) -> None:
 
 def test_a_chain_goes_on_through_a_change_of_timeline(site: Site) -> None:
     cluster = site.cluster
+    # The ledger reads its commits from pg_wal.
+    cluster.execute("ALTER SYSTEM SET wal_keep_size = '64MB'", "SELECT pg_reload_conf()")
     ledger = Ledger(cluster)
     ledger.write(2)
     first = site.backup("--type", "incremental")
@@ -331,10 +333,10 @@ def test_a_link_with_a_changed_byte_is_found_although_it_can_be_combined(site: S
     site.cluster.execute("CREATE TABLE wide AS SELECT n, repeat('x', 300) FROM generate_series(1, 5000) n")
     site.backup()
     site.cluster.execute("DELETE FROM wide WHERE n < 10")
-    site.backup("--type", "incremental")
+    label = site.backup("--type", "incremental")["label"]
     config = load(str(site.config_file))
     repositories = Repositories.open(config)
-    chain = load_catalog(repositories.items[0]).backups[-2:]
+    chain = load_catalog(repositories.items[0]).chains().whole[label]
     data = tmp_path / "data"
     extract_links(repositories.items[0], chain, str(data), {}, lambda done: None)
     repositories.close()

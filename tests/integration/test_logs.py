@@ -21,8 +21,10 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 import yaml
-from lifeboat import cli, clock, config
-from lifeboat.config import S3Options
+from lifeboat.base import clock
+from lifeboat.cli import main as cli
+from lifeboat.config import load as config
+from lifeboat.config.load import S3Options
 from lifeboat.repository.layout import Layout, log_name
 from lifeboat.repository.repository import Repositories
 from support.age import INTRO, make_key, needs_age
@@ -147,7 +149,7 @@ def test_what_was_written_is_read_back(host: Host) -> None:
     status, _answer, said = host.lifeboat("logs", "nginx")
     assert status == 1 and "no stream nginx" in said and "app, postgresql, security" in said
     status, _answer, said = host.lifeboat("logs", "--since", "yesterday")
-    assert status == 1 and "'yesterday' is no time" in said
+    assert status == 1 and "'yesterday' is not a time" in said
     # Who read it is on record.
     read = host.lifeboat("audit", "list")[1]["events"]
     assert {event["what"] for event in read} == {"logs-read"}
@@ -229,7 +231,7 @@ def test_sealed_logs_are_sealed_on_the_host_too(tmp_path: Path) -> None:
 
 def test_a_shipper_that_is_killed_loses_no_line(host: Host) -> None:
     def start() -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "lifeboat", "--config", str(host.file), "--quiet", "log-ship"]
+        words = [sys.executable, "-m", "lifeboat.run", "--config", str(host.file), "--quiet", "log-ship"]
         return subprocess.Popen(words)
 
     written: List[str] = []

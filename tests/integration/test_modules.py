@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lifeboat.config import DirectoryOptions
+from lifeboat.config.load import DirectoryOptions
 from support.controller import module
 from support.postgres import Installation, Site, Sites
 
@@ -62,6 +62,26 @@ def test_a_backup_is_proved(installed: Path, site: Site, tmp_path: Path) -> None
         else:
             assert told["report"]["proven"]
     assert not list(tmp_path.glob("lifeboat-verify-*"))
+
+
+def test_a_restore_is_done_once_within_one_incident(installed: Path, site: Site) -> None:
+    module(installed, "pg_backup", config_file=str(site.config_file))
+    clone = site.clone("incident")
+    wanted = {
+        "config_file": str(site.config_file), "data_dir": str(clone.data_dir), "settings": clone.network,
+        "target": "immediate", "request_id": "20261122T140159Z-db1", "leave": "stopped",
+    }  # fmt: skip
+    assert module(installed, "pg_restore_pitr", check=True, **wanted)["changed"]
+    done = module(installed, "pg_restore_pitr", **wanted)
+    assert done["changed"] and done["restore"]["state"] == "stopped"
+    for check in (True, False):
+        again = module(installed, "pg_restore_pitr", check=check, **wanted)
+        assert not again["changed"] and again["restore"] == done["restore"]
+    for other in ({"request_id": "20261222T140159Z-db1"}, {"request_id": None}):
+        told = module(installed, "pg_restore_pitr", status=2, **{**wanted, **other})
+        assert told["error_code"] == "data_directory_refused" and "move_aside" in told["msg"]
+    told = module(installed, "pg_restore_pitr", status=2, **{**wanted, "archiving": "on"})
+    assert told["error_code"] == "config_invalid" and told["details"]["differing"] == ["archiving"]
 
 
 def test_a_hold_and_what_retention_would_remove(installed: Path, site: Site) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -14,17 +13,16 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from botocore.exceptions import ClientError
-from lifeboat.config import S3Options
-from lifeboat.repository.features import HOLDS
-from lifeboat.repository.identities import read_credentials, with_credentials
+from lifeboat.config.load import S3Options
+from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.kinds import kind_of
-from lifeboat.repository.prepare import BucketRequest, bucket_ready
-from lifeboat.retention.lock import term
+from lifeboat.repository.terms import term
 from lifeboat.store import open_store
 from support.identities import identities
 from support.ledger import Ledger, expected, rows
+from support.locked import keys_of, locked_bucket
 from support.postgres import Installation, Sites, restore_arguments
-from support.stores import PART, SeaweedFS, client_of, s3_options_for
+from support.stores import PART, SeaweedFS, client_of
 
 pytestmark = pytest.mark.integration
 
@@ -34,17 +32,6 @@ AUDITED = {"audit": {"file": "", "syslog": ""}}
 @pytest.fixture(params=["governance", "compliance"])
 def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def ready(seaweedfs: SeaweedFS, mode: str, tmp_path: Path) -> Dict[str, S3Options]:
-    """A bucket with Object Lock: its options by ``admin`` and by the identities of the role."""
-    admin = replace(s3_options_for(seaweedfs, f"locked-{secrets.token_hex(4)}", "team"), object_lock=mode)
-    path = str(tmp_path / "keys.json")
-    prepared = bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
-    states = {f.name: (f.state, f.detail) for f in prepared.features}
-    assert states["object_lock"] == states["lock_holds"] == (HOLDS, "")
-    keys = {name: with_credentials(admin, found) for name, found in read_credentials(path).items()}
-    return {"admin": admin, **{name: value for name, value in keys.items() if value}}
 
 
 def locks(options: S3Options) -> Dict[str, Tuple[str, datetime, datetime]]:
@@ -64,7 +51,7 @@ def versions(options: S3Options) -> List[Tuple[str, str]]:
 
 
 def test_a_second_run_changes_nothing_and_leaves_nothing(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
-    admin = ready(seaweedfs, "compliance", tmp_path)["admin"]
+    admin = locked_bucket(seaweedfs, "compliance", tmp_path)["admin"]
     path = str(tmp_path / "keys.json")
     again = bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
     assert again.changes == ()
@@ -75,7 +62,7 @@ def test_a_second_run_changes_nothing_and_leaves_nothing(seaweedfs: SeaweedFS, t
 def test_no_keys_destroy_what_is_locked(
     newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path, mode: str
 ) -> None:
-    by = ready(seaweedfs, mode, tmp_path)
+    by = locked_bucket(seaweedfs, mode, tmp_path)
     site = sites(
         newest_postgres, by["writer"], segment_mb=1, summarize_wal="on", track_commit_timestamp="on",
         options={**AUDITED, "retention": {"full_days": 1, "incremental_days": 5, "wal_days": 3}},
@@ -131,14 +118,10 @@ def test_no_keys_destroy_what_is_locked(
     assert rows(clone) == expected(ledger.entries)
 
 
-def keys_of(options: S3Options) -> Dict[str, Any]:
-    return {"access_key_id": options.access_key_id, "secret_access_key": options.secret_access_key}
-
-
 def test_what_stays_is_locked_again_and_what_goes_is_no_failure(
     newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path
 ) -> None:
-    by = ready(seaweedfs, "compliance", tmp_path)
+    by = locked_bucket(seaweedfs, "compliance", tmp_path)
     site = sites(
         newest_postgres, by["writer"], segment_mb=1,
         options={**AUDITED, "retention": {"full_days": 1, "wal_days": 1, "keep_last": 1, "max_share": 100}},
@@ -149,7 +132,7 @@ def test_what_stays_is_locked_again_and_what_goes_is_no_failure(
     before = locks(by["admin"])
     # As days later: the policy keeps nothing but what is held and the newest.
     site.repositories = [{**site.repositories[0], **keys_of(by["janitor"])}]
-    site.options["retention"].update(full_days=0, wal_days=0, grace_hours=1)
+    site.options["retention"].update(full_days=0, wal_days=0, grace_hours=1, settle_hours=0)
     site.write()
     plan = site.lifeboat("prune", "--plan", status=None).data["repositories"][0]
     assert plan["locks_due"] > 0 and plan["locks_renewed"] == 0
@@ -173,22 +156,22 @@ def test_what_stays_is_locked_again_and_what_goes_is_no_failure(
 
 
 def test_an_object_of_many_parts_is_locked_too(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
-    by = ready(seaweedfs, "governance", tmp_path)
-    store = open_store(by["writer"], term=lambda key: None if key == "main/free" else timedelta(days=2))
-    for key in ("main/large", "main/free"):
+    by = locked_bucket(seaweedfs, "governance", tmp_path)
+    store = open_store(by["writer"], term=lambda key: None if key == "main/wal/free" else timedelta(days=2))
+    for key in ("main/wal/large", "main/wal/free"):
         with store.writer(key) as writer:
             writer.write(bytes(2 * PART + 1))
     store.close()
     found = locks(by["admin"])
-    assert set(found) == {"main/large"}
-    _mode, put, until = found["main/large"]
+    assert set(found) == {"main/wal/large"}
+    _mode, put, until = found["main/wal/large"]
     assert abs(until - put - timedelta(days=2)) < timedelta(minutes=5)
 
 
 def test_renewals_need_the_right_to_renew(
     newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path
 ) -> None:
-    by = ready(seaweedfs, "compliance", tmp_path)
+    by = locked_bucket(seaweedfs, "compliance", tmp_path)
     site = sites(newest_postgres, by["writer"], segment_mb=1, options={**AUDITED, "retention": {"full_days": 1}})
     site.backup()
     site.cluster.stop()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from datetime import timedelta
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from lifeboat import clock
-from lifeboat.config import DirectoryOptions, S3Options
-from lifeboat.files import make_label
+from lifeboat.base import clock
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.fileset.backup import make_label
+from lifeboat.records.model import format_time, seal_record
 from lifeboat.repository.leases import reading
 from lifeboat.repository.repository import Repositories
 from support.ledger import Ledger, expected, rows
@@ -25,7 +27,8 @@ from support.stores import keys
 pytestmark = pytest.mark.integration
 
 # Nothing stays for its age.
-NOTHING = {"full_days": 0, "differential_days": 0, "incremental_days": 0, "wal_days": 0, "keep_last": 1}
+NOTHING = {"full_days": 0, "differential_days": 0, "incremental_days": 0, "wal_days": 0, "keep_last": 1,
+           "settle_hours": 0}  # fmt: skip
 
 
 @pytest.fixture
@@ -132,7 +135,10 @@ def test_holds_verified_backups_and_guards(site: Site) -> None:
         said = sorted((o["repository"], o["guard"]) for o in error["details"]["objections"])
         assert said == [*(("repo0", g) for g in ("age", "share")), *(("repo1", g) for g in ("age", "restore", "share"))]
         assert "--allow share --allow age --allow restore" in error["hint"]
-        planned = site.lifeboat("prune", "--plan", status=2)
+        # First what ends each objection without lifting it.
+        for words in ("lifeboat prune --plan", "lifeboat backup", "Wait until the restore has ended"):
+            assert words in error["hint"].split("To remove it all the same")[0]
+        planned = site.lifeboat("prune", "--plan", status=1)
         assert [o["guard"] for o in planned.data["repositories"][1]["objections"]] == ["share", "age", "restore"]
         error = site.lifeboat("prune", "--allow", "share", "--allow", "age", status=1).error
         assert f"a restore is under way: {second} on " in error["message"]
@@ -162,7 +168,7 @@ def test_an_optional_repository_that_is_not_there_is_told(site: Site) -> None:
     labels = [site.backup()["label"] for _ in range(2)]
     gone = {**entry(2, DirectoryOptions(str(site.root / "unmounted"))), "required": False}
     three = site.write(site.root / "three.yml", repositories=[*site.repositories, gone])
-    done = site.lifeboat("prune", "--allow", "share", status=2, config_file=three).data["repositories"]
+    done = site.lifeboat("prune", "--allow", "share", status=1, config_file=three).data["repositories"]
     assert [p["error"] and p["error"]["error_code"] for p in done] == [None, None, "bucket_missing"]
     assert [list(p["kept"]) for p in done] == [labels[1:], labels[1:], []]
     assert not any(p["removals"] for p in done[2:]) and done[0]["removed"] > 0
@@ -241,7 +247,7 @@ def test_the_applications_data_have_days_of_their_own(site: Site, tmp_path: Path
         {"name": "etc", "paths": [str(tmp_path / "etc")]},
         {"name": "shop", "paths": [str(tmp_path / "shop")], "kind": "data"},
     ]
-    site.write(retention={}, file_sets=sets)
+    site.write(retention={"settle_hours": 0}, file_sets=sets)
     label = ""
     for text in ("first", "second"):
         until(lambda then=label: make_label(clock.now(), "files") > then, "the next second")
@@ -251,9 +257,17 @@ def test_the_applications_data_have_days_of_their_own(site: Site, tmp_path: Path
     near = Path(site.repositories[1]["path"]) / "main" / "files"
 
     def going(days: int) -> Dict[str, str]:
-        stored = (clock.now() - timedelta(days=days)).timestamp()
-        for path in near.glob("*/*/*"):
-            os.utime(path, (stored, stored))
+        """What goes once all copies were made that long ago, by their labels and by the store."""
+        first = clock.now().replace(microsecond=0) - timedelta(days=days)
+        for name in ("etc", "shop"):
+            for number, home in enumerate(sorted((near / name).iterdir())):
+                began = first + timedelta(seconds=number)
+                record = {**json.loads((home / "manifest.json").read_bytes()), "created_at": format_time(began)}
+                (home / "manifest.json").unlink()
+                (home / "manifest.json").write_bytes(seal_record({**record, "label": make_label(began, "files")}))
+                home = home.rename(home.parent / make_label(began, "files"))
+                for path in home.iterdir():
+                    os.utime(path, (began.timestamp(), began.timestamp()))
         planned = site.lifeboat("prune", "--plan").data["repositories"][1]["removals"]
         return {r["key"].split("/")[2]: r["reason"] for r in planned if r["kind"] == "files"}
 

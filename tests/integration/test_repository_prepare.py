@@ -14,12 +14,12 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from botocore.exceptions import ClientError
-from lifeboat.config import DirectoryOptions, S3Options
-from lifeboat.errors import BucketMissing, ConfigError, ObjectExists, StoreAccessDenied, StoreUnavailable
-from lifeboat.repository.features import HOLDS, PLANNED, PROMISES, UNKNOWN, WEAKER
-from lifeboat.repository.identities import read_credentials, with_credentials
-from lifeboat.repository.prepare import BucketRequest, DirectoryRequest, Prepared, bucket_ready, directory_ready
-from lifeboat.repository.settings import settings_for
+from lifeboat.base.errors import BucketMissing, ConfigError, ObjectExists, StoreAccessDenied, StoreUnavailable
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.provision.features import HOLDS, PLANNED, PROMISES, UNKNOWN, WEAKER
+from lifeboat.provision.identities import read_credentials, with_credentials
+from lifeboat.provision.prepare import BucketRequest, DirectoryRequest, Prepared, bucket_ready, directory_ready
+from lifeboat.provision.settings import settings_for
 from lifeboat.store import open_store
 from support.faultproxy import FaultProxy
 from support.identities import identities
@@ -151,7 +151,7 @@ def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
         ],
     }
     raw.put_bucket_policy(Bucket=options.bucket, Policy=json.dumps(theirs))
-    monkeypatch.setattr("lifeboat.repository.prepare.is_clear_text", lambda _: False)
+    monkeypatch.setattr("lifeboat.provision.prepare.is_clear_text", lambda _: False)
     prepared = bucket_ready(BucketRequest(options), apply=True)
     (feature,) = (f for f in prepared.features if f.name == "tls_only")
     kept = json.loads(raw.get_bucket_policy(Bucket=options.bucket)["Policy"])["Statement"]
@@ -198,22 +198,24 @@ def test_the_writer_stores_and_reads_and_cannot_delete_or_lose_a_version(
     prepared, by = made
     assert states(prepared)["writer_writes"] == HOLDS and states(prepared)["writer_cannot_delete"] == HOLDS
     store = open_store(by["writer"])
-    store.put("main/x", b"first")
-    assert store.get("main/x") == b"first" and store.head("main/none") is None
+    store.put("main/wal/x", b"first")
+    assert store.get("main/wal/x") == b"first" and store.head("main/none") is None
     with pytest.raises(ObjectExists):
-        store.put("main/x", b"second")
-    assert [f.key for f in store.delete(["main/x"])] == ["main/x"]
-    with store.writer("main/large") as writer:
+        store.put("main/wal/x", b"second")
+    assert [f.key for f in store.delete(["main/wal/x"])] == ["main/wal/x"]
+    with store.writer("main/backups/large") as writer:
         writer.write(bytes(11 * 1024 * 1024))
     store.close()
     writer_client = client_of(by["writer"], "s3")
     (version,) = (
-        v["VersionId"] for v in raw.list_object_versions(Bucket=options.bucket, Prefix="team/main/x")["Versions"]
+        v["VersionId"] for v in raw.list_object_versions(Bucket=options.bucket, Prefix="team/main/wal/x")["Versions"]
     )
     for refused in (
-        lambda: writer_client.delete_object(Bucket=options.bucket, Key="team/main/x"),
-        lambda: writer_client.delete_object(Bucket=options.bucket, Key="team/main/x", VersionId=version),
+        lambda: writer_client.delete_object(Bucket=options.bucket, Key="team/main/wal/x"),
+        lambda: writer_client.delete_object(Bucket=options.bucket, Key="team/main/wal/x", VersionId=version),
         lambda: writer_client.put_object(Bucket=options.bucket, Key="other/x", Body=b"x"),
+        lambda: writer_client.put_object(Bucket=options.bucket, Key="team/main/releases/l/x.json", Body=b"x"),
+        lambda: writer_client.put_object(Bucket=options.bucket, Key="team/main/damaged/l/object", Body=b"x"),
         lambda: writer_client.put_bucket_versioning(
             Bucket=options.bucket, VersioningConfiguration={"Status": "Suspended"}
         ),
@@ -222,8 +224,8 @@ def test_the_writer_stores_and_reads_and_cannot_delete_or_lose_a_version(
             refused()
     # SeaweedFS does not know the condition that refuses a plain put; versioning keeps what it would replace.
     assert states(prepared)["writer_cannot_overwrite"] == WEAKER
-    writer_client.put_object(Bucket=options.bucket, Key="team/main/x", Body=b"forged")
-    kept = raw.get_object(Bucket=options.bucket, Key="team/main/x", VersionId=version)["Body"].read()
+    writer_client.put_object(Bucket=options.bucket, Key="team/main/wal/x", Body=b"forged")
+    kept = raw.get_object(Bucket=options.bucket, Key="team/main/wal/x", VersionId=version)["Body"].read()
     assert kept == b"first"
 
 
@@ -237,8 +239,9 @@ def test_the_reader_only_reads_and_the_janitor_only_removes(
     for store in (reader, janitor):
         with pytest.raises(StoreAccessDenied):
             store.put("main/z", b"z")
-    # What it removed it may tell, and nothing else.
+    # What it removed it may tell, and that a hold is over, and nothing else.
     janitor.put("main/audit/host.user/20261123/0000000001.json", b"{}")
+    janitor.put("main/releases/20261123T020000Z-full/20261124T020000Z-0a1b2c3d.json", b"{}")
     with pytest.raises(StoreAccessDenied):
         reader.put("main/audit/host.user/20261123/0000000002.json", b"{}")
     assert [f.key for f in reader.delete(["main/y"])] == ["main/y"]

@@ -48,8 +48,8 @@ def inodes(directory: Path) -> Dict[str, int]:
     return {str(p.relative_to(directory)): p.stat().st_ino for p in directory.rglob("*") if p.is_file()}
 
 
-def test_only_what_differs_is_written(postgres: Installation, sites: Sites) -> None:
-    site, ledger = a_site(postgres, sites)
+def test_only_what_differs_is_written(a_postgres: Installation, sites: Sites) -> None:
+    site, ledger = a_site(a_postgres, sites)
     cluster = site.cluster
     oid, still, far, other = (
         str(cluster.value(sql))
@@ -98,6 +98,7 @@ def test_only_what_differs_is_written(postgres: Installation, sites: Sites) -> N
     assert now[other] != old[other]
     assert sum(inodes(data / "base" / "1").get(name) == inode for name, inode in catalog.items()) > 200
     assert done["files_kept"] > 200
+    assert done["bytes_restored"] < 0.8 * site.lifeboat("list").data["backups"][0]["data_size"], "less what stayed"
     assert not (data / "stranger").exists()
     assert not later.exists()
     assert (site.root / "space" / "PG_99_beside" / "file").read_text() == "another cluster's"
@@ -115,6 +116,19 @@ def refused(site: Site, code: str, *says: str, words: Tuple[str, ...] = ()) -> N
         assert part in error["message"], error
     assert error["hint"]
     assert inodes(site.cluster.data_dir) == before
+
+
+def test_the_file_for_which_nothing_stays_is_named(newest_postgres: Installation, sites: Sites) -> None:
+    site, ledger = a_site(newest_postgres, sites)
+    closed = str(site.cluster.value("SELECT pg_relation_filepath('still')"))
+    site.cluster.stop()
+    (site.cluster.data_dir / closed).chmod(0)
+
+    done = delta(site).data["restore"]
+    assert done["files_kept"] == 0
+    (warning,) = done["warnings"]
+    assert closed in warning and "every file was fetched" in warning
+    assert rows(site.cluster) == expected(ledger.entries)
 
 
 def test_what_a_delta_restore_refuses(newest_postgres: Installation, sites: Sites) -> None:

@@ -19,9 +19,9 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 import pytest
 import zstandard
-from lifeboat.errors import ChainBroken, ObjectCorrupt
-from lifeboat.model import ArchiveFile, dump_manifest, load_manifest
+from lifeboat.base.errors import ChainBroken, ObjectCorrupt
 from lifeboat.postgres.controldata import read_control
+from lifeboat.records.model import ArchiveFile, dump_manifest, load_manifest
 from lifeboat.store import open_store
 from seaweedfs import SeaweedFS
 from support.faultproxy import STATUS, Fault, FaultProxy
@@ -141,7 +141,7 @@ def test_a_damaged_record_leaves_the_other_backups_usable(
     with pytest.raises(ObjectCorrupt) as refused:
         copy.plan(tmp_path / "clone", label=bad)
     assert f"{bad}/manifest.json" in refused.value.message
-    checked = lost.site.lifeboat("check", config_file=copy.config_file, status=1).data
+    checked = lost.site.lifeboat("check", config_file=copy.config_file, status=2).data
     assert [bad in c["name"] for c in checked["checks"] if "manifest.json" in c["message"]] == [True]
 
 
@@ -310,3 +310,26 @@ def test_a_recovery_that_takes_too_long_is_stopped(copy: Copy, lost: Lost, tmp_p
     assert error["error_code"] == "recovery_failed"
     assert "0.3 s" in error["message"]
     assert not clone.running
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_restore_that_is_told_to_end_takes_its_server_along(
+    copy: Copy, lost: Lost, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A dropped ssh session, a key, a service manager, and more than once: nothing recovers on behind its back."""
+    clone = lost.site.clone(f"ended {number.name}")
+    reached = tmp_path / "reached"
+    name = copy.behind(lost.second)[1].name.split(".")[0]
+    command = wrapper(
+        tmp_path / "lifeboat",
+        f'case "$*" in *"wal-fetch"*"{name}"*) touch "{reached}"; exec sleep 600;; esac',
+        f'exec "{lost.site.command}" "$@"',
+    )
+    config_file = copy.configure(tmp_path / "slow.yml", command=str(command), restore=ONE_BY_ONE)
+    with begun(copy, clone, config_file, reached, {}) as process:
+        for _time in range(2):
+            os.kill(process.pid, number)
+        assert process.wait() == 130
+        assert not clone.running
+        assert not marker(clone)["finished"]
+    restored(copy, clone)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lifeboat.config import DirectoryOptions
+from lifeboat.config.load import DirectoryOptions
 from support.postgres import Installation, Sites, restore_arguments
 
 pytestmark = pytest.mark.integration

@@ -12,24 +12,28 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 from lifeboat.codec import zstd
-from lifeboat.config import load
+from lifeboat.config.load import load
 from lifeboat.postgres.controldata import read_control
 from lifeboat.repository.repository import Repositories
+from lifeboat.wal.keep import store_history
+from lifeboat.wal.prefetch import Order, _Prefetcher
 from seaweedfs import SeaweedFS
 from support.faultproxy import HANG, STATUS, Fault, FaultProxy
 from support.ledger import Ledger, expected, rows
-from support.lost import flip
+from support.lost import Copy, flip
 from support.postgres import Cluster, Installation, Site, Templates, entry, open_sites, restore_arguments, until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration
 SEGMENTS = 40
+MIB = 2**20
 BOUND = 6
 
 
@@ -56,7 +60,9 @@ class Long:
         command = clone.data_dir.with_name(f"{clone.data_dir.name}.command")
         look = 'for word; do case "$word" in --not*) called=1;; --*) ;; *) last=${name-}; name=$word;; esac; done'
         words = f'{look}\n[ -z "${{called-}}" ] || echo "$last" >>"{clone.data_dir}.calls"'
-        command.write_text(f'#!/bin/sh\n{words}\nexec "{self.site.command}" "$@"\n')
+        # The prefetcher is a process of its own, which the restore knows by its number.
+        which = f'case "$*" in *wal-prefetch*) exec "{self.site.command}" "$@";; esac'
+        command.write_text(f'#!/bin/sh\n{words}\n{which}\nexec "{self.site.quick}" "$@"\n')
         command.chmod(0o755)
         path = clone.data_dir.with_name(f"{clone.data_dir.name}.yml")
         return self.site.write(
@@ -75,13 +81,13 @@ def left_behind(clone: Cluster) -> List[Path]:
 
 @pytest.fixture(scope="module")
 def long(
-    postgres: Installation, templates: Templates, seaweedfs: SeaweedFS, bucket: str,
+    a_postgres: Installation, templates: Templates, seaweedfs: SeaweedFS, bucket: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Long]:  # fmt: skip
     with open_sites(templates, tmp_path_factory.mktemp("long")) as sites:
-        prefix = f"long {postgres.major}"
+        prefix = "long"
         store = s3_options_for(seaweedfs, bucket, prefix)
-        site = sites(postgres, store, segment_mb=1, track_commit_timestamp="on", max_wal_size="1GB")
+        site = sites(a_postgres, store, segment_mb=1, track_commit_timestamp="on", max_wal_size="1GB")
         cluster, stash = site.cluster, site.root / "stash"
         stash.mkdir()
         (site.root / "directory").mkdir()
@@ -92,7 +98,7 @@ def long(
         ledger = Ledger(cluster)
         site.lifeboat("backup", config_file=both)
         cluster.switch_wal()
-        cluster.execute(f"ALTER SYSTEM SET archive_command = 'cp \"%p\" \"{stash}/%f\"'", "SELECT pg_reload_conf()")
+        cluster.execute(f'ALTER SYSTEM SET archive_command = \'cp "%p" "{stash}/%f"\'', "SELECT pg_reload_conf()")
         until(lambda: "cp" in cluster.value("SHOW archive_command"), "the new archive_command")
         for _ in range(SEGMENTS):
             ledger.write(1)
@@ -144,7 +150,7 @@ class Watch(threading.Thread):
 
 @contextlib.contextmanager
 def begun(long: Long, clone: Cluster, config_file: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    words = [long.site.command, "--config", config_file, "--json", *restore_arguments(clone, *more)]
+    words = [long.site.quick, "--config", config_file, "--json", *restore_arguments(clone, *more)]
     with subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
@@ -187,6 +193,60 @@ def test_forty_segments_come_ahead_of_replay_within_the_bound(
     assert sum(fault_proxy.count("GET", n) for n in long.names) <= SEGMENTS * 3 // 2
     assert 1 < watch.most <= BOUND
     long.restored(clone)
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Does what it is given before it goes on."""
+
+    def submit(self, work: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(work(*arguments, **more))
+        return done
+
+
+def test_what_replay_waits_for_stays_until_it_is_taken(copy: Copy, tmp_path: Path) -> None:
+    """A history that is no part of the window comes when the window is full, and is not taken at once."""
+    config, directory = load(str(copy.config_file)), tmp_path / "ahead"
+    directory.mkdir()
+    system = copy.segments[0].parents[2].name
+    names = [path.name[:24] for path in copy.segments]
+    repositories = Repositories.open(config)
+    store_history(repositories.items[0], system, "00000002.history", b"1\t0/3000000\tno reason\n")
+    serving = _Prefetcher(repositories, Order(system, MIB, tuple(names), 2), str(directory), AtOnce(1))
+    for _ in range(4):
+        serving.turn()
+    assert sorted(os.listdir(directory)) == names[:2]
+    for waited_for in ("00000002.history", names[6]):
+        (directory / f"{waited_for}.77.want").touch()
+        for _ in range(6):
+            serving.turn()
+        assert (directory / waited_for).exists(), waited_for
+        # As the command does that waits.
+        (directory / f"{waited_for}.77.seen").unlink()
+        (directory / waited_for).unlink()
+    for _ in range(4):
+        serving.turn()
+    assert sorted(os.listdir(directory)) == names[7:9]
+    repositories.close()
+
+
+def test_a_question_whose_file_was_taken_holds_no_room(copy: Copy, tmp_path: Path) -> None:
+    """Twice as many commands as there is room for, each of which asked and has ended."""
+    config, directory = load(str(copy.config_file)), tmp_path / "ahead"
+    directory.mkdir()
+    system = copy.segments[0].parents[2].name
+    names = [path.name[:24] for path in copy.segments]
+    repositories = Repositories.open(config)
+    serving = _Prefetcher(repositories, Order(system, MIB, tuple(names), 2), str(directory), AtOnce(1))
+    for number, name in enumerate(names[:6]):
+        question = directory / f"{name}.{number}.want"
+        question.touch()
+        for _ in range(3):
+            serving.turn()
+        assert (directory / name).exists(), name
+        question.with_suffix(".seen").unlink()
+        (directory / name).unlink()
+    repositories.close()
 
 
 def test_a_killed_prefetcher_changes_nothing(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -16,8 +18,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 from lifeboat import restore
-from lifeboat.config import load
-from lifeboat.errors import (
+from lifeboat.base.errors import (
     BackupMissing,
     ConfigError,
     DataDirectoryRefused,
@@ -27,10 +28,11 @@ from lifeboat.errors import (
     TargetUnreachable,
     WalGap,
 )
-from lifeboat.model import Target, format_time, parse_time
-from support.ledger import expected, rows
+from lifeboat.config.load import load
+from lifeboat.records.model import Target, format_time, parse_time
+from support.ledger import Ledger, expected, rows
 from support.lost import POINT, Copy, Lost
-from support.postgres import Installation, Sites
+from support.postgres import Installation, Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 
@@ -192,14 +194,17 @@ def test_a_directory_in_use_is_refused(copy: Copy, sites: Sites, newest_postgres
     (foreign / "thesis.txt").write_text("years of work")
     error = refused_directory(copy, foreign, "no data directory", str(foreign))
     assert "move_aside" in error.hint
-    refused_directory(copy, tmp_path / "clone", str(copy.lost.space), "is not empty", tablespaces={})
+    for existing in ("refuse", "move_aside"):
+        # The stopped cluster's own tablespace, which nobody mapped to another place.
+        whose = (str(copy.lost.space), "belongs to the cluster in", copy.lost.site.data_dir)
+        refused_directory(copy, tmp_path / "clone", *whose, tablespaces={}, existing=existing)
 
 
 def test_directories_that_cannot_be_meant_are_refused(copy: Copy, tmp_path: Path) -> None:
     space = str(copy.lost.space)
     for spaces, named in (
         ({"/nowhere": str(tmp_path / "x")}, ["/nowhere", copy.lost.second["label"]]),
-        ({space: str(tmp_path / "clone" / "inside")}, ["in one another", str(tmp_path / "clone" / "inside")]),
+        ({space: str(tmp_path / "clone" / "inside")}, ["nested", str(tmp_path / "clone" / "inside")]),
         ({space: "relative/path"}, ["'relative/path'", "not absolute"]),
     ):
         with pytest.raises(ConfigError) as refused:
@@ -245,14 +250,92 @@ def test_root_is_refused(copy: Copy, tmp_path: Path) -> None:
     assert not (tmp_path / "clone").exists()
 
 
+# --- what would fail after the whole extraction -----------------------------------------------------------------
+
+
+def test_settings_that_postgresql_does_not_take_are_refused(copy: Copy, tmp_path: Path) -> None:
+    for settings, named in (
+        ({"work_mem": "a lot"}, "work_mem"),
+        ({"port": "70000"}, "70000"),
+        ({"no_such_setting": "1"}, "no_such_setting"),
+        ({"max_connections": 20, "wal_level": "sometimes"}, "wal_level"),
+        ({"not a name": "x"}, "syntax error"),
+        ({"restore_command": "cp %f %p"}, "restore_command"),
+        ({"recovery_target_time": "2026-11-22"}, "recovery_target_time"),
+        ({"data_directory": "/srv/other"}, "data_directory"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            copy.plan(tmp_path / "clone", settings=settings)
+        assert named in refused.value.message
+        # In PostgreSQL's words, without a half of the time that its log puts before them.
+        assert not re.search(r"\d:\d\d|LOG:", refused.value.message)
+        assert refused.value.hint
+    good = {"work_mem": "64MB", "search_path": 'a, "b\'c"', "my.own": "x\ny", "jit": False}
+    assert copy.plan(tmp_path / "clone", settings=good).backup.label == copy.lost.second["label"]
+    assert not (tmp_path / "clone").exists()
+
+
+def test_a_clone_without_a_port_of_its_own_is_refused_while_the_port_is_in_use(
+    copy: Copy, sites: Sites, newest_postgres: Installation, tmp_path: Path
+) -> None:
+    live = sites(newest_postgres).cluster
+    connection = {"host": str(live.socket_dir), "port": live.port, "user": "postgres"}
+    copy.configure(copy.config_file, connection=connection)
+    apart = {"listen_addresses": "", "unix_socket_directories": str(tmp_path)}
+    for request in ({}, {"settings": {"port": live.port}}, {"action": "pause", "target": Target("immediate")}):
+        with pytest.raises(ConfigError) as refused:
+            copy.plan(tmp_path / "clone", **request)
+        assert f"port {live.port}" in refused.value.message
+        assert str(live.data_dir) in refused.value.message
+        assert "--set port=" in refused.value.hint
+        # A server that is to pause cannot be left stopped.
+        other_way = "action shutdown" if "action" in request else "leave it stopped"
+        assert other_way in refused.value.hint
+    copy.plan(tmp_path / "clone", action="shutdown", target=Target("immediate"))
+    for request in ({"leave": "stopped"}, {"settings": {"port": live.port + 1}}, {"settings": apart}):
+        copy.plan(tmp_path / "clone", **request)
+    live.stop()
+    copy.plan(tmp_path / "clone")
+
+
+def test_a_restore_point_that_is_there_twice_behind_the_backup_is_refused(
+    newest_postgres: Installation, sites: Sites
+) -> None:
+    site = sites(newest_postgres, segment_mb=1, track_commit_timestamp="on")
+    ledger = Ledger(site.cluster)
+    label = site.backup()["label"]
+    for backup in (True, False):
+        ledger.write(1)
+        site.cluster.execute("SELECT pg_create_restore_point('deploy')")
+        ledger.write(1)
+        site.cluster.switch_wal()
+        if backup:
+            site.backup()
+    clone = site.clone("clone")
+    words = restore_arguments(clone, "--name", "deploy")
+    error = site.lifeboat(*words, "--label", label, status=1).error
+    assert error["error_code"] == "target_unreachable"
+    first, second = error["details"]["positions"]
+    assert f"--lsn {second}" in error["hint"]
+    assert not clone.data_dir.exists()
+    # The one that the hint names, and behind the newer backup the name is enough.
+    lsn = restore_arguments(clone, "--label", label, "--lsn", second)
+    site.lifeboat(*lsn)
+    assert rows(clone) == expected(ledger.entries[:3])
+    clone.stop()
+    site.lifeboat(*words, "--existing", "move_aside")
+    assert rows(clone) == expected(ledger.entries[:3])
+    assert first != second
+
+
 # --- room -------------------------------------------------------------------------------------------------------
 
 #: Run in a mount namespace of its own, as an ordinary user: plan, fill the file system but for 4 MiB, apply.
 FILL = """
 import json, os, sys
 from lifeboat import restore
-from lifeboat.config import load
-from lifeboat.errors import LifeboatError
+from lifeboat.config.load import load
+from lifeboat.base.errors import LifeboatError
 config, data_dir, space, fill = json.loads(sys.stdin.read())
 request = restore.RestoreRequest(data_dir=data_dir, tablespaces={space: data_dir + " space"}, leave="stopped")
 try:
@@ -298,3 +381,19 @@ def test_a_disk_that_fills_up_meanwhile_is_named_and_what_was_extracted_is_remov
     assert error["error_code"] == DiskFull.error_code
     assert str(disk / "clone") in error["message"]
     assert error["entries"] == ["lifeboat_restore.json"]
+
+
+def test_a_timeline_that_one_object_claims_is_named(copy: Copy, tmp_path: Path) -> None:
+    """Whoever may store can make a history and WAL of a timeline that the cluster never had."""
+    (home,) = copy.root.glob("wal/*")
+    (home / "00000007.history").write_text("1\t0/100\tno recovery target specified\n")
+    log = home / "00000007" / "00000000"
+    log.mkdir(parents=True)
+    shutil.copy(copy.segments[0], log / f"00000007{copy.segments[0].name[8:]}")
+    with pytest.raises(TargetUnreachable) as refused:
+        copy.plan(tmp_path / "clone")
+    assert f"The latest timeline is 7, by main/wal/{home.name}/00000007.history; no backup is on it." in (
+        refused.value.message
+    )
+    assert "--timeline 1" in refused.value.hint
+    assert copy.plan(tmp_path / "clone", Target(timeline="1")).path.timeline == 1

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -15,9 +16,9 @@ from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from lifeboat import restore
-from lifeboat.config import DirectoryOptions, S3Options
-from lifeboat.errors import CloneRefused, TargetUnreachable
-from lifeboat.model import Target
+from lifeboat.base.errors import CloneRefused, TargetUnreachable
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.records.model import Target
 from lifeboat.restore.recover import sync_settings
 from lifeboat.wal.push import push
 from seaweedfs import SeaweedFS
@@ -108,7 +109,7 @@ def test_a_dropped_table_comes_back_by_a_time_without_zone(story: Story) -> None
     last = story.entries[-1]
     clone = story.clone("time")
     local = last.committed.astimezone(KOLKATA).replace(tzinfo=None).isoformat(sep=" ")
-    done = story.restore(clone, "--time", local)
+    done = story.restore(clone, "--time", local, "--request-id", "INC-1")
 
     assert rows(clone) == expected(story.entries)
     assert rows(clone, "other") == [(i, f"entry {i}") for i in (1, 2, 3)]
@@ -144,7 +145,7 @@ def test_a_dropped_table_comes_back_by_a_time_without_zone(story: Story) -> None
     assert story.site.data_dir in refused.value.message
 
     # The same again is no change, whether the server is up or down; another target needs leave to move this aside.
-    again = story.restore(clone, "--time", local)
+    again = story.restore(clone, "--time", local, "--request-id", "INC-1")
     assert not again["changed"]
     assert again["plan"]["satisfied"]
     assert again["restore"] == result
@@ -249,15 +250,27 @@ def test_the_same_again_in_place_is_no_change_once_the_repository_knows_its_time
     cluster.switch_wal()
     cluster.kill9()
     shutil.rmtree(cluster.data_dir)
-    words = ("restore", "--time", kept[-1].committed.isoformat())
+    words = ("restore", "--time", kept[-1].committed.isoformat(), "--request-id", "INC-1")
     done = site.lifeboat(*words).data
     # Of the new timeline the archive has nothing behind its beginning, which lies before that time is over.
     until(lambda: any(site.repository_dir.glob("wal/*/00000002.history")), "the server archives it")
     again = site.lifeboat(*words).data
     assert not again["changed"] and again["plan"]["satisfied"] and again["restore"] == done["restore"]
     assert rows(cluster) == expected(kept)
-    refused = site.lifeboat(*words, "--timeline", "2", "--existing", "move_aside", "--plan", status=1)
+    refused = site.lifeboat(*words[:-2], "--timeline", "2", "--existing", "move_aside", "--plan", status=1)
     assert refused.error["error_code"] == "target_unreachable"
+
+
+def a_gap_on_the_new_timeline_is_told(site: Site, label: str) -> None:
+    """No backup is on it yet."""
+    site.cluster.switch_wal()
+    segment = min(site.repository_dir.glob("wal/*/00000002/*/*.zst"))
+    away = segment.rename(segment.with_suffix(".away"))
+    gaps = [c for c in site.lifeboat("check", status=None).data["checks"] if c["name"].endswith(": gap")]
+    assert [(c["status"], segment.stem in c["message"]) for c in gaps] == [("critical", True)], gaps
+    assert {gap["label"]: gap["missing"] for gap in site.lifeboat("list").data["gaps"]} == {label: [segment.stem]}
+    assert "wal_gap" in json.dumps(site.lifeboat("verify", status=None).data)
+    away.rename(segment)
 
 
 def test_in_place_on_a_new_timeline_and_on_from_there(postgres: Installation, sites: Sites) -> None:
@@ -279,6 +292,9 @@ def test_in_place_on_a_new_timeline_and_on_from_there(postgres: Installation, si
     fork = done["restore"]["reached_lsn"]
     second_life = ledger.write(2)
     assert cluster.switch_wal()[:8] == "00000002"
+    # Before there is any backup on it.
+    assert {w["timeline"]: w["label"] for w in site.lifeboat("list").data["windows"]} == {1: first, 2: first}
+    a_gap_on_the_new_timeline_is_told(site, first)
     second = site.backup()
     assert second["timeline"] == 2
     third_act = ledger.write(1)
@@ -318,7 +334,9 @@ def test_in_place_on_a_new_timeline_and_on_from_there(postgres: Installation, si
     assert rows(old) == expected([*kept, *lost])
     assert (result["label"], result["parent_timeline"], result["timeline"]) == (first, 1, 3)
     old.stop()
-    request = restore.RestoreRequest(Target(timeline="current"), label=first, data_dir=str(site.root / "current"))
+    request = restore.RestoreRequest(
+        Target(timeline="current"), label=first, data_dir=str(site.root / "current"), leave="stopped"
+    )
     assert restore.plan(site.config, request).path.timeline == 1
 
     # The backup that was made after the fork does not lead there.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.config.load import DirectoryOptions, S3Options
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, alive, entry, until
 from support.stores import keys

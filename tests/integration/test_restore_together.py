@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from lifeboat import restore
-from lifeboat.config import load
-from lifeboat.errors import DataDirectoryRefused
-from lifeboat.restore.places import hold, write_marker
+from lifeboat.base.errors import DataDirectoryRefused
+from lifeboat.config.load import load
+from lifeboat.restore.marker import hold_existing, release, write_marker
 from support.lost import Copy
 from support.postgres import Installation, Sites
 
@@ -34,18 +33,18 @@ def test_a_plan_may_assume_that_the_server_is_stopped_and_a_restore_may_not(
 def test_a_directory_that_another_restore_fills_is_refused(copy: Copy, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     clone.mkdir()
-    write_marker(str(clone), {"finished": False, "tablespaces": []})
+    write_marker(str(clone), {"finished": False, "places": {}})
     (clone / "half").write_text("of a file")
-    other = hold(str(clone))
+    other = hold_existing(str(clone))
     with pytest.raises(DataDirectoryRefused, match=r"Another restore into .*clone is running"):
         copy.plan(clone)
-    os.close(other)
+    release(other)
     planned = copy.plan(clone)
     assert planned.places[0].state == "unfinished"
-    other = hold(str(clone))
+    other = hold_existing(str(clone))
     with pytest.raises(DataDirectoryRefused, match="Another restore"):
         restore.apply(load(str(copy.config_file)), planned)
-    os.close(other)
+    release(other)
     assert (clone / "half").exists()
 
 

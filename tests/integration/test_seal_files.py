@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from lifeboat import config, file_restore, files
-from lifeboat.errors import IdentityMissing, IdentityRefused, ObjectCorrupt, RecipientInvalid
+from lifeboat.base.errors import IdentityMissing, IdentityRefused, ObjectCorrupt, RecipientInvalid
+from lifeboat.config import load as config
+from lifeboat.fileset import backup as files
+from lifeboat.fileset import restore as file_restore
+from lifeboat.fileset.restore import FilesRequest
 from support.age import INTRO, make_key, needs_age
 from support.lost import flip
 
@@ -51,17 +54,17 @@ def test_sealed_and_clear_copies_of_a_file_set_come_back(tmp_path: Path) -> None
         (settings(tmp_path, identity_file=str(stranger.file)), IdentityRefused),
     ):
         with pytest.raises(error):
-            file_restore.restore_files(lacking, "app", target=str(tmp_path / "target"))
+            file_restore.apply(lacking, FilesRequest("app", target=str(tmp_path / "target")))
     assert not back.exists()
-    assert file_restore.restore_files(opened, "app", target=str(tmp_path / "target")).changed
+    assert file_restore.apply(opened, FilesRequest("app", target=str(tmp_path / "target"))).changed
     assert back.read_text() == source.read_text()
-    assert not file_restore.restore_files(opened, "app", target=str(tmp_path / "target")).changed
-    assert file_restore.restore_files(opened, "app", clear.label, target=str(tmp_path / "target")).changed
+    assert not file_restore.apply(opened, FilesRequest("app", target=str(tmp_path / "target"))).changed
+    assert file_restore.apply(opened, FilesRequest("app", clear.label, target=str(tmp_path / "target"))).changed
     assert back.read_text() == "clear words"
 
     flip(stored, 0.9)
     with pytest.raises(ObjectCorrupt):
-        file_restore.restore_files(opened, "app", target=str(tmp_path / "target"))
+        file_restore.apply(opened, FilesRequest("app", target=str(tmp_path / "target")))
     assert back.read_text() == "clear words"
 
 

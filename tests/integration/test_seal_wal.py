@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
 from lifeboat.repository.layout import Layout
 from support.age import INTRO, Key, make_key, needs_age
 from support.lost import flip

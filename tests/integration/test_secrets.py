@@ -76,9 +76,9 @@ def test_secrets_stay_in_the_configuration(
         assert say(site.config_file, "check").status == 0
         refused = say(bad_server, "backup")
         assert (refused.error["error_code"], "keeper" in refused.error["message"]) == ("postgres_error", True)
-        assert say(bad_server, "check").status == 1
+        assert say(bad_server, "check").status == 2
         assert say(bad_store, "list").error["error_code"] == "store_access_denied"
-        assert say(bad_store, "check").status == 1
+        assert say(bad_store, "check").status == 2
         arguments = restore_arguments(clone, "--immediate", "--action", "pause")
         assert say(bad_store, *arguments).error["error_code"] == "store_access_denied"
         assert say(site.config_file, *arguments).status == 0

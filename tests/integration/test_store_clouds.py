@@ -16,9 +16,7 @@ from typing import Any, Union
 
 import pytest
 from azure.storage.blob import generate_container_sas
-from lifeboat.cloud_options import MIB, AzureOptions, GcsOptions
-from lifeboat.config import parse_repository
-from lifeboat.errors import (
+from lifeboat.base.errors import (
     BucketMissing,
     ConfigError,
     DependencyMissing,
@@ -28,10 +26,13 @@ from lifeboat.errors import (
     StoreError,
     StoreUnavailable,
 )
-from lifeboat.repository.container import container_ready
-from lifeboat.repository.features import HOLDS, UNKNOWN, WEAKER
+from lifeboat.config.cloud_options import AzureOptions, GcsOptions
+from lifeboat.config.load import parse_repository
+from lifeboat.config.traits import MIB
+from lifeboat.provision.container import container_ready
+from lifeboat.provision.features import HOLDS, UNKNOWN, WEAKER
 from lifeboat.store import open_store
-from lifeboat.store.azure_client import connect as connect_azure
+from lifeboat.store.azure.client import connect as connect_azure
 from support import faultproxy
 from support.clouds import Azurite, FakeGcs
 from support.faultproxy import Fault, FaultProxy

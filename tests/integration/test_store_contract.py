@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
-from lifeboat.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError
-from lifeboat.repository.features import WEAKER
-from lifeboat.repository.prepare import BucketRequest, bucket_ready
-from lifeboat.store import azure, open_store
-from lifeboat.store.azure import AzureStore
+from lifeboat.base.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError
+from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.provision.features import WEAKER
+from lifeboat.provision.prepare import BucketRequest, bucket_ready
+from lifeboat.store import open_store
+from lifeboat.store.azure import store as azure
+from lifeboat.store.azure.store import AzureStore
 from lifeboat.store.protocol import Store
 from support.stores import PART, python_with_store
 
@@ -135,7 +136,7 @@ def test_an_empty_object(store: Store) -> None:
 def test_sizes_around_a_part(store: Store, size: int) -> None:
     data = os.urandom(65537) * (size // 65537 + 1)
     data = data[:size]
-    with store.writer("big", size_hint=size) as writer:
+    with store.writer("big") as writer:
         for start in range(0, size, 700_001):
             assert writer.write(data[start : start + 700_001]) == len(data[start : start + 700_001])
         written = writer.commit()

@@ -13,11 +13,10 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
-from lifeboat.config import DirectoryOptions
-from lifeboat.errors import (
+from lifeboat.base.errors import (
     BucketMissing,
     ObjectExists,
     ObjectMissing,
@@ -25,6 +24,7 @@ from lifeboat.errors import (
     StoreError,
     StoreUnavailable,
 )
+from lifeboat.config.load import DirectoryOptions
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
 from support.stores import NOBODY, python_with_store, unprivileged
@@ -205,7 +205,7 @@ def test_a_full_file_system(root: Path) -> None:
         pytest.skip("no tmpfs can be mounted in a user name space here")
     script = """
 import os
-from lifeboat.errors import StoreFull
+from lifeboat.base.errors import StoreFull
 store.put("small", b"1")
 try:
     with store.writer("big") as writer:
@@ -238,9 +238,9 @@ def test_without_hard_links(store: Store, root: Path, monkeypatch: pytest.Monkey
 
     rename = os.rename
 
-    def late(source: str, target: str) -> None:
+    def late(source: str, target: str, **where: int) -> None:
         time.sleep(0.01)  # time enough for a rival between the check of the name and its use
-        rename(source, target)
+        rename(source, target, **where)
 
     monkeypatch.setattr(os, "rename", late)
 
@@ -260,9 +260,9 @@ def test_link_that_succeeded_without_an_answer(store: Store, monkeypatch: pytest
     """NFS repeats a request whose answer was lost, and is then told that the name is taken: by itself."""
     link = os.link
 
-    def twice(source: str, target: str) -> None:
-        link(source, target)
-        link(source, target)
+    def twice(source: str, target: str, **where: Any) -> None:
+        link(source, target, **where)
+        link(source, target, **where)
 
     monkeypatch.setattr(os, "link", twice)
     store.put("x", b"1")
@@ -298,3 +298,34 @@ def test_a_key_below_an_object(store: Store) -> None:
     with pytest.raises(StoreError, match="a/b"):
         store.put("a/b", b"1")
     assert store.delete(["a/b"]) == []
+
+
+def test_what_a_killed_writer_left_is_told_and_dropped(store: Store, root: Path) -> None:
+    """By its age, whose limit is the caller's; a running writer's file, the lock's and somebody else's never are."""
+    killed = python_with_store(
+        DirectoryOptions(str(root)),
+        "writer = store.writer('x'); writer.write(b'half'); print('written', flush=True); sys.stdin.read()",
+    )
+    assert killed.stdout is not None and killed.stdout.readline() == "written\n"
+    (left,) = temporary_files(root)
+    assert list(store.unfinished("main/")) == []
+    killed.kill()
+    killed.wait()
+    with store.writer("running") as running:
+        running.write(b"1")
+        for name in ("rename.lock", "notes.txt", "a" * 31):
+            (root / ".tmp" / name).write_text("not a writer's")
+        (root / ".tmp" / ("b" * 32)).symlink_to(root / "elsewhere")
+        (found,) = store.unfinished("main/")
+        assert (found.key, found.upload) == (f".tmp/{left}", left)
+        assert found.touched is not None and found.begun <= store.clock()
+        # It was written meanwhile, by a release that holds no lock.
+        os.utime(root / ".tmp" / left, (1, 1))
+        store.drop(found)
+        assert left in temporary_files(root)
+        (found,) = store.unfinished("main/")
+        store.drop(found)
+        store.drop(found)
+        assert left not in temporary_files(root) and len(temporary_files(root)) == 5
+        running.write(b"2")
+    assert store.get("running") == b"12"

@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
+import botocore.auth
 import pytest
 from botocore.exceptions import ClientError
-from lifeboat.config import S3Options
-from lifeboat.errors import (
+from lifeboat.base import clock
+from lifeboat.base.errors import (
     BucketMissing,
     ConfigError,
     DependencyMissing,
@@ -32,12 +34,16 @@ from lifeboat.errors import (
     StoreError,
     StoreUnavailable,
 )
-from lifeboat.store import open_store, s3_upload
-from lifeboat.store.parts import part_size_for
+from lifeboat.config.load import S3Options
+from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
+from lifeboat.store.s3 import client as s3_client
+from lifeboat.store.s3 import store as s3
+from lifeboat.store.s3 import upload as s3_upload
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
-from support.stores import PART, client_of
+from support.slowline import SlowLine
+from support.stores import PART, ROOT, SeaweedFS, client_of
 
 pytestmark = pytest.mark.integration
 MIB = 1024 * 1024
@@ -181,11 +187,15 @@ def test_a_bucket_name_that_cannot_be(s3_options: S3Options) -> None:
 
 
 def test_without_boto3(s3_options: S3Options, tmp_path: Path) -> None:
-    script = "from lifeboat.store import open_store; from lifeboat.config import S3Options; open_store(S3Options('b'))"
+    script = """
+from lifeboat.config.load import S3Options
+from lifeboat.store import open_store
+open_store(S3Options('b'))
+"""
     (tmp_path / "boto3.py").write_text("raise ImportError('none here', name='boto3')")
     found = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(s3_upload.__file__).parents[2]}"},
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}/.build/lib"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert DependencyMissing.__name__ in found.stderr and "python3-boto3" in found.stderr
@@ -295,6 +305,16 @@ def test_503_for_ever(proxied_options: S3Options, fault_proxy: FaultProxy) -> No
     error = refused(replace(proxied_options, max_attempts=2), "put", StoreUnavailable)
     assert error.details["http_status"] == 503
     assert fault_proxy.count("PUT") == 2
+
+
+def test_an_upload_over_a_slow_line(s3_options: S3Options, seaweedfs: SeaweedFS, store: Store) -> None:
+    line = SlowLine(seaweedfs.port, 20_000)
+    slow = open_store(replace(s3_options, endpoint_url=line.endpoint_url, connect_timeout=2.0, max_attempts=1))
+    content = os.urandom(300_000)
+    slow.put("slow", content)
+    slow.close()
+    line.close()
+    assert store.get("slow") == content
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -424,17 +444,25 @@ def test_an_object_cut_behind_our_back(store: Store, raw: Any, s3_options: S3Opt
 # --- parts and memory -------------------------------------------------------------------------------------------
 
 
-def test_part_size_follows_the_hint() -> None:
-    assert part_size_for(16 * MIB, None) == 16 * MIB
-    assert part_size_for(16 * MIB, 9000 * 16 * MIB) == 16 * MIB
-    assert part_size_for(16 * MIB, 9000 * 16 * MIB + 1) == 17 * MIB
-    assert part_size_for(16 * MIB, 5 * MIB**2) <= 5 * 1024 * MIB
-    sizes = [random.randrange(1, 5 * MIB**2) for _ in range(200)]
-    assert all(size / part_size_for(PART, size) <= 9000 for size in sizes)
+def test_parts_grow_so_that_an_object_of_any_size_fits(
+    store: Store, raw: Any, s3_options: S3Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten parts of the first size hold 50 MiB; nobody says before how much comes."""
+    monkeypatch.setattr(s3_upload, "MAX_PARTS", 10)
+    monkeypatch.setattr(s3_upload, "REACH", 90 * MIB)
+    data = os.urandom(MIB) * 83
+    long_put(store, "x", data)
+    assert b"".join(store.read("x", hashlib.sha256(data).hexdigest(), len(data))) == data
+    sizes = [
+        raw.head_object(Bucket=s3_options.bucket, Key=f"{s3_options.prefix}/x", PartNumber=number)["ContentLength"]
+        for number in (1, 2, 9)
+    ]
+    assert sizes[:2] == [PART, PART] and sizes[2] > 2 * PART
 
 
 def test_too_many_parts(store: Store, raw: Any, s3_options: S3Options, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_upload, "MAX_PARTS", 2)
+    monkeypatch.setattr(s3_upload, "REACH", 2 * PART)
     with pytest.raises(ConfigError, match="part_size") as caught:
         long_put(store, "x", bytes(2 * PART + 1))
     assert "part_size" in caught.value.hint
@@ -571,3 +599,77 @@ def test_delete_tells_what_it_could_not(s3_options: S3Options, store: Store) -> 
     assert [failure.key for failure in failures] == ["held"]
     assert "AccessDenied" in failures[0].reason
     assert [info.key for info in store.list()] == ["held"]
+
+
+def test_an_open_store_goes_on_with_new_credentials(
+    s3_options: S3Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a profile, a shared credentials file or a process: read anew after a refusal, in whichever thread."""
+    keys = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    def write(access_key_id: str, secret_access_key: str) -> None:
+        keys.write_text(f"[rotating]\naws_access_key_id={access_key_id}\naws_secret_access_key={secret_access_key}\n")
+
+    write("retired", "x" * 40)
+    opened = open_store(replace(s3_options, access_key_id=None, secret_access_key=None, profile="rotating"))
+    with pytest.raises(StoreAccessDenied):
+        opened.put("x", b"1")
+    keys.unlink()
+    with pytest.raises(StoreAccessDenied):
+        opened.put("x", b"1")
+    write(str(s3_options.access_key_id), str(s3_options.secret_access_key))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: opened.put(f"x{n}", b"1"), range(8)))
+    with opened.writer("long") as writer:
+        writer.write(bytes(PART + 1))
+    assert opened.get("long") == bytes(PART + 1)
+    with pytest.raises(ObjectExists):
+        opened.put("x1", b"2")
+    opened.close()
+
+
+def test_a_clock_that_is_off_is_named_whatever_was_asked(
+    s3_options: S3Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to a HEAD has no words: what it tells of the time must do."""
+    late = open_store(s3_options)
+    real = botocore.auth.get_current_datetime if hasattr(botocore.auth, "get_current_datetime") else None
+    if real is None:
+        pytest.skip("this botocore takes the time elsewhere")
+    off = timedelta(hours=-2)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *a, **k: real(*a, **k) + off)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + off)
+    for use in (lambda: late.head("x"), lambda: late.put("x", b"1"), lambda: list(late.list())):
+        with pytest.raises(StoreAccessDenied) as caught:
+            use()
+        assert "clock of this host" in caught.value.hint, caught.value
+    late.close()
+
+
+def test_a_store_that_says_nothing_is_told_within_its_time(
+    s3_options: S3Options, fault_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many attempts there are; what is being uploaded has all of them."""
+    monkeypatch.setattr(s3_client, "SILENCE", 0.6)
+    silent = open_store(
+        replace(s3_options, endpoint_url=fault_proxy.endpoint_url, connect_timeout=2, read_timeout=0.3, max_attempts=4)
+    )
+    fault_proxy.inject(Fault(faultproxy.HANG, times=100))
+    for use in (lambda: list(silent.list()), lambda: silent.head("x")):
+        before = len(fault_proxy.requests)
+        with pytest.raises(StoreUnavailable):
+            use()
+        assert len(fault_proxy.requests) - before == 2
+    before = len(fault_proxy.requests)
+    with pytest.raises(StoreUnavailable):
+        silent.put("x", b"1")
+    assert len(fault_proxy.requests) - before == 4
+    silent.close()
+
+
+def test_a_head_without_a_time_is_named() -> None:
+    with pytest.raises(StoreError, match="Last-Modified"):
+        s3._info("x", {"ContentLength": 1})

@@ -5,12 +5,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Iterator, List
 
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options
+from lifeboat.codec import zstd
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.repository.kinds import kind_of
+from lifeboat.repository.layout import wal_name
+from lifeboat.repository.repository import Repositories
+from lifeboat.store.protocol import Store
+from lifeboat.wal.fetch import MAX_WAL_FILE
+from support.age import make_key, needs_age
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
 from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program
@@ -129,6 +138,47 @@ def test_a_copy_may_lag_as_far_as_was_said(site: Site, tmp_path: Path) -> None:
     assert "lifeboat sync" in told["hint"]
 
 
+def test_what_the_first_one_lost_comes_back_by_the_words_of_the_hints(
+    newest_postgres: Installation, sites: Sites, tmp_path: Path
+) -> None:
+    """The first that answers would be the source, and the target lacks nothing that it has."""
+    stores = [tmp_path / name for name in ("near", "far")]
+    for store in stores:
+        store.mkdir()
+    site = sites(newest_postgres, *(DirectoryOptions(str(store)) for store in stores), segment_mb=1)
+    label = site.backup()["label"]
+    for _ in range(4):
+        site.cluster.switch_wal()
+    segments = sorted(p for p in site.repository_dir.glob("wal/*/*/*/*.zst") if len(p.stem) == 24)
+    plan = restore_arguments(site.clone("clone"), "--plan")
+
+    def advised(words: str) -> List[str]:
+        found = re.search(r"lifeboat (sync(?: --\w+ \w+)+|verify --repair)", words)
+        assert found, words
+        return found.group(1).split()
+
+    def hints(command: str, part: str) -> Iterator[str]:
+        data = site.lifeboat(command, status=None).data
+        yield from (f["hint"] for f in data.get("checks", data.get("findings", [])) if part in f["message"])
+
+    base = next((site.repository_dir / "backups" / label).glob("base.tar*"))
+    for lost, command, part in (
+        (segments[-2], "restore", ""),
+        (segments[-2], "check", "is missing"),
+        (segments[-1], "check", "were archived"),
+        (segments[-1], "verify", "was archived"),
+        (segments[-2], "verify", "later ones are"),
+        (base, "restore", ""),
+        (base, "verify", "no object"),
+        (base.with_name("manifest.json"), "restore", ""),
+    ):
+        lost.unlink()
+        hint = site.lifeboat(*plan, status=1).error["hint"] if command == "restore" else next(hints(command, part))
+        site.lifeboat(*advised(hint))
+        assert lost.exists(), (command, part, hint)
+        site.lifeboat(*plan)
+
+
 def test_repositories_that_do_not_belong_together(
     site: Site, newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:
@@ -141,3 +191,65 @@ def test_repositories_that_do_not_belong_together(
     assert site.lifeboat("sync", "--from", "nowhere", status=1).error["error_code"] == "config_invalid"
     shutil.rmtree(tmp_path / "far")
     assert only(site.lifeboat("sync", status=1))["error"]["error_code"] == "bucket_missing"
+
+
+def test_other_wal_under_the_same_name_is_told_and_left(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
+    """As after a split brain. Compressed in another way it is the same; the listing of a directory tells sizes only."""
+    for _ in range(2):
+        site.cluster.switch_wal()
+    elsewhere = entry(1, replace(s3_options, prefix=f"{s3_options.prefix}-elsewhere"))
+    far = entry(2, DirectoryOptions(str(tmp_path / "far")))
+    site.repositories = [site.repositories[0], *({**r, "required": False} for r in (elsewhere, far))]
+    site.write()
+    assert all(found["copied"] for found in site.lifeboat("sync").data["repositories"])
+    repositories = Repositories.open(site.config)
+    stores = [repository.store for repository in repositories.items]
+    names = sorted(i.key for i in stores[0].list("main/wal/") if kind_of("main", i.key).segment)
+    first, second = names[0], names[1]
+    content = zstd.decompress(stores[0].get(first), first, MAX_WAL_FILE)
+
+    def put(key: str, data: bytes, *where: Store) -> None:
+        for store in where:
+            store.delete([key])
+            store.put(key, data)
+
+    # The same content in other bytes, and, of the same size, other content.
+    put(first, zstd.compress(content, 19), *stores[1:])
+    other = bytearray(stores[0].get(second))
+    put(second, zstd.compress(bytes(len(content) - 1) + b"1", 3), stores[2])
+    other[-1] ^= 1
+    put(second, bytes(other), stores[1])
+    before = {key: [store.get(key) for store in stores] for key in names}
+    told = [found["conflicts"] for found in site.lifeboat("sync", status=1).data["repositories"]]
+    assert told == [[second], [second]]
+    assert before == {key: [store.get(key) for store in stores] for key in names}
+    repositories.close()
+
+
+@needs_age
+def test_other_sealed_wal_is_told_by_its_digest(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
+    """Who syncs need not be able to open it: sealing gives other bytes each time."""
+    identity = make_key(tmp_path / "identity")
+    site.write(seal={"recipients": [identity.recipient]})
+    for _ in range(2):
+        site.cluster.switch_wal()
+    elsewhere = {**entry(1, replace(s3_options, prefix=f"{s3_options.prefix}-elsewhere")), "required": False}
+    site.repositories = [site.repositories[0], elsewhere]
+    site.write(seal={"recipients": [identity.recipient]})
+    assert only(site.lifeboat("sync"))["copied"]
+    repositories = Repositories.open(site.config)
+    near, far = (repository.store for repository in repositories.items)
+    sealed = sorted(i.key for i in near.list("main/wal/") if i.key.endswith(".zst.age"))
+    # Sealed once more it is the same; under another digest it is not.
+    for key in sealed[:2]:
+        far.delete([key])
+        far.put(key, near.get(key)[:-1] + b"?")
+    assert only(site.lifeboat("sync"))["conflicts"] == []
+    layout = repositories.items[0].layout
+    system = kind_of("main", sealed[1]).owner
+    digest = layout.wal_digest(system, wal_name(sealed[1]))
+    line = far.get(digest)
+    far.delete([digest])
+    far.put(digest, b"0" * 64 + line[64:])
+    assert only(site.lifeboat("sync", status=1))["conflicts"] == [sealed[1], digest]
+    repositories.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from lifeboat.config import DirectoryOptions
+from lifeboat.config.load import DirectoryOptions
 from support.controller import module
 from support.postgres import Installation, Site, Sites
 
@@ -120,6 +120,9 @@ def test_tables_go_into_another_database_with_their_own_names(site: Site) -> Non
     # Both are there, so that the one refers to the other; who acts is left out.
     assert [word.split()[0] for word in done["dropped"]] == ["trigger"]
     assert value(site, "SELECT count(*) FROM pg_constraint WHERE contype = 'f'", "look=here") == 1
+    # A suffix and a database exclude each other.
+    error = site.lifeboat(*words, status=1).error
+    assert error["error_code"] == "table_refused" and "--into" in error["hint"] and "--suffix" not in error["hint"]
 
 
 def test_a_name_that_is_none_says_what_there_is(site: Site) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options
-from lifeboat.repository.identities import read_credentials, with_credentials
-from lifeboat.repository.prepare import BucketRequest, bucket_ready
+from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.provision.identities import read_credentials, with_credentials
+from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.repository import Repositories
 from lifeboat.store import open_store
 from support.identities import identities
@@ -179,6 +179,8 @@ def test_what_only_another_repository_tells(more: Site, tmp_path: Path) -> None:
     more.cluster.stop()
     records = sorted(near.glob("main/backups/*/manifest.json"))[:1]
     records += [*near.glob("main/dumps/*/*/manifest.json"), *near.glob("main/files/*/*/manifest.json")]
+    for path in near.rglob("*.acknowledged"):
+        path.unlink()
     before = content(near)
     for path in records:
         path.unlink()

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 import zstandard
-from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
 from lifeboat.repository.layout import Layout
 from lifeboat.repository.repository import Repository
 from lifeboat.wal.inventory import archived

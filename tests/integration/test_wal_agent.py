@@ -17,7 +17,7 @@ from typing import Callable, Iterator, List, Set
 
 import pytest
 import zstandard
-from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
 from lifeboat.repository.repository import Repository
 from lifeboat.wal.inventory import archived
 from support import faultproxy
@@ -104,11 +104,11 @@ def all_archived(site: Site) -> None:
 
 
 def test_many_segments_reach_every_required_repository_in_order(
-    sites: Sites, postgres: Installation, s3_options: S3Options, tmp_path: Path, agents: Agents
+    sites: Sites, a_postgres: Installation, s3_options: S3Options, tmp_path: Path, agents: Agents
 ) -> None:
     directory = DirectoryOptions(str(tmp_path / "repository"))
     os.mkdir(directory.path)
-    site = quiet_site(sites, postgres, s3_options, directory)
+    site = quiet_site(sites, a_postgres, s3_options, directory)
     names = write_segments(site, 40)
     kept = {name: on_disk(site, name).read_bytes() for name in names}
     agent = agents(site)
@@ -155,6 +155,37 @@ def test_a_missing_required_repository_keeps_everything_unacknowledged(
     assert (refused.returncode, acknowledged(site)) == (1, [])
     assert unmounted.path in refused.stderr
     assert "[bucket_missing]" in refused.stderr
+
+
+def test_credentials_that_are_replaced_are_read_anew(
+    sites: Sites,
+    newest_postgres: Installation,
+    s3_options: S3Options,
+    tmp_path: Path,
+    agents: Agents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Refused, it leaves the file to whoever asks; with the new keys it goes on by itself."""
+    keys = tmp_path / "credentials"
+
+    def write(access_key_id: str, secret_access_key: str) -> None:
+        keys.write_text(f"[rotating]\naws_access_key_id={access_key_id}\naws_secret_access_key={secret_access_key}\n")
+
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    write("retired", "x" * 40)
+    site = quiet_site(
+        sites, newest_postgres, replace(s3_options, access_key_id=None, secret_access_key=None, profile="rotating")
+    )
+    name = write_segments(site, 1)[0]
+    agents(site)
+    until(lambda: (spool_of(site) / "push" / f"{name}.error").exists(), "the failure")
+    assert "[store_access_denied]" in (spool_of(site) / "push" / f"{name}.error").read_text()
+    assert ask(site, name, ["true"]).returncode == 0
+    write(str(s3_options.access_key_id), str(s3_options.secret_access_key))
+    until(lambda: acknowledged(site) == [name], "the acknowledgement")
+    assert sorted(p.name for p in (spool_of(site) / "push").glob(f"{name}.*")) == [f"{name}.ok"]
+    assert ask(site, name, NOTHING).returncode == 0
 
 
 def test_a_clone_is_not_answered_by_the_agent_of_its_original(site: Site, tmp_path: Path, agents: Agents) -> None:
@@ -357,9 +388,9 @@ def test_different_content_under_the_same_name_is_refused_loudly(
 
 
 def test_a_failover_while_segments_are_queued(
-    sites: Sites, postgres: Installation, s3_options: S3Options, agents: Agents
+    sites: Sites, a_postgres: Installation, s3_options: S3Options, agents: Agents
 ) -> None:
-    site = quiet_site(sites, postgres, s3_options)
+    site = quiet_site(sites, a_postgres, s3_options)
     cluster = site.cluster
     old = write_segments(site, 5)
     cluster.execute("CREATE TABLE unfinished AS SELECT 1 AS k")
@@ -446,8 +477,8 @@ def test_a_full_spool_ends_the_agent(site: Site, tmp_path: Path) -> None:
     spool.mkdir()
     config = site.write(tmp_path / "small.yml", spool_dir=str(spool))
     inside = (
-        f'mount -t tmpfs -o nr_inodes=8 tmpfs "{spool}" || exit 77; mkdir "{spool}/push"; touch "{spool}/push/asked";'
-        f' "{site.command}" --config "{config}" wal-agent'
+        f'mount -t tmpfs -o nr_inodes=8,mode=0700 tmpfs "{spool}" || exit 77; mkdir "{spool}/push";'
+        f' touch "{spool}/push/asked"; "{site.command}" --config "{config}" wal-agent'
     )
     ran = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inside],

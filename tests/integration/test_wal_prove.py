@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lifeboat.config import DirectoryOptions
+from lifeboat.config.load import DirectoryOptions
 from support.postgres import Installation, Site, Sites
 
 pytestmark = pytest.mark.integration
@@ -22,7 +22,7 @@ def two_repositories(sites: Sites, postgres: Installation, root: Path, **setting
 
 
 def stored(site: Site, name: str) -> int:
-    return sum(len([*Path(r["path"]).rglob(f"{name}*")]) for r in site.repositories)
+    return sum(len([*Path(r["path"]).rglob(f"{name}*.zst")]) for r in site.repositories)
 
 
 def test_a_segment_is_found_everywhere_and_proves_it_once(sites: Sites, postgres: Installation, tmp_path: Path) -> None:
@@ -75,6 +75,28 @@ def test_a_repository_that_is_away_is_told(sites: Sites, newest_postgres: Instal
 
     error = site.lifeboat("wal-prove", status=1).error
     assert str(tmp_path / "far") in error["message"]
+
+
+def test_a_cluster_that_was_created_anew_is_accepted_before_it_has_a_backup(
+    sites: Sites, newest_postgres: Installation, tmp_path: Path
+) -> None:
+    """What the role wal_archive does: a backup would ask for archiving first, and archiving for a backup."""
+    site = two_repositories(sites, newest_postgres, tmp_path)
+    site.lifeboat("wal-prove")
+    anew = sites(newest_postgres, fresh=True, start=False)
+    anew.repositories[:] = site.repositories
+    anew.write()
+    anew.cluster.start()
+
+    for words in (("--plan",), ("--timeout", "3000")):
+        refused = anew.lifeboat("wal-prove", *words, status=1).error
+        assert refused["error_code"] == ("repository_foreign" if words == ("--plan",) else "wal_gap")
+    assert "wal_archive_accept_new_system" in anew.lifeboat("wal-prove", "--plan", status=1).error["hint"]
+    anew.lifeboat("wal-prove", "--plan", "--accept-new-system")
+    assert anew.lifeboat("wal-prove", "--plan", status=1).error["error_code"] == "repository_foreign"
+    assert anew.lifeboat("wal-prove", "--accept-new-system").data["repositories"] == ["repo0", "repo1"]
+    anew.lifeboat("wal-prove")
+    assert anew.backup()["system_identifier"] == anew.cluster.system_identifier
 
 
 def test_a_server_that_cannot_archive_is_told(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from typing import Callable, Iterator, List, Tuple
 
 import psycopg2
 import pytest
-from lifeboat.config import DirectoryOptions, S3Options, StoreOptions
-from lifeboat.postgres.wal_names import parse_lsn
+from lifeboat.base.wal_names import parse_lsn
+from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
 from support.ledger import Ledger, expected, rows
 from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, until
 from support.walagent import AgentProcess, archive_by, spool_of
@@ -175,7 +175,7 @@ def test_a_killed_stream_goes_on_where_it_ended(
 ) -> None:
     site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
     first.kill_all()
-    until(lambda: checked(site) == ("warning", "The stream is away"), "the check to miss the stream")
+    until(lambda: checked(site) == ("warning", "The stream is not running"), "the check to miss the stream")
     had = pieces(site)
     ledger.write(5)
     second = streams(site)

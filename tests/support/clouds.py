@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Dict, List, Optional, Self
 
 import pytest
-from lifeboat.cloud_options import AzureOptions, GcsOptions
-from lifeboat.config import S3Options
+from lifeboat.config.cloud_options import AzureOptions, GcsOptions
+from lifeboat.config.load import S3Options
 
 from .stores import PART, ROOT
 

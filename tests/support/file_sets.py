@@ -14,40 +14,61 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
-from lifeboat import config
 from lifeboat.codec.zstd import Compressor
-from lifeboat.file_record import FileSetBackup
-from lifeboat.model import ArchiveFile, seal_record
+from lifeboat.config import load as config
+from lifeboat.records.model import FORMAT, ArchiveFile, format_time, seal_record
+from lifeboat.repository.file_sets import FileSetBackup
+from lifeboat.repository.labels import begun
 
 SYSTEM = "main/systems/7000000000000000001.json"
 
 
+def marks() -> Dict[str, bytes]:
+    """The objects that make a place a repository of the cluster main, by key."""
+    stamp = {"format": FORMAT, "cluster": "main", "created_at": format_time(datetime.now(timezone.utc))}
+    system = {**stamp, "system_identifier": Path(SYSTEM).stem}
+    return {"main/repository.json": seal_record(stamp), SYSTEM: seal_record(system)}
+
+
+def mark(repository: Path) -> None:
+    """Make a directory such a repository."""
+    (repository / SYSTEM).parent.mkdir(parents=True)
+    for key, raw in marks().items():
+        (repository / key).write_bytes(raw)
+
+
 def empty_set(beside: Path) -> Path:
     """An empty directory that is the set, and a repository without copies."""
-    (beside / "near" / SYSTEM).parent.mkdir(parents=True)
-    (beside / "near" / SYSTEM).write_text("{}")
+    mark(beside / "near")
     (beside / "data").mkdir()
     return beside / "data"
 
 
-def options(root: Path, incremental: bool = False) -> Dict[str, Any]:
+def options(root: Path, incremental: bool = False, paths: Sequence[str] = (), **more: Any) -> Dict[str, Any]:
+    chosen = {"incremental": incremental, **more}
     return {
         "cluster": "main",
         "repositories": [{"name": "near", "type": "directory", "path": str(root.parent / "near")}],
         "spool_dir": str(root.parent / "spool"),
-        "file_sets": [{"name": "data", "kind": "data", "paths": [str(root)], "incremental": incremental}],
+        "file_sets": [{"name": "data", "kind": "data", "paths": list(paths or [str(root)]), **chosen}],
         "audit": {"file": "", "syslog": ""},
     }
 
 
-def settings(root: Path, incremental: bool = False) -> config.Config:
-    return config.parse(options(root, incremental))
+def settings(root: Path, incremental: bool = False, paths: Sequence[str] = (), **more: Any) -> config.Config:
+    return config.parse(options(root, incremental, paths, **more))
 
 
 def kept(path: Path) -> Path:
     """The other name of what was there."""
     (found,) = path.parent.glob(f"{path.name}.before-*")
     return found
+
+
+_TYPES = {
+    "symlink": tarfile.SYMTYPE, "hardlink": tarfile.LNKTYPE, "directory": tarfile.DIRTYPE, "device": tarfile.CHRTYPE,
+    "fifo": tarfile.FIFOTYPE,
+}  # fmt: skip
 
 
 def forge(root: Path, label: str, members: Sequence[Tuple[str, str, str]], **more: Any) -> None:
@@ -58,13 +79,16 @@ def forge(root: Path, label: str, members: Sequence[Tuple[str, str, str]], **mor
         for name, kind, content in members:
             info = tarfile.TarInfo(name)
             info.uid, info.gid = os.getuid(), os.getgid()
-            info.type = {"symlink": tarfile.SYMTYPE, "hardlink": tarfile.LNKTYPE}.get(kind, tarfile.REGTYPE)
-            if kind == "file":
+            info.type = _TYPES.get(kind, tarfile.REGTYPE)
+            info.mode = {"setuid": 0o4755, "setgid": 0o2755, "directory": 0o755}.get(kind, 0o644)
+            if info.isreg():
                 info.size = len(content)
             else:
                 info.linkname = content
-            archive.addfile(info, io.BytesIO(content.encode()) if kind == "file" else None)
-            lines.append({"path": "/" + name, "kind": kind, "mode": "0644", "owner": "0:0"})
+            archive.addfile(info, io.BytesIO(content.encode()) if info.isreg() else None)
+            told = "file" if kind.startswith("set") else kind
+            lines.append({"path": "/" + name, "kind": told, "mode": "0644", "owner": "0:0"})
+    lines = more.pop("told", lines)
     more.setdefault("paths", tuple(line["path"] for line in lines))
     lines = [*more.pop("held", ()), *lines]
     home = root.parent / "near" / "main" / "files" / "data" / label
@@ -76,8 +100,10 @@ def forge(root: Path, label: str, members: Sequence[Tuple[str, str, str]], **mor
         packed = compressor.feed(content) + compressor.finish()
         (home / name).write_bytes(packed)
         stored.append(ArchiveFile(name, len(packed), hashlib.sha256(packed).hexdigest()))
+    created = begun(label)
+    assert created is not None
     record = FileSetBackup(
-        label, "data", "main", "elsewhere", datetime.now(timezone.utc), excludes=(), data_size=len(raw.getvalue()),
+        label, "data", "main", "elsewhere", created, excludes=(), data_size=len(raw.getvalue()),
         file=stored[0], index=stored[1], members=len(lines), **more,
     )  # fmt: skip
     (home / "manifest.json").write_bytes(seal_record(record.as_dict()))

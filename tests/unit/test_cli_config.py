@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from lifeboat.cli import main
+from lifeboat.cli.main import main
 
 CONFIG = """
 cluster: main

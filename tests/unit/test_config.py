@@ -14,8 +14,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.config import Config, DirectoryOptions, S3Options, load, parse
-from lifeboat.errors import ConfigError
+from lifeboat.base.errors import ConfigError
+from lifeboat.config.load import Config, DirectoryOptions, S3Options, load, parse
 
 CANARY = "hunter2-canary"
 GOOD: Dict[str, Any] = {
@@ -82,6 +82,13 @@ def test_a_policy_that_says_nothing_keeps_each_kind_for_its_days() -> None:
 def test_none_is_not_given() -> None:
     assert parse(changed(["backup"], None)).backup.compress_at == "auto"
     assert parse(changed(["connection", "port"], None)).connection.port == 5432
+
+
+@pytest.mark.parametrize(("key", "meant"), [("hots", "Did you mean connection.host? Known"), ("xyzzy", "Known here:")])
+def test_an_unknown_option_is_told_its_nearest_name(key: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(changed(["connection", key], "x"))
+    assert caught.value.hint.startswith(meant)
 
 
 @pytest.mark.parametrize(
@@ -194,8 +201,8 @@ def test_a_file_is_read_and_remembered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "holds no mapping"),
-        (b"- a\n", "holds no mapping"),
+        (b"", "is not a YAML mapping"),
+        (b"- a\n", "is not a YAML mapping"),
         (b"a: b: c\n", "is not valid YAML"),
         (b"cluster: \xff\xfe\n", "is not valid YAML"),
         (b"cluster: 2026-99-99\n", "is not valid YAML"),

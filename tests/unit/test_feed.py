@@ -9,8 +9,8 @@ import tempfile
 from typing import Iterator
 
 import pytest
-from lifeboat.errors import LifeboatError, ObjectCorrupt, ProcessFailed
-from lifeboat.process import Feed
+from lifeboat.base.errors import LifeboatError, ObjectCorrupt, ProcessFailed
+from lifeboat.base.process import Feed
 
 MIB = bytes(2**20)
 

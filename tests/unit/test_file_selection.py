@@ -11,12 +11,14 @@ from typing import Dict, List, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.file_changes import Seen, below, by_copy, merged, select, tar_name
-from lifeboat.file_index import digest_of
+from lifeboat.config.retention import RetentionConfig
+from lifeboat.fileset.changes import Seen, below, by_copy, merged, select, tar_name
+from lifeboat.fileset.index import digest_of
 from lifeboat.repository.chain import find_chains
-from lifeboat.repository.layout import Layout, make_label
+from lifeboat.repository.labels import make_label
+from lifeboat.repository.layout import Layout
+from lifeboat.retention.copies import CopyRecord
 from lifeboat.retention.plan import Facts, make_plan
-from lifeboat.retention.policy import RetentionConfig
 from lifeboat.store.protocol import ObjectInfo
 from support.records import EPOCH
 
@@ -88,12 +90,18 @@ def test_retention_keeps_what_a_copy_that_stays_is_based_on(copies: List[Tuple[i
         ("data", label[day]): tuple(label[days[i]] for i in wanted if i < len(days) and days[i] < day)
         for day, wanted in copies
     }
-    facts = Facts("main", find_chains([], {}), based_on=based_on)
+    records = {
+        ("files", "data", label[day]): CopyRecord(
+            label[day], "data", EPOCH + timedelta(days=day), (("data.tar.zst", 1),), based_on["data", label[day]]
+        )
+        for day in days
+    }
+    facts = Facts("main", find_chains([], {}), copies=records)
     plan = make_plan(facts, objects, RetentionConfig(file_set_days=30), now)
     gone = {r.key.split("/")[3] for r in plan.removals}
     young = {label[day] for day in days if day > 70 or day == days[-1]}
     needed = {parent for child in young for parent in based_on["data", child]}
     assert gone == set(label.values()) - young - needed
     # A copy goes before those that it is based on.
-    records = [r.key.split("/")[3] for r in plan.removals if r.record]
-    assert records == sorted(records, reverse=True)
+    order = [r.key.split("/")[3] for r in plan.removals if r.record]
+    assert order == sorted(order, reverse=True)

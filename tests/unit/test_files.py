@@ -12,9 +12,13 @@ from typing import List, Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat import config, file_record, file_restore, files
-from lifeboat.errors import ConfigError
-from lifeboat.model import ArchiveFile
+from lifeboat.base.errors import ConfigError
+from lifeboat.config import load as config
+from lifeboat.fileset import backup as files
+from lifeboat.fileset import restore as file_restore
+from lifeboat.fileset.restore import FilesRequest
+from lifeboat.records.model import ArchiveFile
+from lifeboat.repository import file_sets as file_record
 from lifeboat.repository.repository import Repositories
 
 CASES = [
@@ -45,13 +49,13 @@ def test_only_the_wanted_part_comes_back(tmp_path: Path) -> None:
     )
     Repositories.open(settings).items[0].adopt("7000000000000000001", accept_new=True)
     files.backup_files(settings, "both")
-    done = file_restore.restore_files(settings, "both", target=str(target), only=[str(source / "a")])
+    done = file_restore.apply(settings, FilesRequest("both", target=str(target), only=[str(source / "a")]))
     assert done.changed
     back = [path for path in target.rglob("*") if path.is_file()]
     assert back == [target / str(source / "a" / "x").strip("/")]
-    assert not file_restore.restore_files(settings, "both", target=str(target), only=[str(source / "a")]).changed
+    assert not file_restore.apply(settings, FilesRequest("both", target=str(target), only=[str(source / "a")])).changed
     with pytest.raises(ConfigError, match="/nowhere"):
-        file_restore.restore_files(settings, "both", target=str(target), only=["/nowhere"])
+        file_restore.apply(settings, FilesRequest("both", target=str(target), only=["/nowhere"]))
 
 
 BEGIN = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)

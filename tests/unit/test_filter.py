@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from lifeboat.errors import ProcessFailed
-from lifeboat.filter import Filter, through
+from lifeboat.base.errors import ProcessFailed
+from lifeboat.base.filter import Filter, through
 
 MIB = 2**20
 

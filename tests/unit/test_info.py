@@ -6,16 +6,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List
+from typing import Dict, List, Set
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.info import find_windows, stands_alone
-from lifeboat.model import BackupManifest
-from lifeboat.postgres.timeline import Step, TimelinePath
-from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
-from lifeboat.postgres.wal_names import Segment
-from lifeboat.wal.inventory import Run, find_run
+from lifeboat.base.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
+from lifeboat.base.wal_names import Segment
+from lifeboat.listing.contents import (
+    Reach,
+    Window,
+    arriving,
+    first_reaches,
+    last_segments,
+    new_timelines,
+    reaches_on,
+    stands_alone,
+    window_of,
+)
+from lifeboat.postgres.timeline import Step, TimelinePath, path_to
+from lifeboat.records.model import BackupManifest
+from lifeboat.wal.inventory import Run, find_run, find_runs
 from support.records import a_backup, moment, stored
 
 PATH = TimelinePath((Step(1, None),))
@@ -24,6 +34,10 @@ PATH = TimelinePath((Step(1, None),))
 def runs_of(backups: List[BackupManifest], numbers: List[int]) -> Dict[str, Run]:
     have = stored(Segment(1, n) for n in numbers)
     return {b.label: find_run(PATH, b.start_lsn, SIZE, have) for b in backups}
+
+
+def find_windows(backups: List[BackupManifest], runs: Dict[str, Run]) -> List[Window]:
+    return [window_of(r) for r in first_reaches(Reach(b, PATH, runs[b.label]) for b in backups)]
 
 
 def a_backup_in(number: int) -> BackupManifest:
@@ -79,7 +93,7 @@ def test_wal_that_is_missing_before_the_window_is_no_gap() -> None:
     runs = runs_of([old, base], [2, 5, 9, 10])
 
     def alone(backup: BackupManifest, window_start: float, whole: List[BackupManifest]) -> bool:
-        return stands_alone(backup, runs[backup.label], PATH, whole, moment(window_start))
+        return stands_alone(Reach(backup, PATH, runs[backup.label]), whole, moment(window_start))
 
     assert alone(old, 9, [old, base])
     # The window begins earlier, no other backup is there, or it is on another way.
@@ -93,3 +107,57 @@ def test_wal_that_is_missing_before_the_window_is_no_gap() -> None:
     assert not alone(old, 9, [old, base])
     runs = {old.label: find_run(PATH, old.start_lsn, SIZE, stored([Segment(1, 9)]))}
     assert not alone(old, 9, [old, base])
+
+
+HISTORIES = {2: f"1\t0/{4 * SIZE + 100:X}\tno recovery target specified\n"}
+
+
+def test_a_timeline_without_a_backup_has_a_window_as_soon_as_it_has_wal() -> None:
+    old, newer, later = a_backup_in(1), a_backup_in(2), a_backup_in(6)
+    have = stored([*(Segment(1, n) for n in range(1, 8)), Segment(2, 4), Segment(2, 5)])
+    (path,) = new_timelines(HISTORIES, {1}, last_segments(have))
+    # The last backup is of what was left.
+    found = reaches_on(path, [old, newer, later], SIZE, have)
+    assert arriving(found) == found
+    (window,) = [window_of(r) for r in first_reaches(found)]
+    assert (window.timeline, window.label, window.end_lsn) == (2, old.label, 6 * SIZE)
+
+    assert not arriving(reaches_on(path, [old], SIZE, stored(Segment(1, n) for n in range(1, 8))))
+    # The way there is interrupted before the fork.
+    interrupted = reaches_on(path, [old], SIZE, stored([Segment(1, 1), Segment(2, 4)]))
+    assert not arriving(interrupted)
+    assert [r.run.missing for r in interrupted] == [(Segment(1, 2).name, Segment(1, 3).name)]
+
+
+THIRD = {**HISTORIES, 3: f"{HISTORIES[2]}2\t0/{6 * SIZE + 100:X}\tno recovery target specified\n"}
+
+
+def new_ones(backed_up: Set[int], *segments: Segment) -> List[int]:
+    return [path.timeline for path in new_timelines(THIRD, backed_up, last_segments(stored(segments)))]
+
+
+def test_a_timeline_that_was_left_or_has_a_backup_is_no_new_one() -> None:
+    first, second, third = Segment(1, 4), Segment(2, 6), Segment(3, 6)
+    assert new_ones({1}, first, second, third) == [3]
+    assert new_ones({1, 3}, first, second, third) == []
+    # As long as the third one has no WAL the second is where the cluster is, whoever stored that history.
+    assert new_ones({1}, first, second) == [2]
+
+
+def test_a_timeline_that_goes_on_beside_a_copy_of_its_cluster_is_a_new_one() -> None:
+    assert new_ones({1}, Segment(1, 4), Segment(2, 6), Segment(3, 6), Segment(2, 7)) == [2, 3]
+
+
+@given(st.sets(st.integers(1, 20), min_size=1, max_size=5), st.sets(st.integers(1, 24)))
+def test_runs_that_share_their_segments_are_those_that_were_found_alone(starts: Set[int], numbers: Set[int]) -> None:
+    have = stored([*(Segment(1, n) for n in numbers if n < 5), *(Segment(2, n) for n in numbers if n >= 4)])
+    path = path_to(2, HISTORIES)
+    begin = [n * SIZE + 40 for n in sorted(starts)]
+    shared = find_runs(path, begin, SIZE, have)
+    for start in begin:
+        alone = find_run(path, start, SIZE, have)
+        told = [
+            (r.segments, r.stored_bytes, r.archived_at, r.first_needed, r.end, r.missing)
+            for r in (shared[start], alone)
+        ]
+        assert told[0] == told[1]

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.errors import ConfigError, ObjectCorrupt
-from lifeboat.model import (
+from lifeboat.base.errors import ConfigError, ObjectCorrupt, RecordTooNew
+from lifeboat.records.fields import LABEL
+from lifeboat.records.model import (
     ArchiveFile,
     BackupManifest,
     Tablespace,
@@ -28,18 +29,30 @@ from lifeboat.model import (
     read_moment,
     seal_record,
 )
+from lifeboat.repository.layout import archive_name, sealed_name
 from support.records import a_backup
 
 KEY = "main/backups/20261122T020000Z-full/manifest.json"
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=zones)  # noqa: DTZ001
 texts = st.text(st.characters(exclude_categories=["Cs"]))
+words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 # --- records ----------------------------------------------------------------------------------------------------
 
 
 @st.composite
 def manifests(draw: st.DrawFn) -> BackupManifest:
+    sealed, compression = draw(st.booleans()), draw(st.sampled_from(["zstd", "lz4", "none"]))
+    oids = draw(st.lists(st.integers(1, 2**32 - 1).map(str), unique=True, max_size=4))
+    sizes = st.integers(0, 2**60)
+    files = [
+        ArchiveFile(sealed_name(archive_name(oid, compression), sealed), draw(sizes), draw(digests), oid)
+        for oid in (None, *oids)
+    ]
+    size = draw(st.integers(0, 2**32))
+    files.append(ArchiveFile(sealed_name("backup_manifest", sealed), size, draw(digests), None, draw(digests)))
     return replace(
         a_backup(),
         started_at=draw(moments).astimezone(timezone.utc),
@@ -48,12 +61,12 @@ def manifests(draw: st.DrawFn) -> BackupManifest:
         stop_lsn=draw(st.integers(0, 2**64 - 1)),
         timeline=draw(st.integers(1, 2**32 - 1)),
         segment_size=2 ** draw(st.integers(20, 30)),
-        files=tuple(draw(st.lists(st.builds(ArchiveFile, texts, st.integers(0, 2**60), texts, st.none() | texts)))),
-        tablespaces=tuple(draw(st.lists(st.builds(Tablespace, texts, texts, texts, st.integers(0, 2**60))))),
-        parent=draw(st.none() | texts),
+        files=tuple(draw(st.permutations(files))),
+        tablespaces=tuple(Tablespace(oid, draw(words), f"/{draw(words)}", draw(sizes)) for oid in oids),
+        parent=draw(st.none() | st.from_regex(LABEL, fullmatch=True)),
         from_standby=draw(st.booleans()),
         requirements=draw(st.dictionaries(texts, st.none() | texts | st.integers() | st.dictionaries(texts, texts))),
-        timings=draw(st.dictionaries(texts, st.floats(0, 1e9))),
+        timings=draw(st.dictionaries(words, st.floats(0, 1e9))),
     )
 
 
@@ -108,9 +121,16 @@ def test_what_is_no_record(raw: bytes) -> None:
 
 
 def test_a_newer_format_is_refused_by_number() -> None:
-    with pytest.raises(ObjectCorrupt, match="has format 2; this Lifeboat reads format 1") as caught:
+    with pytest.raises(RecordTooNew, match=r"by a newer Lifeboat, in format 2; .* reads format 1") as told:
         open_record(seal_record({"format": 2}), "a/key")
-    assert "newer" in caught.value.hint
+    assert told.value.hint.startswith("Upgrade Lifeboat here.")
+    with pytest.raises(RecordTooNew, match=r"by Lifeboat 9\.1\\x1b\[2J, in") as told:
+        open_record(seal_record({"format": 3, "lifeboat_version": "9.1\x1b[2J"}), "a/key")
+    # Damage comes first, and what is no number of a format is damage.
+    for record in (seal_record({"format": 2}).replace(b'"format": 2', b'"format": 3'), seal_record({"format": True})):
+        with pytest.raises(ObjectCorrupt) as damaged:
+            open_record(record, "a/key")
+        assert not isinstance(damaged.value, RecordTooNew)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Dict, List
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.model import BackupManifest
-from lifeboat.parent import choose_parent
+from lifeboat.backup.parent import choose_parent
 from lifeboat.postgres.timeline import Step, TimelinePath
+from lifeboat.records.model import BackupManifest
 from lifeboat.repository.chain import Chains, find_chains
 from support.records import SYSTEM, a_line_of_backups
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lifeboat.progress import Written
+from lifeboat.base.progress import Written
 
 
 def test_a_new_phase_starts_from_nothing_and_keeps_the_note(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Dict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.config import SealConfig, parse
-from lifeboat.errors import ConfigError
+from lifeboat.base.errors import ConfigError
+from lifeboat.config.load import parse
+from lifeboat.config.sections import SealConfig
 
 PUBLIC = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKx+/8= our private laptop"

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import List
 
 import pytest
-from lifeboat.config import DirectoryOptions, RepositoryConfig, S3Options
-from lifeboat.model import ArchiveFile, Tablespace
+from lifeboat.config.load import DirectoryOptions, RepositoryConfig, S3Options
+from lifeboat.records.model import ArchiveFile
+from lifeboat.records.tablespace import Tablespace
 from lifeboat.repository.repository import Repository
-from lifeboat.runbook import restore_by_hand
+from lifeboat.restore.runbook import restore_by_hand
 from support.records import SYSTEM, a_backup
 
 NASTY = "a b'c\"d$HOME`id`;&|*"
@@ -31,7 +32,7 @@ def run_with_spies(script: str, tmp_path: Path, **environment: str) -> List[List
     """Run a script with every program of the restore replaced by one that writes its words down."""
     spies = tmp_path / "spies"
     spies.mkdir()
-    for name in ("aws", "zstd", "tar", "pg_verifybackup", "pg_ctl"):
+    for name in ("aws", "zstd", "tar", "pg_verifybackup", "pg_combinebackup", "pg_ctl"):
         (spies / name).write_text(SPY)
         (spies / name).chmod(0o755)
     log = tmp_path / "words"
@@ -119,3 +120,23 @@ def test_an_s3_repository_is_read_by_the_aws_client(tmp_path: Path) -> None:
     assert [w for w in words if w[0] == "aws"] == [
         ["aws", "s3", "cp", f"{prefix}/{name}", "-"] for name in ("base.tar.zst", "backup_manifest")
     ]
+
+
+def test_an_equals_sign_in_a_path_is_no_mapping_of_its_own(tmp_path: Path) -> None:
+    """pg_combinebackup takes OLD=NEW, with a backslash before an equals sign that belongs to a path."""
+    root, pgdata, space = tmp_path / "a=b", tmp_path / "data=1", tmp_path / "space=2"
+    full = a_backup(tablespaces=(Tablespace("16385", "ts", str(space)),))
+    full = replace(full, files=(*full.files, ArchiveFile("16385.tar.zst", 1, "0" * 64, "16385")))
+    link = replace(full, label="20261122T030000Z-incr", type="incremental", parent=full.label)
+    for backup in (full, link):
+        (root / "main" / "backups" / backup.label).mkdir(parents=True)
+        for name in ("base.tar.zst", "16385.tar.zst", "backup_manifest"):
+            (root / "main" / "backups" / backup.label / name).write_text(name)
+    repository = Repository.open(RepositoryConfig("dir", DirectoryOptions(str(root))), "main")
+    for number in (0, 1):
+        (tmp_path / "data=1.links" / str(number) / "pg_tblspc").mkdir(parents=True)
+    pgdata.mkdir()
+    words = run_with_spies(restore_by_hand(repository, (full, link)), tmp_path, PGDATA=str(pgdata))
+    (called,) = (w for w in words if w[0] == "pg_combinebackup")
+    escaped = str(tmp_path).replace("=", "\\=")
+    assert called[called.index("-T") + 1] == f"{escaped}/data\\=1.links/1.16385={escaped}/space\\=2"

@@ -10,7 +10,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.terminal import Terminal, duration, size, table
+from lifeboat.cli.terminal import Terminal, duration, size, table
 
 
 @pytest.mark.parametrize(

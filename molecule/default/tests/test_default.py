@@ -70,6 +70,31 @@ def test_the_schedule_is_there(machines: Dict[str, Host], name: str, cluster: st
     assert machines[name].service("cron").is_running
 
 
+@by_cluster
+def test_metrics_are_written_for_node_exporter(machines: Dict[str, Host], name: str, cluster: str) -> None:
+    host = machines[name]
+    assert host.service(f"lifeboat-metrics@{cluster}.timer").is_running
+    host.check_output(f"systemctl start lifeboat-metrics@{cluster}.service")
+    file = host.file(f"/var/lib/node_exporter/lifeboat-{cluster}.prom")
+    assert (file.mode, file.user, file.group) == (0o644, "root", "root")
+    lines = file.content_string.splitlines()
+    assert f'lifeboat_server_up{{cluster="{cluster}"}} 1.0' in lines
+    assert f'lifeboat_check_status{{check="backups",cluster="{cluster}",repository="primary"}} 0.0' in lines
+    assert sorted(host.check_output("ls -A /var/lib/node_exporter").split()) == sorted(
+        f"lifeboat-{own}.prom" for on, own, _debian, _port in CLUSTERS if on == name
+    )
+
+
+def test_the_exporter_serves_what_the_repositories_know(machines: Dict[str, Host]) -> None:
+    host = machines["db13"]
+    assert host.service("lifeboat-exporter").is_running
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9851%s').read().decode())"
+    assert 'lifeboat_repository_up{cluster="db13",repository="nearby"} 1.0' in host.check_output(
+        "python3 -c %s", ask % "/metrics"
+    )
+    assert "Can we restore now?" in host.check_output("python3 -c %s", ask % "/")
+
+
 def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Dict[str, Host]) -> None:
     host = machines["db13"]
     host.check_output("cp -p /etc/lifeboat/db13.job /tmp/db13.job")
@@ -84,12 +109,12 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 restore_test").rc == 0
     planned = lifeboat(host, "db13", "prune --plan")["repositories"]
     assert [p["removals"] for p in planned] == [[], []] and "weekly: " in str(planned[0]["kept"])
-    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 2
+    assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 drill_reminder").rc == 10
     host.check_output("mv /tmp/db13.job /etc/lifeboat/db13.job")
     told, mailed = host.file("/tmp/told").content_string, host.file("/tmp/mailed").content_string
     assert mailed.startswith("To: dba@lifeboat.test\n")
-    assert "drill_reminder of cluster db13 ended with status 2" in mailed
-    assert "The quarterly drill of cluster db13 is due" in told and "LIFEBOAT_STATUS=2" in told
+    assert "drill_reminder of cluster db13 warns" in mailed
+    assert "The quarterly drill of cluster db13 is due" in told and "LIFEBOAT_STATUS=10" in told
 
 
 def test_the_playbook_proves_a_backup(machines: Dict[str, Host], playbook: Playbooks) -> None:
@@ -171,7 +196,7 @@ def test_back_to_a_time_from_the_second_repository_while_the_first_is_away(
     assert sql(host, "SELECT id FROM kept") == "1"
 
     again = playbook("dr_restore", "db13", *words)
-    assert "Begin the restore" not in again and playbook.report("db13")["result"] == "recovered"
+    assert "Start the restore" not in again and playbook.report("db13")["result"] == "recovered"
     assert lifeboat(host, "db13", "check")["status"] == "ok"
     held = lifeboat(host, "db13", "list")
     assert held["backups"][-1]["timeline"] == 2 and held["gaps"] == []

@@ -25,26 +25,27 @@ from testinfra.host import Host
 
 sys.path.insert(0, str(CHECKOUT / ".build" / "lib"))
 
+from lifeboat.base.wal_names import parse_lsn
 from lifeboat.drill.judge import TimeTarget, Verdict, WalTarget, judge
 from lifeboat.drill.ledger import read
 from lifeboat.drill.records import Ledger
-from lifeboat.postgres.wal_names import parse_lsn
 
 CUT_OFF_SECONDS = 60
 PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
 PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
 # Where Ctrl-C is typed: in the look, in each phase, before the report.
 BEFORE_THE_DATABASE = [
-    "incident : Ask it",
-    "incident : Wait for it",
-    "server : Install them",
-    "application : Bring the file sets back",
+    "incident : Get the backups and windows of each repository",
+    "incident : Wait until the host is reachable",
+    "server : Install Debian packages",
+    "application : Restore the file sets",
 ]
+BEHIND_THE_PAGE = "incident : Record the basis of the decision"
 FROM_THE_DATABASE_ON = [
-    "restore : Begin the restore",
-    "application : Start the units",
-    "incident : See that each takes writes",
-    "backup : Have a backup of each cluster",
+    "restore : Start the restore",
+    "application : Start the application's units",
+    "incident : Check that each server is a primary",
+    "backup : Back up each cluster",
     "schedule : Show when each job runs",
 ]
 
@@ -101,7 +102,7 @@ def protected(host: Host, timeline: int) -> None:
     held = contents(host)
     assert held["backups"][-1]["timeline"] == timeline and held["windows"][-1]["timeline"] == timeline
     assert host.file("/etc/cron.d/lifeboat-shop").exists
-    assert host.run("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml check").rc in (0, 2)
+    assert host.run("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml check").rc in (0, 1)
 
 
 # A rebuild takes minutes, and more on a busy machine; nothing here asserts how many.
@@ -110,7 +111,7 @@ pytestmark = pytest.mark.timeout(3600)
 STATE: Dict[str, Any] = {}
 
 
-@pytest.mark.parametrize("task", BEFORE_THE_DATABASE + FROM_THE_DATABASE_ON)
+@pytest.mark.parametrize("task", [*BEFORE_THE_DATABASE, BEHIND_THE_PAGE, *FROM_THE_DATABASE_ON])
 def test_there_is_such_a_task_to_interrupt(task: str) -> None:
     role, name = task.split(" : ")
     tasks = (CHECKOUT / "roles" / role / "tasks").glob("*.yml")
@@ -192,7 +193,7 @@ def test_configuration_is_in_git_and_no_secret(machines: Dict[str, Host]) -> Non
     assert refused.rc == 1 and "secret_found" in refused.stderr and app in refused.stderr
     assert "AKIA" not in stored() and "AKIA" not in refused.stderr
     # The copy in the repositories was made all the same; and it is all well again without the line.
-    look = "lifeboat --config /etc/lifeboat/shop.yml files restore config --target /tmp/look && cat /tmp/look%s"
+    look = "lifeboat --config /etc/lifeboat/shop.yml files restore config --target /root/look && cat /root/look%s"
     assert "AKIA" in host.check_output(look, app)
     put = ["sh", "-c", f"cat >{app}"]
     podman("exec", "--interactive", f"{PREFIX}-db13", *put, input=before)
@@ -337,7 +338,8 @@ def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-empty13", f"{PREFIX}-s3")
     words = [*to_a_time(), "-e", "dr_fenced=yes"]
-    page = playbook.interrupted("dr_rebuild", "again13", *words, at=FROM_THE_DATABASE_ON[0])
+    # Behind the page: what the restore does in the background after an interruption may be done before the next run.
+    page = playbook.interrupted("dr_rebuild", "again13", *words, at=BEHIND_THE_PAGE)
     assert "primary: CANNOT BE USED" in page and "far: answers" in page
     # As the page says.
     given_up = "lifeboat_lost_repositories=primary"

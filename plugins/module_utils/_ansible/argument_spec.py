@@ -10,6 +10,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .._engine.config.described import Option, repository_options
+
 
 @dataclass(frozen=True)
 class ArgumentSpec:
@@ -21,7 +23,7 @@ class ArgumentSpec:
     supports_check_mode: bool = True
 
     def merged(self, other: ArgumentSpec) -> ArgumentSpec:
-        """Both groups of options; a name in both is a mistake."""
+        """Both groups of options merged; a name in both is an error."""
         twice = set(self.options) & set(other.options)
         if twice:
             raise ValueError(f"options declared twice: {', '.join(sorted(twice))}")
@@ -54,25 +56,14 @@ def past_spec() -> ArgumentSpec:
 
 def repository_spec() -> ArgumentSpec:
     """The option of the doc fragment ``lifeboat.postgres.repository``; the engine has the defaults."""
-    texts = ("name", "bucket", "prefix", "endpoint_url", "region", "access_key_id", "profile", "storage_class")
-    secrets = ("secret_access_key", "session_token", "account_key", "sas_token", "service_account_key", "access_token")
-    options: dict[str, Any] = {
-        "type": {"type": "str", "choices": ["s3", "directory", "azure", "gcs"], "required": True},
-        "required": {"type": "bool"},
-        "path": {"type": "path"},
-        "addressing_style": {"type": "str", "choices": ["auto", "path", "virtual"]},
-        "access_tier": {"type": "str", "choices": ["Hot", "Cool", "Cold"]},
-        "credentials_file": {"type": "path"},
-        "ca_bundle": {"type": "path"},
-        "validate_certs": {"type": "bool"},
-        "allow_http": {"type": "bool"},
-        "sse": {"type": "str", "choices": ["AES256", "aws:kms"]},
-        "sse_kms_key_id": {"type": "str", "no_log": False},
-        "object_lock": {"type": "str", "choices": ["governance", "compliance"]},
-        "connect_timeout": {"type": "float"},
-        "read_timeout": {"type": "float"},
-        **{name: {"type": "int"} for name in ("max_attempts", "part_size", "parallel")},
-        **{name: {"type": "str"} for name in (*texts, "account", "container")},
-        **{name: {"type": "str", "no_log": True} for name in secrets},
-    }
+    options = {option.name: _argument(option) for option in repository_options()}
     return ArgumentSpec({"repository": {"type": "dict", "required": True, "options": options}})
+
+
+def _argument(option: Option) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": option.kind, "required": option.required}
+    if option.choices:
+        found["choices"] = list(option.choices)
+    if option.no_log is not None:
+        found["no_log"] = option.no_log
+    return found

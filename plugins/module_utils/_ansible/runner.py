@@ -6,29 +6,28 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Mapping, NoReturn
+from typing import Any, Callable, Mapping, NoReturn, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .._engine.audit.scope import called_by, take_warnings
-from .._engine.config import Config, load
-from .._engine.errors import LifeboatError
+from .._engine.base.ending import end_in_order
+from .._engine.base.errors import LifeboatError
+from .._engine.config.load import Config, load
+from .._engine.config.option import secret_values
 from .argument_spec import ArgumentSpec
 
-# What an operation gives back: the module's result, always with ``changed``.
+# What an operation returns: the module's result, always with ``changed``.
 Operation = Callable[[AnsibleModule, Config], Mapping[str, Any]]
-
-_SECRETS = (
-    "secret_access_key", "session_token", "account_key", "sas_token", "service_account_key", "access_token",
-)  # fmt: skip
+Loader = Callable[[str, Optional[str]], Config]
 
 
-def run(spec: ArgumentSpec, operation: Operation) -> NoReturn:
+def run(spec: ArgumentSpec, operation: Operation, load: Loader = load) -> NoReturn:
     """Parse the options, load the cluster's configuration, run the operation, and end the module."""
 
     def with_config(module: AnsibleModule) -> Mapping[str, Any]:
         config = load(module.params["config_file"], module.params.get("as_of") or None)
-        module.no_log_values.update(secrets(config))
+        module.no_log_values.update(secret_values(config))
         return operation(module, config)
 
     run_without_config(spec, with_config)
@@ -37,6 +36,7 @@ def run(spec: ArgumentSpec, operation: Operation) -> NoReturn:
 def run_without_config(spec: ArgumentSpec, operation: Callable[[AnsibleModule], Mapping[str, Any]]) -> NoReturn:
     """Parse the options, run an operation that needs no configuration of a cluster, and end the module."""
     module = spec.create_module()
+    end_in_order()
     called_by(f"module {getattr(module, '_name', 'lifeboat').rsplit('.', 1)[-1]}")
     try:
         try:
@@ -51,19 +51,13 @@ def run_without_config(spec: ArgumentSpec, operation: Callable[[AnsibleModule], 
             hint=exc.hint,
             details=plain(exc.details),
         )
+    except KeyboardInterrupt:
+        module.fail_json(msg="Interrupted: what was begun was dropped. Run it again.", error_code="interrupted")
     module.exit_json(**plain(result))
 
 
-def secrets(config: Config) -> set[str]:
-    """Every secret of a configuration, so that Ansible hides them wherever they might appear."""
-    found = {config.connection.password}
-    for repository in config.repositories:
-        found |= {getattr(repository.store, name, None) for name in _SECRETS}
-    return {value for value in found if value}
-
-
 def plain(data: Any) -> Any:
-    """Data that JSON knows: tuples become lists, anything else its text."""
+    """JSON-serializable data: tuples become lists, anything else its text."""
     return json.loads(json.dumps(data, default=str))
 
 

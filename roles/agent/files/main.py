@@ -1,8 +1,22 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What /usr/bin/lifeboat runs: the package beside this file, and nothing from the directory that it is called in."""
+"""What /usr/bin/lifeboat runs: the package beside this file, and nothing from the directory that it is called in.
 
+It is called by a link, which the role switches to a newer engine: what has begun goes on with its own.
+"""
+
+import contextlib
+import fcntl
+import os
 import runpy
+import sys
 
-runpy.run_module("lifeboat", run_name="__main__")
+_HERE = os.path.realpath(os.path.dirname(os.path.abspath(__file__)))
+sys.path[0] = _HERE
+# Held to the end: the role removes no engine that somebody runs.
+_HELD = os.open(_HERE, os.O_RDONLY | os.O_DIRECTORY)
+with contextlib.suppress(OSError):
+    fcntl.flock(_HELD, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+runpy.run_module("lifeboat.run", run_name="__main__")

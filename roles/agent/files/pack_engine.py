@@ -3,14 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pack_engine.py ENGINE MAIN ARCHIVE: the engine as the package lifeboat, the same bytes from every checkout.
 
-Writes the names of all files as a JSON list. A file's time is made of its content, because Python finds stale bytecode
-by the source's time and size.
+Writes a digest of all names and contents, by which the role names the engine's directory. A file's time is made of its
+content, because Python finds stale bytecode by the source's time and size.
 """
 
 import gzip
 import hashlib
 import io
-import json
 import os
 import sys
 import tarfile
@@ -44,7 +43,7 @@ def _sources(engine, main):
 
 def main():
     engine, main_file, archive = sys.argv[1:]
-    names = []
+    digest = hashlib.sha256()
     with open(archive, "wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as packed:
         with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for name, path in _sources(engine, main_file):
@@ -54,8 +53,8 @@ def main():
                 with open(path, "rb") as stream:
                     data = stream.read()
                 tar.addfile(_entry(name, data), io.BytesIO(data))
-                names.append(name)
-    sys.stdout.write(json.dumps(names))
+                digest.update(f"{name}\0{len(data)}\0".encode() + data)
+    sys.stdout.write(digest.hexdigest()[:32])
 
 
 main()

@@ -12,8 +12,8 @@ from typing import Iterator, List
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.base.errors import DependencyMissing, ObjectCorrupt
 from lifeboat.codec import archive
-from lifeboat.errors import DependencyMissing, ObjectCorrupt
 from lifeboat.repository.layout import archive_name, compression_of, sealed_name
 
 METHODS = ["zstd", "lz4", "none"]

@@ -11,8 +11,8 @@ from typing import List
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.base.errors import ObjectCorrupt
 from lifeboat.codec.zstd import Compressor, compress, decompress, decompress_stream
-from lifeboat.errors import ObjectCorrupt
 
 MIB = 2**20
 KEY = "main/wal/7/x.zst"

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.base.errors import ConfigError
 from lifeboat.drill.records import Commit, Ledger, parse_ledger
-from lifeboat.errors import ConfigError
 
 TIMES = st.integers(1_600_000_000_000_000, 3_000_000_000_000_000).map(
     lambda tick: datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=tick)

@@ -9,8 +9,8 @@ from typing import List, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.base.wal_names import Segment
 from lifeboat.drill.stored import Stored, reach, stored, stored_end
-from lifeboat.postgres.wal_names import Segment
 from lifeboat.repository.layout import Layout
 
 SIZE = 2**20

@@ -11,7 +11,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.erasure.record import (
+from lifeboat.base.errors import ConfigError, ErasureFailed
+from lifeboat.repository.erasures import (
     MARGIN,
     ErasureRequest,
     default_statement,
@@ -20,7 +21,6 @@ from lifeboat.erasure.record import (
     load_erasure,
     make_erasure,
 )
-from lifeboat.errors import ConfigError, ErasureFailed
 from support.records import EPOCH, moment
 
 ASKED = ErasureRequest("shop", "crm.people", "id", "4711", reference="DSR-12")

@@ -11,10 +11,10 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.config import parse as parse_config
-from lifeboat.errors import ConfigError
+from lifeboat.base.errors import ConfigError
+from lifeboat.config.load import parse as parse_config
+from lifeboat.config.logs import SECURITY_LINES, is_security_entry
 from lifeboat.logs.line import as_text, dump, file_line, journal_line, own_time, parse
-from lifeboat.logs.policy import SECURITY_LINES, is_security_entry
 
 NOW = datetime(2026, 11, 23, 14, 2, 3, tzinfo=timezone.utc)
 
@@ -98,7 +98,7 @@ def test_the_journal_with_and_without_matches_and_what_is_shipped_by_default() -
         ({"sources": [{"stream": "a", "files": "/x"}]}, "must be a list of words"),
         ({"sources": [], "interval": 90}, "logs.interval is 90"),
         ({"spool_mb": 0}, "logs.spool_mb is 0"),
-        ({"security": "("}, "no regular expression"),
+        ({"security": "("}, "not a regular expression"),
         ({"sources": "x"}, "logs.sources must be a list"),
         ([], "must be a mapping"),
     ],

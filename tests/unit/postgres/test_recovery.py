@@ -15,7 +15,6 @@ from typing import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.model import Target
 from lifeboat.postgres.recovery import (
     Ahead,
     quote,
@@ -26,6 +25,7 @@ from lifeboat.postgres.recovery import (
     with_settings,
     without_recovery,
 )
+from lifeboat.records.model import Target
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 words = st.text(st.sampled_from("ab %'\"\\$`;&|<>*?~#=-/é"), min_size=1)
@@ -112,10 +112,10 @@ class Waiting:
             return process.wait()
 
     def question(self) -> Path:
-        """The question that the command left, without its ending; as the prefetcher removes it."""
+        """The question that the command left, without its ending; as the prefetcher sees it."""
         while True:
             for want in self.directory.glob("*.want"):
-                want.unlink()
+                want.rename(want.with_suffix(".seen"))
                 return want.with_suffix("")
 
 
@@ -140,7 +140,17 @@ def test_a_file_that_arrives_is_taken(waiting: Waiting) -> None:
         (waiting.directory / SEGMENT).write_text("content")
     assert process.returncode == 0
     assert waiting.target.read_text() == "content"
+    assert list(waiting.directory.iterdir()) == []
     assert not waiting.called.exists()
+
+
+def test_a_file_that_arrives_before_the_question_is_seen_is_taken_and_the_question_goes(waiting: Waiting) -> None:
+    with waiting.start() as process:
+        while not list(waiting.directory.glob("*.want")):
+            pass
+        (waiting.directory / SEGMENT).write_text("content")
+    assert process.returncode == 0
+    assert list(waiting.directory.iterdir()) == []
 
 
 def test_a_confirmed_miss_is_told(waiting: Waiting) -> None:
@@ -148,6 +158,7 @@ def test_a_confirmed_miss_is_told(waiting: Waiting) -> None:
         question = waiting.question()
         question.with_name(question.name + ".missing").touch()
     assert process.returncode == 1
+    assert list(waiting.directory.iterdir()) == []
     assert not waiting.called.exists()
 
 

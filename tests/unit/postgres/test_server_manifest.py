@@ -12,7 +12,7 @@ from typing import List
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.errors import ObjectCorrupt
+from lifeboat.base.errors import ObjectCorrupt
 from lifeboat.postgres.server_manifest import without_visibility_maps
 
 MAPS = ["base/5/16384_vm", "base/5/16384_vm.1", "base/5/INCREMENTAL.16384_vm", "pg_tblspc/16385/PG_17_2/5/1_vm"]

@@ -10,7 +10,7 @@ from typing import List
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.errors import IncrementalImpossible
+from lifeboat.base.errors import IncrementalImpossible
 from lifeboat.postgres.summaries import Summary, first_uncovered, require_version
 from lifeboat.postgres.timeline import Step, TimelinePath
 

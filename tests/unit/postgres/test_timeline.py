@@ -11,9 +11,9 @@ from typing import List, Tuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.errors import WalInvalid
+from lifeboat.base.errors import WalInvalid
+from lifeboat.base.wal_names import Segment, format_lsn
 from lifeboat.postgres.timeline import Step, TimelinePath, parse_history, path_to
-from lifeboat.postgres.wal_names import Segment, format_lsn
 
 SIZE = 1024 * 1024
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.postgres.wal_names import (
+from lifeboat.base.wal_names import (
     Segment,
     format_lsn,
     history_name,

@@ -10,7 +10,7 @@ from typing import Dict, List, Set, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.model import BackupManifest
+from lifeboat.records.model import BackupManifest
 from lifeboat.repository.chain import find_chains
 from support.records import a_line_of_backups
 

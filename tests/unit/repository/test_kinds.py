@@ -14,6 +14,7 @@ from support.records import moment
 
 LAYOUT = Layout("main")
 LABEL, SYSTEM, NAME = "20261122T020000Z-full", "7412345678901234567", "00000001000000020000000A"
+COPY = "20261122T020000Z-files"
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -28,17 +29,24 @@ def test_every_other_key_of_ours() -> None:
     wal = LAYOUT.wal(SYSTEM, NAME)
     for key, kind in {
         LAYOUT.manifest(LABEL): Kind("backup", LABEL, "manifest.json", record=True),
-        LAYOUT.file_set("config", "L", "data.tar.zst.age"): Kind("files", "L", "config"),
-        LAYOUT.file_set("config", "L", "manifest.json"): Kind("files", "L", "config", record=True),
+        LAYOUT.file_set("config", COPY, "data.tar.zst.age"): Kind("files", COPY, "config"),
+        LAYOUT.file_set("config", COPY, "manifest.json"): Kind("files", COPY, "config", record=True),
+        LAYOUT.verification(moment(0), "0a1b2c3d"): Kind("verification"),
+        LAYOUT.restore_test(moment(0), "0a1b2c3d"): Kind("report"),
         wal: Kind("wal", SYSTEM, NAME, segment=True),
         f"{wal}.age": Kind("wal", SYSTEM, NAME, segment=True),
         LAYOUT.wal(SYSTEM, f"{NAME}.partial"): Kind("wal", SYSTEM, NAME, piece=True),
         LAYOUT.wal(SYSTEM, f"{NAME}.00000028.backup"): Kind("wal", SYSTEM, NAME),
+        LAYOUT.wal_acknowledged(SYSTEM, NAME): Kind("wal", SYSTEM, NAME, mark=True),
         LAYOUT.wal_piece(SYSTEM, NAME, 0, 8192): Kind("wal", SYSTEM, NAME, piece=True),
         LAYOUT.wal_digest(SYSTEM, NAME): Kind("wal", SYSTEM, NAME),
         LAYOUT.wal(SYSTEM, "00000002.history"): Kind("history", SYSTEM),
-        LAYOUT.lease("0123456789ab", "begun"): Kind("lease", "0123456789ab"),
-        LAYOUT.hold(LABEL, moment(0), True, "0a1b2c3d"): Kind("hold", LABEL),
+        LAYOUT.lease("restores", "0123456789ab", "begun"): Kind("lease", "0123456789ab", "restores"),
+        LAYOUT.lease("writes", "0123456789ab", "held-000001"): Kind("lease", "0123456789ab", "writes"),
+        LAYOUT.hold(LABEL, moment(0), "0a1b2c3d"): Kind("hold", LABEL),
+        # As older versions spelled a release.
+        LAYOUT.hold(LABEL, moment(0), "0a1b2c3d").replace("-held-", "-released-"): Kind("hold", LABEL),
+        LAYOUT.release(LABEL, moment(0), "0a1b2c3d"): Kind("release", LABEL),
         LAYOUT.audit_event("db-1.postgres", moment(0), 17): Kind("audit", "db-1.postgres", "20261122/0000000017"),
         LAYOUT.erasure(moment(0), "0a1b2c3d"): Kind("erasure"),
         LAYOUT.damaged(moment(0), "0a1b2c3d", "repair.json"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
@@ -53,7 +61,13 @@ def test_every_other_key_of_ours() -> None:
     "key",
     [
         f"{LAYOUT.repository}/x",
-        LAYOUT.verification(moment(0), "0a1b2c3d"),
+        LAYOUT.hold(LABEL, moment(0), "0a1b2c3d").replace("held", "kept"),
+        f"{LAYOUT.holds}{LABEL}/x.json",
+        f"{LAYOUT.restore_tests}x.json",
+        f"{LAYOUT.restore_tests}99999999T999999Z-0a1b2c3d.json",
+        f"{LAYOUT.verifications}x/20261122T020000Z-0a1b2c3d.json",
+        LAYOUT.file_set("config", "L", "manifest.json"),
+        LAYOUT.manifest("99999999T999999Z-full"),
         f"{LAYOUT.audit}db1.postgres/20261122/17.json",
         f"{LAYOUT.audit}../20261122/0000000017.json",
         f"{LAYOUT.erasures}notes.json",

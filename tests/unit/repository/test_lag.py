@@ -10,8 +10,9 @@ from typing import Dict, List, Set
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.repository.kinds import kind_of
+from lifeboat.repository.labels import make_label
 from lifeboat.repository.lag import by_owner, find_lag
-from lifeboat.repository.layout import Layout, make_label
+from lifeboat.repository.layout import Layout
 from lifeboat.store.protocol import ObjectInfo
 from support.records import SYSTEM, moment
 
@@ -21,8 +22,8 @@ RECORDS = [LAYOUT.manifest(label) for label in LABELS]
 DATA = [LAYOUT.backup(label, name) for label in LABELS for name in ("base.tar.zst", "backup_manifest")]
 WAL = [LAYOUT.wal(SYSTEM, f"0000000100000000{n:08X}") for n in range(4)]
 CORE = [LAYOUT.repository, LAYOUT.system(SYSTEM), LAYOUT.wal(SYSTEM, "00000002.history")]
-HOLDS = [LAYOUT.hold(LABELS[0], moment(9), True, "0a1b2c3d")]
-FOREIGN = ["main/notes", LAYOUT.lease("0123456789ab", "begun"), LAYOUT.verification(moment(9), "0a1b2c3d")]
+HOLDS = [LAYOUT.hold(LABELS[0], moment(9), "0a1b2c3d")]
+FOREIGN = ["main/notes", LAYOUT.lease("restores", "0123456789ab", "begun"), LAYOUT.verification(moment(9), "0a1b2c3d")]
 AUDIT = [LAYOUT.audit_event("db1.postgres", moment(n), n) for n in (1, 2)]
 ERASURES = [LAYOUT.erasure(moment(9), "0a1b2c3d")]
 LAST = [*HOLDS, *AUDIT, *ERASURES]
@@ -67,8 +68,29 @@ def test_pieces_are_copied_until_their_segment_is_complete() -> None:
     assert {item.info.key for item in lag.lacking} == {pieces[1], WAL[0]}
 
 
+def test_how_far_wal_is_acknowledged_comes_before_the_wal() -> None:
+    """A copy that is interrupted then knows what it lacks."""
+    mark = LAYOUT.wal_acknowledged(SYSTEM, "000000010000000000000003")
+    lag = find_lag("main", infos([*CORE, *WAL, mark, *DATA, *RECORDS]), {})
+    keys = [item.info.key for item in lag.lacking]
+    assert keys.index(mark) == min(keys.index(key) for key in WAL) - 1
+
+
 def test_a_segment_has_one_form() -> None:
     sealed = [f"{key}.age" for key in WAL]
     assert not find_lag("main", infos(WAL), sizes(set(sealed))).lacking
     assert not find_lag("main", infos(sealed), sizes(set(WAL))).lacking
     assert len(find_lag("main", infos(sealed), {}).lacking) == len(sealed)
+
+
+def test_what_the_listings_tell_to_be_other_bytes_is_in_doubt() -> None:
+    """WAL of another size, and anything whose MD5s differ; where one of them tells none, the size has to do."""
+    one = [ObjectInfo(key, 10, moment(0), "a" * 32) for key in ALL]
+    size = sizes(set(ALL))
+    assert not find_lag("main", one, size, dict.fromkeys(ALL, "a" * 32)).doubtful
+    assert not find_lag("main", one, size).doubtful and not find_lag("main", infos(ALL), size, {WAL[0]: "b"}).doubtful
+    told = find_lag("main", one, size, {WAL[0]: "b" * 32, RECORDS[0]: "b" * 32, CORE[0]: "b" * 32, HOLDS[0]: "b" * 32})
+    assert {item.info.key for item in told.doubtful} == {WAL[0], RECORDS[0]} and not told.conflicts
+    assert [item.info.key for item in find_lag("main", infos(WAL), {**size, WAL[1]: 11}).doubtful] == [WAL[1]]
+    piece = LAYOUT.wal_piece(SYSTEM, "000000010000000000000009", 0, 8192)
+    assert not find_lag("main", infos([piece]), {piece: 11}).doubtful

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.postgres.wal_names import Segment, history_name, is_wal_file
-from lifeboat.repository.layout import Layout, is_label, is_sealed, make_label, wal_name
+from lifeboat.base.wal_names import Segment, history_name, is_wal_file
+from lifeboat.repository.labels import is_label, make_label
+from lifeboat.repository.layout import Layout, is_sealed, wal_name
 
 names = st.builds(
     lambda timeline, number, suffix: (

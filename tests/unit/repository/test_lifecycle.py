@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.repository.lifecycle import harms, with_abort, with_old_versions
+from lifeboat.provision.lifecycle import harms, with_abort, with_old_versions
 
 PREFIX = "pg/main/"
 

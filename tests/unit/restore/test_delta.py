@@ -10,7 +10,7 @@ from typing import Set
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.restore.delta import by_archive, unnamed
+from lifeboat.restore.delta import Same, by_archive, unnamed
 
 SAID = "pg_verifybackup: error: "
 LISTED = ["base/1/1", "base/1/2", "base/1/3", "global/1", "pg_tblspc/16385/PG_17_2/5/7"]
@@ -26,7 +26,7 @@ COMPLAINTS = [
 def test_what_is_complained_about_is_not_kept(bad: Set[str], words: str, stranger: bool) -> None:
     lines = [SAID + words.format(name) for name in sorted(bad)]
     lines += [SAID + '"stranger" is present on disk but not in the manifest'] if stranger else []
-    assert unnamed(LISTED, 1 if lines else 0, "\n".join(lines)) == set(LISTED) - bad
+    assert unnamed(LISTED, 1 if lines else 0, "\n".join(lines)) == Same(frozenset(LISTED) - bad)
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,13 @@ def test_what_is_complained_about_is_not_kept(bad: Set[str], words: str, strange
 )
 def test_after_other_words_nothing_is_kept(line: str) -> None:
     known = SAID + COMPLAINTS[0].format("base/1/1")
-    assert not unnamed(LISTED, 1, f"{known}\n{SAID}{line}\n")
+    same = unnamed(LISTED, 1, f"{known}\n{SAID}{line}\n")
+    assert not same.files and line in str(same.useless)
 
 
 def test_a_failure_without_words_and_words_without_a_failure_keep_nothing() -> None:
-    assert not unnamed(LISTED, 1, "")
-    assert not unnamed(LISTED, 0, SAID + COMPLAINTS[0].format("base/1/1"))
+    assert unnamed(LISTED, 1, "") == Same(frozenset(), "no complaint (exit status 1)")
+    assert not unnamed(LISTED, 0, SAID + COMPLAINTS[0].format("base/1/1")).files
 
 
 def test_what_is_never_kept() -> None:
@@ -56,7 +57,7 @@ def test_what_is_never_kept() -> None:
         "a\nb",
         "recovery.signal",
     ]
-    assert unnamed([*LISTED, *never], 0, "") == set(LISTED)
+    assert unnamed([*LISTED, *never], 0, "") == Same(frozenset(LISTED))
 
 
 def test_names_are_those_of_the_archives() -> None:

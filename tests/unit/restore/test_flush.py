@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lifeboat.errors import ProcessFailed
+from lifeboat.base.errors import ProcessFailed
 from lifeboat.restore.flush import flushing
 from support.postgres import until
 

@@ -9,10 +9,10 @@ import os
 from typing import Any, Dict, Optional
 
 import pytest
-from lifeboat.errors import RecoveryFailed
-from lifeboat.model import Target, format_time
+from lifeboat.base.errors import RecoveryFailed
+from lifeboat.base.wal_names import Segment, parse_lsn
 from lifeboat.postgres.timeline import Step, TimelinePath
-from lifeboat.postgres.wal_names import Segment, parse_lsn
+from lifeboat.records.model import Target, format_time
 from lifeboat.restore.recover import Reached, require_reached, sync_settings
 from lifeboat.restore.request import RestorePlan, RestoreRequest
 from lifeboat.wal.inventory import Run

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import List, Optional
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.errors import BackupMissing, TargetUnreachable, WalGap
-from lifeboat.model import BackupManifest, Target, format_time
+from lifeboat.base.errors import BackupMissing, TargetUnreachable, WalGap
+from lifeboat.base.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
+from lifeboat.base.wal_names import Segment, format_lsn
 from lifeboat.postgres.timeline import Step, TimelinePath
-from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
-from lifeboat.postgres.wal_names import Segment, format_lsn
+from lifeboat.records.model import BackupManifest, Target, format_time
 from lifeboat.restore.target import (
     choose_backup,
     choose_timeline,
@@ -124,7 +124,7 @@ GAP = (Segment(1, 9),)
 def test_a_time_is_reachable_when_a_commit_follows_it(
     second: int, latest: int, now: int, inclusive: bool, gap: bool
 ) -> None:
-    assume(latest <= now)
+    latest, now = sorted((latest, now))
     run = a_run(3, GAP if gap else ())
     reachable = second < latest or (second == latest and not inclusive)
 
@@ -151,7 +151,7 @@ def test_an_lsn_is_reachable_up_to_the_last_record(lsn: int, length: int, gap: b
         return
     with pytest.raises(WalGap if gap else TargetUnreachable) as caught:
         require_reachable(at_lsn(lsn), lsn, run, None, moment(0), last)
-    assert caught.value.details["latest_lsn"] == format_lsn(run.end)
+    assert caught.value.details["latest_lsn"] == format_lsn(run.end if last is None else last)
 
 
 def test_the_latest_moment_is_refused_only_at_a_gap() -> None:
@@ -188,24 +188,32 @@ HISTORIES = {2: "1\t0/5000000\tx\n", 3: "1\t0/5000000\tx\n2\t0/6000000\tx\n"}
 
 
 def test_the_latest_timeline_is_the_highest_known() -> None:
-    path = choose_timeline(Target(), [1, 2], HISTORIES)
+    path = choose_timeline(Target(), [1, 2], HISTORIES, lambda timeline: True)
     assert path is not None
     assert [s.timeline for s in path.steps] == [1, 2, 3]
-    alone = choose_timeline(Target(), [1], {})
+    alone = choose_timeline(Target(), [1], {}, lambda timeline: False)
     assert alone is not None
     assert alone.timeline == 1
 
 
+def test_a_history_without_wal_is_not_the_latest_timeline() -> None:
+    planted = {**HISTORIES, 255: "1\t0/3000000\tx\n"}
+    path = choose_timeline(Target(), [1], planted, lambda timeline: timeline in (1, 3))
+    assert path is not None and path.timeline == 3
+    path = choose_timeline(Target(), [1], planted, lambda timeline: False)
+    assert path is not None and path.timeline == 1
+
+
 def test_the_current_timeline_is_left_to_the_backup() -> None:
-    assert choose_timeline(Target(timeline="current"), [1], HISTORIES) is None
+    assert choose_timeline(Target(timeline="current"), [1], HISTORIES, bool) is None
 
 
 def test_a_numbered_timeline_must_be_known() -> None:
-    path = choose_timeline(Target(timeline="2"), [1], HISTORIES)
+    path = choose_timeline(Target(timeline="2"), [1], HISTORIES, bool)
     assert path is not None
     assert path.timeline == 2
     with pytest.raises(TargetUnreachable, match="no timeline 7; it knows 1, 2, 3"):
-        choose_timeline(Target(timeline="7"), [1], HISTORIES)
+        choose_timeline(Target(timeline="7"), [1], HISTORIES, bool)
 
 
 @given(st.integers(0, SIZE), st.integers(1, 5 * SIZE), st.integers(0, 8 * SIZE))

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from lifeboat.config import Config, parse
+from lifeboat.base.progress import Silent
+from lifeboat.config.load import Config, parse
 from lifeboat.postgres import server
-from lifeboat.progress import Silent
-from lifeboat.restore_test.place import clear_dead, scratch_place
+from lifeboat.scratch.place import clear_dead, scratch_place
 
 
 class Notes(Silent):

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from lifeboat.config.retention import RetentionConfig
 from lifeboat.retention.guards import GUARDS, Circumstances, objections
 from lifeboat.retention.plan import PrunePlan, Removal
-from lifeboat.retention.policy import RetentionConfig
 from support.records import a_backup, moment
 
 PLAN = PrunePlan((Removal("main/x", 50, "wal", "old"),), {}, 10, 100)
@@ -29,7 +29,7 @@ def test_a_plan_within_bounds_meets_no_objection() -> None:
 @pytest.mark.parametrize(
     ("guard", "plan", "seen", "words"),
     [
-        ("share", replace(PLAN, bytes=99), FINE, "51 % of the repository's bytes"),
+        ("share", replace(PLAN, bytes=99), FINE, "50.5 % of the repository's bytes"),
         ("clock", PLAN, replace(FINE, store_time=moment(100 - 301)), "301 s ahead of the store's"),
         ("clock", PLAN, replace(FINE, store_time=moment(100 + 301)), "301 s behind the store's"),
         ("age", PLAN, replace(FINE, now=moment(86400 * 4), store_time=moment(86400 * 4)), "is 4.0 days old"),

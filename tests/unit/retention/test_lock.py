@@ -11,10 +11,10 @@ from typing import List
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.immutability import describe
+from lifeboat.check.immutability import describe
+from lifeboat.config.retention import RetentionConfig
 from lifeboat.repository.kinds import kind_of
-from lifeboat.retention.lock import RENEW_FOR, RENEW_WITHIN, is_due, longest, term
-from lifeboat.retention.policy import RetentionConfig
+from lifeboat.repository.terms import RENEW_FOR, RENEW_WITHIN, is_due, longest, term
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 POLICY = RetentionConfig(

@@ -5,133 +5,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Dict, List, Optional, Set, Tuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lifeboat.model import BackupManifest
+from lifeboat.base.wal_names import segments_between
+from lifeboat.config.retention import RetentionConfig, with_data_sets
 from lifeboat.postgres.timeline import path_to
-from lifeboat.postgres.wal_names import Segment, format_lsn, segments_between
 from lifeboat.repository.chain import Chain, find_chains
 from lifeboat.repository.kinds import kind_of
-from lifeboat.repository.layout import Layout, make_label
+from lifeboat.repository.labels import begun, make_label
+from lifeboat.retention.copies import CopyRecord
 from lifeboat.retention.plan import Facts, PrunePlan, make_plan
-from lifeboat.retention.policy import RetentionConfig, with_data_sets
 from lifeboat.store.protocol import ObjectInfo
-from support.records import a_backup
-
-SIZE = 16 * 1024 * 1024
-BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
-LAYOUT = Layout("main")
-FOREIGN = ("main/backups/notes.txt", "other/wal/1/00000001/00000000/000000010000000000000001.zst", "main/wal/readme")
-
-
-@dataclass
-class Life:
-    """A cluster as it may live: it writes WAL, is backed up, idles, and is restored to an earlier moment."""
-
-    system: str = "7000000000000000001"
-    now: datetime = BEGIN
-    timeline: int = 1
-    number: int = 1
-    backups: List[BackupManifest] = field(default_factory=list)
-    segments: Dict[Segment, datetime] = field(default_factory=dict)
-    histories: Dict[int, str] = field(default_factory=dict)
-    newest_timeline: int = 1
-    lost: Set[str] = field(default_factory=set)
-
-    def write(self, count: int) -> None:
-        for _ in range(count):
-            self.now += timedelta(hours=3)
-            self.segments[Segment(self.timeline, self.number, SIZE)] = self.now
-            self.number += 1
-
-    def idle(self, days: int) -> None:
-        self.now += timedelta(days=days)
-
-    def back_up(self, kind: str) -> None:
-        path = path_to(self.timeline, self.histories)
-        usable = [b for b in self.backups if path.contains(b.timeline, b.stop_lsn) and b.label not in self.lost]
-        parents = [b for b in usable if kind == "incremental" or b.type == "full"]
-        if kind != "full" and not parents:
-            kind = "full"
-        start = self.number * SIZE + 40
-        self.now += timedelta(seconds=30)
-        started = self.now
-        self.write(1)
-        self.backups.append(
-            replace(
-                a_backup(),
-                label=make_label(started, kind),
-                type=kind,
-                parent=parents[-1].label if kind != "full" else None,
-                system_identifier=self.system,
-                timeline=self.timeline,
-                start_lsn=start,
-                stop_lsn=start + 200,
-                segment_size=SIZE,
-                started_at=started,
-                finished_at=self.now,
-            )
-        )
-
-    def go_back(self, segments: int) -> None:
-        """A restore to an earlier moment: another timeline begins there."""
-        path = path_to(self.timeline, self.histories)
-        oldest = min((b.stop_lsn for b in self.backups if path.contains(b.timeline, b.stop_lsn)), default=None)
-        if oldest is None:
-            return
-        switch = max((self.number - segments) * SIZE + 100, oldest)
-        lines = [f"{s.timeline}\t{format_lsn(min(s.switch or switch, switch))}\tbefore" for s in path.steps]
-        self.newest_timeline += 1
-        self.timeline = self.newest_timeline
-        self.histories[self.timeline] = "\n".join(lines) + "\n"
-        self.number = switch // SIZE
-        self.write(1)
-
-    def objects(self) -> List[ObjectInfo]:
-        found = [ObjectInfo(LAYOUT.wal(self.system, s.name), 100, t) for s, t in self.segments.items()]
-        for backup in self.backups:
-            names = ["base.tar.zst", "backup_manifest"] + ([] if backup.label in self.lost else ["manifest.json"])
-            found += [ObjectInfo(LAYOUT.backup(backup.label, n), 1000, backup.finished_at) for n in names]
-        found += [ObjectInfo(LAYOUT.wal(self.system, f"{t:08X}.history"), 50, BEGIN) for t in self.histories]
-        return found + [ObjectInfo(key, 10, BEGIN) for key in FOREIGN]
-
-    def facts(self, **more: object) -> Facts:
-        chains = find_chains(
-            [b for b in self.backups if b.label not in self.lost], dict.fromkeys(self.lost, "was never finished")
-        )
-        return replace(Facts("main", chains, histories={self.system: self.histories}), **more)  # type: ignore[arg-type]
-
-
-STEPS = st.one_of(
-    st.tuples(st.just("write"), st.integers(1, 30)),
-    st.tuples(st.just("back_up"), st.sampled_from(["full", "differential", "incremental"])),
-    st.tuples(st.just("idle"), st.integers(1, 12)),
-    st.tuples(st.just("go_back"), st.integers(0, 20)),
-)
-POLICIES = st.builds(
-    RetentionConfig,
-    full_days=st.integers(0, 30).map(float),
-    differential_days=st.integers(0, 10).map(float),
-    incremental_days=st.integers(0, 10).map(float),
-    wal_days=st.integers(0, 10).map(float),
-    keep_last=st.integers(1, 3),
-    weekly=st.integers(0, 3),
-)
-
-
-@st.composite
-def lives(draw: st.DrawFn) -> Life:
-    life = Life()
-    life.write(2)
-    life.back_up("full")
-    for name, value in draw(st.lists(STEPS, max_size=14)):
-        getattr(life, name)(value)
-    life.lost = set(draw(st.lists(st.sampled_from([b.label for b in life.backups]), max_size=1)))
-    return life
+from support.lives import BEGIN, FOREIGN, LAYOUT, POLICIES, SIZE, Life, lives
 
 
 def after(plan: PrunePlan, objects: List[ObjectInfo]) -> List[ObjectInfo]:
@@ -210,7 +99,7 @@ def test_holds_and_the_newest_verified_backup_stay(life: Life, data: st.DataObje
         return
     held, verified = data.draw(st.sampled_from(labels)), data.draw(st.sampled_from(labels))
     policy = RetentionConfig(full_days=0, differential_days=0, incremental_days=0, wal_days=0, keep_last=1)
-    facts = life.facts(held={held: "a trial"}, verified=verified)
+    facts = life.facts(held={held: "a trial"}, verified=[verified])
     plan = make_plan(facts, life.objects(), policy, life.now + timedelta(days=400))
     assert {held, verified} <= set(plan.kept)
     assert "held: a trial" in plan.kept[held]
@@ -269,7 +158,7 @@ def test_what_a_crash_left_goes_after_its_grace() -> None:
             ObjectInfo(LAYOUT.backup(label, "base.tar.zst"), 5, stored),
             ObjectInfo(LAYOUT.wal_piece(life.system, segment, 0, 8192), 5, stored),
         ]
-        plan = make_plan(life.facts(), [*life.objects(), *more], RetentionConfig(), life.now)
+        plan = make_plan(life.facts(), [*life.objects(), *more], RetentionConfig(settle_hours=0), life.now)
         kinds = (kind_of("main", r.key) for r in plan.removals)
         assert {k.owner if k.name == "backup" else k.part for k in kinds} == expected
 
@@ -280,21 +169,28 @@ def test_the_newest_copy_of_a_file_set_stays_whatever_its_age() -> None:
     life.idle(200)
     life.back_up("full")
     copies = [
-        ObjectInfo(LAYOUT.file_set("config", f"2026010{n}T000000Z", name), 5, BEGIN + timedelta(days=n))
+        ObjectInfo(LAYOUT.file_set("config", f"2026010{n}T000000Z-files", name), 5, BEGIN + timedelta(days=n))
         for n in (1, 2)
         for name in ("manifest.json", "data.tar.zst")
     ]
-    plan = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(), life.now)
+    records = {
+        ("files", "config", f"2026010{n}T000000Z-files"): CopyRecord(
+            f"2026010{n}T000000Z-files", "config", BEGIN + timedelta(days=n - 1), (("data.tar.zst", 5),)
+        )
+        for n in (1, 2)
+    }
+    facts = life.facts(copies=records)
+    plan = make_plan(facts, [*life.objects(), *copies], RetentionConfig(), life.now)
     assert [r.key for r in plan.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
     # Each set has its own time.
-    longer = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(file_sets={"config": 9999}), life.now)
+    longer = make_plan(facts, [*life.objects(), *copies], RetentionConfig(file_sets={"config": 9999}), life.now)
     assert not [r for r in longer.removals if r.kind == "files"]
     soon = BEGIN + timedelta(days=31)
-    shorter = make_plan(life.facts(), [*life.objects(), *copies], RetentionConfig(file_sets={"config": 30.0}), soon)
+    shorter = make_plan(facts, [*life.objects(), *copies], RetentionConfig(file_sets={"config": 30.0}), soon)
     assert [r.key for r in shorter.removals if r.kind == "files"] == [copies[0].key, copies[1].key]
-    data = make_plan(life.facts(), [*life.objects(), *copies], with_data_sets(RetentionConfig(), ["config"]), soon)
+    data = make_plan(facts, [*life.objects(), *copies], with_data_sets(RetentionConfig(), ["config"]), soon)
     assert [r for r in data.removals if r.kind == "files"] == [r for r in shorter.removals if r.kind == "files"]
-    assert not [r for r in make_plan(life.facts(), copies, RetentionConfig(), soon).removals if r.kind == "files"]
+    assert not [r for r in make_plan(facts, copies, RetentionConfig(), soon).removals if r.kind == "files"]
 
 
 def test_what_repairs_removed_has_its_days() -> None:
@@ -331,7 +227,12 @@ def test_dumps_have_their_days_and_the_newest_of_each_database_stays() -> None:
 
     old, odd, unfinished = dump("shop", 0, *names), dump("../a b", 0, *names), dump("shop", 1, *names[1:])
     kept = [*dump("shop", 20, *names), *dump("shop", 40, *names)]
-    plan = make_plan(life.facts(), [*life.objects(), *old, *odd, *unfinished, *kept], RetentionConfig(),
+    keys = {(k.part, k.owner) for k in (kind_of("main", i.key) for i in (*old, *odd, *kept))}
+    records = {
+        ("dump", name, label): CopyRecord(label, name, begun(label) or BEGIN, tuple((n, 5) for n in names[1:]))
+        for name, label in keys
+    }
+    plan = make_plan(life.facts(copies=records), [*life.objects(), *old, *odd, *unfinished, *kept], RetentionConfig(),
                      BEGIN + timedelta(days=41))  # fmt: skip
     gone = {r.key: r.kind for r in plan.removals if r.kind in ("dump", "garbage")}
     assert gone == {**{i.key: "dump" for i in old}, **{i.key: "garbage" for i in unfinished}}

@@ -10,11 +10,11 @@ from typing import List
 
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.config.retention import RetentionConfig
 from lifeboat.repository.chain import find_chains
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.layout import Layout
 from lifeboat.retention.plan import Facts, make_plan
-from lifeboat.retention.policy import RetentionConfig
 from lifeboat.store.protocol import ObjectInfo
 from support.records import EPOCH
 
@@ -30,9 +30,10 @@ NOW = EPOCH + timedelta(days=1000)
 def test_what_goes_is_the_beginning_of_a_chain(chains: List[List[int]], keep: int, mix: object) -> None:
     objects = [ObjectInfo(LAYOUT.erasure(EPOCH, "0a1b2c3d"), 1, EPOCH)]
     for index, days in enumerate(chains):
-        # As after a sync: stored today, whatever their day is.
+        # As after a sync: stored yesterday, whatever their day is.
+        stored = NOW - timedelta(days=1)
         objects += [
-            ObjectInfo(LAYOUT.audit_event(f"host{index}.root", EPOCH + timedelta(days=day), number), 1, NOW)
+            ObjectInfo(LAYOUT.audit_event(f"host{index}.root", EPOCH + timedelta(days=day), number), 1, stored)
             for number, day in enumerate(sorted(days), 1)
         ]
     mix.shuffle(objects)  # type: ignore[attr-defined]

@@ -10,12 +10,12 @@ from typing import List, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.config.retention import RetentionConfig
 from lifeboat.repository.chain import find_chains
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.layout import Layout, log_chunk, log_name
-from lifeboat.retention.lock import term
+from lifeboat.repository.terms import term
 from lifeboat.retention.plan import Facts, make_plan
-from lifeboat.retention.policy import RetentionConfig
 from lifeboat.store.protocol import ObjectInfo
 from support.records import EPOCH
 

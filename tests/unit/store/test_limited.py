@@ -11,7 +11,7 @@ from typing import List, Tuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.config import parse_repository
+from lifeboat.config.load import parse_repository
 from lifeboat.repository.repository import Repository
 from lifeboat.store import limited
 from lifeboat.store.limited import after

@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.store.s3_versions import Version, as_it_was
+from lifeboat.store.s3.versions import Version, as_it_was
 
 BEGIN = datetime(2026, 11, 22, tzinfo=timezone.utc)
 # What happens to which key: a put, or a delete; one thing in each second.

@@ -10,9 +10,9 @@ from typing import FrozenSet, Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.postgres.wal_names import Segment
+from lifeboat.base.wal_names import Segment
 from lifeboat.repository.layout import Layout
-from lifeboat.verification.compare import Held, compare
+from lifeboat.verify.compare import Held, compare
 
 SIZE, SYSTEM = 16 * 2**20, "7000000000000000001"
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)

@@ -9,7 +9,7 @@ from typing import Dict, List, Tuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.postgres.wal_names import Segment
+from lifeboat.base.wal_names import Segment
 from lifeboat.wal import ahead
 from lifeboat.wal.ahead import ACKNOWLEDGED, FAILED, RUNNING, STORED, Job
 

@@ -9,7 +9,7 @@ from typing import List
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.postgres.wal_names import Segment
+from lifeboat.base.wal_names import Segment
 from lifeboat.wal.following import MOST_SEGMENTS, Local, available, begin, cuts, local_files
 
 SIZE = 2**20

@@ -10,11 +10,12 @@ from typing import Dict
 
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.base.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
+from lifeboat.base.wal_names import Segment
 from lifeboat.postgres.timeline import Step, TimelinePath
-from lifeboat.postgres.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
-from lifeboat.postgres.wal_names import Segment
 from lifeboat.store.protocol import ObjectInfo
-from lifeboat.wal.inventory import find_run
+from lifeboat.wal.ahead import farthest
+from lifeboat.wal.inventory import Archived, find_run
 from support.records import moment, stored
 
 HORIZON = 14
@@ -77,3 +78,56 @@ def test_an_empty_last_segment_is_a_gap_and_not_an_end() -> None:
     run = find_run(TimelinePath((Step(1, None),)), 0, SIZE, have)
     assert len(run.segments) == 2
     assert run.missing == (Segment(1, 2).name,)
+
+
+@given(paths(), st.integers(1, HORIZON), st.sets(st.integers(0, HORIZON)), st.integers(0, HORIZON), st.booleans())
+def test_a_record_of_the_acknowledged_tells_a_hole_from_a_loss(
+    path: TimelinePath, first: int, absent: set[int], marked: int, recorded: bool
+) -> None:
+    line = list(islice(path.segments(first * SIZE, SIZE), HORIZON))
+    have = Archived(stored([s for s in line if s.number not in absent]).items())
+    if recorded:
+        have.marks.add(path_segment(path, marked))
+    run = find_run(path, first * SIZE, SIZE, have)
+    plain = find_run(path, first * SIZE, SIZE, dict(have))
+
+    behind = [s for s in have if s.number > run.next_needed.number]
+    assert run.segments == plain.segments
+    if not recorded:
+        assert (list(run.gap), run.unused, list(run.lost)) == (list(plain.gap), (), [])
+    elif behind and behind[-1].number - marked > farthest(SIZE):
+        assert list(run.gap) == list(plain.gap)
+    elif marked < run.next_needed.number:
+        # PostgreSQL was never told that anything behind the hole is archived.
+        assert (list(run.gap), list(run.unused), list(run.lost)) == ([], behind, [])
+    else:
+        last = max([s.number for s in behind], default=run.next_needed.number - 1)
+        assert list(run.gap) == list(plain.gap)
+        assert [s.number for s in run.lost] == list(range(last + 1, marked + 1))
+    # Either it is all used, or a word is said of it.
+    assert set(have) <= {*run.segments, *behind}
+
+
+def path_segment(path: TimelinePath, number: int) -> Segment:
+    return next(path.segments(number * SIZE, SIZE))
+
+
+def test_more_than_an_agent_stores_ahead_is_no_end() -> None:
+    """An earlier release that goes on archiving puts nothing on record: then a hole is a gap as before."""
+    path, most = TimelinePath((Step(1, None),)), farthest(SIZE)
+    for last, gap in ((most, 0), (most + 1, 1)):
+        have = Archived(stored([Segment(1, n) for n in range(last + 1) if n != 2]).items(), [Segment(1, 0)])
+        assert len(find_run(path, 0, SIZE, have).gap) == gap
+
+
+def test_an_emptied_segment_was_there_and_is_a_gap() -> None:
+    have = Archived(stored([Segment(1, 0), Segment(1, 1)]).items(), [Segment(1, 0)])
+    have.update(stored([Segment(1, 2)], size=0))
+    assert find_run(TimelinePath((Step(1, None),)), 0, SIZE, have).missing == (Segment(1, 2).name,)
+
+
+def test_a_record_of_another_timeline_or_far_away_says_nothing() -> None:
+    path = TimelinePath((Step(1, 3 * SIZE), Step(2, None)))
+    marks = [Segment(1, 5), Segment(2, 1), Segment(3, 9), Segment(2, 2**40)]
+    run = find_run(path, 0, SIZE, Archived(stored([Segment(1, 0), Segment(1, 1)]).items(), marks))
+    assert not run.lost

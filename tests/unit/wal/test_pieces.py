@@ -13,10 +13,10 @@ from typing import List, Tuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.base.wal_names import Segment
 from lifeboat.codec import zstd
-from lifeboat.config import DirectoryOptions, RepositoryConfig
+from lifeboat.config.load import DirectoryOptions, RepositoryConfig
 from lifeboat.postgres.timeline import path_to
-from lifeboat.postgres.wal_names import Segment
 from lifeboat.repository.layout import Layout, piece_of, wal_name
 from lifeboat.repository.repository import Repository
 from lifeboat.wal.inventory import Run, archived, find_run

@@ -11,8 +11,8 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.errors import WalInvalid
-from lifeboat.postgres.wal_names import Segment
+from lifeboat.base.errors import WalInvalid
+from lifeboat.base.wal_names import Segment
 from lifeboat.wal.segment import check_segment, read_header
 from support.records import SYSTEM
 

@@ -10,8 +10,8 @@ from typing import List
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.postgres.wal_names import Segment
-from lifeboat.wal.spans import Span, join
+from lifeboat.base.spans import Span, join
+from lifeboat.base.wal_names import Segment
 
 SEGMENTS = st.lists(st.builds(Segment, st.integers(1, 3), st.integers(0, 600), st.just(16 * 2**20)))
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One event of the audit trail, and its place in a chain.
 
-A chain is what one user of one host wrote: events are numbered from 1 on, and each names the SHA-256 of the record
-before it. So several hosts write at once without asking each other. Pure.
+A chain is what one user on one host wrote: events are numbered from 1, and each has the SHA-256 of the previous record.
+So several hosts can write at once without coordination. Pure.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from ..errors import ObjectCorrupt
-from ..model import FORMAT, format_time, open_record, parse_time, seal_record
+from ..records.fields import MOST_SMALL, SHA256
+from ..records.model import FORMAT, format_time, open_fields, seal_record
 
 OK, FAILED = "ok", "failed"
 #: What can have happened.
 WHATS = (
     "backup", "prune", "restore", "verify", "sync", "files-backup", "files-restore", "configuration", "prepare", "hold",
-    "release", "erasure", "logs-read", "git-push",
+    "release", "erasure", "logs-read", "git-push", "notice",
 )  # fmt: skip
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -31,8 +31,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 class Event:
     """What happened.
 
-    ``number`` and ``previous`` (SHA-256 of the record before; None of the first) place it in its ``chain``. ``who`` has
-    user and host, and what else is known of the caller. ``objects`` names what it was about (labels), never contents.
+    ``number`` and ``previous`` (SHA-256 of the previous record; None for the first) place it in its ``chain``. ``who``
+    has user, host, and what else is known about the caller. ``objects`` are labels, never contents.
     ``witnessed`` is the last number of each other chain that the writer saw.
     """
 
@@ -60,20 +60,33 @@ class Event:
 
 
 def digest(record: bytes) -> str:
-    """By what the next event of the chain names this record."""
+    """The digest by which the next event of the chain refers to this record."""
     return hashlib.sha256(record).hexdigest()
 
 
+_CHAIN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+#: A key has ten digits for it.
+MOST_EVENTS = 9_999_999_999
+
+
 def load_event(raw: bytes, name: str) -> Event:
-    """The event of these bytes; ObjectCorrupt (naming ``name``) when anything is off."""
-    data = open_record(raw, name)
-    values = {k: v for k, v in data.items() if k not in ("format", "sha256")}
-    try:
-        return Event(**{**values, "at": parse_time(values["at"]), "objects": tuple(values["objects"])})
-    except (KeyError, TypeError, ValueError) as exc:
-        raise ObjectCorrupt(
-            f"{name} lacks or misspells a field: {exc}.", "Use the Lifeboat release that wrote it.", key=name
-        ) from exc
+    """The event of these bytes; ObjectCorrupt (naming ``name``) if anything is wrong."""
+    fields = open_fields(raw, name, MOST_SMALL)
+    who, witnessed = fields.entries("who"), fields.entries("witnessed", default={})
+    return Event(
+        chain=fields.text("chain", _CHAIN, 255),
+        number=fields.integer("number", 1, MOST_EVENTS),
+        previous=fields.maybe_text("previous", SHA256),
+        at=fields.moment("at"),
+        what=fields.text("what", most=255),
+        result=fields.text("result", most=255),
+        cluster=fields.text("cluster", most=255),
+        who={name: who.lines(name) for name in who.data},
+        error_code=fields.maybe_text("error_code", most=255),
+        objects=fields.texts("objects"),
+        details=fields.free("details", default={}),
+        witnessed={chain: witnessed.integer(chain, 0, MOST_EVENTS) for chain in witnessed.data},
+    )
 
 
 def chain_name(host: str, user: str) -> str:

@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional
+from dataclasses import dataclass, replace
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..errors import ObjectCorrupt
+from ..base.errors import ObjectCorrupt
 from .event import Event, digest, load_event
+from .numbers import connected
 
 #: The records of one source by chain and by the number that their place (key or line) tells.
 Trail = Mapping[str, Mapping[int, bytes]]
 MISSING, CHANGED, REORDERED, DIFFERENT = "missing", "changed", "reordered", "different"
+UNCONNECTED = "unconnected"
+# So many events of a long gap are reported individually.
+_TOLD = 50
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong. ``kind``: ``missing``, ``changed``, ``reordered`` or ``different`` (in two sources)."""
+    """One thing that is wrong. ``kind``: ``missing``, ``changed``, ``reordered``, ``different`` (in two sources) or
+    ``unconnected`` (its number does not follow those of its chain: it is no event of it).
+    """
 
     source: str
     kind: str
@@ -37,19 +43,42 @@ class Source:
 
 
 def find_faults(sources: List[Source]) -> List[Fault]:
-    """All that can be told: within each source, and by what one of them knows of another.
+    """All faults that can be detected, within each source and by comparing sources.
 
-    A tail that is gone from every source, and that no event of another chain witnessed, cannot be told.
+    A tail that is gone from every source, and that no event of another chain witnessed, cannot be detected.
     """
+    sources, found = _connected(sources)
     events = {source.name: _read(source) for source in sources}
     cuts = _cuts(events)
-    found: List[Fault] = []
     for source in sources:
         for chain, records in sorted(source.trail.items()):
             found += _within(source, chain, records, events[source.name][chain], cuts.get(source.name, {}))
     found += _between(sources)
     found += _unwitnessed(sources, events)
     return list({(f.source, f.chain, f.number, f.kind): f for f in reversed(found)}.values())[::-1]
+
+
+def _connected(sources: Sequence[Source]) -> Tuple[List[Source], List[Fault]]:
+    """The sources without the events whose numbers are not connected with the others', and those events."""
+    numbers: Dict[str, Set[int]] = {}
+    anchors: Dict[str, int] = {}
+    for source in sources:
+        for chain, records in source.trail.items():
+            numbers.setdefault(chain, set()).update(records)
+            # Whoever has the keys of a store cannot write the local file.
+            if source.partial and records:
+                anchors[chain] = max(records)
+    ours = {chain: connected(known, anchors.get(chain)) for chain, known in numbers.items()}
+    left: List[Source] = []
+    found: List[Fault] = []
+    for source in sources:
+        trail = {c: {n: raw for n, raw in records.items() if n in ours[c]} for c, records in source.trail.items()}
+        left.append(replace(source, trail={chain: records for chain, records in trail.items() if records}))
+        for chain, records in sorted(source.trail.items()):
+            for number in sorted(n for n in records if n not in ours[chain]):
+                words = f"{source.name}: event {number} of {chain} is none: the last one that is connected is"
+                found.append(Fault(source.name, UNCONNECTED, chain, number, f"{words} {max(ours[chain], default=0)}"))
+    return left, found
 
 
 def _read(source: Source) -> Dict[str, Dict[int, Optional[Event]]]:
@@ -66,13 +95,16 @@ def _read(source: Source) -> Dict[str, Dict[int, Optional[Event]]]:
 
 
 def _cuts(events: Mapping[str, Mapping[str, Mapping[int, Optional[Event]]]]) -> Dict[str, Dict[str, int]]:
-    """Up to which number retention removed each chain, by repository: what its own events tell."""
+    """Up to which number retention removed each chain, by repository, according to its own events."""
     found: Dict[str, Dict[str, int]] = {}
     for chains in events.values():
         for event in (e for numbers in chains.values() for e in numbers.values() if e and e.what == "prune"):
-            for repository, cut in (event.details.get("audit_removed") or {}).items():
+            told = event.details.get("audit_removed")
+            for repository, cut in told.items() if isinstance(told, dict) else ():
                 known = found.setdefault(repository, {})
-                known.update({chain: max(int(n), known.get(chain, 0)) for chain, n in cut.items()})
+                for chain, number in cut.items() if isinstance(cut, dict) else ():
+                    if isinstance(number, int):
+                        known[chain] = max(number, known.get(chain, 0))
     return found
 
 
@@ -88,14 +120,20 @@ def _within(
     def tell(kind: str, number: int, words: str) -> None:
         out.append(Fault(source.name, kind, chain, number, f"{source.name}: event {number} of {chain} {words}"))
 
+    def gap(begin: int, end: int, words: str) -> None:
+        """From ``begin`` up to, not including, ``end``."""
+        for number in range(begin, min(end, begin + _TOLD)):
+            tell(MISSING, number, words)
+        if end - begin > _TOLD:
+            tell(MISSING, begin + _TOLD, f"{words}, and so are all up to {end - 1}")
+
     first = min(records)
     if not source.partial:
-        for number in range(min(first, cut.get(chain, 0) + 1), first):
-            tell(MISSING, number, "is missing, and no prune tells that it removed it")
-    for number in range(first, max(records) + 1):
-        if number not in records:
-            tell(MISSING, number, "is missing")
-            continue
+        gap(min(first, cut.get(chain, 0) + 1), first, "is missing, and no prune tells that it removed it")
+    expected = first
+    for number in sorted(records):
+        gap(expected, number, "is missing")
+        expected = number + 1
         event = events[number]
         if event is None:
             tell(CHANGED, number, "was changed: it does not match its own checksum")
@@ -131,7 +169,7 @@ def _between(sources: List[Source]) -> List[Fault]:
                 if number > max(other.trail.get(chain, {}), default=0):
                     words = f"{other.name}: event {number} of {chain} is missing at the end; {holder.name} has it"
                     out.append(Fault(other.name, MISSING, chain, number, words))
-            # A local file that has this chain at all has its newest event.
+            # If the local file has this chain at all, it has its newest event.
             for other in (s for s in sources if s.partial and chain in s.trail):
                 if number > max(other.trail[chain]):
                     words = f"{other.name}: event {number} of {chain} is missing at the end; {holder.name} has it"
@@ -142,7 +180,7 @@ def _between(sources: List[Source]) -> List[Fault]:
 def _unwitnessed(
     sources: List[Source], events: Mapping[str, Mapping[str, Mapping[int, Optional[Event]]]]
 ) -> List[Fault]:
-    """Events that an event of another chain saw, and that are not there."""
+    """Missing events that an event of another chain has seen."""
     out: List[Fault] = []
     seen: Dict[str, int] = {}
     by: Dict[str, str] = {}

@@ -10,22 +10,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO, Dict, List, Mapping, Optional, Tuple, Union
 
-from ..config import Config
-from ..errors import LifeboatError, ObjectExists, StoreError
+from ..base.errors import LifeboatError, ObjectExists, StoreError
+from ..config.load import Config
+from ..records.fields import MOST_SMALL
 from ..repository.hasty import open_hasty, require_begun
 from ..repository.layout import audit_place
 from ..repository.repository import Repository
+from ..store.protocol import ObjectInfo
 from . import localfile
 from .event import Event, digest, load_event
+from .numbers import connected
 
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
 class Written:
-    """An event and where it is: ``missing`` are the repositories that did not take it, and why.
+    """An event and where it was stored: ``missing`` are the repositories that did not accept it, and why.
 
-    ``local`` and ``system`` tell whether the file and the system's log have it.
+    ``local`` and ``system`` say whether the file and the system log have it; ``refused`` why the file does not.
     """
 
     event: Event
@@ -33,10 +36,11 @@ class Written:
     missing: Mapping[str, LifeboatError]
     local: bool
     system: bool
+    refused: str = ""
 
     @property
     def durable(self) -> bool:
-        """Whether any store has it. The system's log is somebody else's to keep."""
+        """Whether any store has it. The system log does not count: somebody else keeps it."""
         return bool(self.repositories or self.local)
 
 
@@ -48,15 +52,18 @@ class _Place:
     keys: Dict[int, str]
     witnessed: Dict[str, int]
 
+    def keep(self, ours: range) -> None:
+        """No keys but those of the chain's own events: one far ahead would leave no number for the next."""
+        self.keys = {number: key for number, key in self.keys.items() if number in ours}
+
 
 def write(config: Config, draft: Event) -> Written:
-    """Give the draft its place in its chain, and put it everywhere. Raises nothing of a store's."""
+    """Number the draft within its chain, and put it everywhere. Raises no store errors."""
     missing: Dict[str, LifeboatError] = {}
-    path = localfile.path_of(config)
-    # One attempt: somebody may wait for the server that was just restored, and the next event brings what is lacking.
+    # One attempt: somebody may be waiting for the restored server, and the next event adds what is missing.
     opened = open_hasty(config, 1)
     try:
-        with localfile.locked(path) as stream, ThreadPoolExecutor(len(opened), "lifeboat-audit") as pool:
+        with localfile.locked(config) as stream, ThreadPoolExecutor(len(opened), "lifeboat-audit") as pool:
             tail = localfile.tail(stream, draft.chain)
             looked = list(pool.map(_look, opened, [draft.chain] * len(opened)))
             places = [found for found in looked if isinstance(found, _Place)]
@@ -64,13 +71,13 @@ def write(config: Config, draft: Event) -> Written:
             event, refused = _store(pool, draft, tail, places)
             missing.update(refused)
             record = event.record()
-            local = _append(stream, tail, places, event, record)
+            local, why = _append(stream, tail, places, event, record)
     finally:
         for repository in opened:
             repository.store.close()
     system = bool(config.audit.syslog) and localfile.tell_system(config.audit.syslog, record)
     names = tuple(r.name for r in opened if r.name not in missing)
-    return Written(event, names, missing, local, system)
+    return Written(event, names, missing, local, system, why)
 
 
 def _store(
@@ -78,6 +85,9 @@ def _store(
 ) -> Tuple[Event, Dict[str, LifeboatError]]:
     """The event with its number, put everywhere; what refused it. Of two at once the later takes the next number."""
     for _attempt in range(_ATTEMPTS):
+        ours = connected((n for p in places for n in p.keys), max(tail, default=None))
+        for place in places:
+            place.keep(ours)
         caught_up = _catch_up(places, tail)
         event = _placed(draft, _last(tail, places, draft.chain), places, caught_up)
         answers = list(pool.map(_put, places, [event] * len(places)))
@@ -91,9 +101,9 @@ def _store(
 
 
 def _look(repository: Repository, chain: str) -> Union[_Place, LifeboatError]:
-    """What the repository has of the chain, and the last number of each other one; its error where it does not answer.
+    """What the repository has of the chain, and the last number of each other one; its error if it does not answer.
 
-    All is listed: a year has some thousand events, which are a few pages.
+    Lists everything: a year has a few thousand events, which are a few pages.
     """
     layout, store = repository.layout, repository.store
     keys: Dict[int, str] = {}
@@ -101,15 +111,16 @@ def _look(repository: Repository, chain: str) -> Union[_Place, LifeboatError]:
     try:
         require_begun(repository)
         for name in store.list_names(layout.audit):
-            numbers = {}
+            numbers: Dict[int, ObjectInfo] = {}
             for info in store.list(f"{layout.audit}{name}"):
                 place = audit_place(info.key)
-                if place is not None:
-                    numbers[place[2]] = info.key
+                # Of two on different days the one that was there first.
+                if place is not None and (place[2] not in numbers or info.modified < numbers[place[2]].modified):
+                    numbers[place[2]] = info
             if name.rstrip("/") == chain:
-                keys = numbers
-            elif numbers:
-                witnessed[name.rstrip("/")] = max(numbers)
+                keys = {number: info.key for number, info in numbers.items()}
+            elif numbers and (ours := connected(numbers)):
+                witnessed[name.rstrip("/")] = ours[-1]
     except LifeboatError as exc:
         return exc
     return _Place(repository, keys, witnessed)
@@ -125,8 +136,8 @@ def _last(tail: Mapping[int, bytes], places: List[_Place], chain: str) -> Option
     for place in places:
         if number in place.keys:
             with suppress(StoreError):
-                return number, place.repository.store.get(place.keys[number])
-    # It is there and cannot be read: its successor names nothing, and verify tells it.
+                return number, place.repository.get_record(place.keys[number], MOST_SMALL)
+    # It exists but cannot be read: its successor refers to nothing, and verify reports it.
     return number, b""
 
 
@@ -147,7 +158,7 @@ def _placed(
 
 
 def _catch_up(places: List[_Place], tail: Mapping[int, bytes]) -> Dict[str, int]:
-    """Bring what a repository lacks at the end of the chain, of what the local file has; how many, by repository."""
+    """Add events from the local file that a repository lacks at the end of the chain; how many, by repository."""
     done: Dict[str, int] = {}
     for place in places:
         newest = max(place.keys, default=0)
@@ -163,7 +174,7 @@ def _catch_up(places: List[_Place], tail: Mapping[int, bytes]) -> Dict[str, int]
 
 
 def _key(repository: Repository, record: bytes) -> str:
-    """Where it belongs; ObjectCorrupt for a damaged line, which must not be brought anywhere."""
+    """The event's key; ObjectCorrupt for a damaged line, which must not be copied anywhere."""
     event = load_event(record, "the local file")
     return repository.layout.audit_event(event.chain, event.at, event.number)
 
@@ -174,9 +185,9 @@ def _put(place: _Place, event: Event) -> Optional[LifeboatError]:
     try:
         store.put(name, record)
     except ObjectExists as exc:
-        # An answer that was lost may have been a success.
+        # The request may have succeeded although its response was lost.
         with suppress(StoreError):
-            return None if store.get(name) == record else exc
+            return None if place.repository.get_record(name, MOST_SMALL) == record else exc
         return exc
     except LifeboatError as exc:
         return exc
@@ -185,18 +196,20 @@ def _put(place: _Place, event: Event) -> Optional[LifeboatError]:
 
 def _append(
     stream: Optional[IO[bytes]], tail: Mapping[int, bytes], places: List[_Place], event: Event, record: bytes
-) -> bool:
-    """The event at the end of the file, behind those that it lacks of the repositories."""
+) -> Tuple[bool, str]:
+    """The event at the end of the file, behind those that it lacks of the repositories; or why it is not there."""
     if stream is None:
-        return False
+        return False, ""
     try:
         if tail:
-            for number in range(max(tail) + 1, event.number):
-                place = next((p for p in places if number in p.keys), None)
+            for number in sorted({n for p in places for n in p.keys if max(tail) < n < event.number}):
+                place = next(p for p in places if number in p.keys)
                 with suppress(StoreError):
-                    if place:
-                        localfile.append(stream, place.repository.store.get(place.keys[number]))
+                    found = place.repository.get_record(place.keys[number], MOST_SMALL)
+                    known = load_event(found, place.keys[number])
+                    if (known.chain, known.number) == (event.chain, number):
+                        localfile.append(stream, found)
         localfile.append(stream, record)
-    except OSError:
-        return False
-    return True
+    except OSError as exc:
+        return False, exc.strerror or str(exc)
+    return True, ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The local copy of the audit trail: a file of JSON lines, and the system's log."""
+"""The local copy of the audit trail: files of JSON lines, one of them root's own, and the system's log."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ import socket
 from contextlib import ExitStack, contextmanager
 from typing import IO, Dict, Iterator, List, Optional, Tuple
 
-from .. import clock
-from ..config import Config
-from ..model import seal_record
+from ..base import clock
+from ..base.errors import UntrustedPath
+from ..base.files import give_group, make_directory, open_to_read, open_to_write, root_alone_writes
+from ..config.load import Config
+from ..records.fields import parse_object
+from ..records.model import seal_record
+from .event import MOST_EVENTS
 from .faults import REORDERED, Fault
 
 _TAIL = 1024 * 1024
@@ -26,7 +30,27 @@ _PRIORITY = 10 * 8 + 6
 
 
 def path_of(config: Config) -> Optional[str]:
-    """``audit.file``, else a file in the spool, else below /var/log/lifeboat; None where it has no place."""
+    """The file that this user writes; None if there is no place for it.
+
+    ``audit.file``, else ``audit.jsonl`` in the spool, else below /var/log/lifeboat. Root writes none of these where
+    somebody else can write too (the spool is PostgreSQL's), and has a file of its own below /var/log/lifeboat.
+    """
+    shared = _shared(config)
+    if shared is None or root_alone_writes(os.path.dirname(os.path.abspath(shared))):
+        return shared
+    own = _of_root(config)
+    with contextlib.suppress(OSError, UntrustedPath):
+        make_directory(os.path.dirname(own), 0o755)
+    return own
+
+
+def paths_of(config: Config) -> Tuple[str, ...]:
+    """All files that may hold events of this host."""
+    shared = _shared(config)
+    return (shared, _of_root(config)) if shared else ()
+
+
+def _shared(config: Config) -> Optional[str]:
     if config.audit.file is not None:
         return config.audit.file or None
     if config.spool_dir:
@@ -34,39 +58,43 @@ def path_of(config: Config) -> Optional[str]:
     return os.path.join(_LOG_DIR, f"{config.cluster}.audit.jsonl") if os.path.isdir(_LOG_DIR) else None
 
 
+def _of_root(config: Config) -> str:
+    return os.path.join(_LOG_DIR, f"{config.cluster}.root.audit.jsonl")
+
+
 @contextmanager
-def locked(path: Optional[str]) -> Iterator[Optional[IO[bytes]]]:
-    """The file, open to append and read, and ours alone; None where it cannot be had. Waits a minute at most."""
+def locked(config: Config) -> Iterator[Optional[IO[bytes]]]:
+    """This user's file, open to append and read, locked; None if that is impossible. Waits a minute."""
+    path = path_of(config)
     if path is None:
         yield None
         return
     with ExitStack() as opened:
         try:
-            stream = opened.enter_context(open(path, "a+b"))
-        except OSError:
+            stream = opened.enter_context(os.fdopen(open_to_write(path, 0o640, append=True), "a+b", 0))
+            if path == _of_root(config):
+                _let_read(stream, _shared(config))
+        except (OSError, UntrustedPath):
             yield None
             return
-        _owned_as_its_directory(stream, path)
         deadline = clock.monotonic() + _PATIENCE
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError:
-                # Two that write at once are still told apart by their stores' conditional puts.
+                # Concurrent writers are still separated by the stores' conditional puts.
                 if clock.monotonic() > deadline:
                     break
                 clock.sleep(0.05)
         yield stream
 
 
-def _owned_as_its_directory(stream: IO[bytes], path: str) -> None:
-    """What root made first is the directory's owner's too: both write into it. Nobody else reads it."""
-    if os.geteuid() == 0 and not os.fstat(stream.fileno()).st_size:
+def _let_read(stream: IO[bytes], shared: Optional[str]) -> None:
+    """Those who have the other file may read root's too, to verify the trail."""
+    if shared and not os.fstat(stream.fileno()).st_size:
         with contextlib.suppress(OSError):
-            place = os.stat(os.path.dirname(os.path.abspath(path)))
-            os.fchown(stream.fileno(), place.st_uid, place.st_gid)
-            os.fchmod(stream.fileno(), 0o640)
+            give_group(stream.fileno(), os.stat(os.path.dirname(os.path.abspath(shared))).st_gid, 0o640)
 
 
 def tail(stream: Optional[IO[bytes]], chain: str) -> Dict[int, bytes]:
@@ -79,27 +107,32 @@ def tail(stream: Optional[IO[bytes]], chain: str) -> Dict[int, bytes]:
 
 
 def append(stream: IO[bytes], record: bytes) -> None:
-    """One line more, on the disk when it returns. OSError where that cannot be."""
+    """Append one line, which is on disk when this returns. OSError if that is impossible."""
     line = json.dumps(json.loads(record), sort_keys=True, separators=(",", ":")).encode() + b"\n"
     stream.seek(0, os.SEEK_END)
     end = stream.tell()
     if end:
-        # A line that a crash cut off stays a line of its own.
+        # Start a new line after one that a crash cut off.
         stream.seek(end - 1)
         line = line if stream.read(1) == b"\n" else b"\n" + line
-    stream.write(line)
-    stream.flush()
+    # Without a buffer, which a full disk would keep, and which would be written once more at the end.
+    while line:
+        line = line[stream.write(line) :]
     os.fsync(stream.fileno())
 
 
-def read_file(path: Optional[str]) -> Tuple[Dict[str, Dict[int, bytes]], List[Fault]]:
-    """All records by chain and number, and what is wrong with their order. OSError where it cannot be read."""
+def read_file(path: str) -> Tuple[Dict[str, Dict[int, bytes]], List[Fault]]:
+    """All records by chain and number, and what is wrong with their order; none where there is no file.
+
+    OSError, UntrustedPath where it cannot be read.
+    """
     chains: Dict[str, Dict[int, bytes]] = {}
     faults: List[Fault] = []
-    if path is None or not os.path.exists(path):
+    try:
+        with open_to_read(path) as stream:
+            raw = stream.read()
+    except FileNotFoundError:
         return {}, []
-    with open(path, "rb") as stream:
-        raw = stream.read()
     for number, record, chain in _parsed(raw):
         known = chains.setdefault(chain, {})
         if known and number <= max(known):
@@ -113,9 +146,11 @@ def _parsed(raw: bytes) -> Iterator[Tuple[int, bytes, str]]:
     """Number, record and chain of each line that is a record's. What is none leaves its number missing."""
     for line in raw.split(b"\n"):
         try:
-            data = json.loads(line)
-            yield int(data["number"]), seal_again(data), str(data["chain"])
-        except (ValueError, KeyError, TypeError):
+            data = parse_object(line)
+            number, chain = data["number"], data["chain"]
+            if isinstance(number, int) and 0 < number <= MOST_EVENTS and isinstance(chain, str):
+                yield number, seal_again(data), chain
+        except (ValueError, KeyError):
             continue
 
 
@@ -129,7 +164,7 @@ def seal_again(data: Dict[str, object]) -> bytes:
 
 
 def tell_system(address: str, record: bytes) -> bool:
-    """Send the event to the system's log (journald reads /dev/log too); False where nobody takes it."""
+    """Send the event to the system log (journald reads /dev/log too); False if nothing accepts it."""
     words = json.dumps(json.loads(record), sort_keys=True, separators=(",", ":"))
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

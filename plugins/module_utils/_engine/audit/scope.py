@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put an operation on record: who did it, how it ended. Never a reason for it to fail."""
+"""Record an operation: who did it, how it ended. Never makes the operation fail."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from .. import clock
-from ..config import AuditConfig, Config
-from ..errors import LifeboatError
+from ..base import clock
+from ..base.errors import LifeboatError
+from ..config.load import Config
+from ..config.sections import AuditConfig
 from .event import FAILED, OK, Event, chain_name
 from .journal import Written, write
 from .localfile import tell_system
@@ -30,7 +31,7 @@ _MOST = 200
 
 @dataclass
 class Note:
-    """What an operation adds to its event. With ``skip`` nothing happened, and there is none."""
+    """What an operation adds to its event. With ``skip`` nothing happened, and no event is written."""
 
     objects: List[str] = field(default_factory=list)
     details: Dict[str, Any] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Note:
 
 @dataclass
 class _Caller:
-    """By what this process was called, and what could not be put on record: told by whoever talks to people."""
+    """What called this process, and what could not be recorded, for whoever reports to the user."""
 
     via: str = ""
     untold: List[str] = field(default_factory=list)
@@ -55,7 +56,7 @@ def called_by(via: str) -> None:
 
 
 def take_warnings() -> List[str]:
-    """What was not put on record since the last call, in words."""
+    """Messages about what could not be recorded since the last call."""
     found, _CALLER.untold = _CALLER.untold, []
     return found
 
@@ -63,7 +64,7 @@ def take_warnings() -> List[str]:
 def who() -> Dict[str, str]:
     """User and host, and what else is known: the command or module, the login behind sudo, controller and run."""
     try:
-        # Not what the environment says: whoever changes to another user may bring it along.
+        # Not from the environment, which may be inherited when changing to another user.
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         user = str(os.geteuid())
@@ -74,14 +75,14 @@ def who() -> Dict[str, str]:
 
 
 @contextmanager
-def audited(config: Config, what: str, objects: Sequence[str] = (), apply: bool = True) -> Iterator[Note]:
-    """Whatever happens inside is one event, with how it ended. Without ``apply`` nothing is written."""
-    note = Note(list(objects), skip=not apply)
+def audited(config: Config, what: str, objects: Sequence[str] = (), written: bool = True) -> Iterator[Note]:
+    """Record the block as one event, with how it ended. Without ``written`` no event is recorded."""
+    note = Note(list(objects), skip=not written)
     try:
         yield note
     except BaseException as exc:
         note.failed = exc.error_code if isinstance(exc, LifeboatError) else _name(exc)
-        if apply:
+        if written:
             record(config, what, note)
         raise
     if not note.skip:
@@ -93,7 +94,7 @@ def _name(exc: BaseException) -> str:
 
 
 def record(config: Config, what: str, note: Note) -> Optional[Written]:
-    """Write the event; where that is not done everywhere, it is told, and the operation goes on."""
+    """Write the event; if that fails anywhere, it is reported, and the operation continues."""
     caller = who()
     draft = Event(
         chain=chain_name(caller["host"], caller["user"]),
@@ -118,7 +119,7 @@ def record(config: Config, what: str, note: Note) -> Optional[Written]:
 
 
 def announce(what: str, objects: Sequence[str], details: Mapping[str, Any]) -> bool:
-    """Tell the system's log alone what was done before there is a repository; False where nobody takes it."""
+    """Record in the system log only, before there is a repository; False if nothing accepts it."""
     caller = who()
     event = Event(
         chain_name(caller["host"], caller["user"]), 0, None, clock.now(), what, OK, "", caller,
@@ -130,6 +131,8 @@ def announce(what: str, objects: Sequence[str], details: Mapping[str, Any]) -> b
 def _complaints(what: str, written: Written) -> List[str]:
     missing: Mapping[str, LifeboatError] = written.missing
     found = [f"repository {name} has no record of the {what}: {exc.message}" for name, exc in missing.items()]
+    if written.refused:
+        found.append(f"the local file (audit.file) has no record of the {what}: {written.refused}")
     if not written.durable:
         found.append(f"the {what} is not on record anywhere: no repository took it, and no local file (audit.file)")
     return found

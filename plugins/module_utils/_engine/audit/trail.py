@@ -10,19 +10,20 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..config import Config
-from ..errors import AuditUnreadable, LifeboatError, ObjectCorrupt
+from ..base.errors import AuditUnreadable, LifeboatError, ObjectCorrupt, UntrustedPath
+from ..config.load import Config
+from ..records.fields import printable
 from ..repository.layout import audit_place
 from ..repository.records import read_records
 from ..repository.repository import Repositories, Repository
 from .event import Event, load_event
 from .faults import CHANGED, Fault, Source, find_faults
-from .localfile import path_of, read_file
+from .localfile import paths_of, read_file
 
 
 @dataclass(frozen=True)
 class AuditTrail:
-    """All sources that could be read, those that could not (with the reason), and what is wrong at first sight."""
+    """All sources that could be read, those that could not (with the reason), and faults found while reading."""
 
     sources: Tuple[Source, ...]
     unread: Mapping[str, LifeboatError]
@@ -57,7 +58,6 @@ class AuditVerified:
         return not self.faults
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         return {
             "intact": self.intact,
             "events": dict(self.events),
@@ -67,7 +67,7 @@ class AuditVerified:
 
 
 def read_trail(config: Config) -> AuditTrail:
-    """Read everything. AuditUnreadable where no source at all can be read."""
+    """Read everything. AuditUnreadable if no source can be read."""
     sources: List[Source] = []
     unread: Dict[str, LifeboatError] = {}
     faults: List[Fault] = []
@@ -83,15 +83,18 @@ def read_trail(config: Config) -> AuditTrail:
             faults += wrong
     finally:
         repositories.close()
-    path = path_of(config)
-    try:
-        chains, wrong = read_file(path)
-        faults += wrong
-        if path and chains:
-            sources.append(Source(path, chains, partial=True))
-    except OSError as exc:
-        why = f"The audit file {path} cannot be read: {exc.strerror}."
-        unread[str(path)] = AuditUnreadable(why, "Run as its owner, or as root.", path=path)
+    for path in paths_of(config):
+        try:
+            chains, wrong = read_file(path)
+        except OSError as exc:
+            why = f"The audit file {path} cannot be read: {exc.strerror}."
+            unread[path] = AuditUnreadable(why, "Run as its owner, or as root.", path=path)
+        except UntrustedPath as exc:
+            unread[path] = exc
+        else:
+            faults += wrong
+            if chains:
+                sources.append(Source(path, chains, partial=True))
     if not sources:
         raise next(iter(unread.values()))
     return AuditTrail(tuple(sources), unread, tuple(faults))
@@ -100,10 +103,15 @@ def read_trail(config: Config) -> AuditTrail:
 def _of(repository: Repository) -> Tuple[Dict[str, Dict[int, bytes]], List[Fault]]:
     chains: Dict[str, Dict[int, bytes]] = {}
     faults: List[Fault] = []
-    for key, raw in read_records(repository, repository.layout.audit):
+    for record in read_records(repository, repository.layout.audit):
+        key, raw = record.key, record.raw
+        if record.error is not None:
+            words = f"{repository.name}: {record.error.message}"
+            faults.append(Fault(repository.name, CHANGED, "", 0, words))
+            continue
         place = audit_place(key)
         if place is None:
-            words = f"{repository.name}: {key} lies in the audit trail and is none of its events"
+            words = f"{repository.name}: {printable(key)} lies in the audit trail and is none of its events"
             faults.append(Fault(repository.name, CHANGED, "", 0, words))
             continue
         chain, _day, number = place

@@ -15,8 +15,7 @@ import tempfile
 import threading
 from typing import Callable, Iterable, Iterator, List, Optional
 
-from ..config import SealConfig
-from ..errors import (
+from ..base.errors import (
     DependencyMissing,
     IdentityMissing,
     IdentityRefused,
@@ -25,8 +24,9 @@ from ..errors import (
     ProcessFailed,
     RecipientInvalid,
 )
-from ..filter import Filter, through
-from ..process import run
+from ..base.filter import Filter, through
+from ..base.process import run
+from ..config.sections import SealConfig
 
 _AGE = "age"
 # What a pipe takes at once without a reader; an identity has some hundred bytes, one of ssh up to 4 KiB.
@@ -49,21 +49,21 @@ class Seal:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """To whom."""
+        """Public keys that objects are encrypted to."""
         return self._config.recipients
 
     @property
     def has_identity(self) -> bool:
-        """Whether this host is told where its identity is."""
+        """Whether the configuration says where this host's identity is."""
         return self._config.has_identity
 
     def require(self) -> None:
-        """Seal nothing once: RecipientInvalid or DependencyMissing, before anything is read or stored."""
+        """Try to seal: RecipientInvalid or DependencyMissing, before anything is read or stored."""
         if self.seals:
             self.close(b"")
 
     def stream(self, consume: Callable[[bytes], object]) -> Sealer:
-        """A push stream: what is written to it comes sealed to ``consume``, from another thread."""
+        """A push stream: passes what is written to it, sealed, to ``consume``, from another thread."""
         return Sealer(self._config.recipients, consume)
 
     def close(self, data: bytes) -> bytes:
@@ -176,13 +176,14 @@ def _read_identity(config: SealConfig, name: str) -> bytes:
         return _from_command(config.identity_command, name)
     raise IdentityMissing(
         f"{name} is sealed, and this host has no identity.",
-        "Set seal.identity_file or seal.identity_command (by the roles: lifeboat_identity), from a recipient's owner.",
+        "Get the identity of a recipient from its owner, and name it in seal.identity_file or seal.identity_command"
+        " (in the roles: lifeboat_identity).",
         key=name,
     )
 
 
 def _from_command(words: tuple[str, ...], name: str) -> bytes:
-    """What the command prints. Neither its arguments nor its words are ever shown: they may hold what is secret."""
+    """The output of the command. Neither its arguments nor its output are ever shown: they may contain secrets."""
     hint = "Run it by hand, as the same user, to see its words."
     try:
         done = run(list(words), check=False, timeout=_COMMAND_TIMEOUT)
@@ -227,7 +228,7 @@ def _pipe_with(content: bytes) -> int:
 
 
 def _not_opened(name: str, words: str) -> LifeboatError:
-    """What age's words mean. They are not repeated where they speak of the identity."""
+    """The error for age's message, which is not repeated if it is about the identity."""
     if "no identity matched" in words:
         return IdentityRefused(
             f"{name} is sealed to other recipients: the identity of this host does not open it.",
@@ -242,16 +243,17 @@ def _not_opened(name: str, words: str) -> LifeboatError:
         )
     return ObjectCorrupt(
         f"{name} cannot be opened: {_first_line(words)}",
-        "The stored object is damaged: restore from another repository or another backup.",
+        "The stored object is damaged: heal it from another repository (lifeboat verify --repair), or use another"
+        " backup.",
         key=name,
     )
 
 
 def _first_line(words: str) -> str:
-    return (words.splitlines() or ["it said nothing"])[0].replace("age: error: ", "")
+    return (words.splitlines() or ["no output"])[0].replace("age: error: ", "")
 
 
 def _no_age() -> DependencyMissing:
     return DependencyMissing(
-        "The program age is not there, and seal needs it.", "Install the package age.", program=_AGE
+        "Program age not found; seal needs it.", "Install the package age.", program=_AGE
     )

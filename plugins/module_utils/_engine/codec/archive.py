@@ -17,11 +17,11 @@ class PushCompressor(Protocol):
         """Compressed bytes that became ready, often none."""
 
     def finish(self) -> bytes:
-        """The rest."""
+        """The remaining compressed bytes."""
 
 
 def compressor(method: str, level: int, threads: int) -> Optional[PushCompressor]:
-    """What compresses so here; None where nothing does."""
+    """The compressor for this compression; None for none."""
     if method == "zstd":
         return zstd.Compressor(level, threads)
     return lz4.Compressor(level) if method == "lz4" else None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator
 
-from .. import libraries
-from ..errors import ObjectCorrupt
+from ..base import libraries
+from ..base.errors import ObjectCorrupt
 
 _PIECE = 1024 * 1024
 
@@ -61,6 +61,7 @@ def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     except RuntimeError as exc:
         raise ObjectCorrupt(
             f"{name} is not intact: {exc}.",
-            "The stored object is damaged: restore from another repository or another backup.",
+            "The stored object is damaged: heal it from another repository (lifeboat verify --repair), or use another"
+            " backup.",
             key=name,
         ) from exc

@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from typing import Any, Iterable, Iterator
 
-from ..errors import ObjectCorrupt
-from ..libraries import library
-from ..pipeline import Readable
+from ..base.errors import ObjectCorrupt
+from ..base.libraries import library
+from ..base.pipeline import Readable
 
 _CHUNK = 1024 * 1024
 
@@ -49,7 +49,9 @@ def compress(data: bytes, level: int = 1) -> bytes:
     return out
 
 
-_DAMAGED = "The stored object is damaged: restore from another repository or another backup."
+_DAMAGED = (
+    "The stored object is damaged: heal it from another repository (lifeboat verify --repair), or use another backup."
+)
 
 
 def decompress(data: bytes, name: str, limit: int) -> bytes:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Each check of a restored server, as a pure decision over what was observed.
 
-A check says what had to be, what was found, and the command or query that anyone can repeat to see it.
+A check has what was expected, what was found, and the command or query to repeat it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..model import format_time, parse_time, read_moment
-from ..postgres.wal_names import parse_lsn
+from ..base.wal_names import parse_lsn
+from ..records.model import format_time, parse_time, read_moment
 from .judge import Verdict
 from .ledger import PAYLOAD_SQL
 from .stored import stored_end, with_pieces
@@ -33,7 +33,6 @@ class Check:
     how: str
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         return asdict(self)
 
 
@@ -58,7 +57,7 @@ class Observed:
 
 
 def checks(seen: Observed) -> List[Check]:
-    """All checks, in the order in which a reader wants them."""
+    """All checks, in the order of the report."""
     return [
         _target(seen),
         _opened(seen),
@@ -197,7 +196,7 @@ def _databases(seen: Observed) -> Check:
 
 
 def _tables(seen: Observed) -> Check:
-    """The tables that nobody changed. The dropped one has a check of its own."""
+    """The tables that nobody changed. The dropped table has its own check."""
     drop = seen.marks.get("drop") or {}
     quiet = {
         (database, name): facts

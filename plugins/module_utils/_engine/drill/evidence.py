@@ -3,16 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files that the steps of a drill leave for one another, all in one directory, so that a reader can check them.
 
-``drill.json``       what was to be rehearsed: title, cluster, started_at, by whoever runs the drill
+``drill.json``       what is rehearsed: title, cluster, started_at; written by whoever runs the drill
 ``survey.json``      the server before the disaster: versions, settings, tables and their fingerprints
 ``backup.json``      the manifest of the full backup
-``incremental.json`` that of the incremental one, where the server can make one
+``incremental.json`` the manifest of the incremental backup, if the server supports it
 ``marks.json``       moments on the server's clock: the restore point, the accident
 ``ledger.jsonl``     every acknowledged commit
 ``disaster.json``    when and what was destroyed, what had been archived by then
-``restore-N.json``   the N-th restore: target, when it was ordered and open, what the engine tells of it
+``restore-N.json``   the N-th restore: target, when it was requested and open, the engine's result
 ``judge-N.json``     the checks of the N-th restore and the ledger's verdict
-``failure.json``     the step that failed, when the drill could not be finished
+``failure.json``     the step that failed, if the drill could not be finished
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping
 
-from ..errors import ConfigError
+from ..base.errors import ConfigError
 
 DRILL = "drill.json"
 SURVEY = "survey.json"
@@ -52,15 +52,15 @@ class Evidence:
     directory: str
 
     def path(self, name: str) -> str:
-        """Where a file is, or would be."""
+        """The path of a file, whether it exists or not."""
         return os.path.join(self.directory, name)
 
     def has(self, name: str) -> bool:
-        """Whether the step that writes it got so far."""
+        """Whether the file exists: the step that writes it was reached."""
         return os.path.exists(self.path(name))
 
     def read(self, name: str) -> Dict[str, Any]:
-        """A JSON object; ConfigError when it is missing or none."""
+        """Read a JSON object; ConfigError if the file is missing or is not one."""
         path = self.path(name)
         try:
             with open(path, encoding="utf-8") as stream:
@@ -76,11 +76,11 @@ class Evidence:
         return data
 
     def get(self, name: str) -> Dict[str, Any]:
-        """A JSON object, empty when the drill never got so far."""
+        """Read a JSON object; empty if the drill never reached that step."""
         return self.read(name) if self.has(name) else {}
 
     def write(self, name: str, data: Mapping[str, Any]) -> None:
-        """Leave a JSON object."""
+        """Write a JSON object."""
         path = self.path(name)
         try:
             with open(path, "w", encoding="utf-8") as stream:
@@ -92,7 +92,7 @@ class Evidence:
             ) from exc
 
     def restores(self) -> List[int]:
-        """The numbers of the restores that left a file."""
+        """The numbers of the restores that have a file."""
         numbers: List[int] = []
         while self.has(restore_name(len(numbers) + 1)):
             numbers.append(len(numbers) + 1)

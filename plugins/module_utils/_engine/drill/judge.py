@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verdict on a restored database: which commits of the ledger had to be there, and which had not.
+"""The verdict on a restored database: which commits of the ledger must be in it, and which must not.
 
 Pure decisions. They follow from how recovery stops (PostgreSQL manual, "Recovery Target"; ``recoveryStopsBefore`` and
 ``recoveryStopsAfter`` in ``xlogrecovery.c``): at a time, it ends before the first commit record whose time is later
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import AbstractSet, Any, Dict, Iterable, Optional, Tuple, Union
 
-from ..model import format_time
-from ..postgres.wal_names import format_lsn
+from ..base.wal_names import format_lsn
+from ..records.model import format_time
 from .records import Commit
 
 PRESENT = "present"
@@ -44,10 +44,10 @@ class TimeTarget:
 
 @dataclass(frozen=True)
 class WalTarget:
-    """Recovery was to go as far as the WAL goes, or to an LSN.
+    """Recovery was to go to the end of the WAL, or to an LSN.
 
     ``reached`` is the end of the last record that was replayed. ``archived`` is the end of the WAL that the server had
-    been told is safe: what lies before it must be there even if recovery ended earlier.
+    been told is safe: everything before it must be there even if recovery ended earlier.
     """
 
     reached: int
@@ -68,9 +68,9 @@ JudgedTarget = Union[TimeTarget, WalTarget]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the restored database owes to the ledger.
+    """The restored database compared with the ledger.
 
-    ``missing`` had to be there and is not; ``surplus`` is there and had not to be (or was never in the ledger).
+    ``missing`` should be there and is not; ``surplus`` is there and should not be (or was never in the ledger).
     ``lost`` are all acknowledged commits that are not there, in the order of their acknowledgement, missing or not:
     for the latest point they are the loss, for an earlier target the price of going back. ``rpo_seconds`` is the time
     from the last commit that survived to the disaster, 0 when none is lost.
@@ -88,12 +88,12 @@ class Verdict:
 
     @property
     def rpo_transactions(self) -> int:
-        """How many acknowledged commits are gone."""
+        """The number of acknowledged commits that are lost."""
         return len(self.lost)
 
     @property
     def good(self) -> bool:
-        """Whether the database is what the ledger says it must be."""
+        """Whether the database matches the ledger."""
         return not self.missing and not self.surplus
 
     def as_dict(self) -> Dict[str, Any]:
@@ -113,7 +113,7 @@ class Verdict:
 
 
 def judge(records: Iterable[Commit], present: AbstractSet[int], target: JudgedTarget, disaster_at: datetime) -> Verdict:
-    """Hold the ids that are ``present`` in the restored database against the ledger's records."""
+    """Compare the ids that are ``present`` in the restored database with the ledger's records."""
     commits = list(records)
     expected = {commit.id: target.expects(commit) for commit in commits}
     acknowledged = sorted((c for c in commits if c.acked_at is not None), key=_acked)

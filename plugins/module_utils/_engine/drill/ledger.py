@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger's writer: commit small transactions, and note each one outside the database once it is acknowledged.
+"""The ledger's writer: commit small transactions, and record each one outside the database once it is acknowledged.
 
-The table is ``lifeboat_ledger``. Every row's payload follows from its writer and id, so that a row can be told from
-another that only has its number.
+The table is ``public.lifeboat_ledger``. Every row's payload follows from its writer and id, so that a row can be told
+from another that only has its number.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Dict, Optional, Tuple
 
-from .. import clock
-from ..config import ConnectionConfig
-from ..errors import ConfigError, PostgresError
+from ..base import clock
+from ..base.errors import ConfigError, PostgresError
+from ..base.wal_names import parse_lsn
+from ..config.sections import ConnectionConfig
 from ..postgres.connection import connect, driver
-from ..postgres.wal_names import parse_lsn
 from .records import Commit, Ledger, parse_ledger
 
-TABLE = "lifeboat_ledger"
+TABLE = "public.lifeboat_ledger"
 #: SQL for the payload that a row of the table must have.
 PAYLOAD_SQL = "encode(sha256(convert_to(writer || ':' || id, 'UTF8')), 'hex')"
 _CREATE = (
     f"CREATE TABLE IF NOT EXISTS {TABLE} (id bigint PRIMARY KEY, writer int NOT NULL, payload text NOT NULL,"
     " written_at timestamptz NOT NULL DEFAULT clock_timestamp())"
 )
-# RETURNING is evaluated once the row is in the WAL: the commit record can only lie behind it.
+# RETURNING is evaluated with the row in the WAL: the commit record can only follow.
 _INSERT = f"INSERT INTO {TABLE} (id, writer, payload) VALUES (%s, %s, %s) RETURNING pg_current_wal_insert_lsn()"  # noqa: S608
 
 
@@ -42,7 +42,7 @@ def payload(writer: int, number: int) -> str:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long and how fast: commits per second (0: as fast as the server answers), and what ends it.
+    """How long and how fast: commits per second (0: as fast as the server answers), and when to end.
 
     It ends when the file ``stop_file`` appears, when ``duration`` seconds are over, or when the server vanishes.
     """
@@ -52,7 +52,7 @@ class Pace:
     stop_file: Optional[str] = None
 
     def over(self, elapsed: float) -> Optional[str]:
-        """Why to end now, or None."""
+        """The reason to end now, or None."""
         if self.stop_file is not None and os.path.exists(self.stop_file):
             return "asked to stop"
         if self.duration is not None and elapsed >= self.duration:
@@ -61,7 +61,7 @@ class Pace:
 
 
 class _Vanished(Exception):
-    """The connection broke; carries the commit that was sent and not answered."""
+    """The connection broke; has the commit that was sent and not answered."""
 
     def __init__(self, in_flight: Optional[Commit]) -> None:
         super().__init__("the server vanished")
@@ -69,10 +69,10 @@ class _Vanished(Exception):
 
 
 def write(connection: ConnectionConfig, path: str, pace: Pace, writer: int = 1) -> Dict[str, Any]:
-    """Commit and note until the pace says so or the server vanishes, which is a normal end.
+    """Commit and record until the pace ends it or the server vanishes, which is a normal end.
 
     :param connection: the server and the database that gets the table
-    :param path: the ledger, made anew; one line is flushed for each commit, only after the server acknowledged it
+    :param path: the ledger, created anew; one line is flushed for each commit, only after the server acknowledged it
     :return: ``commits``, ``ended``, ``ended_at``, ``ledger``
     :raises PostgresError: the server answers but refuses
     """
@@ -129,14 +129,14 @@ class _Writer:
         self._pg = driver()
 
     def prepare(self) -> int:
-        """Make the table where it is missing; give the first free id."""
+        """Create the table if it is missing; returns the first free id."""
         # Whatever the server's default: an acknowledged commit is one that is on disk.
         self._ask("SET synchronous_commit = on")
         self._ask(_CREATE)
         return int(self._ask(f"SELECT coalesce(max(id), 0) + 1 FROM {TABLE}"))  # noqa: S608
 
     def commit(self, number: int) -> Commit:
-        """One transaction, from BEGIN to the acknowledgement and the question for the LSN after it."""
+        """One transaction: from BEGIN to the acknowledgement, and the query for the LSN after it."""
         started: datetime = clock.now()
         self._ask("BEGIN")
         before = parse_lsn(self._ask(_INSERT, number, self._writer, payload(self._writer, number)))

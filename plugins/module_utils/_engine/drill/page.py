@@ -1,19 +1,19 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``report.html``: the report as one page that needs nothing else. The first screen is for whoever decides."""
+"""``report.html``: the report as one self-contained page. The first screen is for the decision maker."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from ..model import parse_time
-from .markup import Child, Markup, count, join, moment, rate, seconds, size, table, tag
+from ..records.model import parse_time
+from ..report.markup import Child, Markup, count, join, moment, rate, seconds, size, table, tag
+from ..report.style import CSS
 from .picture import strip
 from .report import links, promises
 from .saved import saved
 from .stored import with_pieces
-from .style import CSS
 
 _LISTED = 2000
 _CLOCK = {"disaster": "the disaster", "order": "its order"}
@@ -244,7 +244,7 @@ def _phase_row(name: Child, phase: Mapping[str, Any], track: Markup, cls: Option
 
 
 def checks_table(checks: List[Mapping[str, Any]]) -> Markup:
-    """Each check: its mark, what it says and how it was seen, what had to be and what was found."""
+    """Each check: its mark, its statement and how it was obtained, the expected and the actual value."""
     if not checks:
         return tag("p", "Not reached.", cls="bad-ink")
     rows = []

@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture of a drill: the ledger's commits on a line of time, and what became of them in each restore."""
+"""The picture of a drill: the ledger's commits on a timeline, and which of them each restore has."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, List, Mapping, Optional, Sequence
 
-from ..model import parse_time
-from .markup import Markup, count, join, tag
+from ..records.model import parse_time
+from ..report.markup import Markup, count, join, tag
 
 _WIDTH, _MARGIN = 1080.0, 12.0
 _TOP, _ROW, _BAR = 30.0, 44.0, 16.0
@@ -41,13 +41,13 @@ class _Axis:
         self._span = max((end - start).total_seconds(), 0.001)
 
     def x(self, at: datetime) -> float:
-        """Where a moment lies, kept inside the picture."""
+        """The position of a moment, kept inside the picture."""
         part = min(max((at - self.start).total_seconds() / self._span, 0.0), 1.0)
         return _MARGIN + part * (_WIDTH - 2 * _MARGIN)
 
 
 def _markers(axis: _Axis, story: Sequence[Mapping[str, Any]], height: float) -> List[Markup]:
-    """The story's numbers at their moments, shifted to the left where they would cover one another."""
+    """The numbers of the events at their times, shifted to the left where they would overlap."""
     shapes: List[Markup] = []
     free = _WIDTH
     for number, event in reversed(list(enumerate(story, 1))):
@@ -65,7 +65,7 @@ def _markers(axis: _Axis, story: Sequence[Mapping[str, Any]], height: float) -> 
 
 
 def _bars(axis: _Axis, restore: Mapping[str, Any], top: float) -> Markup:
-    """What came back, and what did not."""
+    """The commits that the restore has, and those that it has not."""
     verdict = restore["verdict"]
     begin, end = axis.x(axis.start), axis.x(axis.end)
     last = verdict["last_survivor"] if verdict else None

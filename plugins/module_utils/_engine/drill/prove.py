@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Examine one restored server: look at it, try what must be refused, and hold it against the evidence."""
+"""Examine one restored server: survey it, try operations that must be refused, and compare it with the evidence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import os
 import shlex
 from typing import Any, Dict, List, Mapping, Tuple
 
-from ..config import Config, ConnectionConfig
-from ..model import parse_time, read_moment
-from ..postgres.connection import local
+from ..base.process import run
+from ..base.wal_names import parse_lsn
+from ..config.load import Config
+from ..config.sections import ConnectionConfig
+from ..postgres.connection import libpq_environment, local
 from ..postgres.controldata import program
-from ..postgres.wal_names import parse_lsn
-from ..process import run
+from ..records.model import parse_time, read_moment
 from . import evidence as files
 from .checks import Observed, checks
 from .evidence import Evidence
@@ -58,7 +59,7 @@ def prove(config: Config, evidence: Evidence, number: int) -> Dict[str, Any]:
 
 
 def target_of(restore: Mapping[str, Any], disaster: Mapping[str, Any]) -> JudgedTarget:
-    """What the ledger has to be judged by. Only ``latest`` promises all the WAL that was stored."""
+    """The rule by which to judge the ledger. Only ``latest`` promises all the WAL that was stored."""
     target, reached = restore["target"], parse_lsn(restore["result"]["reached_lsn"])
     if target["kind"] == "time":
         return TimeTarget(read_moment(target["value"]), bool(target.get("inclusive", True)))
@@ -79,12 +80,12 @@ def _amcheck(config: Config, connection: ConnectionConfig) -> Dict[str, Any]:
     argv += ["--host", str(connection.host), "--port", str(connection.port)]
     if connection.user:
         argv += ["--username", connection.user]
-    done = run(argv, check=False)
+    done = run(argv, check=False, env=libpq_environment(connection))
     return {"command": _show(argv), "status": done.status, "output": (done.stdout + done.stderr).strip()[-2000:]}
 
 
 def _push(config: Config, connection: ConnectionConfig, data_dir: str) -> Dict[str, Any]:
-    """Offer the server's own current WAL file to the repository, exactly as its archive_command would."""
+    """Try to archive the server's own current WAL file, exactly as its archive_command would."""
     segment = current_segment(connection)
     argv = [config.command, "--config", str(config.source), "--json", "wal-push", os.path.join("pg_wal", segment)]
     done = run(argv, check=False, cwd=data_dir)

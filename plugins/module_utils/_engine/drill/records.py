@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a ledger holds: one line of JSON for every commit that the server acknowledged, and one when it ended.
+"""The content of a ledger: one line of JSON for every commit that the server acknowledged, and one for its end.
 
 {"id": 17, "started_at": "…Z", "acked_at": "…Z", "lsn_before": "0/3000028", "lsn_after": "0/30001F0"}
 {"ended": "server vanished", "at": "…Z", "in_flight": {"id": 18, …, "acked_at": null, "lsn_after": null}}
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from ..errors import ConfigError
-from ..model import format_time, parse_time
-from ..postgres.wal_names import format_lsn, parse_lsn
+from ..base.errors import ConfigError
+from ..base.wal_names import format_lsn, parse_lsn
+from ..records.model import format_time, parse_time
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Commit:
 
     The server wrote its commit record between ``started_at`` and ``acked_at`` (one clock: ledger and server share a
     host), and between the bytes ``lsn_before`` and ``lsn_after`` of the WAL. ``acked_at`` is None for the one commit
-    whose answer the disaster cut off; ``lsn_after`` is None when the server vanished before it could tell.
+    whose answer the disaster cut off; ``lsn_after`` is None if the server vanished before it was queried.
     """
 
     id: int
@@ -46,7 +46,7 @@ class Commit:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Commit:
-        """The reverse of :meth:`as_dict`; KeyError, TypeError or ValueError when it is no commit."""
+        """The reverse of :meth:`as_dict`; KeyError, TypeError or ValueError if it is not a commit."""
         acked, after = data["acked_at"], data["lsn_after"]
         return cls(
             id=int(data["id"]),
@@ -81,7 +81,7 @@ class Ledger:
 
 
 def parse_ledger(text: str, name: str = "the ledger") -> Ledger:
-    """Read the lines of a ledger. ConfigError names the first line that is none: a verdict needs every line."""
+    """Read the lines of a ledger. ConfigError names the first invalid line: a verdict needs every line."""
     commits = []
     end: Mapping[str, Any] = {}
     for number, line in enumerate(text.splitlines(), 1):

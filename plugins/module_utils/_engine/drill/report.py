@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``report.json``: everything that a drill showed, put together from its evidence.
+"""``report.json``: the results of a drill, assembled from its evidence.
 
 The report is one JSON object, ``format`` 1, described in ``docs/drill-report.md``. Times are ISO 8601 in UTC, durations
-seconds, sizes bytes. A drill that could not be finished has a report too: ``failure`` tells the step, and what was not
-reached is missing.
+seconds, sizes bytes. A drill that could not be finished has a report too: ``failure`` names the step, and what was not
+A drill that could not be finished has a report too: ``failure`` names the step, and what was not
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from .. import clock
-from ..config import Config
-from ..model import format_time, parse_time
-from ..version import VERSION
+from ..base import clock
+from ..base.version import VERSION
+from ..config.load import Config
+from ..records.model import format_time, parse_time
 from . import evidence as files
 from .checks import Check
 from .comparison import compare
@@ -36,7 +36,7 @@ _PHASES = {
 
 
 def assemble(config: Config, evidence: Evidence) -> Dict[str, Any]:
-    """The report of the evidence that is there."""
+    """The report from the existing evidence."""
     drill, disaster = evidence.get(files.DRILL), evidence.get(files.DISASTER)
     survey, failure = evidence.get(files.SURVEY), evidence.get(files.FAILURE)
     restores = [_restore(evidence, number, disaster) for number in evidence.restores()]
@@ -83,7 +83,7 @@ def all_checks(report: Mapping[str, Any]) -> List[Mapping[str, Any]]:
 
 
 def links(result: Mapping[str, Any]) -> str:
-    """The labels that a restore put together."""
+    """The labels of the backups that a restore combined."""
     return " + ".join(result.get("chain") or [result["label"]])
 
 
@@ -116,7 +116,7 @@ def _restore(evidence: Evidence, number: int, disaster: Mapping[str, Any]) -> Di
 
 
 def _loss(kind: str, verdict: Optional[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
-    """The commits lost at the latest possible point, or those that an earlier target gives up by its choice."""
+    """The commits lost at the latest possible point, or those that an earlier target gives up on purpose."""
     if not verdict:
         return []
     missing = () if kind == "latest" else verdict["missing"]
@@ -126,7 +126,7 @@ def _loss(kind: str, verdict: Optional[Mapping[str, Any]]) -> List[Mapping[str, 
 def _phases(
     told: Mapping[str, Any], result: Mapping[str, Any], before: float, total: Optional[float], evidence: Evidence
 ) -> List[Dict[str, Any]]:
-    """The engine's phases; what passed before the order and around the engine has lines of its own."""
+    """The engine's phases; the time before the request and around the engine has its own lines."""
     told_timings = {name: float(value) for name, value in result["timings"].items() if name != "total"}
     order = [*_PHASES, *sorted(set(told_timings) - set(_PHASES))]
     timings = {name: told_timings[name] for name in order if name in told_timings}
@@ -164,7 +164,7 @@ def _phase(name: str, what: str, seconds: float, size: Optional[int] = None) -> 
 
 
 def _rto(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
-    """The longest time that any of the restores took; the one that only measures is none of them."""
+    """The longest time that any of the restores took, except for the one that only measures."""
     opened = [r for r in restores if r["rto_seconds"] is not None and with_pieces(r["target"])]
     if not opened:
         return None
@@ -183,7 +183,7 @@ def _rto(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict
 def _rpo(
     config: Config, restores: Sequence[Mapping[str, Any]], disaster: Mapping[str, Any]
 ) -> Optional[Dict[str, Any]]:
-    """The loss at the latest possible point. An earlier target loses what its choice gives up, which is no RPO."""
+    """The loss at the latest possible point. An earlier target gives up commits on purpose, which is not the RPO."""
     judged = [r for r in restores if r["target"]["kind"] == "latest" and r["verdict"]]
     latest = next((r for r in judged if with_pieces(r["target"])), None)
     if latest is None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
-from .markup import Markup, count, join, moment, seconds, table, tag
+from ..report.markup import Markup, count, join, moment, seconds, table, tag
 
 
 def saved(rpo: Optional[Mapping[str, Any]]) -> Optional[Markup]:
-    """A table of two lines; None where nothing was streamed, or a restore is missing."""
+    """A table of two lines; None if nothing was streamed, or a restore is missing."""
     stream = rpo["stream"] if rpo else None
     if not stream:
         return None

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far the WAL goes that the disaster left in the store: by complete segments alone, and with the stream's pieces.
+"""How far the WAL in the store reaches after the disaster: with complete segments only, and with the stream's pieces.
 
-Pure: it follows from the names of the objects. Of several repositories the shortest counts, for each must do.
+Pure: it follows from the names of the objects. Of several repositories the shortest counts: each must be enough.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
-from ..postgres.wal_names import Segment, format_lsn, is_segment, parse_lsn
+from ..base.wal_names import Segment, format_lsn, is_segment, parse_lsn
 from ..repository.layout import piece_of, wal_name
 
 
@@ -27,29 +27,28 @@ class Stored:
     pieces: int
 
     def as_dict(self) -> Dict[str, Any]:
-        """Plain data."""
         return {"whole_lsn": format_lsn(self.whole), "pieced_lsn": format_lsn(self.pieced), "pieces": self.pieces}
 
 
 def stored(disaster: Mapping[str, Any]) -> Stored:
-    """What the inventory of ``disaster.json`` holds behind ``archived_wal``."""
+    """How far the WAL in the inventory of ``disaster.json`` reaches after ``archived_wal``."""
     last = Segment.parse(disaster["archived_wal"], int(disaster["segment_size"]))
     each = [reach(store["objects"], last) for store in disaster["inventory"].values()]
     return min(each, key=lambda s: (s.pieced, s.whole))
 
 
 def stored_end(target: Mapping[str, Any], found: Mapping[str, Any]) -> int:
-    """The LSN up to which a restore to ``target`` has WAL: the pieces count unless it leaves them out."""
+    """The LSN up to which a restore to ``target`` has WAL: the pieces count unless the restore ignores them."""
     return parse_lsn(found["pieced_lsn" if with_pieces(target) else "whole_lsn"])
 
 
 def with_pieces(target: Mapping[str, Any]) -> bool:
-    """Whether a restore to this target uses what was streamed; one that does not only measures."""
+    """Whether a restore to this target uses the streamed pieces; one that does not is only for measuring."""
     return bool(target.get("pieces", True))
 
 
 def reach(keys: Iterable[str], archived: Segment) -> Stored:
-    """How far the objects go on from a segment that is known to be archived, without a hole."""
+    """How far the objects continue without a gap from a segment that is known to be archived."""
     whole: Set[str] = set()
     pieces: Dict[str, List[Tuple[int, int]]] = {}
     for key in keys:
@@ -72,7 +71,7 @@ def reach(keys: Iterable[str], archived: Segment) -> Stored:
 
 
 def _covered(parts: Iterable[Tuple[int, int]]) -> int:
-    """Up to where a segment is covered from its beginning on."""
+    """Up to which LSN a segment is covered from its beginning."""
     end = 0
     for start, stop in sorted(parts):
         if start > end:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The disaster: SIGKILL to a server and all its children, then its files are gone.
 
-Only a cluster below a directory that carries the drill's mark is ever touched, so no slip of a path can reach another.
+Only a cluster below a directory with the drill's mark is ever touched, so a mistaken path cannot hit another one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import shutil
 import signal
 from typing import Any, Dict, List, Optional, Tuple
 
-from .. import clock
-from ..errors import DataDirectoryRefused
-from ..model import format_time
+from ..base import clock
+from ..base.errors import DataDirectoryRefused
+from ..base.wal_names import Segment, format_lsn, is_segment
 from ..postgres.controldata import read_control
-from ..postgres.wal_names import Segment, format_lsn, is_segment
+from ..records.model import format_time
 
 #: The file that makes a directory a drill's own.
 MARK = ".lifeboat-drill"
@@ -27,9 +27,9 @@ _START = "Start it; a disaster under load needs a server."
 
 
 def strike(root: str, data_dir: str, bin_dir: Optional[str] = None, spool_dir: Optional[str] = None) -> Dict[str, Any]:
-    """Destroy the cluster in ``data_dir``, which lies below the marked directory ``root``, as a dying host would.
+    """Destroy the cluster in ``data_dir``, which is below the marked directory ``root``, as a dying host would.
 
-    The whole process tree is frozen first, archive_command included, so that nothing goes on after ``at``. Whoever
+    The whole process tree is frozen first, archive_command included, so that nothing happens after ``at``. Whoever
     holds a lock in ``spool_dir`` (the WAL stream, the agent) dies with the server, and the spool goes with its files.
 
     :return: ``at``, ``killed`` (command lines), ``removed`` (directories), ``archived_wal`` (the last segment that
@@ -113,7 +113,7 @@ def _link(path: str) -> str:
 
 
 def _freeze(roots: List[int]) -> List[int]:
-    """Stop processes and all their descendants; a stopped process starts no other one."""
+    """Stop processes and all their descendants; a stopped process cannot start another."""
     frozen: List[int] = []
     fresh = list(roots)
     while fresh:
@@ -126,7 +126,7 @@ def _freeze(roots: List[int]) -> List[int]:
 
 
 def _parents() -> Dict[int, int]:
-    """The parent of every living process (``proc(5)``, the fourth field of ``stat``)."""
+    """The parent of every running process (``proc(5)``, the fourth field of ``stat``)."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -153,7 +153,7 @@ def _await_end(pids: List[int]) -> None:
         if clock.monotonic() > deadline:
             raise DataDirectoryRefused(
                 "The server's processes do not end after SIGKILL.",
-                "Look at them with ps; nothing was removed.",
+                "Inspect them with ps; nothing was removed.",
                 pids=pids,
             )
         clock.sleep(0.01)
@@ -168,7 +168,7 @@ def _command_line(pid: int) -> str:
 
 
 def _archive_status(data_dir: str, segment_size: int) -> Tuple[Optional[Segment], List[str]]:
-    """What PostgreSQL itself noted: the last segment that is archived, and the names of those that are not yet."""
+    """PostgreSQL's own archive status: the last archived segment, and the names of those still to be archived."""
     names = sorted(os.listdir(os.path.join(data_dir, "pg_wal", "archive_status")))
     done = [n[: -len(".done")] for n in names if n.endswith(".done")]
     ready = [n[: -len(".ready")] for n in names if n.endswith(".ready")]

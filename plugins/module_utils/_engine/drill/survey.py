@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in a server: databases, tables with row counts and fingerprints, tablespaces, settings.
+"""The content of a server: databases, tables with row counts and fingerprints, tablespaces, settings.
 
 Taken of the source before the disaster and of every restored server, so that nothing about the content has to be
-assumed. Tables whose names begin with one of ``BUSY`` change all the while: they have rows here and no fingerprint.
+assumed. Tables whose names begin with one of ``BUSY`` change constantly: they have a row count and no fingerprint.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import platform
 from importlib import metadata
 from typing import Any, Dict, List, Tuple
 
-from .. import clock
-from ..config import Config, ConnectionConfig
-from ..model import format_time
+from ..base import clock
+from ..base.version import VERSION
+from ..config.load import Config
+from ..config.sections import ConnectionConfig
 from ..postgres.connection import Session, session
+from ..records.model import format_time
 from ..repository.kinds import kind_of
 from ..repository.repository import Repositories
-from ..version import VERSION
 
 BUSY = ("lifeboat_", "pgbench_")
 _SETTINGS = (
@@ -50,14 +51,14 @@ _TABLES = """
      ORDER BY 1, 2"""
 # TPC-B's invariant (PostgreSQL manual, "pgbench"): every transaction adds the same amount to all four.
 _BALANCE = """
-    SELECT (SELECT coalesce(sum(abalance), 0) FROM pgbench_accounts),
-           (SELECT coalesce(sum(bbalance), 0) FROM pgbench_branches),
-           (SELECT coalesce(sum(tbalance), 0) FROM pgbench_tellers),
-           (SELECT coalesce(sum(delta), 0) FROM pgbench_history)"""
+    SELECT (SELECT coalesce(sum(abalance), 0) FROM public.pgbench_accounts),
+           (SELECT coalesce(sum(bbalance), 0) FROM public.pgbench_branches),
+           (SELECT coalesce(sum(tbalance), 0) FROM public.pgbench_tellers),
+           (SELECT coalesce(sum(delta), 0) FROM public.pgbench_history)"""
 
 
 def survey(connection: ConnectionConfig) -> Dict[str, Any]:
-    """Look at every database of a server that may be connected to; plain data, see the keys below."""
+    """Inspect every database of a server that accepts connections; plain data, see the keys below."""
     with session(connection) as server:
         names = [name for (name,) in server.rows(_DATABASES)]
         settings: Dict[str, str] = dict(server.rows(_SHOW, [list(_SETTINGS)]))
@@ -97,7 +98,7 @@ def _table(server: Session, schema: str, table: str, space: str) -> Dict[str, An
 
 
 def fingerprint_sql(table: str) -> str:
-    """The query whose answer stays the same exactly as long as the rows do, in whatever order they lie."""
+    """The query whose result changes exactly if the rows do, whatever their physical order."""
     return f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM {table} AS t"  # noqa: S608
 
 
@@ -119,7 +120,7 @@ def current_segment(connection: ConnectionConfig) -> str:
 def inventory(config: Config) -> Dict[str, Any]:
     """Every object that the cluster has in each repository: where, how many, and their bytes.
 
-    But for what restores say of themselves while they read, and the record of what was done.
+    Except for the leases of running restores, and the audit records.
     """
     repositories = Repositories.open(config)
     found = {}
@@ -134,7 +135,7 @@ def inventory(config: Config) -> Dict[str, Any]:
 
 
 def environment(config: Config) -> Dict[str, Any]:
-    """The host and the programs, and which store is used; nothing secret."""
+    """The host, the programs and the store in use; no secrets."""
     libraries = {}
     for name in ("boto3", "psycopg2", "psycopg2-binary", "zstandard"):
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping, Sequence
 
-from .markup import moment, rate, seconds, size
+from ..report.markup import moment, rate, seconds, size
 from .report import links
 
 
@@ -100,7 +100,7 @@ def _word(good: bool) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], left: int = 1) -> List[str]:
-    """Columns as wide as they must be; the first ``left`` to the left, the others to the right."""
+    """Columns as wide as their content; the first ``left`` are aligned left, the others right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  " + "   ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))

@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dumps: one database by ``pg_dump``, beside the base backups: to look into, to move, to bring one database back."""
+"""Dumps: single databases by ``pg_dump``, in addition to base backups: to inspect, to move, to restore one database."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A dump in the directory format, which several processes write and read at once: as a directory for the time it takes.
+"""A dump in the directory format, which several processes write and read in parallel: temporarily a directory.
 
 PostgreSQL writes such a dump to files only (pg_dump, ``--jobs``). It is stored as one tar archive of them.
 """
@@ -13,16 +13,17 @@ import tempfile
 from contextlib import contextmanager
 from typing import Iterable, Iterator, List, Mapping, Optional
 
-from ..errors import DiskFull
-from ..process import Drain, Feed, run
+from ..base.errors import DiskFull
+from ..base.process import Drain, Feed, run
+from ..base.temporary import temporary_directory
 
 _NAME = "data"
 
 
 @contextmanager
 def place(staging_dir: Optional[str], needed: int) -> Iterator[str]:
-    """A directory that goes in every case; DiskFull where it has no room for so many bytes."""
-    with tempfile.TemporaryDirectory(prefix="lifeboat-dump-", dir=staging_dir) as found:
+    """A directory that is always removed; DiskFull if it has no space for that many bytes."""
+    with temporary_directory("lifeboat-dump-", staging_dir) as found:
         free = os.statvfs(found)
         if free.f_bavail * free.f_frsize < needed:
             raise DiskFull(

@@ -1,17 +1,19 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a database says of itself, in one snapshot (PostgreSQL manual, "Snapshot Synchronization Functions")."""
+"""Facts about a database, in one snapshot (PostgreSQL manual, "Snapshot Synchronization Functions")."""
 
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from ..config import ConnectionConfig
-from ..errors import ConfigError
+from ..base.errors import ConfigError
+from ..config.sections import ConnectionConfig
 from ..postgres.connection import Session, connect, session
-from .record import Properties
+from ..postgres.relations import count_rows as table_rows
+from ..postgres.relations import refuse_code
+from ..repository.dumps import Properties
 
 # What pg_dump writes: tables and partitions of their own, and neither temporary ones nor those of extensions.
 _TABLES = """
@@ -32,8 +34,15 @@ SELECT DISTINCT pg_get_userbyid(refobjid)::text FROM pg_shdepend
 # From 17 on daticulocale is called datlocale.
 _PROPERTIES = """
 SELECT pg_get_userbyid(datdba)::text, pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text,
-       datlocprovider::text, daticulocale::text, datacl IS NULL
+       datlocprovider::text, daticulocale::text, datacl IS NULL, datconnlimit, shobj_description(oid, 'pg_database')
   FROM pg_database WHERE datname = current_database()
+"""
+# Those of the database itself have no role.
+_SETTINGS = """
+SELECT CASE WHEN setrole = 0 THEN NULL ELSE pg_get_userbyid(setrole)::text END, unnest(setconfig)
+  FROM pg_db_role_setting
+ WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+ ORDER BY 1, 2
 """
 _GRANTS = """
 SELECT CASE WHEN a.grantee = 0 THEN '' ELSE pg_get_userbyid(a.grantee)::text END, a.privilege_type, a.is_grantable
@@ -43,14 +52,14 @@ SELECT CASE WHEN a.grantee = 0 THEN '' ELSE pg_get_userbyid(a.grantee)::text END
 
 
 def databases(config: ConnectionConfig) -> List[str]:
-    """Every database that takes connections, but for templates."""
+    """Every database that accepts connections, except templates."""
     with session(config) as sql:
         rows = sql.rows("SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1")
     return [row[0] for row in rows]
 
 
 def require_databases(config: ConnectionConfig, wanted: List[str]) -> List[str]:
-    """``wanted``, or all of them where none is named; ConfigError for one that there is not."""
+    """``wanted``, or all databases if none is named; ConfigError for one that does not exist."""
     known = databases(config)
     for name in wanted:
         if name not in known:
@@ -71,23 +80,28 @@ def snapshot(config: ConnectionConfig, database: str) -> Iterator[Tuple[Session,
 def count_rows(sql: Session) -> Dict[str, int]:
     """The rows of each table, in the session's snapshot. Reads every table once."""
     tables = [str(row[0]) for row in sql.rows(_TABLES)]
+    refuse_code(sql)
     # The server quoted the names.
-    return {name: int(sql.value(f"SELECT count(*) FROM ONLY {name}")) for name in tables}  # noqa: S608
+    return {name: table_rows(sql, name) for name in tables}
 
 
 def read_properties(sql: Session) -> Properties:
     """Of the database that the session is in."""
     version = int(sql.value("SHOW server_version_num"))
     row = sql.row(_PROPERTIES.replace("daticulocale", "datlocale") if version >= 170000 else _PROPERTIES)
-    settings = sql.rows(
-        "SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = 0"
-        " AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
+    settings = [(role, str(setting)) for role, setting in sql.rows(_SETTINGS)]
     grants: Optional[Tuple[Tuple[str, str, bool], ...]] = None
     if not row[6]:
         grants = tuple((str(g), str(p), bool(o)) for g, p, o in sql.rows(_GRANTS))
     owner, encoding, collate, ctype, provider, found = row[:6]
-    return Properties(owner, encoding, collate, ctype, provider, found, tuple(str(s[0]) for s in settings), grants)
+    return Properties(
+        owner, encoding, collate, ctype, provider, found,
+        settings=tuple(setting for role, setting in settings if role is None),
+        grants=grants,
+        role_settings=tuple((str(role), setting) for role, setting in settings if role is not None),
+        connection_limit=int(row[7]),
+        comment=row[8] or "",
+    )  # fmt: skip
 
 
 def read_extensions(sql: Session) -> Dict[str, str]:

@@ -10,32 +10,36 @@ from __future__ import annotations
 
 import platform
 import tempfile
+from datetime import datetime
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from .. import clock
 from ..audit.scope import audited
+from ..base import clock
+from ..base.errors import BackupCorrupt, DumpsIncomplete, LifeboatError, ProcessFailed
+from ..base.process import Drain, Feed, run
+from ..base.progress import Progress, Silent
 from ..codec.zstd import decompress_stream
-from ..config import Config
-from ..errors import BackupCorrupt, DumpsIncomplete, LifeboatError, ProcessFailed
-from ..model import ArchiveFile, seal_record
+from ..config.load import Config
 from ..postgres.connection import libpq_environment, session
 from ..postgres.controldata import program
 from ..postgres.facts import read_facts
-from ..process import Drain, Feed, run
-from ..progress import Progress, Silent
-from ..repository.layout import DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS, MANIFEST, clear_name, make_label
+from ..records.model import ArchiveFile
+from ..repository.dumps import Dump
+from ..repository.labels import make_label
+from ..repository.layout import DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS, MANIFEST, clear_name
+from ..repository.leases import writing
+from ..repository.presence import put_records
 from ..repository.repository import Repositories, Repository
-from ..stored_stream import store_stream
+from ..repository.stored_stream import store_stream
 from . import directory
 from .facts import count_rows, read_extensions, read_properties, read_roles, require_databases, snapshot
-from .record import Dump
 
 
 def make_dumps(config: Config, databases: Sequence[str] = (), progress: Optional[Progress] = None) -> Tuple[Dump, ...]:
     """Dump these databases, or the configured ones, one after the other.
 
     Each is one snapshot, and exists once its record is in every required repository. Memory: the stores' bounds and
-    about 2 MiB. Raises ConfigError for a database that there is not, ProcessFailed with the words of ``pg_dump``;
+    about 2 MiB. Raises ConfigError for an unknown database, ProcessFailed with the message of ``pg_dump``;
     of several databases DumpsIncomplete, after every one had its turn.
     """
     progress = progress or Silent()
@@ -47,12 +51,14 @@ def make_dumps(config: Config, databases: Sequence[str] = (), progress: Optional
         for repository in repositories.required:
             repository.adopt(system)
         names = require_databases(config.connection, list(databases or config.dumps.databases))
+        layout = repositories.items[0].layout
+        repositories.require_signing(*(f"dump/{layout.dump_prefix(name).split('/')[-2]}" for name in names))
         made, failed = [], {}
         for name in names:
             try:
                 with audited(config, "dump") as note:
                     note.details["database"] = name
-                    made.append(_dump(config, repositories, name, progress))
+                    made.append(_dump_held(config, repositories, name, progress))
                     note.objects.append(made[-1].label)
             except LifeboatError as exc:
                 if len(names) == 1:
@@ -76,9 +82,16 @@ def _incomplete(failed: Mapping[str, LifeboatError], made: Sequence[Dump]) -> Du
     )
 
 
-def _dump(config: Config, repositories: Repositories, database: str, progress: Progress) -> Dump:
+def _dump_held(config: Config, repositories: Repositories, database: str, progress: Progress) -> Dump:
     created = clock.now()
     label = make_label(created, "dump")
+    with writing(repositories.required, [repositories.items[0].layout.dump(database, label, MANIFEST)]):
+        return _dump(config, repositories, database, created, label, progress)
+
+
+def _dump(
+    config: Config, repositories: Repositories, database: str, created: datetime, label: str, progress: Progress
+) -> Dump:
     required, size = repositories.required, 0
 
     def key_of(repository: Repository, name: str) -> str:
@@ -102,7 +115,7 @@ def _dump(config: Config, repositories: Repositories, database: str, progress: P
                 chunks = directory.written(argv, place, config.dumps.jobs, _environment(config, database))
                 stored = store_stream(required, repositories.seal, key_of, DUMP_DIRECTORY, counted(chunks))
         else:
-            # Compressed once, on its way to the store.
+            # Compressed only once, on the way to the store.
             chunks = _output(config, "pg_dump", ["--format=custom", *words], database)
             stored = store_stream(required, repositories.seal, key_of, DUMP_DATA, counted(chunks))
         kept = store_stream(required, repositories.seal, key_of, DUMP_GLOBALS, _globals(config, database))
@@ -116,8 +129,7 @@ def _dump(config: Config, repositories: Repositories, database: str, progress: P
             facts.version_num, size, stored, kept, read_properties(sql), read_extensions(sql), read_roles(sql),
             count_rows(sql) if config.dumps.count else {}, repositories.seal.recipients,
         )  # fmt: skip
-    for repository in required:
-        repository.store.put(key_of(repository, MANIFEST), seal_record(made.as_dict()))
+    put_records(required, key_of(required[0], MANIFEST), made.as_dict(), (made.data, made.globals))
     return made
 
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a dump back: into a new database, or in place of one, which is renamed aside and kept.
+"""Restore a dump into a new database, or in place of an existing one, which is renamed and kept.
 
-The dump goes into a database of its own first. Only when all of it is there, and its tables have the rows that were
+The dump is restored into a new database first. Only when all of it is there, and its tables have the rows that were
 counted in the dump's snapshot, does it take the old one's place; whatever fails before leaves the old one untouched.
 """
 
@@ -15,34 +15,41 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from .. import clock
 from ..audit.scope import audited
+from ..base import clock
+from ..base.errors import BackupCorrupt, DatabaseRefused
+from ..base.process import Feed, run
+from ..base.progress import Progress, Silent
 from ..codec.zstd import decompress_stream
-from ..config import Config, ConnectionConfig
-from ..erasure.reapply import reapply
-from ..erasure.record import due
-from ..erasure.register import read_register
-from ..errors import BackupCorrupt, DatabaseRefused
+from ..config.load import Config
+from ..config.sections import ConnectionConfig
+from ..erasure import read_register, reapply, require_confirmed
 from ..postgres.connection import Session, libpq_environment, session
 from ..postgres.controldata import program
 from ..postgres.identifiers import conninfo, quoted, with_end
-from ..process import Feed, run
-from ..progress import Progress, Silent
+from ..repository.dumps import Dump, find_dump
+from ..repository.erasures import Erasure, due
 from ..repository.repository import Repositories, Repository
 from . import directory
-from .create import create_database, give_properties, lacking_extensions, lacking_roles
+from .create import (
+    create_database,
+    give_properties,
+    lacking_extensions,
+    lacking_roles,
+    limit_connections,
+    require_properties,
+)
 from .facts import count_rows
-from .record import Dump, find_dump
 
 
 @dataclass(frozen=True)
 class DumpRequest:
-    """What is to come back. ``into``: the database's name (None: as it was called).
+    """What to restore. ``into``: the database's name (None: the original one).
 
-    ``replace`` lets it take the place of a database that is there. ``owner`` and ``privileges``: whether objects belong
+    ``replace`` allows replacing an existing database. ``owner`` and ``privileges``: whether objects belong
     to whom they belonged to, and are granted as they were. ``with_globals`` makes roles and tablespaces first. ``jobs``
     restores tables and indexes in parallel, from a file in ``staging_dir``; ``single_transaction`` all or nothing.
-    ``erasures`` applies those again that were registered after the dump.
+    ``erasures`` applies those again that were registered after the dump; ``confirm_erasures`` as for a restore.
     """
 
     database: str
@@ -56,19 +63,23 @@ class DumpRequest:
     single_transaction: bool = False
     staging_dir: Optional[str] = None
     erasures: bool = True
+    confirm_erasures: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DumpPlan:
-    """What will be done: the dump, the new database, and under which name the old one stays, if there is one."""
+    """What will be done: the dump, the new database, and under which name the old one stays, if there is one.
+
+    ``erasures`` are applied again in the new database.
+    """
 
     dump: Dump
     repository: str
     into: str
     aside: Optional[str]
+    erasures: Tuple[Erasure, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         return {
             "label": self.dump.label,
             "database": self.dump.database,
@@ -90,18 +101,18 @@ class DumpRestored:
     erased: Tuple[str, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         done = {name: value for name, value in asdict(self).items() if name != "plan"}
         return {**self.plan.as_dict(), **done, "erased": list(self.erased)}
 
 
 def plan(config: Config, request: DumpRequest) -> DumpPlan:
-    """Choose the dump and see that the server can take it; DatabaseRefused where it cannot."""
+    """Choose the dump and check that the server can restore it; DatabaseRefused if it cannot."""
     _require_sense(request)
     repositories = Repositories.open(config)
     try:
         repository = repositories.readable()
         dump = find_dump(repository, request.database, request.label)
+        require_properties(dump)
         into = request.into or dump.database
         with session(config.connection) as sql:
             there = sql.rows("SELECT 1 FROM pg_database WHERE datname = %s", [into])
@@ -114,16 +125,25 @@ def plan(config: Config, request: DumpRequest) -> DumpPlan:
                 database=into,
             )
         aside = _aside(into) if there else None
-        return DumpPlan(dump, repository.location, into, aside)
+        return DumpPlan(dump, repository.location, into, aside, _erasures(config, request, dump))
     finally:
         repositories.close()
+
+
+def _erasures(config: Config, request: DumpRequest, dump: Dump) -> Tuple[Erasure, ...]:
+    if not request.erasures:
+        return ()
+    register = read_register(config)
+    here = [e for e in due(register.erasures, dump.created_at) if e.database == dump.database]
+    require_confirmed(here, register.late, request.confirm_erasures)
+    return tuple(here)
 
 
 def _require_sense(request: DumpRequest) -> None:
     if request.jobs < 1 or (request.jobs > 1 and request.single_transaction):
         raise DatabaseRefused(
             f"{request.jobs} jobs{' in a single transaction' if request.single_transaction else ''} cannot be.",
-            "Give 1 job or more; a single transaction is one job's.",
+            "Use at least 1 job; a single transaction takes exactly 1.",
         )
 
 
@@ -145,7 +165,7 @@ def _require_fit(sql: Session, dump: Dump, request: DumpRequest) -> None:
     if roles:
         raise DatabaseRefused(
             f"The dump needs roles that this server does not have: {', '.join(roles)}.",
-            "Let it make them (--with-globals), make them yourself, or restore without owners and grants (--no-owner"
+            "Restore them too (--with-globals), create them yourself, or restore without owners and grants (--no-owner"
             " --no-privileges). Nothing was touched.",
             roles=roles,
         )
@@ -156,9 +176,9 @@ def _aside(name: str) -> str:
 
 
 def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Optional[Progress] = None) -> DumpRestored:
-    """Restore into a database beside, compare its rows, and put it in its place.
+    """Restore into a new database, compare its rows, and rename it to the requested name.
 
-    ProcessFailed with the words of ``pg_restore``, BackupCorrupt where the rows differ, DiskFull; the new database is
+    ProcessFailed with the message of ``pg_restore``, BackupCorrupt if the rows differ, DiskFull; the new database is
     dropped then, and the old one is as it was.
     """
     with audited(config, "dump restore", [planned.dump.label]) as note:
@@ -178,20 +198,23 @@ def _apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Pr
             _restore_globals(config, repository, dump)
         with session(config.connection) as sql:
             if planned.aside:
-                # Of a run that was killed.
+                # Left by a killed run.
                 sql.rows(f"DROP DATABASE IF EXISTS {quoted(fresh)} WITH (FORCE)")
-            # Outside of what drops it again: where somebody made one meanwhile, it is theirs.
+            # Outside the block that drops it: a database that somebody created meanwhile is theirs.
             create_database(sql, dump, fresh, request.owner)
         try:
             with session(config.connection) as sql:
-                give_properties(sql, dump, fresh, request.owner)
+                give_properties(sql, dump, fresh, request.owner, request.privileges)
             progress.phase(f"{dump.label} into {fresh}")
             _restore_data(config, repository, request, dump, fresh, progress)
             tables, rows = _compare(config.connection, dump, fresh, progress)
-            erased = _erase(config, dump, fresh) if request.erasures else ()
+            # Before it replaces any database.
+            done = reapply(config.connection, [replace(e, database=fresh) for e in planned.erasures])
+            erased = tuple(one.id for one in done if not one.absent)
             with session(config.connection, fresh) as sql:
                 progress.phase("statistics")
                 sql.rows("ANALYZE")
+                limit_connections(sql, dump, fresh)
             if planned.aside:
                 progress.phase(f"in place of {planned.into}")
                 _swap(config.connection, planned.into, fresh, planned.aside)
@@ -204,13 +227,6 @@ def _apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Pr
     return DumpRestored(planned, tables, rows, round(clock.monotonic() - begin, 3), erased)
 
 
-def _erase(config: Config, dump: Dump, fresh: str) -> Tuple[str, ...]:
-    """What was erased from the database after the dump goes again, before it takes anybody's place; its ids."""
-    known = due(read_register(config).erasures, dump.created_at)
-    here = [replace(e, database=fresh) for e in known if e.database == dump.database]
-    return tuple(done.id for done in reapply(config.connection, here) if not done.absent)
-
-
 def _chunks(repository: Repository, dump: Dump, name: str) -> Iterator[bytes]:
     key = repository.layout.dump(dump.database, dump.label, name)
     file = dump.data if name == dump.data.name else dump.globals
@@ -218,7 +234,7 @@ def _chunks(repository: Repository, dump: Dump, name: str) -> Iterator[bytes]:
 
 
 def _restore_globals(config: Config, repository: Repository, dump: Dump) -> None:
-    """By ``psql``; what is there already is left, as it says so and goes on."""
+    """Restore them with ``psql``, which reports existing objects and continues."""
     with tempfile.TemporaryFile() as words:
         argv = [program(config.bin_dir, "psql"), "--no-psqlrc", "--quiet", "--no-password", "--file=-"]
         environment = {**libpq_environment(config.connection), "PGDATABASE": config.connection.dbname}
@@ -297,7 +313,8 @@ def _compare(connection: ConnectionConfig, dump: Dump, database: str, progress: 
 
 def _swap(connection: ConnectionConfig, name: str, fresh: str, aside: str) -> None:
     """The new one takes the name; sessions of the old one are ended. Where that fails the old one has its name."""
-    with session(connection) as sql:
+    # No session renames its own database.
+    with session(connection, "template1" if name == connection.dbname else None) as sql:
         sql.rows(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS false")
         holder = name
         try:
@@ -316,7 +333,7 @@ def _swap(connection: ConnectionConfig, name: str, fresh: str, aside: str) -> No
 
 
 def _end_sessions(sql: Session, name: str) -> None:
-    """Ask each to end, for as long as one is there, at most 30 s: one that rolls back takes its time."""
+    """Terminate all sessions and wait for them, at most 30 s, because a rollback takes time."""
     deadline = clock.monotonic() + 30.0
     ask = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
     while sql.value(ask, [name]) and clock.monotonic() < deadline:

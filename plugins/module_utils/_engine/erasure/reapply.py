@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Erase again, in a restored cluster, what was erased after the moment that it was restored to."""
+"""Reapply, in a restored cluster, erasures from after the moment that it was restored to."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Iterable, List
 
-from ..config import ConnectionConfig
-from ..errors import ErasureFailed
-from ..postgres.connection import connect, driver
-from .record import Erasure, split_table
+from ..base.errors import ErasureFailed
+from ..config.sections import ConnectionConfig
+from ..postgres.connection import Session, connect, driver, session
+from ..postgres.identifiers import quoted
+from ..postgres.relations import Named, find_oid, look_up, own_path
+from ..postgres.sandbox import run_as_owner
+from ..repository.erasures import Erasure, deletion, split_table
 
-# The server's log must not quote a key; and nobody stands by to confirm the commit.
+# The server's log must not quote a key, and no standby is there to confirm the commit.
 _SETTINGS = (
     "SET LOCAL log_min_error_statement = panic",
     "SET LOCAL log_min_messages = panic",
@@ -28,7 +31,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class Reapplied:
-    """An erasure that was applied: how many ``rows`` it met. ``absent``: its database or table is not there."""
+    """An applied erasure: how many ``rows`` it affected. ``absent``: its database or table does not exist."""
 
     id: str
     table: str
@@ -37,49 +40,82 @@ class Reapplied:
     absent: bool = False
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         return asdict(self)
 
 
 def reapply(connection: ConnectionConfig, erasures: Iterable[Erasure]) -> List[Reapplied]:
-    """Apply them in their order, as a superuser, each in its transaction. ErasureFailed names the first that fails."""
-    databases = _databases(connection)
-    return [_apply(connection, e, databases) for e in erasures]
+    """Apply them in their order, each in its transaction and as the owner of its table, in the session of a superuser.
+
+    ErasureFailed names the first that fails. Whether they are confirmed is decided before.
+    """
+    with session(connection) as sql:
+        databases = [str(row[0]) for row in sql.rows("SELECT datname FROM pg_database WHERE datallowconn")]
+    return [_apply(connection, e) if e.database in databases else _absent(e) for e in erasures]
 
 
-def _databases(connection: ConnectionConfig) -> List[str]:
-    with closing(connect(connection)) as opened, closing(opened.cursor()) as cursor:
-        cursor.execute("SELECT datname FROM pg_database WHERE datallowconn")
-        return [row[0] for row in cursor.fetchall()]
+def _absent(erasure: Erasure) -> Reapplied:
+    return Reapplied(erasure.id, erasure.table, erasure.reference, absent=True)
 
 
-def _apply(connection: ConnectionConfig, erasure: Erasure, databases: List[str]) -> Reapplied:
+def _apply(connection: ConnectionConfig, erasure: Erasure) -> Reapplied:
     pg = driver()
-    if erasure.database not in databases:
-        return Reapplied(erasure.id, erasure.table, erasure.reference, absent=True)
-    schema, name = split_table(erasure.table)
+    name = ".".join(quoted(part) for part in split_table(erasure.table) if part is not None)
+    oid = find_oid(connection, erasure.database, name)
+    if oid is None:
+        return _absent(erasure)
+    path = own_path(connection, erasure.database)
     with closing(connect(connection, erasure.database)) as opened, closing(opened.cursor()) as cursor:
         opened.autocommit = False
         try:
             for setting in _SETTINGS:
                 cursor.execute(setting)
-            if schema is None:
-                cursor.execute("SELECT to_regclass(format('%%I', %s::text))", [name])
-            else:
-                cursor.execute("SELECT to_regclass(format('%%I.%%I', %s::text, %s::text))", [schema, name])
-            if cursor.fetchone()[0] is None:
-                return Reapplied(erasure.id, erasure.table, erasure.reference, absent=True)
-            cursor.execute(erasure.statement, erasure.values())
-            rows = max(cursor.rowcount, 0)
+            table = look_up(Session(opened), oid)
+            if table is None:
+                return _absent(erasure)
+            _require_user_table(erasure, table)
+            statement = erasure.statement
+            if erasure.is_default:
+                statement = deletion(table.quoted, erasure.column, erasure.key is None)
+            rows = run_as_owner(cursor, table, statement, erasure.values(), path)
             opened.commit()
+        except (KeyError, TypeError, ValueError):
+            raise ErasureFailed(
+                f"The erasure {erasure.id} of {erasure.table} has a placeholder without a parameter.",
+                _again(erasure),
+                id=erasure.id,
+                table=erasure.table,
+            ) from None
         except pg.Error as exc:
-            # No cause and none of the server's words: they may quote the key.
+            # Neither the cause nor the server's message: they may quote the key.
             raise ErasureFailed(
                 f"The erasure {erasure.id} of {erasure.table} cannot be applied again: PostgreSQL refuses its"
                 f" statement with SQLSTATE {exc.pgcode or 'unknown'} ({type(exc).__name__}).",
-                "Register it anew with a statement that works, or restore with --without-erasures and erase by hand.",
+                f"It runs as the owner of that table, and constraints are checked at once. {_again(erasure)}",
                 id=erasure.id,
                 table=erasure.table,
                 sqlstate=exc.pgcode,
             ) from None
-        return Reapplied(erasure.id, erasure.table, erasure.reference, rows)
+    return Reapplied(erasure.id, erasure.table, erasure.reference, rows)
+
+
+def _again(erasure: Erasure) -> str:
+    # The register keeps the one that fails as well: a restore would run both.
+    return (
+        f"Register it anew with a statement that works so, and set {_place(erasure)} apart by hand in every repository"
+        " (docs/ransomware.md); or restore with --without-erasures and erase by hand."
+    )
+
+
+def _place(erasure: Erasure) -> str:
+    return f"erasures/{erasure.id}.json"
+
+
+def _require_user_table(erasure: Erasure, table: Named) -> None:
+    if table.is_system:
+        raise ErasureFailed(
+            f"The erasure {erasure.id} is of {erasure.table}, which is PostgreSQL's own.",
+            f"No user's data is there: find out who registered it, and set {_place(erasure)} apart by hand in every"
+            " repository (docs/ransomware.md). --without-erasures restores without the register.",
+            id=erasure.id,
+            table=erasure.table,
+        )

@@ -8,28 +8,34 @@ from __future__ import annotations
 import getpass
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Tuple, Union
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, Union
 
-from .. import clock
 from ..audit.scope import audited
-from ..config import Config
-from ..errors import ErasureFailed, LifeboatError, ObjectExists
+from ..base import clock
+from ..base.errors import ErasureFailed, LifeboatError, ObjectExists, RecordForeign
+from ..config.load import Config
+from ..repository.erasures import Erasure, ErasureRequest, load_erasure, make_erasure
 from ..repository.hasty import open_hasty, require_begun
-from ..repository.records import read_records
+from ..repository.records import StoredRecord, iterate_records
 from ..repository.repository import Repositories, Repository
-from .record import Erasure, ErasureRequest, load_erasure, make_erasure
 
-# A restore reads it beside the unpacking, and must not fail for a store that is busy for a moment.
+# A restore must not fail because a store is busy for a moment.
 _ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
 class Register:
-    """All erasures of all repositories that answered, oldest first, and why the others did not."""
+    """All erasures of all repositories that answered, oldest first, and why the others did not.
+
+    ``unread`` has them by name, and by key the records that count for nothing. ``late`` are the confirmations of those
+    that no repository has as of the moment that it is to be seen at.
+    """
 
     erasures: Tuple[Erasure, ...]
     unread: Mapping[str, LifeboatError]
+    late: FrozenSet[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -42,14 +48,17 @@ class Registered:
 
 
 def read_register(config: Config) -> Register:
-    """Read all of it, without waiting long for a repository that is away.
+    """Read the whole register, without waiting long for an unreachable repository.
 
-    ErasureFailed for a record that cannot be read, or where no repository answers.
+    ErasureFailed for a record that cannot be read, or if no repository answers.
     """
     # Who was erased since is not known in the past, and who hid the past may have hidden the register too.
     past = open_hasty(config, _ATTEMPTS, past=True)
     opened = open_hasty(config, _ATTEMPTS) + past
+    seen_as_of = {r.name for r in past}
+    # Two repositories that hold different erasures of one id hold two: none hides the other.
     found: Dict[str, Erasure] = {}
+    then: Set[str] = set()
     unread: Dict[str, LifeboatError] = {}
     try:
         with ThreadPoolExecutor(len(opened), "lifeboat-erasures") as pool:
@@ -57,49 +66,76 @@ def read_register(config: Config) -> Register:
                 if isinstance(answer, LifeboatError):
                     unread[repository.name] = answer
                 else:
-                    found.update({e.id: e for e in answer})
+                    known = {e.confirmation: e for e in answer}
+                    found.update(known)
+                    if repository in past or repository.name not in seen_as_of:
+                        then.update(known)
     finally:
         for repository in opened:
             repository.store.close()
     if len(unread) == len(opened):
         why = "; ".join(f"{name}: {exc.message}" for name, exc in unread.items())
         raise ErasureFailed(
-            f"No repository tells what was erased: {why}",
+            f"The erasure register cannot be read in any repository: {why}",
             "A restore goes on without the register by --without-erasures.",
         )
-    return Register(tuple(sorted(found.values(), key=lambda e: (e.erased_at, e.id))), unread)
+    for repository in opened:
+        unread.update(repository.signatures.foreign)
+    erasures = tuple(sorted(found.values(), key=lambda e: (e.erased_at, e.id)))
+    return Register(erasures, unread, frozenset(found) - then)
 
 
 def _look(repository: Repository, strict: bool) -> Union[List[Erasure], LifeboatError]:
-    """Not ``strict``, a record that cannot be read is no more than a repository that cannot be."""
+    """Unless ``strict``, an unreadable record is treated like an unreadable repository."""
     try:
         require_begun(repository)
-        records = read_records(repository, repository.layout.erasures)
-    except LifeboatError as exc:
-        return exc
-    try:
-        return [load_erasure(raw, key) for key, raw in records]
-    except LifeboatError as exc:
+        # The first that cannot be read decides, whatever follows.
+        return _those_that_count(iterate_records(repository, repository.layout.erasures))
+    except ErasureFailed as exc:
         if strict:
             raise
         return exc
+    except LifeboatError as exc:
+        return exc
 
 
-def register(config: Config, request: ErasureRequest, apply: bool = True) -> Registered:
+def _those_that_count(records: Iterable[StoredRecord]) -> List[Erasure]:
+    """ErasureFailed for one that cannot be read. One without a signature that counts is ignored."""
+    return [load_erasure(r.raw, r.key) for r in records if not isinstance(r.error, RecordForeign)]
+
+
+def plan(config: Config, request: ErasureRequest) -> Registered:
+    """What :func:`apply` would register, and where; nothing is written."""
+    with _looked_up(config, request) as (erasure, lacking, missing):
+        return Registered(erasure, tuple(repository.name for repository in lacking), missing)
+
+
+def apply(config: Config, request: ErasureRequest) -> Registered:
     """Write the erasure into every repository that lacks it; the same one is registered once.
 
-    A required repository that does not take it is an error; the next run completes what this one began.
+    A required repository that does not accept it is an error; the next run completes what this one started.
     """
-    with audited(config, "erasure", apply=apply) as note:
-        done = _register(config, request, apply)
-        note.skip = not apply or not done.repositories
-        note.objects.append(done.erasure.id)
-        note.details.update(table=done.erasure.table, reference=done.erasure.reference)
-        return done
-
-
-def _register(config: Config, request: ErasureRequest, apply: bool) -> Registered:
     new: List[str] = []
+    with audited(config, "erasure") as note, _looked_up(config, request) as (erasure, lacking, missing):
+        for repository in lacking:
+            try:
+                _put(repository, erasure)
+                new.append(repository.name)
+            except LifeboatError as exc:
+                if repository.required:
+                    raise
+                missing[repository.name] = exc
+        note.skip = not new
+        note.objects.append(erasure.id)
+        note.details.update(table=erasure.table, reference=erasure.reference)
+        return Registered(erasure, tuple(new), missing)
+
+
+@contextmanager
+def _looked_up(
+    config: Config, request: ErasureRequest
+) -> Iterator[Tuple[Erasure, List[Repository], Dict[str, LifeboatError]]]:
+    """The erasure as it is registered or will be, the repositories that lack it, and those that cannot tell."""
     missing: Dict[str, LifeboatError] = {}
     repositories = Repositories.open(config)
     try:
@@ -107,34 +143,23 @@ def _register(config: Config, request: ErasureRequest, apply: bool) -> Registere
         for repository in repositories.items:
             try:
                 require_begun(repository)
-                records = read_records(repository, repository.layout.erasures)
-                known = [load_erasure(raw, key) for key, raw in records]
+                known = _those_that_count(iterate_records(repository, repository.layout.erasures))
                 have[repository.name] = next((e for e in known if e.is_of(request)), None)
             except LifeboatError as exc:
                 if repository.required:
                     raise
                 missing[repository.name] = exc
-        now = clock.now()
         known_one = next((e for e in have.values() if e), None)
-        erasure = known_one or make_erasure(request, now, f"{getpass.getuser()}@{socket.gethostname()}")
-        for repository in (r for r in repositories.items if have.get(r.name, erasure) is None):
-            try:
-                if apply:
-                    _put(repository, erasure)
-                new.append(repository.name)
-            except LifeboatError as exc:
-                if repository.required:
-                    raise
-                missing[repository.name] = exc
+        erasure = known_one or make_erasure(request, clock.now(), f"{getpass.getuser()}@{socket.gethostname()}")
+        yield erasure, [r for r in repositories.items if have.get(r.name, erasure) is None], missing
     finally:
         repositories.close()
-    return Registered(erasure, tuple(new), missing)
 
 
 def _put(repository: Repository, erasure: Erasure) -> None:
     key = repository.layout.erasure(erasure.recorded_at, erasure.id.rsplit("-", 1)[1])
     try:
-        repository.store.put(key, erasure.record())
+        repository.put_record(key, erasure.as_dict())
     except ObjectExists:
-        if repository.store.get(key) != erasure.record():
+        if load_erasure(repository.get_record(key), key) != erasure:
             raise

@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import List
 
-from ..errors import DependencyMissing, ProcessFailed
-from ..process import run
+from ..base.errors import DependencyMissing, ProcessFailed
+from ..base.process import run
 
 _TIMEOUT = 600.0
 # In every postgresql.conf: how passwords are hashed, not one of them.
@@ -27,18 +27,18 @@ class Finding:
 
 
 def find_secrets(detector: str, directory: str, below: str) -> List[Finding]:
-    """Search every file below ``below`` of ``directory``. Nothing is asked over the network, and no secret comes back.
+    """Search every file below ``below`` of ``directory``. Nothing is sent over the network, and no secret is returned.
 
     DependencyMissing without the program: what cannot be searched is not pushed.
     """
-    # An address is not a secret; asking a provider whether a key works would tell it to him.
+    # An address is not a secret; verifying a key with its provider would reveal it.
     argv = [detector, "scan", "--all-files", "--no-verify", "--disable-plugin", "IPPublicDetector"]
     argv += ["--exclude-lines", _SETTING, below]
     try:
         told = run(argv, cwd=directory, timeout=_TIMEOUT).stdout
     except DependencyMissing as exc:
         raise DependencyMissing(
-            f"The program {detector} is not there, so that nothing is pushed to git.",
+            f"Program {detector} not found; nothing is pushed to git.",
             "Install it (pip install detect-secrets), or name it: git.detector. The role agent does so.",
             program=detector,
         ) from exc
@@ -49,4 +49,4 @@ def find_secrets(detector: str, directory: str, below: str) -> List[Finding]:
             key=lambda f: (f.path, f.line, f.kind),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise ProcessFailed(f"{detector} said nothing that can be understood.", "Is it detect-secrets 1.5?") from exc
+        raise ProcessFailed(f"Cannot parse the output of {detector}.", "Is it detect-secrets 1.5?") from exc

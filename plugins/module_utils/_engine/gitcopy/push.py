@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configuration without secrets to a branch of a git remote: host, set and path, a commit where anything changed.
+"""Configuration without secrets to a branch of a git remote: host, set and path, with a commit if anything changed.
 
-Kept out by path, by name, and by size; what is left is searched by ``detect-secrets``, and one finding ends the push.
+Files are excluded by path, name and size; ``detect-secrets`` searches the rest, and any finding aborts the push.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import platform
 import shutil
 import stat
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
-from .. import clock
 from ..audit.scope import audited
-from ..config import Config
-from ..errors import ConfigError, GitUnavailable, SecretFound
-from ..file_changes import TAR, scan
-from ..file_index import path_of
-from ..file_set_config import FileSetConfig
+from ..base import clock
+from ..base.errors import ConfigError, GitUnavailable, SecretFound, UntrustedPath
+from ..base.files import located, make_directory, open_directory, open_in, open_to_write
+from ..base.tree import Tree
+from ..config.file_sets import FileSetConfig
+from ..config.git import LARGEST, GitConfig, below, chosen_sets, kept_out, message
+from ..config.load import Config
+from ..fileset import TAR, path_of, scan
 from ..wal.spool import take
 from .detect import find_secrets
-from .policy import LARGEST, GitConfig, below, chosen_sets, kept_out, message
 from .worktree import Moved, Worktree
 
 _ATTEMPTS = 4
@@ -36,7 +37,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Pushed:
-    """What became of a push: the commit (None: nothing had changed), what changed, and what was kept out, and why."""
+    """The result of a push: the commit (None: nothing changed), the changes, and what was left out and why."""
 
     remote: str
     branch: str
@@ -46,13 +47,12 @@ class Pushed:
     kept_out: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As JSON knows it."""
         changes = {word: list(paths) for word, paths in self.changes.items()}
         return {**vars(self), "changes": changes, "kept_out": dict(self.kept_out)}
 
 
 def push_sets(config: Config, names: Sequence[str] = ()) -> Optional[Pushed]:
-    """Push the sets that go to git, or those of these names; None where there is none.
+    """Push the sets that go to git, or those of these names; None if there are none.
 
     SecretFound, GitUnavailable, GitRejected, DependencyMissing: nothing was pushed then.
     """
@@ -76,7 +76,7 @@ def _push(git: GitConfig, sets: Sequence[FileSetConfig], directory: str) -> Push
         tree.update()
         left: Dict[str, str] = {}
         for chosen in sets:
-            left.update(_fill(git, chosen, os.path.join(tree.path, host, chosen.name)))
+            left.update(_fill(git, chosen, tree.path, (host, chosen.name)))
         _require_clean(git, tree, host)
         changes = tree.changes(host)
         if not any(changes.values()):
@@ -86,42 +86,78 @@ def _push(git: GitConfig, sets: Sequence[FileSetConfig], directory: str) -> Push
             tree.push()
             return Pushed(git.remote, git.branch, host, commit, changes, left)
         except Moved:
-            # Another host was faster: what is there now is what this is put beside.
+            # Another host was faster: start again on top of its push.
             clock.sleep(0.3 * (attempt + 1))
     raise GitUnavailable(
         f"The branch {git.branch} of {git.remote} moved {_ATTEMPTS} times while it was pushed to.",
-        "Many hosts push at once; the next run does it.",
+        "Many hosts push at once; the next run pushes it.",
         remote=git.remote,
     )
 
 
-def _fill(git: GitConfig, chosen: FileSetConfig, target: str) -> Dict[str, str]:
-    """Make ``target`` what the set is, without what is kept out: that, and why."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(target)
+def _fill(git: GitConfig, chosen: FileSetConfig, clone: str, where: Tuple[str, str]) -> Dict[str, str]:
+    """Make ``where`` in the clone what the set is, without what is kept out: that, and why.
+
+    If the set's owner swaps files meanwhile, that has no effect: links are followed on neither side.
+    """
+    _clear(clone, where)
     members = {"/" + os.fsdecode(seen.name).strip("/") for seen in scan(chosen, TAR, path_of)}
     out = kept_out(git, sorted(members))
-    for path in sorted(members - set(out)):
-        try:
-            info = os.lstat(path)
-            place = target + path
-            if stat.S_ISLNK(info.st_mode):
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                os.symlink(os.readlink(path), place)
-            elif stat.S_ISREG(info.st_mode) and info.st_size > LARGEST:
-                out[path] = f"its size, {info.st_size} bytes"
-            elif stat.S_ISREG(info.st_mode):
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                shutil.copyfile(path, place)
-                os.chmod(place, 0o755 if info.st_mode & 0o100 else 0o644)
-        except FileNotFoundError:
-            continue  # It went meanwhile.
-        except OSError as exc:
-            raise ConfigError(
-                f"File set {chosen.name}: {path} cannot be read: {exc.strerror}.",
-                "Run it as root, or exclude the path.",
-            ) from exc
+    with contextlib.ExitStack() as opened:
+        top = open_directory(clone)
+        opened.callback(os.close, top)
+        tree = Tree(top)
+        for path in sorted(members - set(out)):
+            try:
+                _copy(path, tree, [*where, *path.strip("/").split("/")])
+            except _TooLarge as exc:
+                out[path] = f"its size, {exc} bytes"
+            except UntrustedPath as exc:
+                out[path] = exc.message
+            except FileNotFoundError:
+                continue  # It vanished meanwhile.
+            except OSError as exc:
+                raise ConfigError(
+                    f"File set {chosen.name}: {path} cannot be read: {exc.strerror}.",
+                    "Run it as root, or exclude the path.",
+                ) from exc
     return out
+
+
+class _TooLarge(Exception):
+    """The file is too large for git."""
+
+
+def _clear(clone: str, where: Tuple[str, str]) -> None:
+    """Only root has access to the clone, but another user's commit may have a link in place of the host's directory."""
+    place = clone
+    for part in where:
+        place = os.path.join(place, part)
+        if os.path.islink(place) or os.path.isfile(place):
+            os.unlink(place)
+            return
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(place)
+
+
+def _copy(path: str, tree: Tree, parts: Sequence[str]) -> None:
+    """A file or a link; UntrustedPath for a file that root does not read."""
+    with located(path, last=False) as (parent, name):
+        info = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_ISLNK(info.st_mode):
+            with tree.directory(parts[:-1], make=True) as place:
+                os.symlink(os.readlink(name, dir_fd=parent), parts[-1], dir_fd=place)
+            return
+        if not stat.S_ISREG(info.st_mode):
+            return
+        with os.fdopen(open_in(parent, name, path), "rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            content = source.read(LARGEST + 1) if size <= LARGEST else b""
+            if size > LARGEST or len(content) > LARGEST:
+                raise _TooLarge(max(size, len(content)))
+    with tree.directory(parts[:-1], make=True) as place:
+        with os.fdopen(tree.create(place, parts[-1], 0o755 if info.st_mode & 0o100 else 0o644), "wb") as stream:
+            stream.write(content)
 
 
 def _require_clean(git: GitConfig, tree: Worktree, host: str) -> None:
@@ -140,7 +176,7 @@ def _require_clean(git: GitConfig, tree: Worktree, host: str) -> None:
         raise SecretFound(
             f"Nothing was pushed to {git.remote}: what looks like a secret is in {words}{more}.",
             "Move it to a file that is kept out (git.keep_out, or a name like .env); if it is none, name the path in"
-            " git.allow. The copies in the repositories were made all the same.",
+            " git.allow. The copies in the repositories were made anyway.",
             findings=[{"path": path, "line": f.line, "kind": f.kind} for path, f in found],
         )
 
@@ -149,8 +185,8 @@ def _require_clean(git: GitConfig, tree: Worktree, host: str) -> None:
 def _held(directory: str) -> Iterator[str]:
     """The directory of the clone, readable by its owner only, held by one process at a time."""
     try:
-        os.makedirs(directory, 0o700, exist_ok=True)
-        lock = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_directory(directory)
+        lock = open_to_write(os.path.join(directory, "lock"))
     except OSError as exc:
         raise ConfigError(
             f"The directory {directory} of git cannot be used: {exc.strerror}.", "Run it as root, or set git.state_dir."

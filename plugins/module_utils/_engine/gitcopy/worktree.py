@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clone that commits are made in: git's own program, with no configuration but ours, and no questions asked."""
+"""The clone that commits are made in: the program git, with only our configuration, and without prompts."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import os
 import shlex
 from typing import Dict, List, Sequence
 
-from ..errors import GitRejected, GitUnavailable, ProcessFailed
-from ..process import Finished, run
-from .policy import GitConfig
+from ..base.errors import GitRejected, GitUnavailable, ProcessFailed
+from ..base.files import make_directory, replace_file
+from ..base.process import Finished, run
+from ..config.git import GitConfig
 
 _TIMEOUT = 300.0
-# git's words for a branch that moved meanwhile; another refusal is one of the remote's own rules.
+# git's message for a branch that moved meanwhile; any other refusal is one of the remote's own rules.
 _MOVED = ("non-fast-forward", "fetch first", "cannot lock ref", "incorrect old value")
 
 
 class Moved(Exception):
-    """The branch of the remote is not what it was."""
+    """The remote branch has changed."""
 
 
 class Worktree:
-    """A clone of one branch below ``directory``, made if need be."""
+    """A clone of one branch below ``directory``, created if necessary."""
 
     def __init__(self, config: GitConfig, directory: str) -> None:
         self._config, self.path = config, os.path.join(directory, "clone")
-        os.makedirs(self.path, 0o700, exist_ok=True)
+        make_directory(self.path)
         if not os.path.isdir(os.path.join(self.path, ".git")):
             self._git("init", "--quiet")
-        # What is stored is what is there: no filters, no ends of lines, whatever a .gitattributes of the set says.
+        # Store files unchanged: no filters, no line-end conversion, whatever a .gitattributes of the set says.
         info = os.path.join(self.path, ".git", "info")
-        os.makedirs(info, exist_ok=True)
-        with open(os.path.join(info, "attributes"), "w", encoding="ascii") as stream:
-            stream.write("* -text -filter -ident -working-tree-encoding\n")
+        make_directory(info)
+        replace_file(os.path.join(info, "attributes"), b"* -text -filter -ident -working-tree-encoding\n")
 
     def update(self) -> None:
-        """Be what the branch is, or empty where the remote has no such branch yet. GitUnavailable."""
+        """Check out the branch, or an empty tree if the remote has no such branch yet. GitUnavailable."""
         branch, remote = self._config.branch, self._config.remote
         there = bool(self._remotely("ls-remote", "--heads", "--", remote, f"refs/heads/{branch}").stdout.strip())
         if there:
@@ -60,14 +60,14 @@ class Worktree:
         return found
 
     def commit(self, message: str) -> str:
-        """Commit what is staged; its name."""
+        """Commit what is staged; returns the commit's ID."""
         name, address = self._config.author.rstrip(">").split(" <")
         who = ["-c", f"user.name={name}", "-c", f"user.email={address}"]
         self._git(*who, "commit", "--quiet", "--no-gpg-sign", "--cleanup=verbatim", f"--message={message}")
         return self._git("rev-parse", "HEAD").stdout.strip()
 
     def push(self) -> None:
-        """Moved when somebody else pushed meanwhile; GitRejected when the remote does not take it."""
+        """Push. Moved if somebody else pushed meanwhile; GitRejected if the remote refuses it."""
         branch, remote = self._config.branch, self._config.remote
         done = self._git("push", "--porcelain", "--", remote, f"HEAD:refs/heads/{branch}", check=False)
         if done.status == 0:
@@ -78,8 +78,8 @@ class Worktree:
         if "[remote rejected]" in told or "[rejected]" in told:
             reasons = [line for line in told.splitlines() if line.startswith(("remote:", "!"))]
             raise GitRejected(
-                f"The remote {remote} does not take a push to {branch}: {' '.join(reasons)[:500]}",
-                "Its own rules say why; the copies in the repositories were made all the same.",
+                f"The remote {remote} rejected a push to {branch}: {' '.join(reasons)[:500]}",
+                "See the rules of the remote; the copies in the repositories were made anyway.",
                 remote=remote,
                 branch=branch,
             )
@@ -93,8 +93,9 @@ class Worktree:
 
     def _unavailable(self, told: str) -> GitUnavailable:
         return GitUnavailable(
-            f"The remote {self._config.remote} cannot be used: {' '.join(told.split())[-500:] or 'git said nothing'}",
-            "The copies in the repositories were made all the same; the next run pushes what is missing.",
+            f"The remote {self._config.remote} cannot be used: {' '.join(told.split())[-500:] or 'no output from git'}",
+            "Check git.remote, what opens it (git.ssh_key, git.known_hosts, git.credentials) and the network. The"
+            " next run pushes what is missing; the copies in the repositories were made anyway.",
             remote=self._config.remote,
         )
 
@@ -107,7 +108,7 @@ class Worktree:
             return run(argv, check=check, timeout=_TIMEOUT, env=self._environment())
         except ProcessFailed as exc:
             raise GitUnavailable(
-                f"git failed: {exc.message}", "Remove the clone; it is made anew.", path=self.path
+                f"git failed: {exc.message}", f"Remove {self.path}; the next run makes it again.", path=self.path
             ) from exc
 
     def _environment(self) -> Dict[str, str]:

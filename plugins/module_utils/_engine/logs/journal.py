@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of systemd, read by its own ``journalctl`` from where it was left."""
+"""The systemd journal, read with ``journalctl`` from the last position on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, Dict, Generator, Mapping, Optional, Sequence, Tuple
 
-from ..errors import ProcessFailed
-from ..process import Drain
+from ..base.errors import ProcessFailed
+from ..base.process import Drain
 from .line import JOURNAL_FIELDS
 
 # What is taken of a journal that was never read: the day of it that most resembles now.
@@ -21,7 +21,7 @@ _FIRST = "-1 day"
 
 @dataclass(frozen=True)
 class Entries:
-    """What is new, and the cursor of the last entry. ``cut``: the entry that was read last is no longer there."""
+    """New entries, and the cursor of the last one. ``cut``: the entry that was read last no longer exists."""
 
     entries: Tuple[Mapping[str, Any], ...]
     cursor: Optional[str]
@@ -30,9 +30,9 @@ class Entries:
 
 
 def read_journal(matches: Sequence[str], cursor: Optional[str], budget: int) -> Entries:
-    """Entries behind ``cursor``, about ``budget`` bytes of them, oldest first.
+    """Entries after ``cursor``, about ``budget`` bytes of them, oldest first.
 
-    ProcessFailed with the words of ``journalctl``, DependencyMissing without it.
+    ProcessFailed with the message of ``journalctl``, DependencyMissing without it.
     """
     # From the known entry on, not behind it: where another one comes first, the journal was cut between the two.
     start = f"--cursor={cursor}" if cursor else f"--since={_FIRST}"
@@ -61,7 +61,7 @@ def _place(cursor: str) -> Tuple[str, ...]:
 
 
 def _lines(argv: Sequence[str]) -> Generator[bytes, None, None]:
-    """The lines that the program writes; it is ended when the reader stops early."""
+    """The lines that the program prints; it is terminated if the reader stops early."""
     with tempfile.TemporaryFile() as words:
         rest = b""
         with contextlib.closing(_chunks(argv, words)) as chunks:
@@ -76,6 +76,6 @@ def _chunks(argv: Sequence[str], words: Any) -> Generator[bytes, None, None]:
     try:
         yield from Drain(argv, words).chunks()
     except ProcessFailed as exc:
-        # Without a word it says that nothing matches.
+        # No output means that nothing matches.
         if exc.details.get("output") or exc.details.get("status") != 1:
             raise

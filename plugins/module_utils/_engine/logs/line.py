@@ -15,7 +15,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
-from ..model import format_time, parse_time
+from ..records.model import format_time, parse_time
 
 Line = Dict[str, Any]
 
@@ -24,12 +24,12 @@ _BEGINS = re.compile(
     r"\[?(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6})\d*)? ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)(?![\d:])", re.ASCII
 )
 _FIELDS = {"_SYSTEMD_UNIT": "unit", "SYSLOG_IDENTIFIER": "identifier", "_PID": "pid"}
-#: What is asked of the journal, beside its cursor and times.
+#: The fields read from the journal, besides its cursor and times.
 JOURNAL_FIELDS = (*_FIELDS, "MESSAGE", "PRIORITY", "SYSLOG_FACILITY")
 
 
 def as_text(raw: bytes) -> str:
-    """What a line of a file says, without its end."""
+    """The text of a line of a file, without the line end."""
     return raw.decode("utf-8", "backslashreplace").rstrip("\r")
 
 
@@ -52,7 +52,7 @@ def journal_line(entry: Mapping[str, Any], stream: str, host: str) -> Line:
 
 
 def lost_line(what: str, stream: str, source: str, host: str, moment: datetime) -> Line:
-    """That something is missing here."""
+    """A line that marks lost data."""
     return {
         "time": format_time(moment), "host": host, "stream": stream, "source": source,
         "identifier": "lifeboat", "lost": True, "message": what,
@@ -60,7 +60,7 @@ def lost_line(what: str, stream: str, source: str, host: str, moment: datetime) 
 
 
 def own_time(message: str) -> Optional[datetime]:
-    """The time that a line begins with, in UTC; None without one, or without its zone."""
+    """The time at the beginning of a line, in UTC; None if there is none, or it has no zone."""
     match = _BEGINS.match(message)
     if not match:
         return None
@@ -90,7 +90,7 @@ def time_of(line: Mapping[str, Any]) -> datetime:
 
 
 def _words(value: Any) -> str:
-    """The journal gives what is no UTF-8 as a list of bytes, and a field that is there twice as a list of values."""
+    """The journal returns text that is not UTF-8 as a list of bytes, and a repeated field as a list of values."""
     if isinstance(value, list):
         if all(isinstance(item, int) for item in value):
             return bytes(value).decode("utf-8", "backslashreplace")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read shipped logs back: by time, stream, host and words."""
+"""Read shipped logs back, by time, stream, host and text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
+from ..base.errors import ConfigError, LifeboatError, ObjectCorrupt
 from ..codec import zstd
-from ..config import Config
-from ..errors import ConfigError, LifeboatError, ObjectCorrupt
+from ..config.load import Config
 from ..repository.layout import LogChunk, is_sealed, log_chunk
 from ..repository.repository import Repositories, Repository
 from .line import Line, parse, time_of
@@ -39,7 +39,7 @@ class Query:
 
 @dataclass
 class Reading:
-    """What is told beside the lines: chunks that no repository has intact, and how many lines there were."""
+    """The result besides the lines: chunks that no repository has intact, and the number of lines."""
 
     damaged: List[str] = field(default_factory=list)
     lines: int = 0
@@ -55,7 +55,7 @@ def read_logs(config: Config, query: Query, show: Callable[[Line], bool]) -> Rea
         wanted = re.compile(query.grep) if query.grep else None
     except re.error as exc:
         raise ConfigError(
-            f"{query.grep!r} is no regular expression: {exc}.", "Correct it: --grep 'ERROR|FATAL'."
+            f"{query.grep!r} is not a regular expression: {exc}.", "Correct it: --grep 'ERROR|FATAL'."
         ) from exc
     reading = Reading()
     with audited(config, "logs-read", query.streams) as note:
@@ -83,7 +83,7 @@ def read_logs(config: Config, query: Query, show: Callable[[Line], bool]) -> Rea
 
 
 def overlaps(chunk: LogChunk, query: Query) -> bool:
-    """Whether a chunk may have lines that are asked for: its own were all written before it was stored. Pure."""
+    """Whether a chunk may have requested lines: its lines were all written before it was stored. Pure."""
     return chunk.stored >= query.since and (query.until is None or chunk.first < query.until)
 
 
@@ -109,7 +109,7 @@ def _chunk(repositories: Sequence[Repository], key: str, chunk: LogChunk, readin
         try:
             raw = repository.store.get(key)
             if hashlib.sha256(raw).hexdigest()[:16] != chunk.digest:
-                raise ObjectCorrupt(f"{key} is not what its name says.", "Read it from another repository.", key=key)
+                raise ObjectCorrupt(f"{key} is not what its name says.", "It is read from another repository.", key=key)
             data = repository.seal.open_bytes(raw, key) if is_sealed(key) else raw
             return parse(zstd.decompress(data, key, _LARGEST))
         except ObjectCorrupt:

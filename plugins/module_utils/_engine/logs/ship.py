@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ship logs: what is new becomes a chunk of each stream in every required repository, at least once.
+"""Ship logs: new lines of each stream are stored as a chunk in every required repository, at least once.
 
 Every round reads files and the journal from where they were left, writes chunks to the spool, then the positions, then
 puts the chunks, oldest first. While a store is down chunks wait in the spool; when that is full nothing is read any
@@ -21,17 +21,17 @@ from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from typing import Callable, Dict, List, Optional, Sequence, Set
 
-from .. import clock
+from ..base import clock
+from ..base.errors import ConfigError, LifeboatError, ObjectExists
+from ..base.progress import Progress
 from ..codec import zstd
-from ..config import Config
-from ..errors import ConfigError, LifeboatError, ObjectExists
-from ..progress import Progress
+from ..config.load import Config
+from ..config.logs import SECURITY, LogSource, is_security_entry
 from ..repository.layout import log_name
 from ..repository.repository import Repositories, Repository
-from ..wal.spool import written_at
+from ..wal.spool import configured_at
 from .journal import read_journal
 from .line import Line, as_text, dump, file_line, journal_line, lost_line, own_time, time_of
-from .policy import SECURITY, LogSource, is_security_entry
 from .spool import Chunk, Positions, Spool
 from .tail import follow, look, matching
 
@@ -44,7 +44,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass
 class Shipped:
-    """What was done: lines read, chunks that every repository has now, bytes lost since the first run."""
+    """The result: lines read, chunks that every repository has now, bytes lost since the first run."""
 
     lines: int = 0
     stored: int = 0
@@ -53,7 +53,7 @@ class Shipped:
 
 
 class Shipper:
-    """Ships for one configuration. ``stopping`` is asked several times a second.
+    """Ships for one configuration. ``stopping`` is called several times a second.
 
     :raises ConfigError: there is nothing to ship
     """
@@ -61,7 +61,7 @@ class Shipper:
     def __init__(self, config: Config, progress: Progress, stopping: Callable[[], bool] = lambda: False) -> None:
         if not config.logs.sources:
             raise ConfigError(
-                f"{config.source or 'configuration'}: logs.sources is empty.", "Say there which logs are shipped."
+                f"{config.source or 'configuration'}: logs.sources is empty.", "List the logs to ship there."
             )
         self._config, self._progress, self._stopping = config, progress, stopping
         self._security = re.compile(config.logs.security, re.IGNORECASE)
@@ -70,25 +70,25 @@ class Shipper:
         self._had: Dict[str, Set[str]] = {}
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Work until ``stopping`` or until the configuration file changes; a store that is not there is waited for."""
+        """Work until ``stopping`` or until the configuration file changes; wait for a store that is unreachable."""
         with Spool(self._config.logs.directory(self._config.cluster)) as spool:
             repositories = Repositories.open(self._config)
             try:
                 repositories.seal.require()
                 on_ready()
-                stamp = written_at(self._config.source)
-                while not self._stopping() and written_at(self._config.source) == stamp:
+                configured = configured_at(self._config)
+                while not self._stopping() and configured_at(self._config) == configured:
                     due = clock.monotonic() + self._config.logs.interval
                     self._tell(self._round(spool, repositories).errors)
                     while clock.monotonic() < due and not self._stopping():
                         clock.sleep(_TICK)
-                # What was written until now: the last words of a server are the ones that are asked for.
+                # Everything written until now: the last lines of a server are the ones that matter.
                 self._round(spool, repositories)
             finally:
                 repositories.close()
 
     def once(self) -> Shipped:
-        """One round; raises what kept a chunk from a required repository."""
+        """One round; raises the error that kept a chunk from a required repository."""
         with Spool(self._config.logs.directory(self._config.cluster)) as spool:
             repositories = Repositories.open(self._config)
             try:
@@ -101,7 +101,7 @@ class Shipper:
         return done
 
     def _round(self, spool: Spool, repositories: Repositories) -> Shipped:
-        """Read all that is there, as far as the spool has room, and put what waits."""
+        """Read everything new, as far as the spool has space, and upload waiting chunks."""
         done = Shipped()
         try:
             while True:
@@ -118,7 +118,7 @@ class Shipper:
     def _is_full(self, spool: Spool) -> bool:
         full = sum(c.size for c in spool.chunks()) >= self._config.logs.spool_mb * _MB
         if full:
-            # What is removed unread is counted by what is seen of it now.
+            # Lines removed unread are counted from what is seen now.
             positions = spool.read_positions()
             seen = {path: look(path, known) for path, known in positions.files.items()}
             if seen != positions.files:
@@ -131,7 +131,7 @@ class Shipper:
         return full
 
     def _gather(self, spool: Spool, repositories: Repositories, done: Shipped) -> bool:
-        """One chunk for each stream that has lines; whether there is more to read at once."""
+        """Write one chunk for each stream that has lines; returns whether there is more to read at once."""
         positions, more = spool.read_positions(), False
         lines: List[Line] = []
         before = positions.as_dict()
@@ -195,7 +195,7 @@ class Shipper:
         stream, moment = source.stream, now
         for raw in found.lines:
             message = as_text(raw)
-            # What is indented goes on with what was said before (PostgreSQL's statements of several lines).
+            # An indented line continues the previous one (PostgreSQL's multi-line statements).
             if not message[:1].isspace():
                 stream = SECURITY if self._security.search(message) else source.stream
                 moment = own_time(message) or now
@@ -211,13 +211,13 @@ class Shipper:
         seal = repositories.seal
         stored = seal.close(data) if seal.seals else data
         now = clock.now()
-        # A line may say any time; none was written before there was a clock.
+        # A line may claim any time; none was written before 1970.
         first = max(_EPOCH, min(now, *(time_of(line) for line in lines)))
         digest = hashlib.sha256(stored).hexdigest()
         spool.add(stream, log_name(now, first, self._host, digest, seal.seals), stored)
 
     def _put(self, spool: Spool, targets: Sequence[Repository], errors: List[LifeboatError]) -> int:
-        """Put what waits into each repository at once; how many chunks all of them have now."""
+        """Put waiting chunks into all repositories concurrently; returns how many chunks all of them have now."""
         chunks = spool.chunks()
         if not chunks:
             return 0
@@ -246,7 +246,7 @@ class Shipper:
         return None
 
     def _tell(self, errors: Sequence[LifeboatError]) -> None:
-        """Say what changed, once."""
+        """Report a change, once."""
         failing = {f"store {e.message}" for e in errors}
         for error in errors:
             self._note(f"store {error.message}", f"{error.message} [{error.error_code}]")

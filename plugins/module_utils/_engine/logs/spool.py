@@ -5,7 +5,7 @@
 
 ::
 
-    <directory>/lock              locked (flock) while a shipper lives
+    <directory>/lock              locked (flock) while a shipper is running
     <directory>/positions.json    how far each file and the journal were read
     <directory>/chunks/<stream>~<name>    a chunk as it is stored: compressed, and sealed where that is set
 
@@ -21,7 +21,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from ..errors import AgentRunning, SpoolUnusable
+from ..base.errors import AgentRunning, SpoolUnusable
+from ..base.files import make_directory, open_to_read, open_to_write, remove_file, replace_file
 from ..wal.spool import take
 from .tail import Position
 
@@ -37,7 +38,6 @@ class Positions:
     lost: int = 0
 
     def as_dict(self) -> Dict[str, Any]:
-        """As JSON knows it."""
         return asdict(self)
 
     @classmethod
@@ -58,7 +58,7 @@ class Chunk:
 
 
 class Spool:
-    """The directory, made if need be. Entering takes the lock: AgentRunning when another shipper lives."""
+    """The directory, created if necessary. Entering takes the lock: AgentRunning if another shipper is running."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -67,9 +67,9 @@ class Spool:
 
     def __enter__(self) -> Spool:
         with self._usable():
-            os.makedirs(self._chunks, 0o700, exist_ok=True)
+            make_directory(self._chunks)
             lock = os.path.join(self._directory, "lock")
-            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = open_to_write(lock)
         if not take(self._lock, fcntl.LOCK_EX):
             os.close(self._lock)
             raise AgentRunning(
@@ -79,7 +79,7 @@ class Spool:
         with self._usable():
             for name in os.listdir(self._chunks):
                 if name.endswith(".tmp"):
-                    os.unlink(os.path.join(self._chunks, name))
+                    remove_file(os.path.join(self._chunks, name))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,7 +88,7 @@ class Spool:
     def read_positions(self) -> Positions:
         """What was written last; from the beginning where nothing was, or it is damaged: a line comes twice then."""
         try:
-            with open(self._positions, encoding="utf-8") as stream:
+            with open_to_read(self._positions) as stream:
                 return Positions.from_dict(json.load(stream))
         except FileNotFoundError:
             return Positions()
@@ -106,7 +106,7 @@ class Spool:
         self._write(os.path.join(self._chunks, f"{stream}{_BETWEEN}{name}"), data)
 
     def chunks(self) -> List[Chunk]:
-        """Those that wait, the oldest first."""
+        """The waiting chunks, oldest first."""
         found: List[Tuple[str, Chunk]] = []
         with self._usable():
             for file in os.listdir(self._chunks):
@@ -118,13 +118,13 @@ class Spool:
 
     def read(self, chunk: Chunk) -> bytes:
         """Its bytes."""
-        with self._usable(), open(chunk.path, "rb") as stream:
+        with self._usable(), open_to_read(chunk.path) as stream:
             return stream.read()
 
     def remove(self, chunk: Chunk) -> None:
-        """Every repository has it."""
+        """Remove the chunk, which every repository has."""
         with self._usable():
-            os.unlink(chunk.path)
+            remove_file(chunk.path)
 
     @property
     def _positions(self) -> str:
@@ -132,16 +132,7 @@ class Spool:
 
     def _write(self, path: str, data: bytes) -> None:
         with self._usable():
-            with open(f"{path}.tmp", "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.rename(f"{path}.tmp", path)
-            directory = os.open(os.path.dirname(path), os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            replace_file(path, data, sync=True)
 
     @contextlib.contextmanager
     def _usable(self) -> Iterator[None]:
@@ -153,6 +144,6 @@ class Spool:
     def _unusable(self, exc: OSError) -> SpoolUnusable:
         return SpoolUnusable(
             f"The directory of logs {self._directory} cannot be used: {exc.strerror}.",
-            "See that it may be written and has room; what was not read yet stays where it is.",
+            "Make it writable and free some space; unread logs stay where they are.",
             directory=self._directory,
         )

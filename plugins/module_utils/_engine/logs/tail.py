@@ -1,11 +1,13 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A log file that grows, is renamed, copied and truncated, or removed, read from where it was left.
+"""A log file that grows, is renamed, copied and truncated, or removed, read from the last position on.
 
 A file is known by its inode and the digest of its first bytes. When another one has its name, the known one is looked
 for beside it (``app.log.1``, ``app.log-20261123``) and read to its end, then those that came since, then the new one.
 What can no longer be found is counted.
+
+The shipper is root, and logs lie where others write: files are opened by :mod:`..base.files` and known by descriptor.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Iterable, List, Optional, Tuple
+from typing import IO, Iterable, List, Optional, Tuple
+
+from ..base.errors import UntrustedPath
+from ..base.files import open_to_read
 
 #: A line is cut where it has more bytes.
 LONGEST = 1024 * 1024
@@ -41,7 +46,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Followed:
-    """What is new of a log: its lines, how far it was read, and how many bytes went unread (at least).
+    """New content of a log: its lines, how far it was read, and how many bytes went unread (at least).
 
     ``more``: there is more to read at once. ``trouble``: why it could not be read.
     """
@@ -69,7 +74,7 @@ def follow(path: str, known: Optional[Position], budget: int, now_ns: int) -> Fo
         if known is None:
             return _read_from(path, 0, budget)
         if known.offset == 0:
-            # One of which nothing was read has no beginning to be known by: what was rotated away since comes first.
+            # A file of which nothing was read has no known beginning: what was rotated away since comes first.
             later = _later(path, known)
             if later and os.stat(later[0][1]).st_ino != known.inode:
                 return _turn(path, (), known)
@@ -85,15 +90,17 @@ def follow(path: str, known: Optional[Position], budget: int, now_ns: int) -> Fo
                 return done
             return _turn(path, done.lines, done.position)
         went = _turn(path, (), known)
-        # What was removed and did not come back is forgotten.
+        # A file that was removed and did not come back is forgotten.
         position = None if went.position is known else went.position
         return replace(went, position=position, lost=max(0, known.size - known.offset))
     except OSError as exc:
         return Followed(position=known, trouble=f"{path}: {exc.strerror}")
+    except UntrustedPath as exc:
+        return Followed(position=known, trouble=f"{path} is not shipped: {exc.message}")
 
 
 def look(path: str, known: Position) -> Position:
-    """How large the file is by now, without reading it."""
+    """The current size of the file, without reading it."""
     try:
         info = os.stat(path)
     except OSError:
@@ -102,13 +109,13 @@ def look(path: str, known: Position) -> Position:
 
 
 def _turn(path: str, lines: Tuple[bytes, ...], done: Position) -> Followed:
-    """Go on with the file that came after the one that is done; where there is none yet, stay."""
+    """Continue with the file that followed the finished one; if there is none yet, stay."""
     later = _later(path, done)
     if not later and not os.path.exists(path):
         return Followed(lines, done)
     following = later[0][1] if later else path
     info = os.stat(following)
-    # All that was written until then is read.
+    # Everything written until then has been read.
     fresh = Position(info.st_ino, 0, info.st_size, done.written, *_head(following, 0))
     return Followed(lines, fresh, more=info.st_size > 0)
 
@@ -121,7 +128,7 @@ def _later(path: str, known: Position) -> List[Tuple[int, str]]:
 
 def _read_from(path: str, offset: int, budget: int, last: bool = False) -> Followed:
     """Lines from ``offset`` on; with ``last`` what has no newline is a line too."""
-    with open(path, "rb") as stream:
+    with open_to_read(path) as stream:
         info = os.fstat(stream.fileno())
         stream.seek(offset)
         data = stream.read(budget)
@@ -166,14 +173,23 @@ def _find(path: str, known: Position) -> Optional[str]:
 
 
 def _rotated(path: str) -> List[str]:
-    """Plain files beside the log that have its name and a number or a day behind it."""
+    """Readable files next to the log with its name followed by a number or a date."""
     directory, name = os.path.split(path)
     try:
         entries = os.listdir(directory)
     except FileNotFoundError:
         return []
     names = [e for e in entries if e.startswith(name) and _ROTATED.fullmatch(e[len(name) :])]
-    return [p for p in (os.path.join(directory, e) for e in sorted(names)) if os.path.isfile(p)]
+    return [p for p in (os.path.join(directory, e) for e in sorted(names)) if os.path.isfile(p) and _trusted(p)]
+
+
+def _trusted(path: str) -> bool:
+    """Whether it is the log's, as far as that can be told: what is not is passed over, as if it had been removed."""
+    try:
+        open_to_read(path).close()
+    except (UntrustedPath, FileNotFoundError):
+        return False
+    return True
 
 
 def _stat(path: str) -> Optional[os.stat_result]:
@@ -184,11 +200,11 @@ def _stat(path: str) -> Optional[os.stat_result]:
 
 
 def _head(path: str, offset: int) -> Tuple[str, int]:
-    with open(path, "rb") as stream:
+    with open_to_read(path) as stream:
         return _head_of(stream, offset)
 
 
-def _head_of(stream: BinaryIO, offset: int) -> Tuple[str, int]:
+def _head_of(stream: IO[bytes], offset: int) -> Tuple[str, int]:
     """The digest of the first bytes, of no more than were read, and how many these are."""
     stream.seek(0)
     found = stream.read(min(offset, _HEAD))

@@ -15,8 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Protocol
 
-from ..config import ConnectionConfig
-from ..errors import IncrementalImpossible, LifeboatError, PostgresError, ServerNotReady
+from ..base.errors import IncrementalImpossible, LifeboatError, PostgresError, ServerNotReady
+from ..config.sections import ConnectionConfig
 from .connection import connect, driver
 
 
@@ -117,8 +117,8 @@ def stream(
     """Run one base backup into ``sink``; returns the ``backup_manifest``. ``parent`` is that of the parent, if any.
 
     Memory: one message (about 32 KiB), what the sink holds, and the manifests (about 150 bytes for each file).
-    Raises ServerNotReady with ``details["unsupported_compression"]`` before any data when the server cannot compress
-    so, and IncrementalImpossible before any data when it cannot build on the parent.
+    Raises ServerNotReady with ``details["unsupported_compression"]`` before any data if the server lacks the
+    compression, and IncrementalImpossible before any data if it cannot build on the parent.
     """
     pg = driver()
     options = replace(options, incremental=parent is not None)

@@ -9,11 +9,29 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from ..config import ConnectionConfig
-from ..errors import PostgresError, ServerNotReady
-from ..libraries import library
+from ..base.errors import PostgresError, ServerNotReady
+from ..base.libraries import library
+from ..config.sections import ConnectionConfig
 
 Row = Tuple[Any, ...]
+
+# In our sessions only PostgreSQL's own names resolve, whatever ALTER DATABASE or ALTER ROLE … SET says (a start-up
+# option beats them). Without being named, pg_temp would be searched first.
+PATH_OPTION = "-c search_path=pg_catalog,pg_temp"
+# A database that is frozen (default_transaction_read_only) is restored and erased in all the same.
+_WRITE_OPTION = "-c default_transaction_read_only=off"
+# SQLSTATE of insufficient_privilege.
+_NO_PRIVILEGE = "42501"
+
+# A firewall forgets an idle connection, and a dead host sends nothing: the first keepalive is sent after a minute,
+# and both are noticed within two (seconds; TCP_USER_TIMEOUT in ms). Nothing of it concerns a Unix socket.
+_ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,
+}
 
 
 def driver() -> Any:
@@ -27,14 +45,22 @@ def where(config: ConnectionConfig) -> str:
     return f"{config.host or 'the default socket'}:{config.port}"
 
 
-def connect(config: ConnectionConfig, dbname: Optional[str] = None, replication: bool = False) -> Any:
-    """A psycopg2 connection in autocommit mode; with ``replication`` a physical replication connection."""
+def connect(
+    config: ConnectionConfig, dbname: Optional[str] = None, replication: bool = False, own_path: bool = False
+) -> Any:
+    """A psycopg2 connection in autocommit mode; with ``replication`` a physical replication connection.
+
+    ``own_path`` leaves the search path to the database, whose owner then decides what an unqualified name or operator
+    means: only for a role that has no more rights than that owner.
+    """
     pg = driver()
     names = ("host", "port", "user", "password", "passfile", "sslmode", "sslrootcert", "connect_timeout")
     options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    options["application_name"] = "lifeboat"
+    options.update(_ALIVE, application_name="lifeboat")
     # The session that holds the lock idles as long as a backup takes.
-    options["options"] = "-c statement_timeout=0 -c idle_session_timeout=0"
+    options["options"] = " ".join(
+        ("-c statement_timeout=0 -c idle_session_timeout=0", _WRITE_OPTION, "" if own_path else PATH_OPTION)
+    )
     try:
         if replication:
             return pg.connect(connection_factory=pg.extras.PhysicalReplicationConnection, **options)
@@ -59,20 +85,26 @@ def _refused(config: ConnectionConfig, text: str, replication: bool) -> Postgres
             f"PostgreSQL at {where(config)} does not let {config.user or 'this user'} replicate: {text}",
             "ALTER ROLE ... REPLICATION, and a 'replication' line for it in pg_hba.conf.",
         )
+    if replication and "max_wal_senders" in text:
+        return ServerNotReady(
+            f"PostgreSQL at {where(config)} has no free WAL sender: {text}",
+            "Raise max_wal_senders (ALTER SYSTEM SET max_wal_senders = 20) and restart the server.",
+            setting="max_wal_senders",
+        )
     return PostgresError(
         f"Cannot connect to PostgreSQL at {where(config)}: {text}",
-        "Is it running? Check connection.host, port, user and pg_hba.conf.",
+        "Check that it is running, and connection.host, port, user and pg_hba.conf.",
     )
 
 
 class Session:
-    """Queries over one connection, for facts and checks."""
+    """Runs queries over one connection, for facts and checks."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> List[Row]:
-        """All rows; PostgresError with the server's own words."""
+        """All rows; PostgresError with the server's message."""
         pg = driver()
         try:
             with closing(self._connection.cursor()) as cursor:
@@ -81,7 +113,9 @@ class Session:
         except pg.Error as exc:
             raise PostgresError(
                 f"PostgreSQL refused a query: {str(exc).strip()}",
-                "Check the privileges of the connection's user.",
+                "Check the privileges of the connection's user."
+                if exc.pgcode == _NO_PRIVILEGE
+                else "PostgreSQL's own words say why; its log has more.",
                 sqlstate=exc.pgcode,
             ) from exc
 
@@ -113,7 +147,7 @@ def local(config: ConnectionConfig, host: str, port: int) -> ConnectionConfig:
 
 
 def libpq_environment(config: ConnectionConfig, application: str = "lifeboat") -> Dict[str, str]:
-    """libpq's variables, for PostgreSQL's programs: a password never stands among the arguments."""
+    """libpq's environment variables, for PostgreSQL's programs: a password is never passed as an argument."""
     values = {
         "PGHOST": config.host,
         "PGPORT": config.port,
@@ -124,5 +158,6 @@ def libpq_environment(config: ConnectionConfig, application: str = "lifeboat") -
         "PGSSLROOTCERT": config.sslrootcert,
         "PGCONNECT_TIMEOUT": config.connect_timeout,
         "PGAPPNAME": application,
+        "PGOPTIONS": f"{PATH_OPTION} {_WRITE_OPTION}",
     }
     return {name: str(value) for name, value in values.items() if value is not None}

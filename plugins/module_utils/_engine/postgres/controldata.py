@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``global/pg_control``: whose cluster a data directory is, and in which state (``pg_controldata`` in the manual)."""
+"""``global/pg_control``: a data directory's cluster and its state (``pg_controldata`` in the manual)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import struct
 from dataclasses import dataclass
 from typing import Optional
 
-from ..errors import DataDirectoryRefused
-from ..process import run
-from .wal_names import parse_lsn
+from ..base.errors import DataDirectoryRefused
+from ..base.process import run
+from ..base.wal_names import parse_lsn
 
 
 def read_system_identifier(data_dir: str) -> str:
@@ -36,7 +36,7 @@ def read_system_identifier(data_dir: str) -> str:
 
 @dataclass(frozen=True)
 class ControlData:
-    """What ``pg_controldata`` tells; LSNs as ints, None where it says 0/0."""
+    """The output of ``pg_controldata``; LSNs as ints, None for 0/0."""
 
     system_identifier: str
     state: str
@@ -61,5 +61,5 @@ def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
 
 
 def program(bin_dir: Optional[str], name: str) -> str:
-    """The path of one of PostgreSQL's programs; by PATH where no ``bin_dir`` is set."""
+    """The path of one of PostgreSQL's programs; found by PATH if no ``bin_dir`` is set."""
     return os.path.join(bin_dir, name) if bin_dir else name

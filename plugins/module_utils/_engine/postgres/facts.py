@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a running server says of itself, and whether it is fit to be protected."""
+"""Facts about a running server, and whether it can be protected."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, Mapping, Optional, Tuple
 
-from ..errors import ServerNotReady
-from ..model import Tablespace
+from ..base.errors import ServerNotReady
+from ..base.wal_names import Segment, is_segment, parse_lsn
+from ..records.tablespace import Tablespace
 from .connection import Session
-from .wal_names import Segment, is_segment, parse_lsn
 
 # BASE_BACKUP with server-side compression and one COPY stream came with PostgreSQL 15.
 OLDEST_VERSION = 150000
@@ -44,7 +44,7 @@ class ServerFacts:
 
 
 def read_facts(session: Session) -> ServerFacts:
-    """Ask the server; needs no more than CONNECT, and pg_monitor for the sizes of tablespaces."""
+    """Query the server; needs only CONNECT, and pg_monitor for the sizes of tablespaces."""
     names = (
         "server_version",
         "server_version_num",
@@ -88,11 +88,21 @@ def read_facts(session: Session) -> ServerFacts:
 
 
 def require_backup_ready(facts: ServerFacts) -> None:
-    """ServerNotReady, naming the setting and the way out, unless a base backup of this server can be made and used."""
+    """ServerNotReady, naming the setting and what to do, unless a base backup of this server can be made and used."""
     if facts.version_num < OLDEST_VERSION:
         raise ServerNotReady(
             f"PostgreSQL {facts.version} is too old: Lifeboat needs 15 or newer.",
             "Upgrade the server (pg_upgrade), then back it up.",
+        )
+    in_place = [t.name for t in facts.tablespaces if t.in_place]
+    if in_place and facts.version_num < 160000:
+        raise ServerNotReady(
+            f"The tablespace {in_place[0]} lies in the data directory (allow_in_place_tablespaces):"
+            f" PostgreSQL {facts.version} leaves it out of base backups.",
+            "Move what is in it, in each database, and drop it, or upgrade to PostgreSQL 16:"
+            f' ALTER TABLE ALL IN TABLESPACE "{in_place[0]}" SET TABLESPACE pg_default; then the same with ALTER INDEX'
+            " and ALTER MATERIALIZED VIEW.",
+            tablespaces=in_place,
         )
     if facts.wal_level not in ("replica", "logical"):
         raise ServerNotReady(
@@ -103,13 +113,11 @@ def require_backup_ready(facts: ServerFacts) -> None:
         )
     if not facts.may_replicate:
         raise ServerNotReady(
-            f"The role {facts.user} may not replicate.",
+            f"The role {facts.user} lacks REPLICATION.",
             f'ALTER ROLE "{facts.user}" REPLICATION, or connect as another role (connection.user).',
             role=facts.user,
         )
-    if facts.archive_mode == "off" or (
-        facts.in_recovery and facts.archive_mode != "always" and not facts.archive_command and not facts.archive_library
-    ):
+    if facts.archive_mode == "off":
         raise ServerNotReady(
             f"archive_mode is {facts.archive_mode}: without archived WAL a base backup cannot be restored.",
             "Set archive_mode = on and archive_command = 'lifeboat --config FILE wal-push %p',"
@@ -117,7 +125,8 @@ def require_backup_ready(facts: ServerFacts) -> None:
             setting="archive_mode",
             value=facts.archive_mode,
         )
-    if not facts.in_recovery and not facts.archive_command.strip() and not facts.archive_library.strip():
+    silent = not facts.archive_command.strip() and not facts.archive_library.strip()
+    if silent and not (facts.in_recovery and facts.archive_mode == "always"):
         raise ServerNotReady(
             "archive_command is empty: WAL is not archived.",
             "ALTER SYSTEM SET archive_command = 'lifeboat --config FILE wal-push %p'; SELECT pg_reload_conf().",
@@ -128,7 +137,7 @@ def require_backup_ready(facts: ServerFacts) -> None:
 
 @dataclass(frozen=True)
 class ArchiverState:
-    """``pg_stat_archiver``, and how many segments wait (None where the role may not look)."""
+    """``pg_stat_archiver``, and how many segments are waiting (None if the role may not see it)."""
 
     last_archived: str
     last_archived_at: datetime
@@ -138,7 +147,7 @@ class ArchiverState:
 
 
 def archiver_state(session: Session) -> ArchiverState:
-    """What the archiver process did last."""
+    """The state of the archiver process."""
     row = session.row(
         "SELECT coalesce(last_archived_wal, ''), last_archived_time, failed_count, coalesce(last_failed_wal, ''),"
         " coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver"
@@ -146,8 +155,21 @@ def archiver_state(session: Session) -> ArchiverState:
     return ArchiverState(*row)
 
 
+def replay_lag(session: Session) -> Optional[float]:
+    """Seconds since the last transaction that a standby has replayed; 0 when it has replayed all that it received.
+
+    None where it streams from nobody: behind an idle primary that time grows, and means nothing.
+    """
+    value = session.value(
+        "SELECT CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()"
+        " THEN extract(epoch FROM now() - pg_last_xact_replay_timestamp())"
+        " WHEN pg_last_wal_receive_lsn() IS NOT NULL THEN 0 END"
+    )
+    return None if value is None else float(value)
+
+
 def longest_wait(session: Session, state: ArchiverState, segment_size: int) -> Optional[float]:
-    """Seconds that a commit can have waited to be archived by now, at most; None where nothing bounds that.
+    """Seconds that a commit can have waited to be archived by now, at most; None if nothing limits that.
 
     Once every finished segment is archived, the unfinished one holds no commit that is older than ``archive_timeout``:
     the server would have ended it (PostgreSQL manual, "Archiving"). So an idle server loses nothing, however long ago

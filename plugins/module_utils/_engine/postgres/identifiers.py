@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of objects and databases, as statements and as libpq take them. Pure."""
+"""Names of objects and databases, quoted for statements and for libpq. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def quoted(name: str) -> str:
 
 
 def with_end(name: str, end: str) -> str:
-    """``name`` and ``end``, of which only the name is cut where both are too long: between characters."""
+    """``name`` and ``end``, cutting only the name if both are too long: between characters."""
     return name.encode()[: _LONGEST - len(end.encode())].decode(errors="ignore") + end
 
 

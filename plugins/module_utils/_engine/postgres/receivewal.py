@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The replication slot of a WAL stream, and ``pg_receivewal`` (PostgreSQL manual, "pg_receivewal", "Replication").
 
-``pg_receivewal`` writes ``<segment>.partial``, filled up with zeros to the segment's size, and renames it when it is
-complete. With ``--synchronous`` it reports what it has on disk at once, which becomes the slot's ``restart_lsn``. It
+``pg_receivewal`` writes ``<segment>.partial``, padded with zeros to the segment's size, and renames it when it is
+complete. With ``--synchronous`` it at once reports what it has on disk, which becomes the slot's ``restart_lsn``. It
 begins at the newest segment of its directory, or at the segment of the slot's ``restart_lsn`` where it has none.
 """
 
@@ -17,13 +17,13 @@ import signal
 from dataclasses import dataclass
 from typing import IO, Any, Dict, List, Optional
 
-from ..config import ConnectionConfig
-from ..errors import CloneRefused, PostgresError, ServerNotReady, StreamBroken
-from ..process import DEVNULL, TimeoutExpired, spawn
+from ..base.errors import CloneRefused, PostgresError, ServerNotReady, StreamBroken
+from ..base.process import DEVNULL, TimeoutExpired, spawn
+from ..base.wal_names import format_lsn, parse_lsn
+from ..config.sections import ConnectionConfig
 from .connection import Session, libpq_environment
 from .controldata import program
 from .facts import read_facts
-from .wal_names import format_lsn, parse_lsn
 
 _SETTINGS = ("wal_level", "max_wal_senders", "max_replication_slots", "max_slot_wal_keep_size")
 _LIMIT_REACHED = "53400"
@@ -32,7 +32,7 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Slot:
-    """``position``: the LSN from which on the server keeps WAL; None when it kept none, or removed it.
+    """``position``: the LSN from which on the server keeps WAL; None if it kept none, or removed it.
 
     ``received``: up to where the process ``active_pid`` has it on disk, by its own report; None before the first one.
     """
@@ -59,7 +59,7 @@ def slot_name(cluster: str) -> str:
 
 
 def read_publisher(sql: Session, data_dir: str) -> Publisher:
-    """The server's facts; ServerNotReady when it cannot be followed, CloneRefused when it is another one."""
+    """The server's facts; ServerNotReady if it cannot be followed, CloneRefused if it is another cluster's."""
     facts = read_facts(sql)
     if facts.in_recovery:
         raise ServerNotReady("The server is a standby: its primary is the one to follow.", "Stream from the primary.")
@@ -103,7 +103,7 @@ def _same(path: str, other: str) -> bool:
 
 
 def read_slot(sql: Session, name: str) -> Optional[Slot]:
-    """The slot of that name; None when there is none."""
+    """The slot of that name; None if there is none."""
     # Not restart_lsn: that may be ahead of what the present pg_receivewal has written.
     rows = sql.rows(
         "SELECT restart_lsn, active_pid, flush_lsn FROM pg_replication_slots"
@@ -117,13 +117,13 @@ def read_slot(sql: Session, name: str) -> Optional[Slot]:
 
 
 def make_slot(sql: Session, name: str) -> Slot:
-    """A slot that keeps WAL, from the last checkpoint on. ServerNotReady when the server has no room for one."""
+    """Create a slot that keeps WAL from the last checkpoint on. ServerNotReady if the server has no free slot."""
     try:
         position = sql.value("SELECT lsn FROM pg_create_physical_replication_slot(%s, true)", [name])
     except PostgresError as exc:
         if exc.details.get("sqlstate") == _LIMIT_REACHED:
             raise ServerNotReady(
-                f"There is no room for the replication slot {name}: {exc.message}",
+                f"Cannot create the replication slot {name}: {exc.message}",
                 "Raise max_replication_slots and restart the server, or drop a slot that nobody uses.",
                 setting="max_replication_slots",
             ) from exc
@@ -132,7 +132,7 @@ def make_slot(sql: Session, name: str) -> Slot:
 
 
 def drop_slot(sql: Session, name: str) -> bool:
-    """Drop it; False when there is none."""
+    """Drop the slot; False if there is none."""
     slot = read_slot(sql, name)
     if slot is None:
         return False
@@ -142,7 +142,7 @@ def drop_slot(sql: Session, name: str) -> bool:
 
 
 def free_slot(sql: Session, slot: Slot) -> None:
-    """End whoever holds the slot: a pg_receivewal that outlived its stream."""
+    """Terminate the slot's connection: a pg_receivewal that outlived its stream."""
     if slot.active_pid is not None:
         sql.rows("SELECT pg_terminate_backend(%s, %s)", [slot.active_pid, int(_PATIENCE * 1000)])
 
@@ -153,7 +153,7 @@ def skip_to(sql: Session, slot: Slot, position: int) -> None:
 
 
 class Receiver:
-    """A running ``pg_receivewal``. ``stderr`` is a file that collects what it says."""
+    """A running ``pg_receivewal``. ``stderr`` is a file that collects its messages."""
 
     def __init__(
         self, bin_dir: Optional[str], connection: ConnectionConfig, slot: str, directory: str, stderr: IO[bytes]
@@ -169,7 +169,7 @@ class Receiver:
         )
 
     def require_alive(self) -> None:
-        """StreamBroken, or ServerNotReady, with its own words when it has ended."""
+        """StreamBroken, or ServerNotReady, with its message if it has ended."""
         status = self._process.poll()
         if status is None:
             return
@@ -182,13 +182,13 @@ class Receiver:
                 setting="max_wal_senders",
             )
         raise StreamBroken(
-            f"pg_receivewal ended with status {status}: {words or 'it said nothing'}",
+            f"pg_receivewal ended with status {status}: {words or 'no output'}",
             "Its own message says why; start the stream again.",
             status=status,
         )
 
     def close(self) -> None:
-        """End it."""
+        """Terminate the process."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:

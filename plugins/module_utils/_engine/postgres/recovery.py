@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ..model import Target, format_time
+from ..records.model import Target, format_time
 
-_AUTO = "postgresql.auto.conf"
+SETTINGS_FILE = "postgresql.auto.conf"
 _NOT_FOUND = 100
 _SETTING = re.compile(r"^\s*([A-Za-z_.][A-Za-z0-9_.]*)\s*=?")
 _RECOVERY = (
@@ -73,9 +74,9 @@ def restore_command(
     ``source`` and ``without`` are names of repositories; for them and ``pieces`` see :class:`..wal.fetch.Source`.
     ``as_of`` is the time as of which the repositories are read.
 
-    With a prefetcher that lives, the file is taken from it; whatever goes wrong there, the host command is called. Only
-    ``mv`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when that
-    fails, the shell ends with a status that PostgreSQL takes for "not found".
+    If a prefetcher is running, the file is taken from it; if anything goes wrong, the host command is called. Only
+    ``mv``, ``rm`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when
+    that fails, the shell ends with a status that PostgreSQL takes for "not found".
     """
     past = f" --as-of={format_time(as_of)}" if as_of else ""
     words = f"{shlex.quote(command)} --config {shlex.quote(config_path)}{past} wal-fetch --not-found={_NOT_FOUND}"
@@ -91,19 +92,21 @@ def _from_prefetcher(ahead: Ahead) -> str:
     directory = shlex.quote(ahead.directory).replace("%", "%%")
     # Its working directory tells it from another process of that number; a zombie has none.
     lives = f'[ "/proc/{ahead.pid}/cwd" -ef "$d" ]'
+    # What is left of the question would make the prefetcher keep a file for nobody.
     return (
-        f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; '
-        f'if {lives}; then [ -f "$f" ] || {{ echo >"$q.want"; }} 2>/dev/null && '
+        f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; gone=; '
+        f'if {lives}; then if [ ! -f "$f" ]; then if {{ echo >"$q.want"; }} 2>/dev/null; then '
         f'while [ ! -f "$f" ] && [ $n -lt {_ANSWERED} ] && {lives}; do '
-        '[ -f "$q.missing" ] && exit 1; [ -f "$q.ask" ] && break; '
+        '[ -f "$q.missing" ] && gone=1 && break; [ -f "$q.ask" ] && break; '
         f'[ $n -gt {_NOTICED} ] && [ -f "$q.want" ] && break; '
-        "sleep 0.02; n=$((n+1)); done; "
+        "sleep 0.02; n=$((n+1)); done; fi; "
+        'rm -f "$q.want" "$q.seen" "$q.missing" "$q.ask"; [ -n "$gone" ] && exit 1; fi; '
         '[ -f "$f" ] && mv -f "$f" "%p" && exit 0; fi; '
     )
 
 
 def without_recovery(text: str) -> str:
-    """The content of a settings file less every setting that steers a recovery."""
+    """The content of a settings file without any setting that controls recovery."""
 
     def keep(line: str) -> bool:
         match = _SETTING.match(line)
@@ -120,20 +123,20 @@ def with_settings(text: str, settings: Mapping[str, Any]) -> str:
 
 
 def _lines(text: str) -> List[str]:
-    """Lines as PostgreSQL counts them: ``str.splitlines`` would also break a value at U+2028 and its kin."""
+    """Lines as PostgreSQL separates them: ``str.splitlines`` would also break a value at U+2028 and its kin."""
     return [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def quote(value: Any) -> str:
-    """A value as ``postgresql.conf`` takes it."""
+    """A value quoted for ``postgresql.conf``."""
     if isinstance(value, bool):
         value = "on" if value else "off"
     return "'" + str(value).replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n") + "'"
 
 
 def rewrite(data_dir: str, settings: Mapping[str, Any]) -> None:
-    """Replace all recovery settings of a stopped server by these (none of them: by nothing)."""
-    path = os.path.join(data_dir, _AUTO)
+    """Replace all recovery settings of a stopped server by these (none: only remove them)."""
+    path = os.path.join(data_dir, SETTINGS_FILE)
     try:
         with open(path, encoding="utf-8") as stream:
             text = stream.read()
@@ -141,7 +144,7 @@ def rewrite(data_dir: str, settings: Mapping[str, Any]) -> None:
         text = ""
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(with_settings(without_recovery(text), settings))
-    os.chmod(path, 0o600)
+    os.chmod(path, 0o640 if os.stat(data_dir).st_mode & stat.S_IRGRP else 0o600)
 
 
 def set_signal(data_dir: str, wanted: bool) -> None:

@@ -5,7 +5,7 @@
 
 Shape: ``os``, ``libc``, ``machine`` (of this host, where the server is local), ``settings`` (those that recovery or
 start-up depend on), ``extensions`` and ``databases`` (name to facts), ``config_files`` (paths only, never their
-content).
+content), ``replication_slots`` (name to properties: a base backup contains none).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import platform
 from typing import Any, Dict
 
-from ..config import ConnectionConfig
-from ..errors import PostgresError
+from ..base.errors import PostgresError
+from ..config.sections import ConnectionConfig
 from .connection import Session
 from .connection import session as open_session
 
@@ -35,9 +35,16 @@ SETTINGS = (
 )
 CONFIG_FILES = ("config_file", "hba_file", "ident_file", "data_directory")
 
+# A temporary one ends with its session.
+_SLOTS = """
+SELECT slot_name::text, CASE WHEN slot_type = 'logical'
+       THEN pg_catalog.format('logical, %s, database %s', plugin, database) ELSE slot_type END
+  FROM pg_catalog.pg_replication_slots WHERE NOT temporary ORDER BY 1
+"""
+
 
 def collect(session: Session, connection: ConnectionConfig) -> Dict[str, Any]:
-    """Ask the server and every database that takes connections."""
+    """Query the server and every database that accepts connections."""
     names = list(SETTINGS) + list(CONFIG_FILES)
     settings: Dict[str, str] = dict(session.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [names]))
     databases: Dict[str, Any] = {}
@@ -55,7 +62,7 @@ def collect(session: Session, connection: ConnectionConfig) -> Dict[str, Any]:
                         inside.rows("SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'")
                     )
             except PostgresError as exc:
-                # A database that this role may not enter is no reason to have no backup.
+                # A database that this role may not connect to must not prevent a backup.
                 databases[name]["extensions_unknown"] = exc.message
     local = (
         not connection.host or connection.host.startswith("/") or connection.host in ("localhost", "127.0.0.1", "::1")
@@ -66,6 +73,7 @@ def collect(session: Session, connection: ConnectionConfig) -> Dict[str, Any]:
         "config_files": {k: v for k, v in settings.items() if k in CONFIG_FILES},
         "databases": databases,
         "extensions": dict(sorted(extensions.items())),
+        "replication_slots": dict(session.rows(_SLOTS)),
     }
 
 

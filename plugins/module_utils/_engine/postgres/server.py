@@ -14,8 +14,8 @@ import tempfile
 from contextlib import contextmanager
 from typing import Dict, Iterator, Mapping, Optional, Tuple
 
-from ..errors import ConfigError, ProcessFailed, RecoveryFailed
-from ..process import run
+from ..base.errors import ConfigError, ProcessFailed, RecoveryFailed
+from ..base.process import run
 from .controldata import program
 
 _RUNNING = 0
@@ -34,7 +34,7 @@ def is_running(bin_dir: Optional[str], data_dir: str) -> bool:
 def serves(data_dir: str) -> bool:
     """Whether the process that ``postmaster.pid`` names works in this directory, as a postmaster does (``proc(5)``).
 
-    What was left by a crash of the machine may name a process that has nothing to do with it.
+    A file left by a crash of the machine may name a process that has nothing to do with it.
     """
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
@@ -58,7 +58,7 @@ def private(data_dir: str) -> Iterator[Dict[str, str]]:
 
 
 def drop_private(data_dir: str) -> None:
-    """Remove the socket directories that killed processes left of servers in this data directory."""
+    """Remove the socket directories that killed processes left behind for servers in this data directory."""
     for directory in glob.glob(f"{_SOCKETS}*"):
         # What belongs to others, or is none of these, cannot be read.
         with contextlib.suppress(OSError, ValueError):
@@ -69,7 +69,7 @@ def drop_private(data_dir: str) -> None:
 
 
 def endpoint(data_dir: str) -> Optional[Tuple[str, int]]:
-    """Socket directory (or address) and port of the server here; None before it takes connections.
+    """Socket directory (or address) and port of the server here; None before it accepts connections.
 
     From ``postmaster.pid`` (``miscadmin.h``): line 4 the port, 5 the socket directory, 6 the address, 8 the status.
     """
@@ -83,7 +83,7 @@ def endpoint(data_dir: str) -> Optional[Tuple[str, int]]:
 
 
 def refuse_root() -> None:
-    """ConfigError for root, as whom PostgreSQL's programs do not run."""
+    """ConfigError for root: PostgreSQL's programs refuse to run as root."""
     if os.geteuid() == 0:
         raise ConfigError(
             "PostgreSQL does not run as root, and neither does a restore.",
@@ -114,7 +114,7 @@ def stop(bin_dir: Optional[str], data_dir: str, mode: str = "fast") -> None:
 
 
 def last_words(log: str, lines: int = 8) -> str:
-    """The lines of a server log that tell why it ended: its last FATAL or PANIC and what follows, else its end."""
+    """The lines of a server log that show why it exited: its last FATAL or PANIC and what follows, else its end."""
     try:
         with open(log, encoding="utf-8", errors="replace") as stream:
             # Whoever asks too early, as the watch over a recovery does, gets a FATAL that tells nothing.

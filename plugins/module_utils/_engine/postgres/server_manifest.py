@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from ..errors import ObjectCorrupt
+from ..base.errors import ObjectCorrupt
 
 _VISIBILITY_MAP = re.compile(rb'\{ "Path": "[^"]*/(?:INCREMENTAL\.)?\d+_vm(?:\.\d+)?"')
 _LAST_COMMA = re.compile(rb",(?=\n\],\n\"WAL-Ranges\")")
@@ -19,7 +19,7 @@ _CHECKSUM = b'"Manifest-Checksum"'
 
 
 def without_visibility_maps(manifest: bytes) -> bytes:
-    """The manifest without visibility maps, so that a server that is given it sends those whole. Pure.
+    """The manifest without visibility maps, so that the server sends those completely. Pure.
 
     Heap records that clear a bit of the map do not name the map's block (the server knows it from the heap's), so WAL
     summaries miss it, and an incremental map would keep calling changed pages all-visible: index-only scans then count

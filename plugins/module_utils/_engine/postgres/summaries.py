@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""WAL summaries, which an incremental backup is made from (PostgreSQL manual, "WAL Summarization").
+"""WAL summaries, from which an incremental backup is made (PostgreSQL manual, "WAL Summarization").
 
 The server needs a summary of all WAL from the start of the parent to the start of the new backup.
 """
@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
-from .. import clock
-from ..config import ConnectionConfig
-from ..errors import IncrementalImpossible
+from ..base import clock
+from ..base.errors import IncrementalImpossible
+from ..base.wal_names import format_lsn, parse_lsn
+from ..config.sections import ConnectionConfig
 from .connection import Session, replication_rows
 from .timeline import TimelinePath, path_to
-from .wal_names import format_lsn, parse_lsn
 
 # The first version that can.
 OLDEST_VERSION = 170000
@@ -45,14 +45,14 @@ class Summarizer:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a server is: the way its timeline came, and the LSN it has written or replayed."""
+    """The position of a server: the path to its timeline, and the LSN it has written or replayed."""
 
     path: TimelinePath
     lsn: int
 
 
 def read_position(connection: ConnectionConfig) -> Position:
-    """Ask by ``IDENTIFY_SYSTEM`` and ``TIMELINE_HISTORY``, which a primary and a standby answer alike."""
+    """Query ``IDENTIFY_SYSTEM`` and ``TIMELINE_HISTORY``, which work on a primary and on a standby."""
     ((_system, timeline, lsn, _dbname),) = replication_rows(connection, "IDENTIFY_SYSTEM")
     histories = {}
     if int(timeline) > 1:
@@ -68,7 +68,7 @@ def read_summaries(sql: Session) -> Tuple[Summary, ...]:
 
 
 def read_summarizer(sql: Session) -> Summarizer:
-    """What the summarizer does."""
+    """The state of the summarizer."""
     enabled, summarized, pending, pid = sql.row(
         "SELECT current_setting('summarize_wal')::bool, summarized_lsn::text, pending_lsn::text, summarizer_pid"
         " FROM pg_get_wal_summarizer_state()"
@@ -95,18 +95,18 @@ def require_version(version: str, version_num: int) -> None:
     """IncrementalImpossible for a server that is too old."""
     if version_num < OLDEST_VERSION:
         raise IncrementalImpossible(
-            f"PostgreSQL {version} makes no incremental backups: they came with version 17.",
+            f"PostgreSQL {version} has no incremental backups; they came with version 17.",
             "Make a full backup (type full), or let type auto choose.",
             reason="version",
         )
 
 
 def require_summaries(sql: Session, path: TimelinePath, start: int, parent: str) -> Summarizer:
-    """IncrementalImpossible when a summary from ``start`` on is missing that will not come any more."""
+    """IncrementalImpossible if a summary from ``start`` on is missing and will never be written."""
     state = read_summarizer(sql)
     if not state.enabled:
         raise IncrementalImpossible(
-            "summarize_wal is off: the server does not note which blocks change.",
+            "summarize_wal is off: the server does not track changed blocks.",
             "ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf(). Then make a full backup: the first"
             " incremental one can be based on that.",
             reason="summarize_wal",
@@ -130,7 +130,7 @@ def require_summaries(sql: Session, path: TimelinePath, start: int, parent: str)
 def await_summarizer(sql: Session, goal: int, timeout: float) -> None:
     """Wait until the summarizer comes near the LSN ``goal``; IncrementalImpossible after ``timeout`` s of no progress.
 
-    A long queue is no failure: the time runs from its last progress.
+    A long queue is no failure: the timeout counts from its last progress.
     """
     last = -1
     deadline = clock.monotonic() + timeout
@@ -146,7 +146,7 @@ def await_summarizer(sql: Session, goal: int, timeout: float) -> None:
                 f"The WAL summarizer {what} for {timeout:g} s: it is at {format_lsn(state.pending)},"
                 f" {goal - state.pending} bytes behind {format_lsn(goal)}; on disk are summaries up to"
                 f" {format_lsn(state.summarized)}.",
-                "Look at the server's log for the summarizer's words, or make a full backup."
+                "Check the server's log for messages of the summarizer, or make a full backup."
                 " backup.summary_timeout sets how long to wait.",
                 reason="summaries_late",
                 pending=format_lsn(state.pending),

@@ -8,11 +8,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import Iterator, Mapping, Optional, Tuple
+from typing import Iterator, List, Mapping, Optional, Tuple
 
-from ..errors import WalInvalid
-from .wal_names import Segment, history_name, parse_lsn
+from ..base.errors import WalInvalid
+from ..base.wal_names import Segment, history_name, parse_lsn
+
+# What PostgreSQL itself reads: a decimal number, an LSN, and the reason.
+_LINE = re.compile(r"\s*([0-9]{1,10})\s+([0-9A-F]{1,8}/[0-9A-F]{1,8})(?:\s+(.*))?\s*\Z", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Step:
 
 @dataclass(frozen=True)
 class TimelinePath:
-    """The way that recovery takes to the last timeline, oldest first."""
+    """The path that recovery takes to the last timeline, oldest first."""
 
     steps: Tuple[Step, ...]
 
@@ -50,7 +54,7 @@ class TimelinePath:
         return False
 
     def fork_of(self, timeline: int) -> Optional[int]:
-        """Where the path leaves ``timeline``; None when it does not."""
+        """The LSN where the path leaves ``timeline``; None if it does not."""
         return next((s.switch for s in self.steps if s.timeline == timeline), None)
 
     def segments(self, start: int, size: int) -> Iterator[Segment]:
@@ -64,40 +68,46 @@ class TimelinePath:
             number += 1
 
 
+def read_steps(timeline: int, text: str) -> List[Step]:
+    """The lines of the history file of ``timeline``: its ancestors, oldest first. WalInvalid if it is not one."""
+    steps = []
+    # Only at the ends of lines that PostgreSQL writes: a reason may hold any other character.
+    for line in text.split("\n"):
+        stated = line.split("#", 1)[0]
+        if not stated.strip():
+            continue
+        found = _LINE.match(stated)
+        if found is None:
+            raise WalInvalid(
+                f"{history_name(timeline)} has a line that is no timeline switch: {line[:100]!r}.",
+                "Bring the file from another repository: lifeboat verify --repair.",
+                name=history_name(timeline),
+            )
+        steps.append(Step(int(found.group(1)), parse_lsn(found.group(2)), found.group(3) or ""))
+    if not steps:
+        raise WalInvalid(
+            f"{history_name(timeline)} names no ancestor: it is empty.",
+            "Bring the file from another repository: lifeboat verify --repair.",
+            name=history_name(timeline),
+        )
+    numbers = [s.timeline for s in steps] + [timeline]
+    if numbers != sorted(set(numbers)) or numbers[0] < 1:
+        raise WalInvalid(
+            f"{history_name(timeline)} does not list rising timelines: {numbers[:20]}.",
+            "Bring the file from another repository: lifeboat verify --repair.",
+            name=history_name(timeline),
+        )
+    return steps
+
+
 def parse_history(timeline: int, text: str) -> TimelinePath:
-    """The path to ``timeline`` told by its history file.
+    """The path to ``timeline`` according to its history file.
 
     A restore along timeline 2 to a moment before 2 began leaves ``1 0/A000000`` and ``2 0/8194988``: such a path left 1
     at 0/8194988 too, as PostgreSQL's ``tliOfPointInHistory`` reads it, and no byte of 2 is on it.
     """
-    steps = []
-    for line in text.splitlines():
-        fields = line.split("#", 1)[0].split(None, 2)
-        if not fields:
-            continue
-        try:
-            steps.append(Step(int(fields[0]), parse_lsn(fields[1]), fields[2] if len(fields) > 2 else ""))
-        except (ValueError, IndexError) as exc:
-            raise WalInvalid(
-                f"{history_name(timeline)} has a line that is no timeline switch: {line!r}.",
-                "Restore the file from another repository.",
-                name=history_name(timeline),
-            ) from exc
-    if not steps:
-        raise WalInvalid(
-            f"{history_name(timeline)} names no ancestor: it is empty.",
-            "Restore the file from another repository.",
-            name=history_name(timeline),
-        )
-    numbers = [s.timeline for s in steps] + [timeline]
-    if numbers != sorted(set(numbers)):
-        raise WalInvalid(
-            f"{history_name(timeline)} does not list rising timelines: {numbers}.",
-            "Restore the file from another repository.",
-            name=history_name(timeline),
-        )
     path = [Step(timeline, None)]
-    for step in reversed(steps):
+    for step in reversed(read_steps(timeline, text)):
         later = path[0].switch
         path.insert(0, step if later is None or (step.switch or 0) <= later else replace(step, switch=later))
     return TimelinePath(tuple(path))

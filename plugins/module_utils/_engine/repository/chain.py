@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
-from ..errors import ChainBroken
-from ..model import BackupManifest
+from ..base.errors import ChainBroken
+from ..records.model import BackupManifest
 
 Chain = Tuple[BackupManifest, ...]
 
@@ -47,18 +47,39 @@ class Chains:
 
     @property
     def restorable(self) -> Tuple[BackupManifest, ...]:
-        """The backups whose chain is whole."""
+        """The backups whose chain is complete."""
         return tuple(chain[-1] for chain in self.whole.values())
 
     @property
     def newest(self) -> Optional[BackupManifest]:
-        """The one of them that finished last."""
-        return max(self.restorable, key=lambda b: b.finished_at, default=None)
+        """The one of them that is furthest on."""
+        return newest_of(self.restorable)
+
+
+def progress_of(backup: BackupManifest) -> Tuple[int, int, str]:
+    """How far a cluster had come: of the backups of one cluster identity, the last by this is the newest.
+
+    Clocks are set wrong and set back, but WAL only advances. A backup dated tomorrow must not stay the newest forever.
+    """
+    return backup.timeline, backup.stop_lsn, backup.label
+
+
+def newest_of(backups: Iterable[BackupManifest]) -> Optional[BackupManifest]:
+    """The newest backup. Between cluster identities, whose WAL has nothing in common, the time decides."""
+    last: Dict[str, BackupManifest] = {}
+    for backup in sorted(backups, key=progress_of):
+        last[backup.system_identifier] = backup
+    return max(last.values(), key=lambda b: b.finished_at, default=None)
 
 
 def find_chains(backups: Iterable[BackupManifest], unusable: Mapping[str, str]) -> Chains:
     """Follow every backup to its full one. ``unusable`` tells of labels (with a record or not) what is wrong."""
-    known = {b.label: b for b in backups}
+    known: Dict[str, BackupManifest] = {}
+    twice: Dict[str, str] = {}
+    for backup in backups:
+        if known.setdefault(backup.label, backup) is not backup:
+            twice[backup.label] = "has two records"
+    unusable = {**unusable, **twice}
     whole: Dict[str, Chain] = {}
     broken: Dict[str, Break] = {}
     for backup in known.values():
@@ -86,7 +107,8 @@ def _follow(
         if parent is None:
             return Break(backup.label, first.parent, unusable.get(first.parent, "is not there"))
         # A parent ends before its child begins, so that no chain ever comes back to itself.
-        if parent.system_identifier != first.system_identifier or parent.stop_lsn > first.start_lsn:
+        later = parent.stop_lsn > first.start_lsn or parent.start_lsn >= first.start_lsn
+        if parent.system_identifier != first.system_identifier or later:
             return Break(
                 backup.label, parent.label, f"is no parent for {first.label}: it is another cluster's or later"
             )

@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repositories that are given up soon: for what must not hold up an operation when one of them is away."""
+"""Repositories with short time-outs: for work that must not delay an operation if one of them is unavailable."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Tuple
 
-from ..config import Config, RepositoryConfig, S3Options
-from ..errors import ForeignRepository
+from ..base.errors import ForeignRepository
+from ..config.load import Config, RepositoryConfig
 from .locks import term_of
 from .repository import Repository
 
@@ -37,12 +37,5 @@ def require_begun(repository: Repository) -> None:
 
 
 def _open(entry: RepositoryConfig, config: Config, attempts: int) -> Repository:
-    store = entry.store
-    if isinstance(store, S3Options):
-        store = replace(
-            store,
-            max_attempts=min(store.max_attempts, attempts),
-            connect_timeout=min(store.connect_timeout, _CONNECT),
-            read_timeout=min(store.read_timeout, _READ),
-        )
+    store = entry.store.hasty(attempts, _CONNECT, _READ)
     return Repository.open(replace(entry, store=store), config.cluster, term=term_of(config))

@@ -1,24 +1,28 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an object of a repository is, by its key: the reverse of :mod:`.layout`. Pure.
+"""The kind of an object in a repository, from its key: the reverse of :mod:`.layout`. Pure.
 
-Only keys that Lifeboat spells exactly so are told; whatever else lies in the bucket is ``foreign``.
+Only keys exactly as Lifeboat builds them are recognized; everything else in the bucket is ``foreign``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any, Mapping
 
-from .layout import LABEL, MANIFEST, audit_place, log_chunk
+from .labels import LABEL, begun
+from .layout import MANIFEST, audit_place, hold_place, log_chunk, stamp_of
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
     re.ASCII,
 )
 _FILES = re.compile(
-    r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/([^/]+)/(manifest\.json|(?:data\.tar|index\.jsonl)\.zst(?:\.age)?)\Z", re.ASCII
+    r"files/([A-Za-z0-9][A-Za-z0-9._-]*)/(\d{8}T\d{6}Z-(?:files|changes))"
+    r"/(manifest\.json|(?:data\.tar|index\.jsonl)\.zst(?:\.age)?)\Z",
+    re.ASCII,
 )
 _DUMP = re.compile(
     r"dumps/([^/]+)/(\d{8}T\d{6}Z-dump)/(manifest\.json|(?:data\.pgdump(?:\.tar)?|globals\.sql)\.zst(?:\.age)?)\Z",
@@ -29,25 +33,29 @@ _WAL = re.compile(
     r"(\.[0-9A-F]{8}-[0-9A-F]{8}\.partial|\.partial|\.[0-9A-F]{8}\.backup)?(\.zst(?:\.age)?)?\Z",
     re.ASCII,
 )
-_CORE = re.compile(r"repository\.json\Z|systems/\d+\.json\Z")
-_HOLD = re.compile(rf"holds/({LABEL})/[^/]+\.json\Z", re.ASCII)
-_REPORT = re.compile(r"restore_tests/[^/]+\.json\Z", re.ASCII)
-_ERASURE = re.compile(r"erasures/\d{8}T\d{6}Z-[0-9a-f]+\.json\Z", re.ASCII)
+_ACKNOWLEDGED = re.compile(r"wal/(\d+)/([0-9A-F]{8})/([0-9A-F]{8})/(\2\3[0-9A-F]{8})\.acknowledged\Z", re.ASCII)
+_CORE = re.compile(r"repository\.json\Z|systems/\d{1,20}\.json\Z", re.ASCII)
+_STAMPED = {"restore_tests": "report", "verifications": "verification", "erasures": "erasure"}
 _DAMAGED = re.compile(r"damaged/(\d{8}T\d{6}Z-[0-9a-f]+)/(?:repair\.json|object)\Z", re.ASCII)
-_LEASE = re.compile(r"restores/([0-9a-f]{12})/(?:begun|ended)\Z")
-_HISTORY = re.compile(r"wal/(\d+)/[0-9A-F]{8}\.history\Z", re.ASCII)
+_LEASE = re.compile(r"(restores|writes)/([0-9a-f]{12})/(?:begun|held-\d{6}|ended)\Z", re.ASCII)
+_HISTORY = re.compile(r"wal/(\d+)/(?:sha256/)?[0-9A-F]{8}\.history\Z", re.ASCII)
+
+_RECORDS = {
+    "core": "repository", "report": "restore_test", "erasure": "erasure", "damaged": "repair", "release": "release",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Kind:
-    """``name``: ``core`` (whose the repository is), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
-    ``lease``, ``report`` (of a restore test), ``audit``, ``erasure``, ``log``, ``damaged`` (what a repair removed) or
-    ``foreign``.
+    """``name``: ``core`` (the repository's owner), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
+    ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
+    ``log``, ``damaged`` (what a repair removed) or ``foreign``.
 
     ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL; ``part`` the rest: the file's
     name of a backup, the set of a copy, the database of a dump (percent-encoded), the segment's name of WAL; of an
     event of the audit trail they are its chain, and day and number; of a chunk of a log its stream and day.
-    ``record`` marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one.
+    ``record`` marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one,
+    ``mark`` that WAL is acknowledged up to the end of the segment.
     """
 
     name: str
@@ -56,6 +64,7 @@ class Kind:
     record: bool = False
     segment: bool = False
     piece: bool = False
+    mark: bool = False
 
 
 FOREIGN = Kind("foreign")
@@ -68,30 +77,47 @@ def kind_of(cluster: str, key: str) -> Kind:
     rest = key[len(cluster) + 1 :]
     if rest.startswith("wal/"):
         return _wal(rest)
-    if match := _BACKUP.match(rest):
+    if (match := _BACKUP.match(rest)) and begun(match.group(1)):
         label, name = match.groups()
         return Kind("backup", label, name, record=name == MANIFEST)
-    if match := _FILES.match(rest):
+    if (match := _FILES.match(rest)) and begun(match.group(2)):
         file_set, label, name = match.groups()
         return Kind("files", label, file_set, record=name == MANIFEST)
-    if match := _DUMP.match(rest):
+    if (match := _DUMP.match(rest)) and begun(match.group(2)):
         database, label, name = match.groups()
         return Kind("dump", label, database, record=name == MANIFEST)
-    if match := _HOLD.match(rest):
-        return Kind("hold", match.group(1))
-    if _REPORT.match(rest):
-        return Kind("report")
+    if hold := hold_place(key):
+        return Kind("release" if hold.apart else "hold", hold.label)
+    directory, _sep, name = rest.partition("/")
+    if directory in _STAMPED and "/" not in name and stamp_of(name):
+        return Kind(_STAMPED[directory])
     if match := _LEASE.match(rest):
-        return Kind("lease", match.group(1))
+        return Kind("lease", match.group(2), match.group(1))
     if place := audit_place(key):
         return Kind("audit", place[0], f"{place[1]}/{place[2]:010d}")
     if match := _DAMAGED.match(rest):
         return Kind("damaged", match.group(1))
-    if _ERASURE.match(rest):
-        return Kind("erasure")
     if chunk := log_chunk(key):
         return Kind("log", chunk.stream, f"{chunk.stored:%Y%m%d}")
     return Kind("core") if _CORE.match(rest) else FOREIGN
+
+
+def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
+    """The kind of a record, in the words of :data:`..signing.KINDS`, with its set or database; ``other`` for none."""
+    if key.startswith(f"{cluster}/verifications/"):
+        return "verification"
+    kind = kind_of(cluster, key)
+    if kind.name in ("backup", "files", "dump"):
+        if not kind.record:
+            return "other"
+        return "backup" if kind.name == "backup" else f"{kind.name}/{kind.part}"
+    if kind.name in ("hold", "release"):
+        # A release is one by its name or by its content.
+        is_hold = kind.name == "hold" and "-held-" in key.rsplit("/", 1)[1]
+        return "hold" if is_hold and record.get("held") is True else "release"
+    if kind.name == "damaged" and not key.endswith("/repair.json"):
+        return "other"
+    return _RECORDS.get(kind.name, "other")
 
 
 def _wal(rest: str) -> Kind:
@@ -102,5 +128,7 @@ def _wal(rest: str) -> Kind:
             return FOREIGN
         complete = extra is None and digest is None
         return Kind("wal", system, name, segment=complete, piece=bool(extra and extra.endswith(".partial")))
+    if mark := _ACKNOWLEDGED.match(rest):
+        return Kind("wal", mark.group(1), mark.group(4), mark=True)
     history = _HISTORY.match(rest)
     return Kind("history", history.group(1)) if history else FOREIGN

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one repository lacks of another. Pure."""
+"""What one repository lacks compared with another. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Owner = Tuple[str, str, str]
 
 # Whose it is comes first; what makes a backup or copy exist comes last, after the WAL that it needs.
 _RANKS = {
-    "core": 0, "history": 1, "wal": 2, "backup": 3, "files": 3, "dump": 3,
-    "hold": 5, "report": 5, "erasure": 5, "audit": 6, "log": 7,
+    "core": 0, "history": 1, "wal": 3, "backup": 4, "files": 4, "dump": 4,
+    "hold": 6, "report": 6, "erasure": 6, "audit": 7, "log": 8,
 }  # fmt: skip
-_RECORD = 4
+# That WAL is acknowledged comes before it: what is not copied yet is known to be missing.
+_MARK, _RECORD = 2, 5
 # What is the same bytes in every repository. WAL may be compressed in another way.
 _SAME = ("backup", "files", "dump", "history", "erasure", "audit", "log")
 
@@ -44,10 +45,14 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Lag:
-    """What is to be copied, in its order, and the keys that hold something else in the two."""
+    """What is to be copied, in its order, and the keys that hold something else in the two.
+
+    Of ``doubtful`` ones the listings tell other bytes, which may hold the same content.
+    """
 
     lacking: Tuple[Lacking, ...]
     conflicts: Tuple[str, ...]
+    doubtful: Tuple[Lacking, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -55,16 +60,19 @@ class Lag:
         return sum(item.info.size for item in self.lacking)
 
 
-def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, int]) -> Lag:
-    """What ``target`` (sizes by key) lacks of ``source``.
+def find_lag(
+    cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, int], digests: Optional[Mapping[str, str]] = None
+) -> Lag:
+    """What ``target`` (sizes by key, and MD5s where they are known) lacks of ``source``.
 
     Backups and copies without a record, pieces of complete segments, leases and foreign objects are not copied. An
-    object of another size is a conflict: it is told and left, since nothing is ever replaced.
+    object of another size is a conflict: it is reported and left alone, since nothing is ever replaced.
     """
     lacking: List[Lacking] = []
     conflicts: List[str] = []
     finished: Set[Owner] = set()
     complete: Set[Tuple[str, str]] = set()
+    doubtful: List[Lacking] = []
     layout = Layout(cluster)
     for info in source:
         item = Lacking(info, kind_of(cluster, info.key))
@@ -81,6 +89,8 @@ def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, in
                 lacking.append(item)
         elif target[info.key] != info.size and item.kind.name in _SAME:
             conflicts.append(info.key)
+        elif _differs(item, target[info.key], (digests or {}).get(info.key)):
+            doubtful.append(item)
     wanted = [
         item
         for item in lacking
@@ -88,11 +98,18 @@ def find_lag(cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, in
         and not (item.kind.piece and (item.kind.owner, item.kind.part) in complete)
     ]
     wanted.sort(key=lambda item: (_rank(item.kind), item.info.key))
-    return Lag(tuple(wanted), tuple(sorted(conflicts)))
+    return Lag(tuple(wanted), tuple(sorted(conflicts)), tuple(doubtful))
+
+
+def _differs(item: Lacking, size: int, md5: Optional[str]) -> bool:
+    """Whether the listings tell of other bytes, where the same are expected; a piece goes once its segment is there."""
+    if item.kind.piece or (item.kind.name != "wal" and item.kind.name not in _SAME):
+        return False
+    return item.info.size != size or (None not in (md5, item.info.md5) and md5 != item.info.md5)
 
 
 def _rank(kind: Kind) -> int:
-    return _RECORD if kind.record else _RANKS[kind.name]
+    return _RECORD if kind.record else _MARK if kind.mark else _RANKS[kind.name]
 
 
 def by_owner(lacking: Iterable[Lacking]) -> Dict[str, int]:

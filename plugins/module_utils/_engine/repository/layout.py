@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only place that spells the keys of a repository, format 1.
+"""The only place that builds the keys of a repository, format 1.
 
 <cluster>/repository.json
 <cluster>/systems/<system identifier>.json
@@ -10,15 +10,17 @@
 <cluster>/dumps/<database>/<label>/data.pgdump.zst  globals.sql.zst  manifest.json    (or data.pgdump.tar.zst)
 <cluster>/wal/<system identifier>/<timeline>.history
 <cluster>/wal/<system identifier>/<timeline>/<log>/<file>.zst
-<cluster>/wal/<system identifier>/sha256/<timeline>/<log>/<file>    of a sealed file: the digest of its content
+<cluster>/wal/<system identifier>/<timeline>/<log>/<segment>.acknowledged    all WAL up to its end is archived
+<cluster>/wal/<system identifier>/sha256/<timeline>.history  <timeline>/<log>/<file>    digests of history, sealed file
 <cluster>/wal/<system identifier>/<timeline>/<log>/<segment>.<from>-<to>.partial.zst    a piece: these bytes of it
-<cluster>/holds/<label>/<time>-<held or released>-<token>.json
+<cluster>/holds/<label>/<time>-held-<token>.json    (and, of older versions, <time>-released-<token>.json)
+<cluster>/releases/<label>/<time>-<token>.json    that holds are released; the writer's identity may not put them
 <cluster>/verifications/<time>-<token>.json
 <cluster>/restore_tests/<time>-<token>.json
 <cluster>/audit/<chain>/<day>/<number>.json    an event; a chain is <host>.<user>
 <cluster>/erasures/<time>-<token>.json
 <cluster>/logs/<stream>/<day>/<stored><microseconds>-<first line>-<host>-<digest>.jsonl.zst    a chunk of a log
-<cluster>/restores/<token>/begun  ended    that a restore reads
+<cluster>/restores/<token>/begun  held-<number>  ended    that a restore reads; below writes/ what is being written
 <cluster>/damaged/<time>-<token>/repair.json  object    what was removed by a repair, and why
 .lifeboat-trial/<token>    what a store was tried with; no cluster's name begins with a dot
 
@@ -29,65 +31,37 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Optional, Sequence, Tuple
 from urllib.parse import quote
 
-from ..model import ArchiveFile
-from ..postgres.wal_names import is_history, split_name
+from ..base.wal_names import is_history, split_name
+from ..records.model import ArchiveFile
+from .labels import LABEL, begun, stamp
 
-#: How a backup's label looks, as a regular expression (ASCII).
-LABEL = r"\d{8}T\d{6}Z-(?:full|diff|incr)"
-_LABEL = re.compile(rf"{LABEL}\Z", re.ASCII)
-_SHORT = {"differential": "diff", "incremental": "incr"}
 _AUDIT = re.compile(r"[^/]+/audit/([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)/(\d{8})/(\d{10})\.json\Z", re.ASCII)
 _LOG = re.compile(
     r"[^/]+/logs/([a-z0-9][a-z0-9_-]*)/(\d{8})/((\2T\d{6}Z)(\d{6})-(\d{8}T\d{6}Z)-([A-Za-z0-9_-]+)-([0-9a-f]{16})\.jsonl\.zst(?:\.age)?)\Z",
     re.ASCII,
 )
+_STAMPED = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{1,64}\.json\Z", re.ASCII)
+_RELEASE = re.compile(rf"[^/]+/releases/({LABEL})/(\d{{8}}T\d{{6}}Z)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
+_HOLD = re.compile(rf"[^/]+/holds/({LABEL})/(\d{{8}}T\d{{6}}Z)-(held|released)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
-#: The last words of the labels of copies of file sets: with everything, or with what changed.
-FILES, CHANGES = "files", "changes"
+#: How the name of an object ends that says how far WAL is acknowledged.
+ACKNOWLEDGED = ".acknowledged"
 FILE_SET_DATA, FILE_SET_INDEX = "data.tar.zst", "index.jsonl.zst"
 DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS = "data.pgdump.zst", "data.pgdump.tar.zst", "globals.sql.zst"
 _SEALED = ".age"
 _COMPRESSIONS = {"zstd": ".zst", "lz4": ".lz4", "none": ""}
 
 
-def make_label(started: datetime, backup_type: str) -> str:
-    """``20261122T020000Z-full``, ``…-diff``, ``…-incr``: the time the backup started, in UTC, and its type."""
-    return f"{_stamp(started)}-{_SHORT.get(backup_type, backup_type)}"
-
-
-def _stamp(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}"
-
-
-def type_of(label: str) -> str:
-    """The reverse of :func:`make_label`: the type of the backup of this label."""
-    word = label.rsplit("-", 1)[-1]
-    return next((name for name, short in _SHORT.items() if short == word), word)
-
-
-def begun(label: str) -> Optional[datetime]:
-    """The reverse of :func:`make_label`: when what has this label began; None for a label of somebody else's."""
-    try:
-        return datetime.strptime(label[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
-    except ValueError:
-        return None
-
-
 def trial(token: str) -> str:
     """The object that a store is tried with."""
     return f".lifeboat-trial/{token}"
-
-
-def is_label(text: str) -> bool:
-    """Whether this is a backup's label."""
-    return bool(_LABEL.match(text))
 
 
 def archive_name(tablespace: Optional[str], compression: str) -> str:
@@ -159,10 +133,18 @@ class Layout:
         """Prefix of all holds and releases."""
         return f"{self.cluster}/holds/"
 
-    def hold(self, label: str, at: datetime, held: bool, token: str) -> str:
-        """That a backup was held, or released."""
-        word = "held" if held else "released"
-        return f"{self.holds}{label}/{_stamp(at)}-{word}-{token}.json"
+    def hold(self, label: str, at: datetime, token: str) -> str:
+        """The record of a hold on a backup."""
+        return f"{self.holds}{label}/{stamp(at)}-held-{token}.json"
+
+    @property
+    def releases(self) -> str:
+        """Prefix of all releases."""
+        return f"{self.cluster}/releases/"
+
+    def release(self, label: str, at: datetime, token: str) -> str:
+        """The record that the holds of a backup were released."""
+        return f"{self.releases}{label}/{stamp(at)}-{token}.json"
 
     @property
     def verifications(self) -> str:
@@ -171,11 +153,16 @@ class Layout:
 
     def verification(self, at: datetime, token: str) -> str:
         """The result of a verification."""
-        return f"{self.verifications}{_stamp(at)}-{token}.json"
+        return f"{self.verifications}{stamp(at)}-{token}.json"
+
+    @property
+    def repairs(self) -> str:
+        """Prefix of what repairs removed."""
+        return f"{self.cluster}/damaged/"
 
     def damaged(self, at: datetime, token: str, name: str) -> str:
         """Of a repair its record ``repair.json``, or the damaged ``object`` as it was."""
-        return f"{self.cluster}/damaged/{_stamp(at)}-{token}/{name}"
+        return f"{self.repairs}{stamp(at)}-{token}/{name}"
 
     @property
     def restore_tests(self) -> str:
@@ -184,7 +171,7 @@ class Layout:
 
     def restore_test(self, at: datetime, token: str) -> str:
         """The report of a restore test."""
-        return f"{self.restore_tests}{_stamp(at)}-{token}.json"
+        return f"{self.restore_tests}{stamp(at)}-{token}.json"
 
     @property
     def audit(self) -> str:
@@ -193,7 +180,7 @@ class Layout:
 
     def audit_event(self, chain: str, at: datetime, number: int) -> str:
         """An event: the ``number``-th of its chain."""
-        return f"{self.audit}{chain}/{_stamp(at)[:8]}/{number:010d}.json"
+        return f"{self.audit}{chain}/{stamp(at)[:8]}/{number:010d}.json"
 
     @property
     def erasures(self) -> str:
@@ -201,8 +188,8 @@ class Layout:
         return f"{self.cluster}/erasures/"
 
     def erasure(self, at: datetime, token: str) -> str:
-        """That a subject was erased."""
-        return f"{self.erasures}{_stamp(at)}-{token}.json"
+        """The record of an erasure."""
+        return f"{self.erasures}{stamp(at)}-{token}.json"
 
     @property
     def logs(self) -> str:
@@ -217,14 +204,13 @@ class Layout:
         """A chunk of a stream, by the name that :func:`log_name` made."""
         return f"{self.log_stream(stream, name[:8])}{name}"
 
-    @property
-    def leases(self) -> str:
-        """Prefix of what restores tell of themselves."""
-        return f"{self.cluster}/restores/"
+    def leases(self, area: str) -> str:
+        """Prefix of what restores (``restores``) or writers (``writes``) tell of themselves."""
+        return f"{self.cluster}/{area}/"
 
-    def lease(self, token: str, word: str) -> str:
-        """That a restore has ``begun`` or ``ended``."""
-        return f"{self.leases}{token}/{word}"
+    def lease(self, area: str, token: str, word: str) -> str:
+        """That one of them has ``begun``, was still at it (``held-000001``), or has ``ended``."""
+        return f"{self.leases(area)}{token}/{word}"
 
     @property
     def files(self) -> str:
@@ -245,13 +231,17 @@ class Layout:
         return f"{self.cluster}/dumps/"
 
     def dump_prefix(self, database: str) -> str:
-        """Prefix of all dumps of a database. Its name is percent-encoded (RFC 3986), a dot at its beginning too."""
-        name = quote(database, safe="")
-        return f"{self.dumps}{'%2E' + name[1:] if name.startswith('.') else name}/"
+        """Prefix of all dumps of a database."""
+        return f"{self.dumps}{database_part(database)}/"
 
     def dump(self, database: str, label: str, file: str) -> str:
         """A file of a dump."""
         return f"{self.dump_prefix(database)}{label}/{file}"
+
+    @property
+    def wal_systems(self) -> str:
+        """Prefix of the WAL of all system identifiers."""
+        return f"{self.cluster}/wal/"
 
     def wal_root(self, system: str) -> str:
         """Prefix of all WAL of a system identifier."""
@@ -277,11 +267,13 @@ class Layout:
         return (sealed_name(clear), clear) if sealed_first else (clear, sealed_name(clear))
 
     def wal_digests(self, system: str) -> str:
-        """Prefix of the digests of all sealed WAL."""
+        """Prefix of the digests of history files and of all sealed WAL."""
         return f"{self.wal_root(system)}sha256/"
 
     def wal_digest(self, system: str, name: str) -> str:
-        """The SHA-256 of a sealed WAL file's content, in the form of ``sha256sum``."""
+        """The SHA-256 of the content of a history file or a sealed WAL file, in the form of ``sha256sum``."""
+        if is_history(name):
+            return f"{self.wal_digests(system)}{name}"
         timeline, log = split_name(name)
         return f"{self.wal_digests(system)}{timeline}/{log}/{name}"
 
@@ -292,6 +284,16 @@ class Layout:
     def wal_piece(self, system: str, segment: str, start: int, stop: int) -> str:
         """The bytes of a segment from offset ``start`` up to, not including, ``stop``."""
         return f"{self.wal_pieces(system, segment)}{start:08X}-{stop:08X}.partial.zst"
+
+    def wal_acknowledged(self, system: str, segment: str) -> str:
+        """That PostgreSQL was told, or is about to be: all up to the end of this segment is archived."""
+        return f"{self.wal(system, segment)[: -len('.zst')]}{ACKNOWLEDGED}"
+
+
+def database_part(database: str) -> str:
+    """The name of a database in a key: percent-encoded (RFC 3986), a dot at its beginning too."""
+    name = quote(database, safe="")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 def wal_name(key: str) -> str:
@@ -306,32 +308,54 @@ def piece_of(key: str) -> Optional[Tuple[str, int, int]]:
     return (match.group(1), int(match.group(2), 16), int(match.group(3), 16)) if match else None
 
 
+def stamp_of(key: str) -> Optional[datetime]:
+    """The time in the key of a verification, a report or an erasure, to the second; None for another object."""
+    match = _STAMPED.match(key.rsplit("/", 1)[-1])
+    return begun(match.group(1)) if match else None
+
+
+@dataclass(frozen=True)
+class HoldPlace:
+    """What a key says of a hold or release: the label, when, to the second, and whether it lies below ``releases/``."""
+
+    label: str
+    at: datetime
+    held: bool
+    apart: bool
+
+
+def hold_place(key: str) -> Optional[HoldPlace]:
+    """The reverse of :meth:`Layout.hold` and :meth:`Layout.release`; None for another object."""
+    match = _HOLD.match(key) or _RELEASE.match(key)
+    at = begun(match.group(2)) if match else None
+    if match is None or at is None or begun(match.group(1)) is None:
+        return None
+    apart = match.re is _RELEASE
+    return HoldPlace(match.group(1), at, not apart and match.group(3) == "held", apart)
+
+
 def audit_place(key: str) -> Optional[Tuple[str, str, int]]:
     """The reverse of :meth:`Layout.audit_event`: chain, day (``20261123``) and number; None for another object."""
     match = _AUDIT.match(key)
     return (match.group(1), match.group(2), int(match.group(3))) if match else None
 
 
+def log_name(stored: datetime, first: datetime, host: str, digest: str, sealed: bool) -> str:
+    """The name of a chunk; ``digest`` is the SHA-256 of the stored bytes."""
+    # To the microsecond, so that chunks are listed in their order.
+    when, host = f"{stamp(stored)}{stored.microsecond:06d}-{stamp(first)}", _UNSAFE.sub("-", host) or "-"
+    return sealed_name(f"{when}-{host}-{digest[:16]}.jsonl.zst", sealed)
+
+
 @dataclass(frozen=True)
 class LogChunk:
-    """What the key of a chunk tells: its stream, when it was stored, its first line's time, its host and the first 16
-    hexadecimal digits of the SHA-256 of what is stored.
-    """
+    """Of a chunk: its stream, when it was stored, its first line's time, its host, 16 digits of the stored SHA-256."""
 
     stream: str
     stored: datetime
     first: datetime
     host: str
     digest: str
-
-
-def log_name(stored: datetime, first: datetime, host: str, digest: str, sealed: bool) -> str:
-    """The name of a chunk; ``digest`` is the SHA-256 of the stored bytes."""
-    host = _UNSAFE.sub("-", host) or "-"
-    # To the microsecond, so that chunks are listed in their order.
-    return sealed_name(
-        f"{_stamp(stored)}{stored.microsecond:06d}-{_stamp(first)}-{host}-{digest[:16]}.jsonl.zst", sealed
-    )
 
 
 def log_chunk(key: str) -> Optional[LogChunk]:

@@ -8,30 +8,20 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Optional, Protocol, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
-from .. import clock
-from ..config import Config
-from ..errors import LifeboatError
-from ..retention.lock import term
+from ..base import clock
+from ..base.errors import LifeboatError
+from ..config.load import Config
+from ..config.store_options import StoreOptions
 from ..store.protocol import Term
-from ..store_options import S3Options, StoreOptions
+from ..store.s3.bucket import Locks, open_locks
 from .kinds import kind_of
+from .terms import term
+
+__all__ = ["Locks", "Renewed", "extend", "is_locked", "is_locking", "locked_until", "open_locks", "term_of"]
 
 _PARALLEL = 8
-
-
-class Locks(Protocol):
-    """The locks of a store; see :class:`..store.s3_lock.S3Locks`."""
-
-    def until(self, key: str) -> Optional[datetime]:
-        """When the lock of the object ends; None without one."""
-
-    def extend(self, key: str, until: datetime) -> None:
-        """Lock it until then."""
-
-    def close(self) -> None:
-        """Release connections."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +40,18 @@ def term_of(config: Config) -> Term:
 
 def is_locking(options: StoreOptions) -> bool:
     """Whether objects are locked when they are put."""
-    return isinstance(options, S3Options) and bool(options.object_lock)
+    return bool(options.lock_mode)
 
 
-def open_locks(options: StoreOptions) -> Optional[Locks]:
-    """None where objects are not locked."""
-    if not isinstance(options, S3Options) or not options.object_lock:
+def locked_until(options: StoreOptions, key: str) -> Optional[datetime]:
+    """Until when a lock keeps the object; None where there is no lock, or where these credentials may not see it."""
+    locks = open_locks(options)
+    if locks is None:
         return None
-    # It imports boto3, which only who has such a store pays for.
-    from ..store.s3_lock import S3Locks
-
-    return S3Locks(options)
+    try:
+        return locks.until(key)
+    finally:
+        locks.close()
 
 
 def is_locked(locks: Locks, key: str) -> bool:
@@ -79,7 +70,7 @@ def extend(locks: Locks, keys: Sequence[str], least: datetime, until: datetime) 
                 return False, None
             locks.extend(key, until)
         except LifeboatError as exc:
-            # What is gone meanwhile needs no lock.
+            # An object that has vanished meanwhile needs no lock.
             return False, None if exc.details.get("http_status") == 404 else exc
         return True, None
 

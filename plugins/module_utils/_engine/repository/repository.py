@@ -1,24 +1,27 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster's part of a store: whose it is, and the records and WAL in it."""
+"""A cluster's part of a store: which cluster owns it, and the records and WAL in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Iterator, List, Optional, Sequence, Tuple
+from datetime import datetime
+from typing import Any, Collection, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from .. import clock
+from ..base import clock
+from ..base.errors import ForeignRepository, LifeboatError, ObjectCorrupt, ObjectExists, StoreError
 from ..codec.age import Seal
-from ..config import Config, RepositoryConfig
-from ..errors import ForeignRepository, LifeboatError, ObjectExists, ObjectMissing, StoreError
-from ..model import FORMAT, ArchiveFile, format_time, open_record, seal_record
+from ..config.load import Config, RepositoryConfig
+from ..records.fields import MOST_RECORD, SYSTEM, printable
+from ..records.model import FORMAT, ArchiveFile, format_time, open_record, seal_record
 from ..store import open_store
 from ..store.limited import LimitedStore
-from ..store.protocol import Store, Term
+from ..store.protocol import ObjectInfo, Store, Term
 from ..store.unopened import UnopenedStore
 from .layout import Layout, is_sealed
 from .locks import term_of
+from .signatures import Signatures
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,13 @@ class Repository:
     layout: Layout
     required: bool = True
     seal: Seal = field(default_factory=Seal)
+    signatures: Signatures = field(default_factory=Signatures)
 
     @classmethod
     def open(
         cls, config: RepositoryConfig, cluster: str, seal: Optional[Seal] = None, term: Optional[Term] = None
     ) -> Repository:
-        """Connect; nothing is read yet. A directory that is not there is told by the first operation on it."""
+        """Connect; nothing is read yet. A missing directory is an error of the first operation on it."""
         store: Store
         try:
             store = open_store(config.store, config.as_of, term)
@@ -44,7 +48,8 @@ class Repository:
         if config.max_upload_kb or config.max_download_kb:
             rates = [kb * 1024 if kb else None for kb in (config.max_upload_kb, config.max_download_kb)]
             store = LimitedStore(store, *rates)
-        return cls(config.name, store, Layout(cluster), config.required, seal or Seal())
+        signatures = Signatures(config.signing, cluster)
+        return cls(config.name, store, Layout(cluster), config.required, seal or Seal(), signatures)
 
     @property
     def location(self) -> str:
@@ -56,9 +61,39 @@ class Repository:
         raw = self.store.read(key, sha256=file.sha256, size=file.size)
         return self.seal.open(raw, key) if is_sealed(key) else raw
 
+    def get_record(self, key: str, most: int = MOST_RECORD, info: Optional[ObjectInfo] = None) -> bytes:
+        """The bytes of the record ``key``: the only way by which one is read. ``info`` is what a listing told of it.
+
+        ObjectCorrupt, and no more is fetched, beyond ``most`` bytes: no record is so large. RecordForeign where it has
+        no signature that counts, and needs one.
+        """
+        raw = bytearray()
+        for chunk in self.store.read(key):
+            raw += chunk
+            if len(raw) > most:
+                raise ObjectCorrupt(
+                    f"{printable(key)} has more than {most} bytes, which no record has.",
+                    "It is set apart. Find out who stored it.",
+                    key=key,
+                )
+        self.signatures.require_genuine(key, bytes(raw), lambda: self._modified(key, info))
+        return bytes(raw)
+
+    def put_record(self, key: str, record: Mapping[str, Any]) -> None:
+        """Store a record, signed where there is a key: the only way by which one is written.
+
+        ObjectExists where there is one.
+        """
+        self.store.put(key, seal_record(self.signatures.sign(key, record)))
+
+    def _modified(self, key: str, info: Optional[ObjectInfo]) -> Optional[datetime]:
+        found = info or self.store.head(key)
+        return found.modified if found else None
+
     def systems(self) -> List[str]:
         """The system identifiers that this repository knows; empty when it was never used."""
-        return [n[: -len(".json")] for n in self.store.list_names(self.layout.systems) if n.endswith(".json")]
+        names = self.store.list_names(self.layout.systems)
+        return [n[: -len(".json")] for n in names if n.endswith(".json") and SYSTEM.match(n[: -len(".json")])]
 
     def owns(self, system: str) -> None:
         """ForeignRepository unless this repository already keeps the cluster ``system``."""
@@ -68,11 +103,17 @@ class Repository:
                 f"Repository {self.location} does not know the cluster with system identifier {system};"
                 f" it keeps {', '.join(known) or 'none'}.",
                 "Check bucket, prefix and cluster name."
-                " If this cluster was created anew, accept it by a backup with --accept-new-system.",
+                " If this cluster was created anew (initdb, pg_upgrade), accept it once it archives: lifeboat backup"
+                " --accept-new-system. The role wal_archive does it with -e wal_archive_accept_new_system=true.",
                 repository=self.name,
                 system_identifier=system,
                 known=known,
             )
+
+    def may_adopt(self, system: str, accept_new: bool = False) -> None:
+        """ForeignRepository where :meth:`adopt` would refuse."""
+        if not accept_new and self.systems():
+            self.owns(system)
 
     def adopt(self, system: str, accept_new: bool = False) -> None:
         """Make this the repository of the cluster ``system``: a fresh one is marked, a foreign one is refused.
@@ -81,22 +122,22 @@ class Repository:
         """
         if self.store.head(self.layout.system(system)) is not None:
             return
-        if self.systems() and not accept_new:
-            self.owns(system)
+        self.may_adopt(system, accept_new)
         stamp = {"format": FORMAT, "cluster": self.layout.cluster, "created_at": format_time(clock.now())}
         for key, record in (
             (self.layout.repository, stamp),
             (self.layout.system(system), {**stamp, "system_identifier": system}),
         ):
             try:
-                self.store.put(key, seal_record(record))
+                self.put_record(key, record)
             except ObjectExists:
+                # Whoever signed it: only its existence counts, and check reports a foreign one.
                 open_record(self.store.get(key), key)
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A repository that was passed over, and why."""
+    """A repository that was skipped, and why."""
 
     repository: str
     error: LifeboatError
@@ -129,12 +170,13 @@ class Repositories:
         """All of them but ``without``: the one of that name first, the others as configured."""
         return tuple(sorted((r for r in self.items if r.name not in without), key=lambda r: r.name != name))
 
-    def readable(self) -> Repository:
+    def readable(self, without: Collection[str] = ()) -> Repository:
         """The first repository that answers and holds this cluster; the others before it are in ``passed_over``.
 
-        Raises the first one's error when none does.
+        Those named in ``without`` are not asked, unless nothing else is configured. Raises the first one's error when
+        none does.
         """
-        for repository in self.items:
+        for repository in [r for r in self.items if r.name not in without] or self.items:
             try:
                 if repository.systems():
                     return repository
@@ -148,20 +190,12 @@ class Repositories:
                 self.passed_over.append(Unreadable(repository.name, exc))
         raise self.passed_over[0].error
 
+    def require_signing(self, *kinds: str) -> None:
+        """SigningFailed unless records of these kinds can be signed here, if they must be: checked before the work."""
+        for repository in self.items[:1]:
+            repository.signatures.require(*kinds)
+
     def close(self) -> None:
         """Release all connections."""
         for repository in self.items:
             repository.store.close()
-
-
-def histories(repository: Repository, system: str) -> Iterator[Tuple[int, str]]:
-    """Every timeline history file in the repository: timeline and text."""
-    for name in repository.store.list_names(repository.layout.wal_root(system)):
-        if name.endswith(".history"):
-            try:
-                yield (
-                    int(name.split(".")[0], 16),
-                    repository.store.get(repository.layout.wal(system, name)).decode(errors="replace"),
-                )
-            except ObjectMissing:
-                continue

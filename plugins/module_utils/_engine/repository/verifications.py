@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was verified, when: an object for each verification, written once.
 
+A record counts when its time can be so: it is the one in its key, not later than when the store took it, and not in the
+future. What was put since it was read is not covered by it, however the record says.
+
 ``labels`` are backups that were read and are intact; ``wal`` has, by system identifier, the spans of segments that
 were; ``damaged`` names in the same way what was not. Every field but ``labels`` may be absent.
 """
@@ -12,34 +15,58 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .. import clock
-from ..errors import ObjectCorrupt
-from ..model import FORMAT, format_time, open_record, parse_time, seal_record
-from ..postgres.wal_names import Segment
-from ..wal.spans import Span, join
-from .records import read_records
+from ..base import clock
+from ..base.errors import ObjectCorrupt
+from ..base.spans import Span, SpanSet, join
+from ..base.wal_names import Segment
+from ..records.fields import Fields
+from ..records.model import FORMAT, format_time
+from .layout import stamp_of
+from .plausible import apart, implausible, late, settled
+from .records import ENOUGH, Aside, StoredRecord, iterate_records
 from .repository import Repository
 
 Wal = Mapping[str, Iterable[Segment]]
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a record says of WAL, by system identifier, intact or not; ``read`` is when the reading began."""
+
+    read: datetime
+    good: Mapping[str, SpanSet]
+    bad: Mapping[str, SpanSet]
+
+
 @dataclass
 class Known:
-    """When each backup (by label) and each segment (by system identifier) was last found to be intact.
+    """When each backup (by label) was last read and found to be intact, and what is known of WAL.
 
-    ``newest`` is the time of the newest record of what was read.
+    ``newest`` is the time of the newest record of what was read, ``damaged`` how many backups and segments it found
+    damaged; ``aside`` are records that prove nothing.
     """
 
     labels: Dict[str, datetime] = field(default_factory=dict)
-    wal: Dict[str, Dict[Segment, datetime]] = field(default_factory=dict)
     newest: Optional[datetime] = None
+    aside: Tuple[Aside, ...] = ()
+    said: Tuple[_Said, ...] = ()
+    damaged: int = 0
 
-    def lately(self, since: datetime) -> Tuple[Set[str], Dict[str, Set[Segment]]]:
-        """The labels and the segments that were verified at or after ``since``."""
-        labels = {label for label, at in self.labels.items() if at >= since}
-        return labels, {system: {s for s, at in known.items() if at >= since} for system, known in self.wal.items()}
+    def covers(self, label: str, since: datetime, stored: Iterable[datetime]) -> bool:
+        """Whether all that this label has, put at these times, was verified at or after ``since``."""
+        at = self.labels.get(label)
+        return at is not None and at >= since and all(put <= at for put in stored)
+
+    def covers_segment(self, system: str, segment: Segment, since: datetime, stored: datetime) -> bool:
+        """Whether this segment, put at that time, was."""
+        for said in reversed(self.said):
+            if segment in said.bad.get(system, ()):
+                return False
+            if segment in said.good.get(system, ()):
+                return said.read >= since and stored <= said.read
+        return False
 
 
 def note_verified(
@@ -48,59 +75,97 @@ def note_verified(
     wal: Optional[Wal] = None,
     damaged: Sequence[str] = (),
     damaged_wal: Optional[Wal] = None,
+    began: Optional[datetime] = None,
 ) -> None:
-    """Record that these backups and segments were read back from this repository and are intact, and those not."""
+    """Record that these backups and segments were read back from this repository and are intact, and those not.
+
+    ``began`` is when the reading did: what is put while it goes on may not have been read.
+    """
     record: Dict[str, Any] = {"labels": sorted(labels), "wal": _spans(wal or {})}
     if damaged or damaged_wal:
         record["damaged"] = {"labels": sorted(set(damaged)), "wal": _spans(damaged_wal or {})}
+    if began:
+        record["began"] = format_time(began)
     _put(repository, record)
 
 
 def _put(repository: Repository, record: Mapping[str, Any]) -> None:
     now = clock.now()
-    body = seal_record({"format": FORMAT, "at": format_time(now), **record})
-    repository.store.put(repository.layout.verification(now, secrets.token_hex(4)), body)
+    key = repository.layout.verification(now, secrets.token_hex(4))
+    repository.put_record(key, {"format": FORMAT, "at": format_time(now), **record})
 
 
 def _spans(wal: Wal) -> Dict[str, Any]:
     return {system: [span.as_dict() for span in join(segments)] for system, segments in wal.items()}
 
 
-def read_known(repository: Repository) -> Known:
-    """What the records say, the newer over the older. A damaged record proves nothing and is passed over."""
-    known = Known()
-    records = []
-    for key, raw in read_records(repository, repository.layout.verifications):
+def read_known(repository: Repository, most: Optional[int] = ENOUGH) -> Known:
+    """What the newest ``most`` records say (None: all of them), the newer over the older.
+
+    One that is bad or not plausible proves nothing.
+    """
+    return _known(*_records(repository, most))
+
+
+def read_all_known(repository: Repository, until: datetime) -> Tuple[Known, Known]:
+    """What all records say, and what those say that were stored ``until`` then."""
+    records, aside = _records(repository, None)
+    return _known(records, aside), _known([record for record in records if record.stored <= until], [])
+
+
+@dataclass(frozen=True)
+class _Verification:
+    stored: datetime
+    at: datetime
+    labels: Tuple[str, ...]
+    damaged: Tuple[str, ...]
+    said: _Said
+
+
+def _records(repository: Repository, most: Optional[int]) -> Tuple[List[_Verification], List[Aside]]:
+    """Those that count, in the order of their times, and what is set apart."""
+    records: List[_Verification] = []
+    aside: List[Aside] = []
+    now = clock.now()
+    for found in iterate_records(repository, repository.layout.verifications, most):
         try:
-            data = open_record(raw, key)
-            records.append((parse_time(data["at"]), data))
-        except (ObjectCorrupt, KeyError, TypeError, ValueError):
-            continue
-    for at, data in sorted(records, key=lambda r: r[0]):
-        try:
-            _learn(known, at, data)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            continue
+            records.append(_read(found, now))
+        except ObjectCorrupt as exc:
+            aside.append(Aside(found.key, exc))
+    return sorted(records, key=lambda record: record.at), aside
+
+
+def _known(records: Sequence[_Verification], aside: Sequence[Aside]) -> Known:
+    known = Known(aside=tuple(aside), said=tuple(record.said for record in records))
+    for record in records:
+        known.newest = record.at
+        known.labels.update(dict.fromkeys(record.labels, record.said.read))
+        for label in record.damaged:
+            known.labels.pop(label, None)
+        known.damaged = len(record.damaged) + sum(spans.count for spans in record.said.bad.values())
     return known
 
 
-def _learn(known: Known, at: datetime, data: Mapping[str, Any]) -> None:
-    labels, wal, damaged = data["labels"], list(_segments(data.get("wal", {}))), data.get("damaged", {})
-    wrong = list(_segments(damaged.get("wal", {})))
-    known.newest = at
-    known.labels.update({str(label): at for label in labels})
-    for system, segment in wal:
-        known.wal.setdefault(system, {})[segment] = at
-    for label in damaged.get("labels", ()):
-        known.labels.pop(str(label), None)
-    for system, segment in wrong:
-        known.wal.get(system, {}).pop(segment, None)
+def _read(found: StoredRecord, now: datetime) -> _Verification:
+    fields = found.fields()
+    at, damaged = fields.moment("at"), fields.inner("damaged", default={})
+    why = apart(at, stamp_of(found.key)) or late(at, min(now, found.info.modified))
+    if why:
+        raise implausible(found.key, why)
+    # Nothing that was put after the reading began was verified.
+    at = settled(at, found.info.modified)
+    read = min(at, fields.moment("began")) if "began" in fields.data else at
+    labels, bad = fields.texts("labels"), damaged.texts("labels", default=())
+    return _Verification(found.info.modified, at, labels, bad, _Said(read, _told(fields), _told(damaged)))
 
 
-def _segments(wal: Mapping[str, Any]) -> Iterator[Tuple[str, Segment]]:
-    return ((system, segment) for system, spans in wal.items() for s in spans for segment in Span.parse(s).segments())
-
-
-def last_verified(repository: Repository) -> Dict[str, datetime]:
-    """When each backup was verified last, by label; one that was found damaged since then is not among them."""
-    return read_known(repository).labels
+def _told(fields: Fields) -> Dict[str, SpanSet]:
+    wal = fields.entries("wal", default={})
+    found: Dict[str, SpanSet] = {}
+    for system in wal.data:
+        for inner in wal.inners(system):
+            try:
+                found.setdefault(system, SpanSet()).add(Span.parse(inner.data))
+            except (KeyError, TypeError, ValueError) as exc:
+                raise wal.wrong(system, "has what is no span of WAL segments") from exc
+    return found

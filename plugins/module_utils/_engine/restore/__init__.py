@@ -1,10 +1,25 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore: :func:`.plan.plan`, then :func:`.apply.apply`."""
+"""Restore: make a plan that touches nothing, then carry it out."""
 
 from .apply import apply
+from .extract import LOG
+from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
 from .request import RestorePlan, RestoreRequest, RestoreResult
+from .target import latest_timeline, on_path
 
-__all__ = ["RestorePlan", "RestoreRequest", "RestoreResult", "apply", "plan"]
+__all__ = [
+    "LOG",
+    "Pace",
+    "RestorePlan",
+    "RestoreRequest",
+    "RestoreResult",
+    "apply",
+    "estimate_seconds",
+    "last_pace",
+    "latest_timeline",
+    "on_path",
+    "plan",
+]

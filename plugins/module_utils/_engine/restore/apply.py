@@ -6,50 +6,42 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any, Callable, ContextManager, Dict, List, Optional
 
-from .. import clock
 from ..audit.scope import audited
-from ..config import Config
-from ..erasure.reapply import reapply
-from ..erasure.record import due
-from ..erasure.register import Register, read_register
-from ..errors import RecoveryFailed
-from ..model import format_time
+from ..base import clock
+from ..base.errors import RecoveryFailed
+from ..base.progress import Progress, Silent
+from ..base.wal_names import format_lsn
+from ..config.load import Config
+from ..erasure import reapply, require_confirmed, unconfirmed
 from ..postgres import server
 from ..postgres.connection import local
 from ..postgres.recovery import Ahead, recovery_settings, restore_command, rewrite, set_signal
-from ..postgres.wal_names import format_lsn
-from ..progress import Progress, Silent
+from ..records.model import format_time
 from ..repository.leases import reading
 from ..repository.repository import Repositories, Repository
 from . import combine, delta, extract
+from .extract import LOG
 from .flush import flushing
-from .places import (
-    LOG,
-    clear,
-    fingerprint,
-    hold,
-    hold_unfinished,
-    prepare,
-    read_marker,
-    refuse_running,
-    write_marker,
-)
+from .leftover import drop_cut_off
+from .marker import control_digest, fingerprint, hold, hold_existing, identify, read_marker, release, write_marker
+from .places import clear, prepare, refuse_running
 from .prefetch import Prefetcher
 from .recover import READABLE_LOG, Reached, isolation, require_reached, sync_settings, watch
 from .request import RestorePlan, RestoreResult
 
 
 def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = None) -> RestoreResult:
-    """Restore as planned. On a failure the directories stay marked as unfinished: the next restore starts afresh."""
+    """Restore as planned. After a failure the directories stay marked as unfinished; the next restore starts over."""
     if planned.satisfied:
         return RestoreResult(**(read_marker(planned.data_dir) or {})["result"])
     about = {"target": planned.target.describe(), "data_dir": planned.data_dir, "repository": planned.source.name}
     with audited(config, "restore", [planned.backup.label]) as note:
         note.details.update(about)
+        if planned.request.request_id:
+            note.details["request_id"] = planned.request.request_id
         run = _Restore(config, planned, progress or Silent())
         try:
             with run.flushed():
@@ -57,6 +49,9 @@ def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = N
                 run.verify()
             reached = run.recover()
             result = run.finish(reached)
+        except BaseException:
+            run.leave()
+            raise
         finally:
             run.release()
         note.details["erasures_applied"] = [e["id"] for e in result.erasures.get("applied", ())]
@@ -66,7 +61,7 @@ def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = N
 
 
 class _Restore:
-    """One restore under way: the clock of its phases, and the state that they hand on."""
+    """A running restore: the timing of its phases, and the state that they share."""
 
     def __init__(self, config: Config, planned: RestorePlan, progress: Progress) -> None:
         self._config, self._planned, self._progress = config, planned, progress
@@ -75,18 +70,20 @@ class _Restore:
         self._timings: Dict[str, float] = {"plan": round(planned.seconds, 3)}
         self._begin = self._since = clock.monotonic()
         self._aside: List[str] = []
-        self._held: Optional[int] = None
+        self._held: List[int] = []
+        self._marked = False
         self._bytes = self._files_kept = 0
         self._beside: List[str] = []
+        self._warnings: List[str] = []
         self._prefetcher = Prefetcher()
-        self._pool = ThreadPoolExecutor(1, "lifeboat-register")
-        self._register: Optional[Future[Register]] = None
         self._erasures: Dict[str, Any] = {"left_out": True}
         self._open = ExitStack()
         self._marker: Dict[str, Any] = {
-            "request": fingerprint(planned.request, planned.target.describe(), config.as_of),
+            "request": fingerprint(planned.request, planned.target.describe(), planned.data_dir, config.as_of),
+            "request_id": planned.request.request_id,
             "system_identifier": planned.backup.system_identifier,
             "label": planned.backup.label,
+            "finished": False,
         }
 
     def _done(self, phase: str) -> None:
@@ -96,17 +93,25 @@ class _Restore:
 
     def release(self) -> None:
         self._prefetcher.stop()
-        self._pool.shutdown()
         self._open.close()
-        if self._held is not None:
-            os.close(self._held)
+        release(self._held)
 
-    @property
-    def _tablespaces(self) -> Dict[str, str]:
-        return {p.tablespace: p.path for p in self._planned.places if p.tablespace}
+    def _mark(self) -> None:
+        """From here on the content belongs to this restore: marked just before the first existing file is touched."""
+        self._marker["places"] = identify(p.path for p in self._planned.places[1:])
+        write_marker(self._data_dir, self._marker)
+        hold(self._data_dir, self._held)
+        self._marked = True
+
+    def leave(self) -> None:
+        """After a failure: record the state of the cluster, to let the next restore know whether it was used since."""
+        if self._marked and not server.is_running(self._config.bin_dir, self._data_dir):
+            # If even this fails, the next restore treats the content as somebody's data.
+            with suppress(OSError):
+                write_marker(self._data_dir, {**self._marker, "left": control_digest(self._data_dir)})
 
     def flushed(self) -> ContextManager[None]:
-        """What is unpacked is written to the disk meanwhile, unless it is only what the files are made of."""
+        """Flush unpacked files to disk meanwhile, unless they are only the input of the combining."""
         if len(self._planned.chain) > 1 or not sync_settings(os.uname()):
             return nullcontext()
         return flushing([p.path for p in self._planned.places])
@@ -114,17 +119,14 @@ class _Restore:
     def extract(self) -> None:
         planned = self._planned
         self._progress.phase(f"extract {planned.backup.label}")
-        refuse_running(self._data_dir, self._config.bin_dir)
-        self._held = hold_unfinished(self._data_dir)
-        self._aside = prepare(planned.places, self._marker)
-        if self._held is None:
-            self._held = hold(self._data_dir)
+        refuse_running([p.path for p in planned.places], self._config.bin_dir)
+        self._held = hold_existing(self._data_dir)
+        self._aside = prepare(planned.places)
+        if planned.places[0].state != "kept":
+            self._mark()
         for path in self._aside:
             self._progress.note(f"moved aside: {path}")
         self._prefetcher.start(self._config, planned)
-        if planned.request.erasures:
-            # Beside the unpacking: a repository that is away costs the restore nothing.
-            self._register = self._pool.submit(read_register, self._config)
         repositories = Repositories.open(self._config)
         self._open.callback(repositories.close)
         repository = repositories.beginning_with(planned.source.name)[0]
@@ -135,7 +137,7 @@ class _Restore:
             self._done("extract")
             if len(planned.chain) > 1:
                 self._progress.phase(f"combine {len(planned.chain)} backups")
-                how = combine.combine(self._config.bin_dir, planned.chain, self._data_dir, self._tablespaces)
+                how = combine.combine(self._config.bin_dir, planned.chain, self._data_dir, self._planned.tablespaces)
                 self._progress.note(f"pg_combinebackup --{how}")
                 self._done("combine")
         except BaseException:
@@ -149,29 +151,38 @@ class _Restore:
         if self._planned.places[0].state == "kept":
             return self._unpack_delta(repository, progress)
         if len(chain) == 1:
-            return extract.extract(repository, chain[0], self._data_dir, self._tablespaces, progress)
-        return combine.extract_links(repository, chain, self._data_dir, self._tablespaces, progress)
+            return extract.extract(repository, chain[0], self._data_dir, self._planned.tablespaces, progress)
+        return combine.extract_links(repository, chain, self._data_dir, self._planned.tablespaces, progress)
 
     def _unpack_delta(self, repository: Repository, progress: Callable[[int], None]) -> int:
-        backup, spaces = self._planned.backup, self._tablespaces
+        backup, spaces = self._planned.backup, self._planned.tablespaces
         self._progress.phase("compare")
         manifest = extract.read_manifest(repository, backup)
-        kept = delta.same_files(self._config.bin_dir, self._data_dir, manifest)
+        same = delta.same_files(self._config.bin_dir, self._data_dir, manifest)
+        kept = same.files
         major = backup.server_version_num // 10000
-        self._aside += delta.clear_others(self._data_dir, spaces, kept, major)
+        with delta.wal_aside(self._data_dir) as moved:
+            self._mark()
+        self._aside += moved
+        delta.clear_others(self._data_dir, spaces, kept, major)
         self._files_kept, self._beside = len(kept), delta.beside(spaces, major)
+        if same.useless:
+            self._warnings.append(f"delta saved nothing, every file was fetched: {same.useless}")
         self._progress.note(f"{len(kept)} files are as in the backup and stay")
         self._done("compare")
         self._progress.phase(f"extract {backup.label}")
-        return extract.extract(repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept))
+        read = extract.extract(repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept))
+        return read - delta.size_of(self._data_dir, kept)
 
     def verify(self) -> None:
-        # Of a chain each link was verified while they were combined.
+        # In a chain, each backup was verified during the combining.
         if len(self._planned.chain) == 1:
             self._progress.phase("pg_verifybackup")
             extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, self._beside)
             self._done("verify")
-        extract.remap(self._data_dir, self._tablespaces)
+        extract.remap(self._data_dir, self._planned.tablespaces)
+        if self._planned.wal_dir:
+            extract.move_wal(self._data_dir, self._planned.wal_dir)
 
     def _permanent_settings(self) -> Dict[str, Any]:
         return {**({} if self._planned.archiving else {"archive_mode": "off"}), **self._planned.request.settings}
@@ -180,7 +191,6 @@ class _Restore:
         planned, config = self._planned, self._config
         self._progress.phase(f"recover to {planned.target.describe()}")
         action = planned.request.action
-        register = self._register.result() if self._register else None
         self._configure_recovery(self._prefetcher.ahead)
         set_signal(self._data_dir, True)
         if os.path.exists(self._log):
@@ -188,39 +198,44 @@ class _Restore:
         try:
             if action == "pause":
                 reached = self._start_and_watch({"hot_standby": "on", **READABLE_LOG})
-                self._erase(register, reached)
+                self._erase(reached)
             else:
                 with isolation(self._data_dir) as settings:
                     reached = self._start_and_watch(settings)
-                    self._erase(register, reached)
+                    self._erase(reached)
                     if action == "promote":
                         server.stop(config.bin_dir, self._data_dir)
+                        drop_cut_off(self._data_dir, planned.path, planned.backup.segment_size)
         except BaseException:
             if server.is_running(config.bin_dir, self._data_dir):
                 server.stop(config.bin_dir, self._data_dir, "immediate")
             raise
         if action != "promote" and self._prefetcher.ahead:
-            # It recovers further without this restore, and so without its prefetcher.
+            # It continues recovery without this restore, and so without its prefetcher.
             self._configure_recovery(None)
         self._prefetcher.stop()
         self._done("recover")
         return reached
 
-    def _erase(self, register: Optional[Register], reached: Reached) -> None:
-        """What was erased after the moment that was reached goes again, before anybody else can look at it."""
+    def _erase(self, reached: Reached) -> None:
+        """Reapply erasures from after the reached moment, before anybody else can see the data."""
+        planned, register = self._planned, self._planned.register
         if register is None:
             return
-        planned = self._planned
         # Without a replayed commit it is what the backup holds: at the earliest, what was there when it began.
-        wanted = due(register.erasures, reached.time or planned.backup.started_at)
+        wanted = planned.erasures_since(reached.time or planned.backup.started_at)
+        confirmed = planned.request.confirm_erasures
+        left = unconfirmed(wanted, register.late, confirmed) if planned.request.unconfirmed == "leave_out" else []
+        wanted = [e for e in wanted if e not in left]
         for name, exc in register.unread.items():
             self._progress.note(f"repository {name} does not tell what was erased: {exc.message}")
         promoted = planned.request.action == "promote"
         applied = []
         if wanted and promoted:
+            require_confirmed(wanted, register.late, confirmed)
             where = server.endpoint(self._data_dir)
             if where is None:
-                raise RecoveryFailed("The recovered server is gone.", f"Its log is {self._log}.", log=self._log)
+                raise RecoveryFailed("The recovered server has exited.", f"Its log is {self._log}.", log=self._log)
             self._progress.phase(f"erase {len(wanted)} subjects again")
             applied = reapply(local(self._config.connection, *where), wanted)
             self._done("erase")
@@ -230,6 +245,7 @@ class _Restore:
             "applied": [one.as_dict() for one in applied],
             "pending": [] if promoted else [e.id for e in wanted],
             "unread": sorted(register.unread),
+            "unconfirmed": [e.id for e in left],
             "left_out": False,
         }
 
@@ -249,7 +265,10 @@ class _Restore:
 
     def _start_and_watch(self, settings: Dict[str, str]) -> Reached:
         durable = sync_settings(os.uname())
-        # What was asked for stands in the configuration, which the command line would overrule.
+        if any(t.in_place for t in self._planned.backup.tablespaces):
+            # Else a recovery ends with PANIC where it becomes consistent (CheckTablespaceDirectory in xlogrecovery.c).
+            durable["allow_in_place_tablespaces"] = "on"
+        # The requested setting is in the configuration, which the command line would override.
         settings = {**{k: v for k, v in durable.items() if k not in self._planned.request.settings}, **settings}
         server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)
         reached = watch(self._config, self._planned, self._log, self._progress)
@@ -288,8 +307,9 @@ class _Restore:
             files_kept=self._files_kept,
             commit_rate=planned.commit_rate,
             erasures=self._erasures,
+            warnings=(*planned.warnings, *self._warnings),
         )
-        write_marker(
-            self._data_dir, {**self._marker, "finished": True, "timeline": reached.timeline, "result": result.as_dict()}
-        )
+        done = {"finished": True, "timeline": reached.timeline, "result": result.as_dict()}
+        write_marker(self._data_dir, {**self._marker, **done})
+        self._marked = False
         return result

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put a chain together by ``pg_combinebackup`` (PostgreSQL manual): one cluster out of a full backup and what changed.
+"""Combine a chain with ``pg_combinebackup`` (PostgreSQL manual): one cluster from a full backup and what changed.
 
-Every link is extracted below the directory that it will be in, so that all is on one file system and may be linked or
-cloned, and so that an interrupted restore is cleared with its directory.
+Every backup of the chain is extracted below its final directory, so that all is on one file system and can be linked
+or cloned, and so that an interrupted restore is cleared with its directory.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterable, List, Mapping, Optional
 
-from ..errors import BackupCorrupt, DiskFull, ProcessFailed
+from ..base.errors import BackupCorrupt, DiskFull, ProcessFailed
+from ..base.process import end_awaited, run
 from ..postgres.controldata import program
-from ..process import run
 from ..repository.chain import Chain
 from ..repository.repository import Repository
 from . import extract
@@ -35,10 +36,10 @@ def extract_links(
     tablespaces: Mapping[str, str],
     progress: Callable[[int], None],
 ) -> int:
-    """Unpack each link into a directory of its own; returns the bytes extracted.
+    """Unpack each backup of the chain into its own directory; returns the bytes extracted.
 
-    ``tablespaces`` maps the OIDs of the last link's to directories; what earlier ones had besides is not needed.
-    Raises BackupCorrupt, which names the link, or DiskFull.
+    ``tablespaces`` maps the OIDs of the last backup to directories; others of earlier backups are not needed.
+    Raises BackupCorrupt, which names the backup, or DiskFull.
     """
     done = 0
     for number, link in enumerate(chain):
@@ -55,9 +56,9 @@ def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None
 
 
 def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> str:
-    """Verify every link, combine them in place, and remove them. Returns how files were copied.
+    """Verify every backup of the chain, combine them in place, and remove them. Returns how files were copied.
 
-    Both at the same time; nothing of the result is used unless every link is as it was backed up. The result has no
+    Both at the same time; the result is used only if every backup is intact. The result has no
     ``backup_manifest``: it would tell what ``pg_combinebackup`` has just read and written, after reading it again.
     Raises BackupCorrupt or DiskFull. Peak room: the extracted links and the result.
     """
@@ -66,10 +67,21 @@ def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Ma
     with ThreadPoolExecutor(1, "lifeboat-verify") as pool:
         verified = pool.submit(_verify, bin_dir, chain, data_dir, tablespaces)
         try:
-            _combine(bin_dir, method, chain, data_dir, tablespaces)
-        finally:
-            # A link that is damaged explains whatever else was said.
+            try:
+                _combine(bin_dir, method, chain, data_dir, tablespaces)
+            except Exception:
+                # A damaged backup of the chain explains all other errors.
+                verified.result()
+                raise
             verified.result()
+        except KeyboardInterrupt:
+            end_awaited()
+            raise
+    last = len(chain) - 1
+    if extract.open_to_group(_staged(data_dir, last)):
+        for path in places:
+            _open_to_group(_result(path), _staged(path, last))
+            os.chmod(path, 0o750)  # noqa: S103
     for path in places:
         _move_up(path)
     for oid, path in tablespaces.items():
@@ -111,10 +123,20 @@ def _combine(bin_dir: Optional[str], method: str, chain: Chain, data_dir: str, t
             ) from exc
         raise BackupCorrupt(
             f"The chain {' <- '.join(b.label for b in chain)} cannot be put together: {exc.details.get('output')}",
-            f"Restore the full backup {chain[0].label} (label), or from another repository.",
+            f"Restore the full backup {chain[0].label} (label), and run lifeboat verify: one of the others is damaged.",
             label=chain[-1].label,
             chain=[b.label for b in chain],
         ) from exc
+
+
+def _open_to_group(result: str, like: str) -> None:
+    """``pg_combinebackup`` makes private files: give each the mode of the last link's, or that of a new one."""
+    for parent, directories, names in os.walk(result):
+        for name, usual in (*((d, 0o750) for d in directories), *((n, 0o640) for n in names)):
+            path = os.path.join(parent, name)
+            model = os.path.join(like, os.path.relpath(path, result))
+            if not os.path.islink(path):
+                os.chmod(path, stat.S_IMODE(os.stat(model).st_mode) if os.path.exists(model) else usual)
 
 
 def _staged(place: str, number: int) -> str:
@@ -131,14 +153,15 @@ def _escape(path: str) -> str:
 
 
 def _move_up(place: str) -> None:
-    """Let the result take the place of the staging directory around it."""
-    for name in os.listdir(_result(place)):
+    """Move the result out of the staging directory around it."""
+    # The label first: until a server has started, it tells that none has.
+    for name in sorted(os.listdir(_result(place)), key=lambda name: name != "backup_label"):
         os.rename(os.path.join(_result(place), name), os.path.join(place, name))
     shutil.rmtree(os.path.join(place, STAGING))
 
 
 def help_text(bin_dir: Optional[str]) -> str:
-    """What ``pg_combinebackup`` can do; DependencyMissing where it is not there."""
+    """The help text of ``pg_combinebackup``; DependencyMissing if it is not installed."""
     return run([program(bin_dir, "pg_combinebackup"), "--help"]).stdout
 
 
@@ -155,7 +178,7 @@ def copy_method(offered: str, directories: Iterable[str]) -> str:
 
 
 def _try(works: Callable[[int, int], None], directory: str) -> bool:
-    """Whether two files without a name, in this directory, can be copied that way."""
+    """Whether two unnamed files in this directory can be copied that way."""
     held: List[int] = []
     try:
         while len(held) < 2:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore over an existing, stopped data directory: keep the files that are as in the backup, rewrite the others.
+"""Restore over an existing, stopped data directory: keep the files that match the backup, rewrite the others.
 
-Which files are the same is ``pg_verifybackup``'s word (size and checksum), against the backup's own manifest.
+``pg_verifybackup`` decides which files match (size and checksum), with the backup's own manifest.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import replace
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .. import clock
-from ..errors import ConfigError, DataDirectoryRefused
-from ..model import BackupManifest
+from ..base import clock
+from ..base.errors import ConfigError, DataDirectoryRefused
+from ..base.process import run
 from ..postgres.controldata import program, read_system_identifier
-from ..process import run
+from ..records.model import BackupManifest
 from ..repository.chain import Chain
 from .extract import OURS
-from .places import MARKER
+from .marker import MARKER
 from .request import Place
 
 # pg_verifybackup does not look at these, or they tell the server where it is: always as the backup has them.
@@ -35,10 +36,12 @@ _COMPLAINT = re.compile(
     r'|file "(?P<c>[^"]+)" should contain \d+ bytes, but read \d+ bytes)$'
 )
 _SPACES = "pg_tblspc/"
+# Of a complaint that is shown.
+_LINE = 500
 
 
 def measured(places: Sequence[Place], chain: Chain) -> Tuple[Place, ...]:
-    """The places, with how much of each may stay; raises where a delta restore is not possible."""
+    """The places, with how much of each may be kept; raises if a delta restore is impossible."""
     if len(chain) > 1:
         raise ConfigError(
             f"A delta restore takes full backups only, and {chain[-1].label} is {chain[-1].type}.",
@@ -58,7 +61,7 @@ def measured(places: Sequence[Place], chain: Chain) -> Tuple[Place, ...]:
 
 
 def require_fit(data_dir: str, backup: BackupManifest, spaces: Mapping[str, str]) -> None:
-    """DataDirectoryRefused unless ``data_dir`` is this cluster's and its tablespaces lie where they are to be.
+    """DataDirectoryRefused unless ``data_dir`` is this cluster's and its tablespaces are in the right directories.
 
     ``spaces`` maps the OIDs of those tablespaces whose directories are not empty to them.
     """
@@ -82,7 +85,7 @@ def require_fit(data_dir: str, backup: BackupManifest, spaces: Mapping[str, str]
 
 
 def present_size(path: str) -> int:
-    """Bytes of the files below a directory, WAL apart."""
+    """Bytes of the files below a directory, without WAL."""
     return sum(
         os.lstat(os.path.join(parent, name)).st_size
         for parent, _directories, names in os.walk(path)
@@ -91,8 +94,24 @@ def present_size(path: str) -> int:
     )
 
 
-def same_files(bin_dir: Optional[str], data_dir: str, manifest: bytes) -> FrozenSet[str]:
-    """The files of ``data_dir`` that are exactly as the manifest has them, by their paths in it."""
+def size_of(data_dir: str, names: Iterable[str]) -> int:
+    """Bytes of these files, by their paths in the data directory."""
+    return sum(os.stat(os.path.join(data_dir, name)).st_size for name in names)
+
+
+@dataclass(frozen=True)
+class Same:
+    """The files that match the manifest exactly, by their paths in the data directory.
+
+    ``useless`` is the message of ``pg_verifybackup`` if none may be kept, because it did not compare them all.
+    """
+
+    files: FrozenSet[str]
+    useless: Optional[str] = None
+
+
+def same_files(bin_dir: Optional[str], data_dir: str, manifest: bytes) -> Same:
+    """Compare ``data_dir`` with the manifest of the backup."""
     with tempfile.NamedTemporaryFile() as stream:
         stream.write(manifest)
         stream.flush()
@@ -106,6 +125,8 @@ def same_files(bin_dir: Optional[str], data_dir: str, manifest: bytes) -> Frozen
             ],
             check=False,
         )
+    if said.cut:
+        return Same(frozenset(), "more complaints than are worth reading")
     return unnamed(listed_files(manifest), said.status, said.stderr)
 
 
@@ -114,16 +135,18 @@ def listed_files(manifest: bytes) -> List[str]:
     return [str(f["Path"]) for f in json.loads(manifest)["Files"] if "Path" in f]
 
 
-def unnamed(listed: Iterable[str], status: int, complaints: str) -> FrozenSet[str]:
-    """Those of the listed files that no complaint names, and that may be kept at all. Pure.
+def unnamed(listed: Iterable[str], status: int, complaints: str) -> Same:
+    """The listed files that no complaint names, and that may be kept at all. Pure.
 
-    None of them when it failed with other words: then it may not have compared all of them.
+    None if it failed with any other message, because it may not have compared all of them.
     """
-    found = [_COMPLAINT.search(line) for line in complaints.splitlines() if line.strip()]
+    lines = [line for line in complaints.splitlines() if line.strip()]
+    found = [_COMPLAINT.search(line) for line in lines]
     if not all(found) or (status != 0) != bool(found):
-        return frozenset()
+        strange = next((line for line, match in zip(lines, found) if not match), "no complaint")
+        return Same(frozenset(), f"{strange[:_LINE]} (exit status {status})")
     named = {next(name for name in match.groups() if name) for match in found if match}
-    return frozenset(
+    kept = frozenset(
         name
         for name in listed
         if name not in named
@@ -132,15 +155,43 @@ def unnamed(listed: Iterable[str], status: int, complaints: str) -> FrozenSet[st
         and not name.startswith("pg_wal/")
         and "\n" not in name
     )
+    return Same(kept)
 
 
-def clear_others(data_dir: str, spaces: Mapping[str, str], kept: FrozenSet[str], major: int) -> List[str]:
-    """Remove what is not kept, and rename ``pg_wal``, which may hold what was never archived; returns where it went.
+@contextmanager
+def wal_aside(data_dir: str) -> Iterator[List[str]]:
+    """Rename ``pg_wal``, which may hold what was never archived, and give where it went; back, if the block fails.
 
-    In a tablespace only the directory of this ``major`` version is touched: another cluster may live beside it.
+    Before the mark of a restore is there: a directory that could not be touched is not one that it left.
     """
-    aside = f"{data_dir.rstrip('/')}.wal-before-{clock.now():%Y%m%dT%H%M%SZ}"
-    os.rename(os.path.join(data_dir, "pg_wal"), aside)
+    real = os.path.realpath(data_dir)
+    aside, wal = f"{real}.wal-before-{clock.now():%Y%m%dT%H%M%SZ}", os.path.join(real, "pg_wal")
+    # One that was ended right here has renamed it already.
+    found = [aside] if os.path.isdir(wal) else []
+    if found:
+        try:
+            os.rename(wal, aside)
+        except OSError as exc:
+            raise DataDirectoryRefused(
+                f"{wal} cannot be moved aside to {aside}: {exc.strerror}.",
+                "Restore without delta, or into another data_dir. Nothing was touched.",
+                data_dir=data_dir,
+            ) from exc
+    try:
+        yield found
+    except BaseException:
+        if found:
+            os.rename(aside, wal)
+        raise
+
+
+def clear_others(data_dir: str, spaces: Mapping[str, str], kept: FrozenSet[str], major: int) -> None:
+    """Remove what is not kept. In a tablespace only the directory of this ``major`` version is touched.
+
+    Another cluster may use the same location.
+    """
+    # From here on it is not a cluster any more, so that a later restore may clear it.
+    os.unlink(os.path.join(data_dir, "global", "pg_control"))
     links = os.path.join(data_dir, "pg_tblspc")
     for name in os.listdir(links):
         if os.path.islink(os.path.join(links, name)):
@@ -150,7 +201,6 @@ def clear_others(data_dir: str, spaces: Mapping[str, str], kept: FrozenSet[str],
         for name in os.listdir(path):
             if name.startswith(_own(major)):
                 _clear(os.path.join(path, name), f"{_SPACES}{oid}/{name}/", kept)
-    return [aside]
 
 
 def _own(major: int) -> str:
@@ -159,7 +209,7 @@ def _own(major: int) -> str:
 
 
 def beside(spaces: Mapping[str, str], major: int) -> List[str]:
-    """What lies in the tablespaces and is none of the cluster's, as the data directory names it."""
+    """Files in the tablespaces that do not belong to the cluster, by their paths in the data directory."""
     return [
         f"{_SPACES}{oid}/{name}"
         for oid, path in spaces.items()

@@ -1,25 +1,28 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unpack a base backup: stream, decompress and extract without staging, then prove it with ``pg_verifybackup``."""
+"""Unpack a base backup: stream, decompress and extract without staging, then verify it with ``pg_verifybackup``."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import tempfile
-from typing import Callable, Collection, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..base.errors import BackupCorrupt, DiskFull, ObjectCorrupt, ProcessFailed
+from ..base.pipeline import ahead
+from ..base.process import Feed, run
 from ..codec import archive
-from ..errors import BackupCorrupt, DiskFull, ObjectCorrupt, ProcessFailed
-from ..model import ArchiveFile, BackupManifest
-from ..pipeline import ahead
 from ..postgres.controldata import program
-from ..process import Feed, run
+from ..records.model import ArchiveFile, BackupManifest
 from ..repository.layout import SERVER_MANIFEST, clear_name, compression_of, server_manifest
 from ..repository.repository import Repository
-from .places import LOG, MARKER
+from .marker import MARKER
 
 _MAP = "tablespace_map"
+LOG = "lifeboat_restore.log"
 # Left in the data directory by a restore, and so part of later backups; they tell nothing of this one.
 OURS = (MARKER, LOG)
 
@@ -34,28 +37,48 @@ def extract(
 ) -> int:
     """Fill the directories; ``tablespaces`` maps OIDs to directories, others are left out. Returns the bytes.
 
-    ``kept`` are files that are there already, by tablespace, named as in its archive: they are passed over.
+    A tablespace in the data directory itself stays there, without being named.
+
+    ``kept`` are existing files, by tablespace, named as in its archive: they are skipped.
 
     Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's
     bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
     """
     done = 0
     manifest = server_manifest(backup.files)
+    in_place = {t.oid: os.path.join(data_dir, "pg_tblspc", t.oid) for t in backup.tablespaces if t.in_place}
+    places: Dict[Optional[str], str] = {None: data_dir}
+    places.update({**tablespaces, **in_place})
+    for path in in_place.values():
+        os.makedirs(path, mode=0o700, exist_ok=True)
     for file in backup.files:
-        if file == manifest or (file.tablespace and file.tablespace not in tablespaces):
+        if file == manifest or file.tablespace not in places:
             continue
-        target = tablespaces[file.tablespace] if file.tablespace else data_dir
+        target = places[file.tablespace]
         for size in _unpack(ahead(_checked(repository, backup, file)), target, (kept or {}).get(file.tablespace, ())):
             done += size
             progress(done)
     _link(data_dir, tablespaces)
     with open(os.path.join(data_dir, SERVER_MANIFEST), "wb") as stream:
         stream.write(read_manifest(repository, backup))
+    _let_in(data_dir, [*places.values()])
     return done
 
 
+def open_to_group(data_dir: str) -> bool:
+    """Whether the server's group may read the data directory, judging by its files."""
+    return bool(os.stat(os.path.join(data_dir, "PG_VERSION")).st_mode & stat.S_IRGRP)
+
+
+def _let_in(data_dir: str, places: Sequence[str]) -> None:
+    """Open the directories to the group where the source was (``initdb --allow-group-access``)."""
+    if open_to_group(data_dir):
+        for path in places:
+            os.chmod(path, 0o750)  # noqa: S103
+
+
 def read_manifest(repository: Repository, backup: BackupManifest) -> bytes:
-    """The ``backup_manifest``; BackupCorrupt where it is not as it was stored."""
+    """The ``backup_manifest``; BackupCorrupt if it is damaged."""
     return b"".join(_checked(repository, backup, server_manifest(backup.files)))
 
 
@@ -68,7 +91,8 @@ def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) 
     except ObjectCorrupt as exc:
         raise BackupCorrupt(
             f"Backup {backup.label} in repository {repository.location} is damaged: {exc.message}",
-            "Restore another backup (label), or from another repository; lifeboat verify tells which are intact.",
+            "Heal it from another repository (lifeboat verify --repair), or restore another backup (label): lifeboat"
+            " verify tells which are intact.",
             label=backup.label,
             key=key,
         ) from exc
@@ -89,6 +113,7 @@ def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Iter
                 "--read-full-records",
                 f"--directory={target}",
                 "--no-same-owner",
+                "--preserve-permissions",
                 "--anchored",
                 "--exclude=pg_tblspc/*",
                 *(f"--exclude={name}" for name in OURS),
@@ -117,7 +142,7 @@ def _link(data_dir: str, tablespaces: Mapping[str, str]) -> None:
 
 
 def verify(bin_dir: Optional[str], data_dir: str, label: str, ignored: Sequence[str] = ()) -> None:
-    """``pg_verifybackup``: every file is there with its size and checksum. WAL is not parsed: the repository has it."""
+    """Run ``pg_verifybackup``: every file has its size and checksum. WAL is not parsed: the repository has it."""
     try:
         run(
             [
@@ -132,17 +157,27 @@ def verify(bin_dir: Optional[str], data_dir: str, label: str, ignored: Sequence[
     except ProcessFailed as exc:
         raise BackupCorrupt(
             f"Backup {label} does not pass pg_verifybackup: {exc.details['output']}",
-            "Restore another backup (label).",
+            "Restore another backup (label), and run lifeboat verify: this one is damaged.",
             label=label,
         ) from exc
 
 
 def remap(data_dir: str, tablespaces: Mapping[str, str]) -> None:
-    """Let ``tablespace_map`` name the new directories: at its first start the server makes its links from it."""
+    """Write the new directories into ``tablespace_map``, from which the server creates its links at its first start."""
     path = os.path.join(data_dir, _MAP)
     if tablespaces:
         with open(path, "w", encoding="utf-8") as stream:
             stream.writelines(f"{oid} {_escape(target)}\n" for oid, target in tablespaces.items())
+
+
+def move_wal(data_dir: str, wal_dir: str) -> None:
+    """Put ``pg_wal`` into ``wal_dir``, and a link in its place. No WAL is in it yet."""
+    here = os.path.join(data_dir, "pg_wal")
+    for name in os.listdir(here):
+        shutil.move(os.path.join(here, name), os.path.join(wal_dir, name))
+    os.chmod(wal_dir, stat.S_IMODE(os.stat(here).st_mode))
+    os.rmdir(here)
+    os.symlink(wal_dir, here)
 
 
 def _escape(path: str) -> str:

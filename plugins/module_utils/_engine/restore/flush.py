@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write restored files to the disk while more of them are unpacked, which leaves the disk idle."""
+"""Flush restored files while more are being unpacked, which leaves the disk idle."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import threading
 from contextlib import contextmanager
 from typing import Iterator, List, Sequence
 
-from ..errors import DependencyMissing, ProcessFailed
-from ..process import run
+from ..base.errors import DependencyMissing, ProcessFailed
+from ..base.process import run
 
 _REST = 0.2
 
@@ -20,8 +20,8 @@ _REST = 0.2
 def flushing(directories: Sequence[str]) -> Iterator[None]:
     """While inside, ``sync --file-system`` (syncfs(2)) again and again for those of the directories that are there.
 
-    It only begins what the server's own pass over the files completes when it starts (``recovery_init_sync_method``).
-    That pass is not told of an error in writing that was told here: ProcessFailed at the end then.
+    It only starts what the server's own sync completes at startup (``recovery_init_sync_method``). That sync does not
+    see a write error that was reported here: then ProcessFailed at the end.
     """
     stop = threading.Event()
     failures: List[ProcessFailed] = []
@@ -43,7 +43,7 @@ def flushing(directories: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         stop.set()
-    # Not where something failed: an interrupted restore does not wait for a slow disk.
+    # Not after a failure: an interrupted restore does not wait for a slow disk.
     worker.join()
     if failures:
         raise failures[0]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore to the latest moment finds behind the last complete segment: read and checked when it is planned."""
+"""What a restore to the latest moment finds after the last complete segment: read and checked by the plan."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import List, Optional, Tuple
 
+from ..base.wal_names import Segment, format_lsn
 from ..postgres.timeline import TimelinePath
-from ..postgres.wal_names import Segment, format_lsn
 from ..repository.repository import Repository
 from ..wal import scan
 from ..wal.inventory import Run
@@ -35,7 +35,7 @@ NO_PIECES = Pieces()
 
 
 def look(repository: Repository, bin_dir: Optional[str], system: str, path: TimelinePath, run: Run) -> Pieces:
-    """Read what follows the run. A damaged piece ends the WAL before it, with a note."""
+    """Read the pieces after the run. A damaged piece ends the WAL before it, with a note."""
     notes: List[str] = []
     used: List[Segment] = []
     end = last = latest = None
@@ -44,9 +44,9 @@ def look(repository: Repository, bin_dir: Optional[str], system: str, path: Time
         if pieced.end:
             used.append(segment)
             end = segment.start + pieced.end
-            found = scan.records_in(bin_dir, segment, pieced.content, [])
-            last = found[-1].lsn if found else last
-            latest = scan.last_moment(found) or latest
+            for record in scan.records_in(bin_dir, segment, pieced.content, []):
+                last = record.lsn
+                latest = max(filter(None, (scan.ended_at(record), latest)), default=None)
         if pieced.damaged:
             where = format_lsn(segment.start + pieced.end)
             notes.append(

@@ -7,38 +7,44 @@ from __future__ import annotations
 
 import contextlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timezone, tzinfo
-from typing import Dict, List, Optional, Sequence, Tuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime
+from typing import Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from .. import clock
+from ..base import clock
+from ..base.errors import ConfigError, LifeboatError, ObjectCorrupt, RecoveryFailed, TargetUnreachable, WalGap
+from ..base.process import run
+from ..base.wal_names import format_lsn, parse_lsn
 from ..codec import archive
-from ..config import Config
-from ..errors import ConfigError, ObjectCorrupt, RecoveryFailed, TargetUnreachable
-from ..model import BackupManifest, Target
+from ..config.load import Config
+from ..erasure import read_register, require_confirmed
 from ..postgres.controldata import program
-from ..postgres.server import refuse_root
+from ..postgres.server import is_running, refuse_root
 from ..postgres.timeline import TimelinePath, path_to
-from ..postgres.wal_names import parse_lsn
-from ..process import run
+from ..records.model import BackupManifest, Target
 from ..repository.catalog import Catalog, load_catalog, missing_files
-from ..repository.chain import Chain
+from ..repository.chain import Chain, progress_of
+from ..repository.histories import Histories, read_histories
 from ..repository.layout import compression_of, is_sealed, server_manifest
-from ..repository.repository import Repositories, Repository, histories
+from ..repository.repository import Repositories, Repository
 from ..wal import scan
 from ..wal.fetch import Source, read_wal
 from ..wal.inventory import Run, archived, find_run
-from . import delta
+from . import beforehand, delta, local_time
 from . import target as decide
+from .branches import branches_at
 from .combine import help_text
+from .marker import is_satisfied
+from .pace import Pace, estimate_seconds, last_pace
 from .pieces import NO_PIECES, Pieces, look
-from .places import is_satisfied, require_room, survey
+from .places import require_room, survey
 from .request import RestorePlan, RestoreRequest
+from .ways_out import fork_named, mended_from
 
 
 def plan(config: Config, request: RestoreRequest) -> RestorePlan:
-    """Look at everything the restore needs; raise before anything is touched if it cannot succeed."""
+    """Check everything that the restore needs; raise before anything is touched if it cannot succeed."""
     begin = clock.monotonic()
     refuse_root()
     data_dir = request.data_dir or config.data_dir
@@ -52,25 +58,33 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
             "PostgreSQL calls 'lifeboat --config FILE wal-fetch'; name the file.",
         )
     repositories = Repositories.open(config)
-    try:
-        repository = repositories.readable()
-        route = _route(repository, config, request, data_dir)
-        passed = tuple(f"{u.repository}: {u.error.message}" for u in repositories.passed_over)
-    finally:
-        repositories.close()
+    # In parallel with the search, so that an unavailable repository costs no time.
+    with ThreadPoolExecutor(1, "lifeboat-register") as pool:
+        reading = pool.submit(read_register, config) if request.erasures else None
+        try:
+            repository = repositories.readable()
+            with mended_from(config, repository):
+                route = _route(repository, config, request, data_dir)
+            passed = tuple(f"{u.repository}: {u.error.message}" for u in repositories.passed_over)
+        finally:
+            repositories.close()
+    register = reading.result() if reading and not route.satisfied else None
     backup = route.chain[-1]
     if len(route.chain) > 1:
         help_text(config.bin_dir)
     archive.require({compression_of(file.name) for link in route.chain for file in link.files})
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
-    places = () if route.satisfied else survey(request, route.chain, data_dir, config.bin_dir)
+    places = () if route.satisfied else survey(request, route.chain, data_dir, config)
     if request.delta and places:
         places = delta.measured(places, route.chain)
     require_room(places)
     _require_config_file(config, backup)
+    if not route.satisfied:
+        beforehand.require_settings(config.bin_dir, request.settings)
+        beforehand.require_port(request, data_dir, config.connection.port)
     needed = decide.segments_needed(backup, route.target, route.position, route.run)
-    seconds, basis = decide.estimate_seconds(route.chain, needed)
-    return RestorePlan(
+    seconds, basis = estimate_seconds(route.chain, needed, route.pace)
+    planned = RestorePlan(
         request=request,
         target=route.target,
         repository=repository.location,
@@ -93,9 +107,34 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         latest_commit=route.latest,
         commit_rate=route.commit_rate,
         satisfied=route.satisfied,
-        notes=(f"estimate: {basis}", *route.notes),
+        notes=(f"estimate: {basis}", *route.notes, *_by_hand(request, backup, data_dir, config.bin_dir)),
+        warnings=(*route.warnings, *_wal_elsewhere(request, data_dir)),
+        register=register,
         seconds=clock.monotonic() - begin,
     )
+    if register and request.action == "promote" and request.unconfirmed == "refuse":
+        require_confirmed(planned.possible_erasures, register.late, request.confirm_erasures)
+    return planned
+
+
+def _by_hand(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_dir: Optional[str]) -> Iterator[str]:
+    """Warnings about what is left to do by hand."""
+    if request.assume_stopped and os.path.isdir(data_dir) and is_running(bin_dir, data_dir):
+        yield f"a server runs in {data_dir}: stop it before the restore"
+    slots = backup.requirements.get("replication_slots") or {}
+    if slots:
+        told = ", ".join(f"{name} ({what})" for name, what in sorted(slots.items()))
+        yield f"replication slots are part of no backup; create again what is needed: {told}"
+
+
+def _wal_elsewhere(request: RestoreRequest, data_dir: str) -> Iterator[str]:
+    """That ``pg_wal`` is a link now, and would be none."""
+    link = os.path.join(data_dir, "pg_wal")
+    if os.path.islink(link) and not request.wal_dir and not request.delta:
+        yield (
+            f"{link} is a link to {os.path.realpath(link)}, and the restored cluster would have its WAL in {data_dir}:"
+            " name a directory for it (--wal-dir, wal_dir)"
+        )
 
 
 @dataclass(frozen=True)
@@ -110,6 +149,8 @@ class _Route:
     notes: Tuple[str, ...]
     pieces: Pieces
     satisfied: bool
+    warnings: Tuple[str, ...]
+    pace: Optional[Pace]
 
 
 def _route(repository: Repository, config: Config, request: RestoreRequest, data_dir: str) -> _Route:
@@ -117,17 +158,23 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     backups = _candidates(catalog, request.label)
     system = backups[-1].system_identifier
     _require_version(bin_dir, backups[-1])
-    known = dict(histories(repository, system))
-    zone, zone_note = _zone(backups[-1], request.target)
-    target = request.target.resolved(zone)
-    path = decide.choose_timeline(target, [b.timeline for b in catalog.of_system(system)], known)
-    located = (
-        _locate(repository, bin_dir, system, backups, path, known, target) if target.kind in ("xid", "name") else None
-    )
-    position = decide.target_position(target, located)
-    chain, broken = _choose(repository, catalog, backups, target, position, request.label, path)
+    told = read_histories(repository, system)
+    known = told.texts
+    zone = str((backups[-1].requirements.get("settings") or {}).get("TimeZone") or "UTC")
+    target, zone_note = local_time.resolve(config, zone, request.target)
+    own = {b.timeline for b in catalog.of_system(system)}
+    path = decide.choose_timeline(target, own, known, lambda timeline: _has_wal(repository, system, timeline))
+    with fork_named(repository, system, target, path, own):
+        located = (
+            _locate(repository, bin_dir, system, backups, path, known, target)
+            if target.kind in ("xid", "name")
+            else None
+        )
+        position = decide.target_position(target, located)
+        chain, broken = _choose(repository, catalog, backups, target, position, request.label, path)
     backup = chain[-1]
     path = path or path_to(backup.timeline, known)
+    _require_history(repository, system, told, target, path)
     found = _run(repository, system, path, backup)
     decide.require_consistent(backup, found)
     _require_opened(repository, chain, found, decide.segments_needed(backup, target, position, found))
@@ -139,12 +186,35 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
     satisfied = is_satisfied(request, target.describe(), data_dir, bin_dir, config.as_of)
     if not satisfied:
-        # A restored server archives that it left this timeline just there: what is done was reachable.
-        decide.require_reachable(target, position, found, latest, clock.now(), end)
+        # A restored server archives that it left this timeline just there: a finished restore was reachable.
+        try:
+            decide.require_reachable(target, position, found, latest, clock.now(), end)
+        except (TargetUnreachable, WalGap):
+            # Only a refusal looks up the last record and the last commit, because that costs segments.
+            end = scan.last_record(repository, bin_dir, system, found.segments[-1]) if found.segments else None
+            pace = pace or scan.last_commits(repository, bin_dir, system, found.segments)
+            latest = latest or (pace.last if pace else None)
+            decide.require_reachable(target, position, found, latest, clock.now(), end)
+            raise
+        if target.kind == "name" and position is not None:
+            between = [s for s in found.segments if s.start <= position]
+            places = scan.positions(repository, bin_dir, system, between, target)
+            beforehand.require_single(target, backup, [p for p in places if backup.start_lsn <= p <= position])
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
     notes += [*broken, *pieces.notes]
     rate = pace.rate if pace else None
-    return _Route(target, chain, path, found, position, latest, rate, tuple(notes), pieces, satisfied)
+    # Pieces that fill the hole lead to what was stored ahead of it.
+    filled = bool(found.unused) and (pieces.end or 0) >= found.next_needed.end
+    warnings = tuple(decide.warnings_of(found)) if target.kind == "latest" and not filled else ()
+    if target.kind == "time" and target.timeline == "latest" and known:
+        warnings += tuple(_elsewhere(repository, system, target, path, backup, {*own, *known}))
+    measured = None
+    # A failed forecast must not prevent a restore.
+    with contextlib.suppress(LifeboatError):
+        measured = None if satisfied else last_pace(repository, data_dir)
+    return _Route(
+        target, chain, path, found, position, latest, rate, tuple(notes), pieces, satisfied, warnings, measured
+    )
 
 
 def _with_pieces(request: RestoreRequest, target: Target) -> bool:
@@ -156,7 +226,7 @@ def _require_opened(repository: Repository, chain: Chain, found: Run, needed: in
     for link in chain:
         file = server_manifest(link.files)
         key = repository.layout.backup(link.label, file.name)
-        # Damage is for the restore itself to tell.
+        # The restore itself reports damage.
         with contextlib.suppress(ObjectCorrupt):
             if is_sealed(key):
                 repository.seal.open_bytes(repository.store.get(key), key)
@@ -165,10 +235,10 @@ def _require_opened(repository: Repository, chain: Chain, found: Run, needed: in
 
 
 def _candidates(catalog: Catalog, label: Optional[str]) -> Sequence[BackupManifest]:
-    """The asked backup, or all of the newest one's cluster, oldest first."""
+    """The requested backup, or all of the newest one's cluster, oldest first."""
     if label:
         return [catalog.find(label)]
-    return sorted(catalog.of_system(catalog.newest().system_identifier), key=lambda b: b.finished_at)
+    return sorted(catalog.of_system(catalog.newest().system_identifier), key=progress_of)
 
 
 def _choose(
@@ -190,7 +260,7 @@ def _choose(
         )
         wrong = missing_files(repository, chains.whole[chosen.label])
         if not wrong:
-            newer = [b for b in backups if b.finished_at > chosen.finished_at and b.label in chains.broken]
+            newer = [b for b in backups if progress_of(b) > progress_of(chosen) and b.label in chains.broken]
             return chains.whole[chosen.label], [f"not considered: {chains.broken[b.label]}" for b in newer]
         faults.update(wrong)
 
@@ -199,6 +269,22 @@ def _run(repository: Repository, system: str, path: TimelinePath, backup: Backup
     timelines = [s.timeline for s in path.steps if s.timeline >= backup.timeline]
     have = archived(repository, system, timelines, backup.start_lsn, backup.segment_size)
     return find_run(path, backup.start_lsn, backup.segment_size, have)
+
+
+def _elsewhere(
+    repository: Repository, system: str, target: Target, path: TimelinePath, backup: BackupManifest,
+    timelines: Collection[int],
+) -> Iterator[str]:  # fmt: skip
+    """The warning that the moment is also on an abandoned timeline."""
+    others = set(timelines) - {path.timeline}
+    have = archived(repository, system, others, backup.start_lsn, backup.segment_size)
+    for timeline in branches_at(path, target.moment(), have):
+        left_at = path.fork_of(timeline)
+        where = f" at {format_lsn(left_at)}" if left_at is not None else ""
+        yield (
+            f"that moment is also on timeline {timeline}, which was left{where} and has other transactions then:"
+            f" --timeline {timeline} restores those"
+        )
 
 
 def _locate(
@@ -227,18 +313,6 @@ def _locate(
     return position
 
 
-def _zone(newest: BackupManifest, target: Target) -> Tuple[tzinfo, List[str]]:
-    """The source server's TimeZone, as PostgreSQL itself would read a time without a zone."""
-    if target.kind != "time" or target.moment(None).tzinfo:
-        return timezone.utc, []
-    name = str((newest.requirements.get("settings") or {}).get("TimeZone") or "UTC")
-    try:
-        zone: tzinfo = ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        zone, name = timezone.utc, f"UTC ({name} is unknown on this host)"
-    return zone, [f"the time has no zone: read as {name}, the server's TimeZone"]
-
-
 def _require_version(bin_dir: Optional[str], backup: BackupManifest) -> None:
     words = run([program(bin_dir, "postgres"), "--version"]).stdout
     major = backup.server_version_num // 10000
@@ -250,6 +324,26 @@ def _require_version(bin_dir: Optional[str], backup: BackupManifest) -> None:
             f"Install PostgreSQL {major} and set bin_dir to its programs.",
             label=backup.label,
         )
+
+
+def _require_history(repository: Repository, system: str, found: Histories, target: Target, path: TimelinePath) -> None:
+    """Raises what is wrong with the history of the timeline of ``path``, or for ``latest`` with that of a later one.
+
+    A history that is damaged and of whose timeline there is no WAL counts for nothing: whoever may store can make one.
+    """
+    later = [
+        timeline
+        for timeline in found.damaged
+        if timeline == path.timeline
+        or (target.timeline == "latest" and timeline > path.timeline and _has_wal(repository, system, timeline))
+    ]
+    if later:
+        raise found.damaged[max(later)]
+
+
+def _has_wal(repository: Repository, system: str, timeline: int) -> bool:
+    """Whether anything of this timeline was stored: a segment, or a piece of one."""
+    return next(repository.store.list_names(repository.layout.wal_log(system, timeline)), None) is not None
 
 
 def _require_config_file(config: Config, backup: BackupManifest) -> None:

@@ -1,31 +1,30 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The prefetcher of one restore: a child process that lives from the first byte extracted to the end of recovery.
+"""The prefetcher of one restore: a child process that runs from the first byte extracted to the end of recovery.
 
-It is an accelerator and nothing else: when it cannot be started, or dies, ``restore_command`` does without it.
+It only speeds up the restore: if it cannot be started, or dies, ``restore_command`` works without it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from typing import Any, Optional
 
-from ..config import Config
-from ..errors import LifeboatError
-from ..model import format_time
+from ..base.errors import LifeboatError
+from ..base.process import DEVNULL, PIPE, spawn
+from ..base.temporary import SUFFIX, lock_directory, sweep
+from ..base.wal_names import history_name
+from ..config.load import Config
 from ..postgres.recovery import Ahead
-from ..postgres.wal_names import history_name
-from ..process import DEVNULL, PIPE, spawn
+from ..records.model import format_time
 from ..wal.prefetch import Order, write_order
 from ..wal.window import bound
 from .request import RestorePlan
 
 _PREFIX = ".lifeboat-wal-"
-_LOCK = "lock"
 
 
 class Prefetcher:
@@ -38,12 +37,12 @@ class Prefetcher:
 
     @property
     def ahead(self) -> Optional[Ahead]:
-        """For ``restore_command``."""
+        """The prefetcher as ``restore_command`` needs it."""
         running = self._process is not None and self._process.poll() is None
         return Ahead(str(self._directory), self._process.pid) if running else None
 
     def start(self, config: Config, planned: RestorePlan) -> None:
-        """Begin to fetch the WAL that the plan needs; does nothing where that is not wanted or not possible."""
+        """Start fetching the WAL that the plan needs; does nothing if that is disabled or impossible."""
         size = planned.backup.segment_size
         if self._process is not None or config.restore.prefetch <= 0 or not planned.segments_needed:
             return
@@ -56,8 +55,7 @@ class Prefetcher:
             self._directory = _make(config, planned, limit * size)
             if self._directory is None:
                 return
-            self._lock = os.open(os.path.join(self._directory, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = lock_directory(self._directory)
             write_order(self._directory, order)
             past = [f"--as-of={format_time(config.as_of)}"] if config.as_of else []
             words = [config.command, "--config", config.source or "", *past, "wal-prefetch", self._directory]
@@ -81,7 +79,7 @@ class Prefetcher:
 
 
 def _names(planned: RestorePlan) -> tuple[str, ...]:
-    """Every file that recovery asks for, in its order: the target timeline's history, then the segments."""
+    """Every file that recovery requests, in order: the target timeline's history, then the segments."""
     timeline = planned.path.timeline
     history = (history_name(timeline),) if len(planned.path.steps) > 1 else ()
     segments = planned.run.segments[: planned.segments_needed]
@@ -98,26 +96,8 @@ def _make(config: Config, planned: RestorePlan, size: int) -> Optional[str]:
     ):
         if not place or not os.access(place, os.W_OK | os.X_OK):
             continue
-        sweep(place)
+        sweep(place, _PREFIX)
         disk = os.statvfs(place)
         if disk.f_bavail * disk.f_frsize > reserved + 2 * size:
-            return tempfile.mkdtemp(prefix=f"{_PREFIX}{planned.backup.system_identifier}-", dir=place)
+            return tempfile.mkdtemp(SUFFIX, f"{_PREFIX}{planned.backup.system_identifier}-", place)
     return None
-
-
-def sweep(place: str) -> None:
-    """Remove what prefetchers of ours left behind when machine and restore died together."""
-    for entry in os.scandir(place):
-        if not entry.name.startswith(_PREFIX) or entry.stat(follow_symlinks=False).st_uid != os.geteuid():
-            continue
-        try:
-            held = os.open(os.path.join(entry.path, _LOCK), os.O_RDWR)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(entry.path, ignore_errors=True)
-        except OSError:
-            pass
-        finally:
-            os.close(held)

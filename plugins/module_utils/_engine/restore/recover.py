@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watch a server recover, and hold it against what was planned."""
+"""Watch a server recover, and compare the result with the plan."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, Iterator, Optional
 
-from .. import clock
-from ..config import Config
-from ..errors import PostgresError, RecoveryFailed
-from ..model import format_time
+from ..base import clock
+from ..base.errors import PostgresError, RecoveryFailed
+from ..base.progress import Progress
+from ..base.wal_names import Segment, format_lsn, parse_lsn
+from ..config.load import Config
 from ..postgres import server
 from ..postgres.connection import Session, local, session
 from ..postgres.controldata import read_control
-from ..postgres.wal_names import format_lsn, parse_lsn
-from ..progress import Progress
+from ..records.model import format_time
+from ..wal.scan import ended_at, records_in
 from .extract import read_tail
 from .request import RestorePlan
 
-# A short recovery is not waited for longer than it takes, a long one is not disturbed.
+# Poll often during a short recovery, and rarely during a long one.
 _POLL_FIRST, _POLL_LONGEST = 0.02, 0.2
 _STARTING = 30.0
 # The log is read for progress and for the end: in English, and in one file.
@@ -57,7 +58,7 @@ class Reached:
 
 @contextmanager
 def isolation(data_dir: str) -> Iterator[Dict[str, str]]:
-    """Settings under which only this process can reach the server: until it is proven, nobody writes to it.
+    """Settings under which only this process can reach the server: nobody writes to it until it is verified.
 
     With ``hot_standby`` off, recovery does not depend on ``max_connections`` and its kin.
     """
@@ -66,7 +67,7 @@ def isolation(data_dir: str) -> Iterator[Dict[str, str]]:
 
 
 def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) -> Reached:
-    """Wait until the started server did what the plan's action asks; RecoveryFailed when it ends or takes too long."""
+    """Wait until the server has carried out the plan's action; RecoveryFailed if it exits or takes too long."""
     data_dir, action = planned.data_dir, planned.request.action
     begin = clock.monotonic()
     tail = _LogTail(log)
@@ -101,20 +102,43 @@ def _ask(config: Config, planned: RestorePlan, action: str) -> Optional[Reached]
         with session(local(config.connection, *where)) as sql:
             recovering = bool(sql.value("SELECT pg_is_in_recovery()"))
             if action != "pause":
-                return None if recovering else _promoted(sql, planned)
+                return None if recovering else _promoted(config, sql, planned)
             if not recovering:
                 raise RecoveryFailed(
                     "The server left recovery instead of pausing at the target.",
                     "Somebody resumed or promoted it. Restore again, and let nobody in before it pauses.",
                 )
             paused = sql.value("SELECT pg_get_wal_replay_pause_state() = 'paused'")
-            return _paused(sql, planned) if paused else None
+            return _paused(config, sql, planned) if paused else None
     except PostgresError:
         # "The database system is starting up": not yet. A server that gave up is noticed by its absence.
         return None
 
 
-def _promoted(sql: Session, planned: RestorePlan) -> Reached:
+def _last_commit(
+    config: Config, planned: RestorePlan, timeline: int, lsn: int, told: Optional[datetime]
+) -> Optional[datetime]:
+    """When the last replayed transaction ended. ``lsn`` is where recovery stopped, ``told`` what the server says.
+
+    It does not count the commit that it stopped behind because of its LSN (``recoveryStopsAfter`` in
+    ``xlogrecovery.c``): that one is looked up in the WAL.
+    """
+    if planned.target.kind != "lsn" or not planned.target.inclusive:
+        return told
+    segment = Segment.ending_at(timeline, lsn, planned.backup.segment_size)
+    try:
+        with open(os.path.join(planned.data_dir, "pg_wal", segment.name), "rb") as stream:
+            content = stream.read()
+    except OSError:
+        return told
+    last = None
+    for record in records_in(config.bin_dir, segment, content, ["--rmgr=Transaction"]):
+        if record.lsn < lsn:
+            last = ended_at(record) or last
+    return last or told
+
+
+def _promoted(config: Config, sql: Session, planned: RestorePlan) -> Reached:
     timeline = int(sql.value("SELECT pg_walfile_name(pg_current_wal_lsn())")[:8], 16)
     history = read_tail(planned.data_dir, timeline)
     if history is None:
@@ -123,16 +147,18 @@ def _promoted(sql: Session, planned: RestorePlan) -> Reached:
             "It did not recover from the archive.",
             timeline=timeline,
         )
-    parent, lsn, reason = history
-    return _reached(
-        planned, parse_lsn(lsn), sql.value("SELECT pg_last_xact_replay_timestamp()"), timeline, parent, reason
-    )
+    parent, told, reason = history
+    lsn = parse_lsn(told)
+    time = _last_commit(config, planned, timeline, lsn, sql.value("SELECT pg_last_xact_replay_timestamp()"))
+    return _reached(planned, lsn, time, timeline, parent, reason)
 
 
-def _paused(sql: Session, planned: RestorePlan) -> Reached:
-    lsn, time = sql.row("SELECT pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()")
+def _paused(config: Config, sql: Session, planned: RestorePlan) -> Reached:
+    told, time = sql.row("SELECT pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp()")
     timeline = int(sql.value("SELECT min_recovery_end_timeline FROM pg_control_recovery()")) or planned.path.timeline
-    return _reached(planned, parse_lsn(lsn), time, timeline, timeline, "paused")
+    lsn = parse_lsn(told)
+    time = _last_commit(config, planned, timeline, lsn, time)
+    return _reached(planned, lsn, time, timeline, timeline, "paused")
 
 
 def _after_shutdown(config: Config, planned: RestorePlan, log: str) -> Reached:

@@ -1,19 +1,21 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of a restore: what is asked, what would be done, what was done."""
+"""The data of a restore: the request, the plan, the result."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..errors import ConfigError
-from ..model import BackupManifest, Target, format_time
+from ..base.errors import ConfigError
+from ..base.wal_names import format_lsn
+from ..erasure import Register
 from ..postgres.timeline import TimelinePath
-from ..postgres.wal_names import format_lsn
+from ..records.model import BackupManifest, Target, format_time
 from ..repository.chain import Chain
+from ..repository.erasures import MARGIN, Erasure, due
 from ..wal.fetch import EVERYWHERE, Source
 from ..wal.inventory import Run
 from .pieces import NO_PIECES, Pieces
@@ -22,18 +24,23 @@ ACTIONS = ("promote", "pause", "shutdown")
 EXISTING = ("refuse", "move_aside")
 ARCHIVING = ("auto", "on", "off")
 LEAVE = ("running", "stopped")
+UNCONFIRMED = ("refuse", "leave_out")
 
 
 @dataclass(frozen=True)
 class RestoreRequest:
-    """What is asked.
+    """A requested restore.
 
     ``data_dir`` None means the configured one. ``tablespaces`` maps a location at the source to one here.
     ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added
-    to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits for ever.
+    to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits forever.
     ``delta`` keeps those files of the existing directories that are as in the backup, and rewrites the others.
     Without ``pieces`` the WAL ends with the last complete segment, whatever was streamed of the next one.
-    Without ``erasures`` nothing of the register of erasures is applied again.
+    Without ``erasures`` nothing of the register of erasures is applied again. ``confirm_erasures`` are those that run a
+    statement of their own, or are later than ``as_of``; ``unconfirmed`` ones refuse the restore or are left out.
+    ``request_id`` is the caller's ID for this restore, such as an incident's: a data directory that is its
+    finished result is left alone.
+    ``wal_dir`` is a directory for ``pg_wal``, which is then a link to it.
     With ``assume_stopped`` a running server is no reason to refuse the plan; it is still one to refuse the restore.
     """
 
@@ -51,13 +58,32 @@ class RestoreRequest:
     delta: bool = False
     pieces: bool = True
     erasures: bool = True
+    confirm_erasures: Tuple[str, ...] = ()
+    unconfirmed: str = "refuse"
+    request_id: Optional[str] = None
+    wal_dir: Optional[str] = None
 
     def __post_init__(self) -> None:
-        for name, allowed in (("action", ACTIONS), ("existing", EXISTING), ("archiving", ARCHIVING), ("leave", LEAVE)):
+        for name, allowed in (
+            ("action", ACTIONS),
+            ("existing", EXISTING),
+            ("archiving", ARCHIVING),
+            ("leave", LEAVE),
+            ("unconfirmed", UNCONFIRMED),
+        ):
             if getattr(self, name) not in allowed:
                 raise ConfigError(
                     f"The restore option {name} is {getattr(self, name)!r}.", f"Choose one of: {', '.join(allowed)}."
                 )
+        if not self.target.inclusive and self.target.kind not in ("time", "lsn", "xid"):
+            raise ConfigError(
+                f"Recovery cannot stop just before the target '{self.target.kind}'.",
+                "Leave exclusive out (inclusive: true), or give a target of the kind time, lsn or xid.",
+            )
+        if self.request_id is not None and not self.request_id.strip():
+            raise ConfigError(
+                "The request_id of the restore is empty.", "Give the id of the incident, or leave request_id out."
+            )
         if self.action != "promote" and self.target.kind == "latest":
             raise ConfigError(
                 f"A restore to 'latest' has no target to {self.action} at.",
@@ -65,22 +91,28 @@ class RestoreRequest:
             )
         if self.delta and self.existing == "move_aside":
             raise ConfigError(
-                "A delta restore uses what is there, and move_aside takes it away.",
+                "delta and move_aside exclude each other: delta reuses the files that move_aside renames.",
                 "Choose one of delta and move_aside.",
+            )
+        if self.delta and self.wal_dir:
+            raise ConfigError(
+                "A delta restore needs pg_wal in the data directory, and wal_dir names another place for it.",
+                "Choose one of delta and wal_dir.",
             )
         if self.action == "pause" and self.leave == "stopped":
             raise ConfigError(
-                "A paused server that is stopped is not paused.", "Choose action shutdown, or leave running."
+                "action pause and leave stopped exclude each other.", "Choose action shutdown, or leave running."
             )
 
 
 @dataclass(frozen=True)
 class Place:
-    """A directory that receives one archive: its present state decides what happens to what is there.
+    """A directory that receives one archive: its present state decides what happens to its content.
 
     ``state``: ``missing``, ``empty``, ``unfinished`` (an interrupted restore of ours, which may be replaced),
     ``occupied`` (moved aside) or ``kept`` (a delta restore: at most ``present`` bytes of it stay). ``size`` is what it
     holds at the end, ``staged`` what the links of a chain take there until they are put together, in bytes and at most.
+    ``wal``: it is for ``pg_wal``.
     """
 
     path: str
@@ -89,17 +121,19 @@ class Place:
     tablespace: Optional[str] = None
     staged: int = 0
     present: int = 0
+    wal: bool = False
 
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """What would be done. ``satisfied``: the data directory already is the result of this very restore.
+    """What would be done. ``satisfied``: the data directory already is the result of this request.
 
     ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
     window ends with, where it was looked up, and ``commit_rate`` how many commits a second the WAL before it has.
     ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
     the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
-    ``pieces`` is what lies behind the last complete segment, for the target ``latest``.
+    ``pieces`` is what lies behind the last complete segment, for the target ``latest``. ``register`` are the erasures.
+    ``warnings`` are about archived WAL that is missing, or that exists and is not used.
     """
 
     request: RestoreRequest
@@ -119,23 +153,44 @@ class RestorePlan:
     commit_rate: Optional[float] = None
     satisfied: bool = False
     notes: Tuple[str, ...] = ()
+    warnings: Tuple[str, ...] = ()
     seconds: float = 0.0
     source: Source = EVERYWHERE
     pieces: Pieces = NO_PIECES
+    register: Optional[Register] = None
 
     @property
     def backup(self) -> BackupManifest:
         """The backup that is restored: the last link of the chain."""
         return self.chain[-1]
 
+    def erasures_since(self, reached: datetime) -> List[Erasure]:
+        """The registered erasures that a cluster with commits up to ``reached`` may not contain."""
+        return due(self.register.erasures, reached) if self.register else []
+
+    @property
+    def possible_erasures(self) -> List[Erasure]:
+        """Those that this restore may have to apply: replay begins at a checkpoint somewhat before the backup."""
+        return self.erasures_since(self.backup.started_at - MARGIN)
+
+    @property
+    def tablespaces(self) -> Dict[str, str]:
+        """The directory of each tablespace that has one of its own, by its OID."""
+        return {p.tablespace: p.path for p in self.places if p.tablespace}
+
+    @property
+    def wal_dir(self) -> Optional[str]:
+        """The directory that ``pg_wal`` is a link to; None if it is not a link."""
+        return next((p.path for p in self.places if p.wal), None)
+
     @property
     def bytes_to_fetch(self) -> int:
-        """What the chain takes in the repository."""
+        """The stored size of the chain."""
         return sum(b.stored_size for b in self.chain)
 
     @property
     def bytes_to_write(self) -> int:
-        """What all directories together take at most at one time."""
+        """The most bytes that all directories together take at a time."""
         if len(self.chain) == 1:
             return self.backup.data_size
         return sum(b.data_size for b in self.chain) + self.backup.final_size
@@ -165,7 +220,10 @@ class RestorePlan:
             "segments_needed": self.segments_needed,
             "estimated_seconds": round(self.estimated_seconds, 1),
             "satisfied": self.satisfied,
+            "erasures": [e.shown() for e in self.possible_erasures],
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
+            "lost_replication_slots": dict(self.backup.requirements.get("replication_slots") or {}),
         }
 
 
@@ -178,7 +236,7 @@ class RestoreResult:
     ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit. ``commit_rate``, commits a
     second in the last archived WAL, tells how many transactions the time until the disaster may have had.
     ``erasures`` are those ``applied`` again, those ``pending`` until the server is promoted, the repositories whose
-    register was ``unread``, and whether they were ``left_out``.
+    register was ``unread``, those ``unconfirmed`` that were left out, and whether all were ``left_out``.
     """
 
     label: str
@@ -200,8 +258,8 @@ class RestoreResult:
     files_kept: int = 0
     commit_rate: Optional[float] = None
     erasures: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Tuple[str, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
-        lists = {"moved_aside": list(self.moved_aside), "chain": list(self.chain)}
+        lists = {"moved_aside": list(self.moved_aside), "chain": list(self.chain), "warnings": list(self.warnings)}
         return {**asdict(self), **lists, "timings": dict(self.timings)}

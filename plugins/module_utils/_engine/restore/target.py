@@ -1,31 +1,33 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where to stop: pure decisions about backups, timelines and targets. No I/O."""
+"""Decisions about backups, timelines and targets. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Collection, List, Mapping, Optional, Sequence
 
-from ..errors import BackupMissing, TargetUnreachable, WalGap
-from ..model import BackupManifest, Target, format_time
+from ..base.errors import BackupMissing, TargetUnreachable, WalGap
+from ..base.wal_names import Segment, format_lsn, parse_lsn
 from ..postgres.timeline import TimelinePath, path_to
-from ..postgres.wal_names import Segment, format_lsn, parse_lsn
-from ..repository.chain import Break, Chain
+from ..records.model import BackupManifest, Target, format_time
+from ..repository.chain import Break, progress_of
 from ..wal.inventory import Run
 
 
-def choose_timeline(target: Target, known: Iterable[int], histories: Mapping[int, str]) -> Optional[TimelinePath]:
+def choose_timeline(
+    target: Target, known: Collection[int], histories: Mapping[int, str], has_wal: Callable[[int], bool]
+) -> Optional[TimelinePath]:
     """The path to the target's timeline; None for ``current`` (it is the chosen backup's).
 
-    ``known`` are the timelines of backups and history files.
+    ``known`` are the timelines of backups.
     """
     if target.timeline == "current":
         return None
     numbers = sorted(set(known) | set(histories))
     if target.timeline == "latest":
-        return path_to(numbers[-1], histories)
+        return path_to(latest_timeline(known, histories, has_wal), histories)
     number = int(target.timeline)
     if number not in numbers:
         raise TargetUnreachable(
@@ -34,6 +36,14 @@ def choose_timeline(target: Target, known: Iterable[int], histories: Mapping[int
             timelines=numbers,
         )
     return path_to(number, histories)
+
+
+def latest_timeline(known: Collection[int], histories: Collection[int], has_wal: Callable[[int], bool]) -> int:
+    """The highest timeline of a backup, or of a history file that there is WAL of.
+
+    A history alone, which whoever may store can make, must not end recovery where it forks.
+    """
+    return next(n for n in sorted({*known, *histories}, reverse=True) if n in known or has_wal(n))
 
 
 def on_path(backups: Sequence[BackupManifest], path: Optional[TimelinePath]) -> List[BackupManifest]:
@@ -68,9 +78,9 @@ def choose_backup(
     label: Optional[str],
     path: Optional[TimelinePath],
 ) -> BackupManifest:
-    """The newest backup that was finished before the target; ``backups`` holds just one when a label was asked for.
+    """The latest backup finished before the target; ``backups`` has only one if a label was requested.
 
-    ``position`` is the target's LSN where it has one.
+    ``position`` is the target's LSN, if it has one.
     """
     if not backups:
         raise BackupMissing(
@@ -81,11 +91,11 @@ def choose_backup(
         require_on_path(backups[0], path)
     candidates = on_path(backups, path)
     if not candidates:
-        require_on_path(max(backups, key=lambda b: b.finished_at), path)
+        require_on_path(max(backups, key=progress_of), path)
     good = [b for b in candidates if not _too_early(b, target, position)]
     if good:
-        return max(good, key=lambda b: (b.finished_at, b.label))
-    first = min(candidates, key=lambda b: b.finished_at)
+        return max(good, key=progress_of)
+    first = min(candidates, key=progress_of)
     what = f"{target.describe()}" + (
         f" (at {format_lsn(position)})" if position is not None and target.kind != "lsn" else ""
     )
@@ -120,7 +130,7 @@ def choose_whole(
 ) -> BackupManifest:
     """As :func:`choose_backup`, among those whose chain is whole; ``everything`` are all backups of the cluster.
 
-    ChainBroken, with the way out, when a broken chain is all that leads to the target, or what was asked for.
+    ChainBroken, with a hint, if only a broken chain leads to the target, or one was asked for.
     """
     wanted = choose_backup(backups, target, position, label, path)
     if wanted.label not in broken:
@@ -134,7 +144,7 @@ def choose_whole(
             if earliest
             else "No other backup leads there"
         )
-        raise broken[wanted.label].error(repository, f"{out}, or bring the link from another repository.") from exc
+        raise broken[wanted.label].error(repository, f"{out}.") from exc
     if label:
         raise broken[wanted.label].error(
             repository, f"Nothing was touched. Backup {other.label} reaches the same target: choose that one (label)."
@@ -149,7 +159,7 @@ def _too_early(backup: BackupManifest, target: Target, position: Optional[int]) 
 
 
 def target_position(target: Target, located: Optional[int]) -> Optional[int]:
-    """The target as an LSN, where it is one or was found in the WAL."""
+    """The target as an LSN, if it is one or was found in the WAL."""
     return parse_lsn(target.value or "") if target.kind == "lsn" else located
 
 
@@ -159,7 +169,7 @@ def require_consistent(backup: BackupManifest, run: Run) -> None:
         missing = _first_missing(run)
         raise WalGap(
             f"Backup {backup.label} cannot be made consistent: WAL segment {missing} is not in the repository.",
-            "Nothing was touched. Choose another backup (label), or bring the segment from another repository.",
+            "Nothing was touched. Choose another backup (label).",
             missing=list(run.missing) or [missing],
             label=backup.label,
         )
@@ -173,15 +183,15 @@ def require_reachable(
     now: datetime,
     last_record: Optional[int] = None,
 ) -> None:
-    """Raise WalGap or TargetUnreachable when the WAL that is there does not contain the target.
+    """Raise WalGap or TargetUnreachable if the existing WAL does not contain the target.
 
-    ``latest`` is the time of the last commit in the run, ``last_record`` the LSN of its last record, where looked up.
+    ``latest`` is the time of the last commit in the run, ``last_record`` the LSN of its last record, if looked up.
     """
     if target.kind == "immediate":
         return
     if target.kind == "latest":
         if run.missing:
-            raise _gap(run, "the latest moment", latest)
+            raise _gap(run, "the latest moment", latest, last_record)
         return
     if target.kind == "time":
         moment = target.moment()
@@ -189,18 +199,25 @@ def require_reachable(
             raise TargetUnreachable(
                 f"The target time {format_time(moment)} lies in the future (it is {format_time(now)}).",
                 "Choose latest, or a past time.",
-                **_until(run, latest),
+                **_until(run, latest, last_record),
             )
         if latest is None or not (moment < latest or (moment == latest and not target.inclusive)):
-            _beyond(target, run, latest)
+            _beyond(target, run, latest, last_record)
     elif position is None or position > run.end or (last_record is not None and position > last_record):
-        _beyond(target, run, latest)
+        _beyond(target, run, latest, last_record)
 
 
-def _beyond(target: Target, run: Run, latest: Optional[datetime]) -> None:
+def _beyond(target: Target, run: Run, latest: Optional[datetime], last_record: Optional[int]) -> None:
     if run.missing:
-        raise _gap(run, target.describe(), latest)
-    until = _until(run, latest)
+        raise _gap(run, target.describe(), latest, last_record)
+    until = _until(run, latest, last_record)
+    if target.kind == "time" and target.moment() == latest:
+        raise TargetUnreachable(
+            f"The target {target.describe()} is the last archived commit itself: PostgreSQL stops behind a time at the"
+            " first later commit, and none was archived.",
+            " ".join(["Choose latest, which ends with that commit.", *warnings_of(run)]),
+            **until,
+        )
     time = (
         f"the last archived commit, at {until['latest']}"
         if until["latest"]
@@ -208,28 +225,47 @@ def _beyond(target: Target, run: Run, latest: Optional[datetime]) -> None:
     )
     raise TargetUnreachable(
         f"The target {target.describe()} lies after the archived WAL: it ends with {time} (LSN {until['latest_lsn']}).",
-        "Choose latest, or a target before that.",
+        " ".join(["Choose latest, or a target before that.", *warnings_of(run)]),
         **until,
     )
 
 
-def _gap(run: Run, what: str, latest: Optional[datetime]) -> WalGap:
-    until = _until(run, latest)
+def warnings_of(run: Run) -> List[str]:
+    """Warnings for a restore to the end of this WAL: there was more of it, or some of it is not used."""
+    if run.lost:
+        first, last = run.lost[0], run.lost[-1]
+        return [
+            f"{len(run.lost)} WAL segments, {first.name} to {last.name}, are on record as archived and are not in the"
+            f" repository: what was committed behind LSN {format_lsn(first.start)} is lost unless another repository"
+            " has them."
+        ]
+    if run.unused:
+        names = f"{run.unused[0].name} to {run.unused[-1].name}"
+        return [
+            f"The WAL ends at {format_lsn(run.end)}: {run.next_needed.name} was never archived. {len(run.unused)}"
+            f" segments behind it, {names}, had been stored ahead and are left out."
+        ]
+    return []
+
+
+def _gap(run: Run, what: str, latest: Optional[datetime], last_record: Optional[int]) -> WalGap:
+    until = _until(run, latest, last_record)
     more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""
     reach = f" The latest commit before the gap is at {until['latest']}." if until["latest"] else ""
     return WalGap(
         f"{what[0].upper()}{what[1:]} cannot be reached: WAL segment {_first_missing(run)}{more}"
         f" is not in the repository, but later ones are.{reach}",
-        "Nothing was touched. Bring the missing WAL from another repository,"
-        f" or choose a target up to LSN {until['latest_lsn']}.",
+        f"Nothing was touched. Restore to the last record before the gap: --lsn {until['latest_lsn']}.",
         missing=list(run.missing),
         missing_count=run.missing_count,
         **until,
     )
 
 
-def _until(run: Run, latest: Optional[datetime]) -> dict[str, Optional[str]]:
-    return {"latest": format_time(latest) if latest else None, "latest_lsn": format_lsn(run.end)}
+def _until(run: Run, latest: Optional[datetime], last_record: Optional[int]) -> dict[str, Optional[str]]:
+    """The time of the last commit, and the last LSN that a restore can stop at."""
+    end = run.end if last_record is None else last_record
+    return {"latest": format_time(latest) if latest else None, "latest_lsn": format_lsn(end)}
 
 
 def _first_missing(run: Run) -> str:
@@ -237,7 +273,7 @@ def _first_missing(run: Run) -> str:
 
 
 def segments_needed(backup: BackupManifest, target: Target, position: Optional[int], run: Run) -> int:
-    """How many segments recovery reads at most."""
+    """The most segments that recovery reads."""
     if target.kind == "immediate":
         last = Segment.ending_at(backup.timeline, backup.stop_lsn, backup.segment_size).number
     elif position is not None:
@@ -245,15 +281,3 @@ def segments_needed(backup: BackupManifest, target: Target, position: Optional[i
     else:
         return len(run.segments)
     return last - run.first_needed.number + 1
-
-
-def estimate_seconds(chain: Chain, segments: int) -> Tuple[float, str]:
-    """A rough forecast and what it rests on: the rate at which the full backup was made, and 0.2 s for each segment.
-
-    A chain is written twice: its links, then what they are put together to.
-    """
-    full = chain[0]
-    streamed = float(full.timings.get("stream", 0.0))
-    rate = full.data_size / streamed if streamed > 0 else 100e6
-    written = sum(b.data_size for b in chain) + (chain[-1].final_size if len(chain) > 1 else 0)
-    return written / rate + 0.2 * segments + 3.0, f"{rate / 1e6:.0f} MB/s as at the backup, 0.2 s a segment"

@@ -9,25 +9,24 @@ import json
 import os
 from typing import Any, Mapping, Optional
 
-from ..drill.markup import Markup, moment, seconds, size, table, tag
-from ..drill.style import CSS
-from ..errors import ConfigError
+from ..base.errors import ConfigError
+from ..base.files import make_directory, replace_file
+from ..report.markup import Markup, moment, seconds, size, table, tag
+from ..report.style import CSS
 from .questions import BROKEN, HELD
 
 _MARKS = {HELD: ("✓", "good-ink"), BROKEN: ("✗", "bad-ink")}
 
 
 def write_report(report: Mapping[str, Any], directory: Optional[str]) -> Optional[str]:
-    """``report.json`` and ``report.html`` in the directory, which is made; the page's path. ConfigError."""
+    """``report.json`` and ``report.html`` into the directory, created if missing; the page's path. ConfigError."""
     if not directory:
         return None
     page = os.path.join(directory, "report.html")
     try:
-        os.makedirs(directory, exist_ok=True)
-        with open(os.path.join(directory, "report.json"), "w", encoding="utf-8") as stream:
-            json.dump(report, stream, indent=2)
-        with open(page, "w", encoding="utf-8") as stream:
-            stream.write(render(report))
+        make_directory(directory, 0o755)
+        replace_file(os.path.join(directory, "report.json"), json.dumps(report, indent=2).encode(), 0o644)
+        replace_file(page, render(report).encode(), 0o644)
     except OSError as exc:
         raise ConfigError(
             f"The report cannot be written into {directory}: {exc.strerror}.",
@@ -38,7 +37,7 @@ def write_report(report: Mapping[str, Any], directory: Optional[str]) -> Optiona
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """The whole page; it needs nothing else."""
+    """The whole, self-contained page."""
     verdict = "proven" if report["proven"] else "not proven"
     head = tag(
         "head",

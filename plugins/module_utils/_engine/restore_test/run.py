@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carry out a restore test: restore to the end of the archive, ask, report, drop the scratch."""
+"""Run a restore test: restore to the end of the archive, check, report, drop the scratch cluster."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .. import clock, restore
+from .. import restore
 from ..audit.scope import audited
-from ..config import Config
-from ..errors import BackupUnproven, ConfigError, LifeboatError
-from ..model import format_time
-from ..progress import Progress, Silent
+from ..base import clock
+from ..base.errors import BackupUnproven, ConfigError, LifeboatError
+from ..base.progress import Progress, Silent
+from ..base.version import VERSION
+from ..config.load import Config
+from ..records.model import format_time
 from ..repository.repository import Repositories
+from ..repository.restore_tests import store_report
 from ..repository.verifications import note_verified
-from ..restore.places import LOG
-from ..restore.request import RestorePlan, RestoreResult
-from ..version import VERSION
-from .place import clear_dead, scratch_place
-from .questions import BROKEN, HELD, Finding, ask_all, broken
-from .records import store_report
-from .scratch import scratch_config, scratch_plan, scratch_server
+from ..restore import LOG, RestorePlan, RestoreResult
+from ..scratch import clear_dead, scratch_config, scratch_place, scratch_plan, scratch_server
+from .questions import BROKEN, HELD, LEFT_OUT, Finding, ask_all, broken
 
 FORMAT = 1
 
@@ -43,7 +42,7 @@ class TestRequest:
 
 @dataclass(frozen=True)
 class RestoreTest:
-    """What was found. ``report`` is plain data, ``unrecorded`` the repositories that did not take it."""
+    """The findings. ``report`` is plain data, ``unrecorded`` the repositories that did not accept it."""
 
     report: Dict[str, Any]
     findings: Tuple[Finding, ...]
@@ -63,14 +62,14 @@ def plan(config: Config, request: TestRequest) -> Dict[str, Any]:
 
 
 def run(config: Config, request: TestRequest, progress: Optional[Progress] = None) -> RestoreTest:
-    """Restore, ask, report. What is broken is a finding; an error is raised only where nothing could be tried.
+    """Restore, check, report. A failed check is a finding; an error is raised only if nothing could be tested.
 
     The report goes into every repository; the scratch is dropped whatever happens. Memory and disk as for a restore.
     """
     with audited(config, "restore test") as note:
         done = _run(config, request, progress or Silent())
         note.objects.append(str(done.report["label"]))
-        note.details.update(repository=done.report["repository"], proven=done.proven)
+        note.details.update(repository=done.report["repository"], proven=done.proven, unrecorded=list(done.unrecorded))
         return done
 
 
@@ -93,14 +92,15 @@ def require_proven(done: RestoreTest) -> RestoreTest:
         raise BackupUnproven(
             f"Backup {done.report['label']} in repository {done.report['repository']} is not proven:"
             f" {'; '.join(f'{f.name}: {f.detail}' for f in wrong)}.",
-            "Make a full backup now, restore that one too, and find out since when: lifeboat verify --restore LABEL.",
+            "Make a full backup now and test that one too: lifeboat verify --restore. Older ones tell since when it"
+            " is so: lifeboat verify --restore LABEL.",
             report=done.report,
         )
     return done
 
 
 def _chosen(config: Config, request: TestRequest) -> Config:
-    """The configuration with the asked repository alone, and nothing that belongs to the cluster that is tested."""
+    """The configuration with only the requested repository, and nothing that belongs to the tested cluster."""
     repositories = config.repositories
     if request.repository is not None:
         repositories = tuple(replace(r, required=True) for r in repositories if r.name == request.repository)
@@ -113,7 +113,7 @@ def _chosen(config: Config, request: TestRequest) -> Config:
 def _tried(
     config: Config, planned: RestorePlan, progress: Progress
 ) -> Tuple[Optional[RestoreResult], List[Finding]]:
-    """The restore's result, None where it failed, and everything that was found."""
+    """The restore's result (None if it failed) and all findings."""
     own = scratch_config(config, planned)
     begin = clock.monotonic()
     try:
@@ -123,6 +123,9 @@ def _tried(
     last = result.reached_time or "before the backup"
     text = f"to {result.reached_lsn}, last commit {last}, timeline {result.timeline}"
     findings = [Finding("restore", HELD, text, result.timings["total"])]
+    if result.erasures.get("unconfirmed"):
+        ids = ", ".join(result.erasures["unconfirmed"])
+        findings.append(Finding("erasures", LEFT_OUT, f"a restore asks for their confirmation: {ids}"))
     log = os.path.join(planned.data_dir, LOG)
     progress.phase("look at it")
     try:
@@ -134,7 +137,7 @@ def _tried(
 
 
 def _interruptible(what: Callable[[], List[Finding]]) -> List[Finding]:
-    """Ask in a thread: libpq does not notice an interrupt of a long query, and the server's end ends the query."""
+    """Run the queries in a thread: libpq does not notice an interrupt of a long query; stopping the server ends it."""
     answers: List[List[Finding]] = []
     trouble: List[BaseException] = []
 

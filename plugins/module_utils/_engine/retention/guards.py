@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Callable, Collection, List, Mapping, Optional, Sequence, Tuple
 
-from ..model import BackupManifest, format_time
+from ..config.retention import RetentionConfig
+from ..records.model import BackupManifest, format_time
 from .plan import PrunePlan
-from .policy import RetentionConfig
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What is known beside the plan. ``store_time`` is the store's clock, read between two looks at ours."""
+    """What is known besides the plan. ``store_time`` is the store's clock, read between two readings of ours.
+
+    ``newest`` is the newest backup that counts.
+    """
 
     now: datetime
     store_time: datetime
@@ -26,7 +29,7 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Objection:
-    """A guard's name, and what it says."""
+    """A guard's name and its message."""
 
     guard: str
     message: str
@@ -36,7 +39,7 @@ def _share(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Opt
     if plan.share <= policy.max_share:
         return None
     return (
-        f"it would remove {plan.share:.0f} % of the repository's bytes, more than {policy.max_share:g} %"
+        f"it would remove {plan.share:.1f} % of the repository's bytes, more than {policy.max_share:g} %"
         " (retention.max_share)"
     )
 
@@ -53,7 +56,9 @@ def _clock(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Opt
 
 def _age(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Optional[str]:
     if seen.newest is None:
-        return "there is no backup that can be restored"
+        return "there is no backup that can be restored, is plausible and is what retention.trust asks for"
+    if seen.newest.finished_at - seen.now > timedelta(seconds=policy.max_clock_skew):
+        return f"the newest backup, {seen.newest.label}, claims to be of a time that is yet to come: its age is unknown"
     if seen.now - seen.newest.finished_at <= timedelta(days=policy.max_backup_age_days):
         return None
     days = (seen.now - seen.newest.finished_at) / timedelta(days=1)
@@ -67,15 +72,35 @@ def _restore(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> O
     return f"a restore is under way: {'; '.join(seen.restores)}" if seen.restores else None
 
 
+def _shrunk(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Optional[str]:
+    """Never objects: a shrunken backup does not count, and what it would replace is kept, until this is lifted."""
+    return None
+
+
 _Guard = Callable[[PrunePlan, RetentionConfig, Circumstances], Optional[str]]
-_GUARDS: Mapping[str, _Guard] = {"share": _share, "clock": _clock, "age": _age, "restore": _restore}
+_GUARDS: Mapping[str, _Guard] = {
+    "share": _share,
+    "clock": _clock,
+    "age": _age,
+    "restore": _restore,
+    "shrunk": _shrunk,
+}
 GUARDS: Tuple[str, ...] = tuple(_GUARDS)
+#: What ends the objection itself, in words; lifting the guard does not.
+WAYS_OUT: Mapping[str, str] = {
+    "share": "Look at what would go: lifeboat prune --plan.",
+    "clock": "Set the clock that is wrong (NTP: timedatectl).",
+    "age": "Make a backup first: lifeboat backup, and what retention.trust asks for (lifeboat verify, or with"
+    " --restore).",
+    "restore": "Wait until the restore has ended.",
+    "shrunk": "Look at what would go: lifeboat prune --plan.",
+}
 
 
 def objections(
     plan: PrunePlan, policy: RetentionConfig, seen: Circumstances, lifted: Collection[str]
 ) -> List[Objection]:
-    """What speaks against removing anything, but for the ``lifted`` guards; nothing where nothing is removed."""
+    """The objections of all guards that are not ``lifted``; none if nothing would be removed."""
     if not plan.removals:
         return []
     said = ((name, guard(plan, policy, seen)) for name, guard in _GUARDS.items() if name not in lifted)

@@ -1,18 +1,27 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backups stay, and why. Pure: a function of the catalogue, the policy and the time."""
+"""Which backups are kept, and why. Pure: a function of the catalog, the policy and the time.
+
+Every backup is compared individually with the strong ones (see :mod:`.strength`): a rule keeps it if the rule would
+keep it were there only it and the strong ones. So a record that does not count never replaces another backup.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import datetime, timedelta, timezone
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, Iterable, List, Mapping, Tuple, TypeVar
 
-from ..model import BackupManifest
+from ..config.retention import RetentionConfig
+from ..records.model import BackupManifest
 from ..repository.chain import Chains
-from .policy import RetentionConfig
+from .strength import Standing
 
 Reasons = Dict[str, List[str]]
+#: Backups by the time at which they were consistent.
+Order = Tuple[datetime, str]
+_T = TypeVar("_T", str, Order)
 
 _PERIODS: Tuple[Tuple[str, Callable[[datetime], str]], ...] = (
     ("daily", lambda t: f"{t:%Y-%m-%d}"),
@@ -22,62 +31,91 @@ _PERIODS: Tuple[Tuple[str, Callable[[datetime], str]], ...] = (
 )
 
 
+def order_of(backup: BackupManifest) -> Order:
+    """Sort key: when the backup was consistent."""
+    return backup.finished_at, backup.label
+
+
+class Rivals:
+    """The strong backups that may replace others; ``verified`` are the verified ones among them."""
+
+    def __init__(self, strong: Iterable[BackupManifest], verified: Collection[str]) -> None:
+        backups = sorted(strong, key=order_of)
+        self._all = [order_of(b) for b in backups]
+        self._fulls = [order_of(b) for b in backups if b.type == "full"]
+        self._verified = [order_of(b) for b in backups if b.label in verified]
+        self._newest = {
+            period: {bucket(_utc(moment)): (moment, label) for moment, label in self._fulls}
+            for period, bucket in _PERIODS
+        }
+        self._names = {period: sorted(found) for period, found in self._newest.items()}
+
+    def places(self, backup: BackupManifest, policy: RetentionConfig, was_verified: bool) -> List[str]:
+        """The places among them that are this backup's."""
+        order, found = order_of(backup), []
+        # The next one may be based on it, even now.
+        if not _after(self._all, order):
+            found.append("the newest")
+        if backup.type == "full" and _after(self._fulls, order) < policy.keep_last:
+            found.append(f"one of the newest {policy.keep_last} full backups")
+        for period, bucket in _PERIODS if backup.type == "full" else ():
+            name = bucket(_utc(backup.finished_at))
+            is_newest = order >= self._newest[period].get(name, order)
+            if is_newest and _after(self._names[period], name) < getattr(policy, period):
+                found.append(f"{period}: {name}")
+        if was_verified and not _after(self._verified, order):
+            found.append("the newest that was verified")
+        return found
+
+
 def kept_backups(
     chains: Chains,
+    standing: Standing,
     policy: RetentionConfig,
-    now: datetime,
+    ages: Mapping[str, timedelta],
+    rivals: Mapping[str, Rivals],
+    verified: Collection[str],
     held: Mapping[str, str],
-    verified: Optional[str],
     bases: Mapping[str, str],
 ) -> Mapping[str, Tuple[str, ...]]:
-    """The reasons to keep each backup that stays, by label.
+    """The reasons for each backup that is kept, by label; foreign ones are left out.
 
-    ``held`` tells the reasons of holds, ``verified`` is the newest backup that was verified, ``bases`` tells which
-    backups point-in-time recovery begins with. What a kept backup is based on stays too.
+    ``rivals`` are what a backup of each system identifier is compared with, ``held`` the reasons of holds, ``bases``
+    the backups that point-in-time recovery starts from. What a kept backup is based on is kept too.
     """
     reasons: Reasons = {}
 
     def keep(label: str, reason: str) -> None:
         reasons.setdefault(label, []).append(reason)
 
-    for backup in chains.known.values():
+    for label, backup in chains.known.items():
+        if label in standing.foreign:
+            continue
         days = policy.days_of(backup.type)
-        if now - backup.finished_at < timedelta(days=days):
-            keep(backup.label, f"younger than {days:g} days")
-    whole = sorted(chains.restorable, key=lambda b: (b.finished_at, b.label), reverse=True)
-    # The next one may be based on it, even now.
-    for backup in whole[:1]:
-        keep(backup.label, "the newest")
-    fulls = [b for b in whole if b.type == "full"]
-    for backup in fulls[: policy.keep_last]:
-        keep(backup.label, f"one of the newest {policy.keep_last} full backups")
-    for period, bucket in _PERIODS:
-        for name, backup in _newest_of_each(fulls, bucket, getattr(policy, period)).items():
-            keep(backup.label, f"{period}: {name}")
-    for label, why in held.items():
-        if label in chains.known:
-            keep(label, f"held: {why}")
-    if verified in chains.known:
-        keep(str(verified), "the newest that was verified")
-    for label, why in bases.items():
-        keep(label, why)
+        if ages[label] < timedelta(days=days):
+            keep(label, f"younger than {days:g} days")
+        if label in standing.fresh:
+            keep(label, f"stored less than {policy.settle_hours:g} hours ago")
+        for place in rivals[backup.system_identifier].places(backup, policy, label in verified):
+            keep(label, place)
+        if label in held:
+            keep(label, f"held: {held[label]}")
+        if label in bases:
+            keep(label, bases[label])
     for label in list(reasons):
         for parent in _parents(chains, label):
-            keep(parent, f"{label} needs it")
+            if parent not in standing.foreign:
+                keep(parent, f"{label} needs it")
     return {label: tuple(dict.fromkeys(why)) for label, why in reasons.items()}
 
 
-def _newest_of_each(
-    fulls: Sequence[BackupManifest], bucket: Callable[[datetime], str], count: int
-) -> Dict[str, BackupManifest]:
-    """The newest backup of each of the last ``count`` periods that have one; ``fulls`` are newest first."""
-    found: Dict[str, BackupManifest] = {}
-    for backup in fulls:
-        name = bucket(backup.finished_at.astimezone(timezone.utc))
-        if name not in found and len(found) == count:
-            break
-        found.setdefault(name, backup)
-    return found
+def _after(values: List[_T], value: _T) -> int:
+    """How many come after the value; they are sorted."""
+    return len(values) - bisect_right(values, value)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(timezone.utc)
 
 
 def _parents(chains: Chains, label: str) -> List[str]:

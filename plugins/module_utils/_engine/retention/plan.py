@@ -1,68 +1,83 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the catalogue, the objects, the policy and the time to what goes, each with its reason. Pure.
+"""Decide from the catalog, the objects, the policy and the time what is removed, each with its reason. Pure.
 
-Nothing goes that is not recognized: foreign objects, history files, records of the repository. The records of backups
-go first, children before their parents, then their data, then WAL from the oldest on: a run that is interrupted leaves
-nothing that could be taken for a whole backup, and the next one goes on.
+Nothing unrecognized is removed: foreign objects, history files, records of the repository. Nothing is removed because
+of a backup that is not strong (see :mod:`.strength`), and foreign ones are left alone. The records of backups are
+removed first, children before their parents, then their data, then WAL, oldest first: an interrupted run leaves nothing
+that could be taken for a whole backup, and the next one continues.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from datetime import datetime
+from itertools import chain
+from typing import Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model import BackupManifest, format_time
+from ..base.errors import WalInvalid
+from ..base.wal_names import Segment
+from ..config.retention import RetentionConfig
+from ..records.model import BackupManifest, format_time
 from ..repository.chain import Chains
 from ..repository.kinds import Kind, kind_of
+from ..repository.labels import begun, label_order
+from ..repository.leases import Writing
+from ..repository.terms import is_due
 from ..store.protocol import ObjectInfo
-from .keep import kept_backups
-from .lock import is_due
-from .policy import RetentionConfig
-from .wal import Needed, base_reasons, find_bases, needed_spans, segment_number
+from .copies import CopyKey, CopyRecord, CopyStanding, copies_that_go, copy_order, judge_copies
+from .keep import Rivals, kept_backups, order_of
+from .strength import Evidence, Segments, Standing, Stored, judge
+from .trails import Removal, old_events, old_leases, old_logs, old_repairs
+from .wal import (
+    Base,
+    Life,
+    Needed,
+    active_timelines,
+    base_reasons,
+    find_bases,
+    needed_spans,
+    segment_number,
+    successors,
+)
 
 _COPIES = {"files": "copy", "dump": "dump"}
 
 
 @dataclass(frozen=True)
-class Removal:
-    """An object that goes, and why; ``record`` marks what makes a backup or copy exist.
-
-    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged`` or ``garbage``.
-    """
-
-    key: str
-    size: int
-    kind: str
-    reason: str
-    record: bool = False
-
-
-@dataclass(frozen=True)
 class Facts:
-    """What a plan is made of, beside the objects.
+    """The input of a plan, besides the objects.
 
     ``histories`` are the texts of history files by system identifier and timeline; ``held`` the reasons of holds by
-    label; ``verified`` the newest backup that was verified; ``based_on``, by set and label, the copies of the set that
-    hold a part of that copy.
+    label; ``unclear`` are system identifiers whose WAL is not removed, and why; ``evidence`` is what is known about
+    backups, ``verified`` those that any record calls verified; ``copies`` are the records of copies and dumps,
+    ``unreadable`` why those of others cannot be read; ``writing`` is what is being written; ``newer`` are
+    the file sets and databases of which a newer Lifeboat made copies.
     """
 
     cluster: str
     chains: Chains
-    damaged: Sequence[str] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict)
     histories: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
-    verified: Optional[str] = None
-    based_on: Mapping[Tuple[str, str], Tuple[str, ...]] = field(default_factory=dict)
+    unclear: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence = Evidence()
+    verified: Collection[str] = ()
+    copies: Mapping[CopyKey, CopyRecord] = field(default_factory=dict)
+    unreadable: Mapping[CopyKey, str] = field(default_factory=dict)
+    writing: Writing = Writing()
+    newer: Collection[Tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What goes, in its order, and which backups stay, with the reasons; bytes and objects of the whole repository.
+    """What is removed, in order, and which backups are kept, with reasons; bytes and objects of the whole repository.
 
-    ``due`` are the objects that stay and whose first lock ends soon, where objects are locked.
+    ``due`` are the kept objects whose first lock ends soon, if objects are locked. ``weak`` says why backups, copies
+    and dumps do not count when others are removed, ``foreign`` why others are left alone, by label or
+    ``files/SET/LABEL`` (of WAL ``wal/SYSTEM``); ``beside`` are the bytes of both and of what is not ours. ``newest`` is
+    the newest backup that counts, or will.
     """
 
     removals: Tuple[Removal, ...]
@@ -70,82 +85,106 @@ class PrunePlan:
     objects: int
     bytes: int
     due: Tuple[str, ...] = ()
+    weak: Mapping[str, str] = field(default_factory=dict)
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    beside: int = 0
+    newest: Optional[BackupManifest] = None
 
     @property
     def bytes_removed(self) -> int:
-        """Bytes of all that goes."""
+        """Bytes of all that is removed."""
         return sum(r.size for r in self.removals)
 
     @property
     def share(self) -> float:
-        """The per cent of the repository's bytes that go."""
-        return 100.0 * self.bytes_removed / self.bytes if self.bytes else 0.0
+        """The percentage of the repository's bytes that is removed, without those that do not count."""
+        counted = self.bytes - self.beside
+        return min(100.0, 100.0 * self.bytes_removed / counted) if counted else 100.0 * bool(self.removals)
 
 
 def make_plan(
-    facts: Facts, objects: Iterable[ObjectInfo], policy: RetentionConfig, now: datetime, locking: bool = False
+    facts: Facts,
+    objects: Iterable[ObjectInfo],
+    policy: RetentionConfig,
+    now: datetime,
+    locking: bool = False,
+    lifted: Collection[str] = (),
 ) -> PrunePlan:
-    """Decide; with ``locking`` also whose locks end soon. Memory: about 700 bytes for each object.
+    """Decide; with ``locking`` also whose locks end soon. Memory: about 800 bytes for each object.
 
-    The order of ``objects`` does not matter.
+    The order of ``objects`` does not matter. ``lifted`` are the names of lifted guards.
     """
-    sorted_out = _Sorted()
+    found = _Sorted(now - policy.settle)
     due: List[str] = []
     for info in objects:
         kind = kind_of(facts.cluster, info.key)
-        sorted_out.add(kind, info)
+        found.add(kind, info)
         if locking and is_due(kind, info.modified, policy, now):
             due.append(info.key)
-    window_start, whole = policy.window_start(now), facts.chains.restorable
-    found = {
-        system: find_bases(_of(whole, system), facts.histories.get(system, {}), timelines, window_start)
-        for system, timelines in sorted_out.active(whole, window_start).items()
-    }
-    bases = {label: why for b in found.values() for label, why in base_reasons(b, window_start).items()}
-    kept = kept_backups(facts.chains, policy, now, facts.held, facts.verified, bases)
-    stay = [facts.chains.known[label] for label in kept]
-    needed = {system: Needed(needed_spans(_of(stay, system), found.get(system, ()))) for system in sorted_out.wal}
+    chains, stored, shrunk_counts = facts.chains, found.stored(), "shrunk" in lifted
+    standing = judge(chains, stored, found.segments, policy, now, facts.evidence, shrunk_counts)
+    view = _Known(facts, standing, stored, found, policy, now, locking)
+    kept = view.kept()
+    copies = judge_copies(facts.copies, facts.unreadable, found.copies, policy, now, shrunk_counts)
     removals = [
-        *_backups(facts, sorted_out, kept, policy, now),
-        *_copies(facts, sorted_out, policy, now),
-        *_wal(facts, sorted_out, needed, policy, now),
-        *_audit(sorted_out, policy, now),
-        *_logs(sorted_out, policy, now),
-        *_damaged(sorted_out, policy, now),
-        *(
-            Removal(info.key, info.size, "garbage", "of a restore that has ended")
-            for info in sorted_out.leases
-            if info.modified < now - max(policy.grace, timedelta(days=2))
-        ),
+        *_backups(facts, found, standing, kept, policy, now),
+        *_copies(facts, found, copies, policy, now),
+        *_wal(found, view, kept, policy, now),
+        *old_events(found.audit, policy, now),
+        *old_logs(found.logs, policy, now),
+        *old_repairs(found.damaged, policy, now),
+        *old_leases(found.leases, policy, now),
     ]
     removals.sort(key=lambda r: not r.record)
     going = {removal.key for removal in removals} if due else set()
-    stay_due = tuple(key for key in due if key not in going)
-    return PrunePlan(tuple(removals), kept, sorted_out.count, sorted_out.bytes, stay_due)
+    known = [b for b in chains.known.values() if b.label in standing.strong or b.label in standing.fresh]
+    return PrunePlan(
+        tuple(removals),
+        kept,
+        found.count,
+        found.bytes,
+        tuple(key for key in due if key not in going),
+        {**view.unclear, **standing.weak, **_named(copies.weak)},
+        {**facts.damaged, **standing.foreign, **_named(copies.foreign)},
+        found.beside(facts, standing, copies),
+        max(known, key=order_of, default=None),
+    )
+
+
+def _named(copies: Mapping[CopyKey, str]) -> Dict[str, str]:
+    return {"/".join(key): why for key, why in copies.items()}
 
 
 class _Sorted:
-    """The objects by what they are."""
+    """The objects by what they are; those stored after ``since`` are fresh."""
 
-    def __init__(self) -> None:
-        self.count = self.bytes = 0
+    def __init__(self, since: datetime) -> None:
+        self._since = since
+        self.count = self.bytes = self.unknown = 0
         self.backups: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
-        self.copies: Dict[Tuple[str, str, str], List[Tuple[Kind, ObjectInfo]]] = {}
+        self.copies: Dict[CopyKey, List[Tuple[Kind, ObjectInfo]]] = {}
         self.wal: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
-        self.leases: List[ObjectInfo] = []
+        self.leases: Dict[str, List[ObjectInfo]] = {}
         self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.logs: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.damaged: Dict[str, List[ObjectInfo]] = {}
+        self._names: Dict[str, Set[str]] = {}
+        self._fresh: Dict[str, Set[str]] = {}
+        self.segments = Segments(self._names, self._fresh)
 
     def add(self, kind: Kind, info: ObjectInfo) -> None:
         self.count += 1
         self.bytes += info.size
         if kind.name == "wal":
             self.wal.setdefault(kind.owner, []).append((kind, info))
+            if kind.segment and info.size:
+                self._names.setdefault(kind.owner, set()).add(kind.part)
+                if info.modified > self._since:
+                    self._fresh.setdefault(kind.owner, set()).add(kind.part)
         elif kind.name == "backup":
             self.backups.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "lease":
-            self.leases.append(info)
+            self.leases.setdefault(f"{kind.part}/{kind.owner}", []).append(info)
         elif kind.name in _COPIES:
             self.copies.setdefault((kind.name, kind.part, kind.owner), []).append((kind, info))
         elif kind.name == "audit":
@@ -154,140 +193,197 @@ class _Sorted:
             self.logs.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "damaged":
             self.damaged.setdefault(kind.owner, []).append(info)
+        elif kind.name == "foreign":
+            self.unknown += info.size
 
-    def active(self, whole: Sequence[BackupManifest], window_start: datetime) -> Dict[str, Set[int]]:
-        """The timelines, by system identifier, that point-in-time recovery must reach.
+    def stored(self) -> Dict[str, Stored]:
+        """What the listing says about each backup that has a record."""
+        found: Dict[str, Stored] = {}
+        for label, parts in self.backups.items():
+            at = next((info.modified for kind, info in parts if kind.record), None)
+            if at is not None:
+                found[label] = Stored({kind.part: info for kind, info in parts}, at)
+        return found
 
-        Those with WAL in the window; and of a cluster that may live on, although it was idle for so long, the last one.
-        It does not when another one was backed up since.
-        """
-        found: Dict[str, Set[int]] = {}
-        for system, files in self.wal.items():
-            times: Dict[int, datetime] = {}
+    def beside(self, facts: Facts, standing: Standing, copies: CopyStanding) -> int:
+        """The bytes of what does not count."""
+        labels = {*standing.weak, *standing.foreign, *facts.damaged}
+        lists = [self.backups[label] for label in labels if label in self.backups]
+        lists += [self.copies[key] for key in (*copies.weak, *copies.foreign)]
+        return self.unknown + sum(info.size for parts in lists for kind, info in parts)
+
+
+class _Known:
+    """The backups by cluster identity: all but the foreign ones, the strong ones, and their part in recovery."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        standing: Standing,
+        stored: Mapping[str, Stored],
+        found: _Sorted,
+        policy: RetentionConfig,
+        now: datetime,
+        locking: bool,
+    ) -> None:
+        self._facts, self._standing, self._policy = facts, standing, policy
+        self.window_start = policy.window_start(now)
+        self._all: Dict[str, List[BackupManifest]] = {}
+        self.strong: Dict[str, List[BackupManifest]] = {}
+        for label, backup in facts.chains.known.items():
+            if label not in standing.foreign:
+                self._all.setdefault(backup.system_identifier, []).append(backup)
+            if label in standing.strong:
+                self.strong.setdefault(backup.system_identifier, []).append(backup)
+        since = {b.label: _since(b, stored.get(b.label), locking) for found in self._all.values() for b in found}
+        self._ages = {label: now - moment for label, moment in since.items()}
+        lives = self._lives(found, since)
+        strong = [b for found in self.strong.values() for b in found]
+        self.replaced = {s: by for s, by in successors(lives, strong, policy, self._ages).items() if by}
+        self.bases: Dict[str, List[Base]] = {}
+        self.unclear: Dict[str, str] = {f"wal/{s}": f"all of it stays: {why}" for s, why in facts.unclear.items()}
+        for system, life in lives.items():
+            own, over = self.strong.get(system, ()), system in self.replaced
+            timelines, histories = active_timelines(life, own, self.window_start, over), facts.histories.get(system, {})
+            try:
+                self.bases[system] = find_bases(
+                    self.of(system), standing.strong, histories, timelines, self.window_start
+                )
+            except WalInvalid as exc:
+                self.unclear[_wal_of(system)] = f"all of it stays: {exc.message}"
+
+    def of(self, system: str) -> Sequence[BackupManifest]:
+        """Those of one identity."""
+        return self._all.get(system, ())
+
+    def _lives(self, found: _Sorted, since: Mapping[str, datetime]) -> Dict[str, Life]:
+        timelines: Dict[str, Dict[int, datetime]] = {}
+        for system, files in found.wal.items():
+            times = timelines.setdefault(system, {})
             for kind, info in files:
                 timeline = int(kind.part[:8], 16)
                 times[timeline] = max(times.get(timeline, info.modified), info.modified)
-            last = max(times.values())
-            replaced = any(b.system_identifier != system and b.finished_at > last for b in whole)
-            found[system] = {t for t, moment in times.items() if moment >= window_start}
-            if not replaced:
-                found[system] |= {max(times), max(times, key=lambda t: times[t])}
-        return found
+        lives = {}
+        for system in {*timelines, *self._all}:
+            moments = [*timelines.get(system, {}).values(), *(since[b.label] for b in self.of(system))]
+            lives[system] = Life(timelines.get(system, {}), max(moments))
+        return lives
+
+    def kept(self) -> Mapping[str, Tuple[str, ...]]:
+        """The backups that are kept, and why."""
+        facts, counted = self._facts, self._facts.evidence.verified
+        rivals = {
+            system: Rivals(
+                [b for s in {system, *self.replaced.get(system, ())} for b in self.strong.get(s, ())], counted
+            )
+            for system in self._all
+        }
+        verified, bases = {*counted, *facts.verified}, base_reasons(chain(*self.bases.values()), self.window_start)
+        # The start of recovery is unknown then, so it may be any of them.
+        unclear = [b for system in self._all if _wal_of(system) in self.unclear for b in self.of(system)]
+        bases.update(dict.fromkeys((b.label for b in unclear), "a timeline history cannot be read"))
+        return kept_backups(facts.chains, self._standing, self._policy, self._ages, rivals, verified, facts.held, bases)
+
+    def may_lose_wal(self, system: str) -> bool:
+        """Whether WAL of this identity may be removed: it has a strong backup, or another identity replaced it."""
+        return _wal_of(system) not in self.unclear and (system in self.replaced or system in self.strong)
 
 
-def _of(backups: Iterable[BackupManifest], system: str) -> List[BackupManifest]:
-    return [b for b in backups if b.system_identifier == system]
+def _wal_of(system: str) -> str:
+    return f"wal/{system}"
+
+
+def _since(backup: BackupManifest, stored: Optional[Stored], locking: bool) -> datetime:
+    """When a backup's days start: the time in its label, or when the store received it, if later.
+
+    A lock is for those days, and some stores move the time of an object when its lock is renewed.
+    """
+    began = begun(backup.label) or backup.started_at
+    return began if locking or stored is None else max(began, stored.at)
 
 
 def _backups(
-    facts: Facts, found: _Sorted, kept: Mapping[str, Tuple[str, ...]], policy: RetentionConfig, now: datetime
+    facts: Facts,
+    found: _Sorted,
+    standing: Standing,
+    kept: Mapping[str, Tuple[str, ...]],
+    policy: RetentionConfig,
+    now: datetime,
 ) -> List[Removal]:
     removals: List[Removal] = []
-    # A child began after its parent, so that it goes before it.
-    for label in sorted(found.backups, reverse=True):
+    stay = {*kept, *standing.foreign, *facts.damaged, *facts.held}
+    # A child started after its parent, so it is removed first.
+    for label in sorted(found.backups.keys() - stay, key=label_order, reverse=True):
         parts = sorted(found.backups[label], key=lambda p: p[1].key)
         backup = facts.chains.known.get(label)
-        if label in kept or label in facts.damaged or label in facts.held:
-            continue
         if backup is not None:
             reason = f"{backup.type} backup of {format_time(backup.finished_at)[:10]}, nothing keeps it"
             removals += [Removal(info.key, info.size, "backup", reason, kind.record) for kind, info in parts]
         else:
-            removals += _unfinished(parts, "a backup", policy, now)
+            removals += _unfinished(parts, "a backup", facts.writing, policy, now)
     return removals
 
 
 def _unfinished(
-    parts: Sequence[Tuple[Kind, ObjectInfo]], what: str, policy: RetentionConfig, now: datetime
+    parts: Sequence[Tuple[Kind, ObjectInfo]], what: str, writing: Writing, policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
-    """Of something without a record, once nobody can be at it any more."""
-    if max(info.modified for kind, info in parts) >= now - policy.grace:
+    """Files without a record, once nobody can be writing them any more."""
+    if writing.has(parts[0][1].key) or max(info.modified for kind, info in parts) >= now - policy.grace:
         return []
     return [Removal(info.key, info.size, "garbage", f"of {what} without a record") for kind, info in parts]
 
 
-def _copies(facts: Facts, found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
-    """Copies of file sets, and dumps; the newest whole one of each set and database stays, and what it is based on."""
+def _copies(
+    facts: Facts, found: _Sorted, standing: CopyStanding, policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    """Copies of file sets, and dumps; the newest whole one of each is kept, with what it is based on."""
     removals: List[Removal] = []
-    whole = {key for key, parts in found.copies.items() if any(kind.record for kind, info in parts)}
-    newest = {(what, name): max(o[2] for o in whole if o[:2] == (what, name)) for what, name, _label in whole}
-
-    def is_old(what: str, name: str, label: str) -> bool:
-        stored = max(info.modified for kind, info in found.copies[what, name, label])
-        return label != newest[what, name] and now - stored >= timedelta(days=policy.days_of_copy(what, name))
-
-    old = {key for key in whole if is_old(*key)}
-    needed = {
-        (what, name, parent)
-        for what, name, label in whole - old
-        for parent in (facts.based_on.get((name, label), ()) if what == "files" else ())
-    }
-    # A copy goes before those that it is based on.
-    for (what, name, label), parts in sorted(found.copies.items(), reverse=True):
-        word = _COPIES[what]
-        if (what, name, label) not in whole:
-            removals += _unfinished(parts, f"a {word} of {name}", policy, now)
-        elif (what, name, label) in old - needed:
-            reason = f"{word} of {name}, {policy.days_of_copy(what, name):g} days old or older"
-            removals += [Removal(info.key, info.size, what, reason, kind.record) for kind, info in parts]
+    for what, name, label in copies_that_go(facts.copies, standing, found.copies, policy, now):
+        if (what, name) in facts.newer:
+            continue  # A copy of a newer format may need this one.
+        reason = f"{_COPIES[what]} of {name}, {policy.days_of_copy(what, name):g} days old or older"
+        parts = found.copies[what, name, label]
+        removals += [Removal(info.key, info.size, what, reason, kind.record) for kind, info in parts]
+    for what, name, label in sorted(found.copies, key=copy_order, reverse=True):
+        parts = found.copies[what, name, label]
+        if not any(kind.record for kind, info in parts):
+            removals += _unfinished(parts, f"a {_COPIES[what]} of {name}", facts.writing, policy, now)
     return removals
-
-
-def _audit(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
-    """The oldest events of each chain, without a gap; its newest event stays, so that the chain goes on behind it."""
-    removals: List[Removal] = []
-    first_day = f"{now - timedelta(days=policy.audit_days):%Y%m%d}"
-    for _chain, events in sorted(found.audit.items()):
-        events.sort(key=lambda e: e[0].part.rsplit("/", 1)[1])
-        for kind, info in events[:-1]:
-            if kind.part[:8] >= first_day:
-                break
-            reason = f"events older than {policy.audit_days:g} days"
-            removals.append(Removal(info.key, info.size, "audit", reason))
-    return removals
-
-
-def _logs(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
-    """Chunks by the day they were shipped on, whenever this repository got them; there is none that must stay."""
-    removals: List[Removal] = []
-    for stream, chunks in sorted(found.logs.items()):
-        days = policy.days_of_log(stream)
-        first_day = f"{now - timedelta(days=days):%Y%m%d}"
-        old = sorted((info for kind, info in chunks if kind.part < first_day), key=lambda info: info.key)
-        removals += [Removal(i.key, i.size, "log", f"log {stream}, older than {days:g} days") for i in old]
-    return removals
-
-
-def _damaged(found: _Sorted, policy: RetentionConfig, now: datetime) -> List[Removal]:
-    """What repairs removed, each with its record, once both are old enough."""
-    reason = f"removed by a repair, {policy.damaged_days:g} days ago or longer"
-    return [
-        Removal(info.key, info.size, "damaged", reason)
-        for _repair, parts in sorted(found.damaged.items())
-        if now - max(info.modified for info in parts) >= timedelta(days=policy.damaged_days)
-        for info in parts
-    ]
 
 
 def _wal(
-    facts: Facts, found: _Sorted, needed: Mapping[str, Needed], policy: RetentionConfig, now: datetime
+    found: _Sorted, view: _Known, kept: Mapping[str, Tuple[str, ...]], policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
     removals: List[Removal] = []
-    window_start = policy.window_start(now)
     old = f"WAL older than {policy.wal_days:g} days that no backup needs"
     for system, files in sorted(found.wal.items()):
-        sizes = {b.segment_size for b in _of(facts.chains.known.values(), system)}
-        complete = {kind.part for kind, info in files if kind.segment and info.size}
+        if not view.may_lose_wal(system):
+            continue
+        ours = view.of(system)
+        needed = Needed(needed_spans([b for b in ours if b.label in kept], view.bases.get(system, ())))
+        sizes = {b.segment_size for b in ours}
+        names, fresh = found.segments.names.get(system, ()), found.segments.fresh.get(system, ())
+        passed = _passed(view.strong.get(system, ()))
         for kind, info in sorted(files, key=lambda f: f[0].part):
-            if kind.piece and kind.part in complete and info.modified < now - policy.grace:
+            complete = kind.part in names and kind.part not in fresh and kind.part <= passed.get(kind.part[:8], "")
+            if kind.piece and complete and info.modified < now - policy.grace:
                 removals.append(Removal(info.key, info.size, "garbage", "a piece of a segment that is complete"))
-            elif info.modified < window_start and not _is_needed(kind.part, sizes, needed[system]):
+            elif info.modified < view.window_start and not _is_needed(kind.part, sizes, needed):
                 removals.append(Removal(info.key, info.size, "wal", old))
     return removals
 
 
+def _passed(strong: Iterable[BackupManifest]) -> Dict[str, str]:
+    """By timeline the last segment that a strong backup has: up to there the server has gone on."""
+    found: Dict[str, str] = {}
+    for backup in strong:
+        name = Segment.ending_at(backup.timeline, backup.stop_lsn, backup.segment_size).name
+        found[name[:8]] = max(name, found.get(name[:8], name))
+    return found
+
+
 def _is_needed(name: str, sizes: Set[int], needed: Needed) -> bool:
-    """Without any backup no WAL is needed. Where names have more than one meaning (``pg_resetwal``), all of it is."""
+    """Without any backup no WAL is needed. If names are ambiguous (``pg_resetwal``), all of it is."""
     if not sizes:
         return False
     where = segment_number(name, next(iter(sizes))) if len(sizes) == 1 else None

@@ -8,28 +8,27 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby, islice
-from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
-from .. import clock
 from ..audit.scope import Note, audited
-from ..config import Config, RepositoryConfig
-from ..errors import LifeboatError, LocksNotRenewed, PruneIncomplete, PruneRefused
-from ..file_record import read_parents
-from ..model import format_time
-from ..progress import Progress, Silent
-from ..repository.catalog import load_catalog
-from ..repository.chain import Chains
-from ..repository.holds import read_holds
+from ..base import clock
+from ..base.errors import LifeboatError, LocksNotRenewed, PruneIncomplete, PruneRefused
+from ..base.progress import Progress, Silent
+from ..config.load import Config, RepositoryConfig
+from ..config.retention import RetentionConfig
+from ..records.model import format_time
+from ..repository.holds import look_at_holds
 from ..repository.kinds import kind_of
 from ..repository.leases import restores_under_way
 from ..repository.locks import Locks, Renewed, extend, is_locked, is_locking, open_locks
-from ..repository.repository import Repositories, Repository, histories
-from ..repository.verifications import last_verified
-from ..store.protocol import DeleteFailure, Unfinished
-from .guards import Circumstances, Objection, objections
-from .lock import RENEW_FOR, RENEW_WITHIN
-from .plan import Facts, PrunePlan, Removal, make_plan
-from .policy import RetentionConfig
+from ..repository.records import Aside, foreign
+from ..repository.repository import Repositories, Repository
+from ..repository.terms import RENEW_FOR, RENEW_WITHIN
+from ..store.protocol import DeleteFailure, ObjectInfo, Unfinished
+from .facts import read_facts
+from .guards import WAYS_OUT, Circumstances, Objection, objections
+from .plan import PrunePlan, make_plan
+from .trails import Removal
 
 _BATCH = 1000
 _NAMED = 20
@@ -37,11 +36,12 @@ _NAMED = 20
 
 @dataclass(frozen=True)
 class Pruned:
-    """One repository: what its plan is, what speaks against it, how many objects were removed.
+    """The result for one repository: its plan, the objections to it, how many objects were removed.
 
-    ``error`` is why a repository that is not required could not be looked at; it has no plan then. ``locks`` is
-    what became of the locks that are due; ``locked`` objects should go, and a lock keeps them: it is not over yet, and
-    a later run takes them.
+    ``aside`` is what does not count and is left alone. ``error`` is why a repository that is not required could not be
+    read; it has no plan then. ``locks`` is the result of renewing locks; ``locked`` is the number of objects that are
+    still locked, which a later run removes. ``later`` are the bytes that would be gone after
+    the time that was asked about, of what is there now.
     """
 
     repository: str
@@ -53,9 +53,11 @@ class Pruned:
     error: Optional[LifeboatError] = None
     locks: Renewed = Renewed()
     locked: int = 0
+    aside: Tuple[Aside, ...] = ()
+    later: int = 0
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data, with every object that goes."""
+        """The result as JSON-serializable data, with every object that is removed."""
         plan = self.plan
         return {
             "repository": self.repository,
@@ -70,49 +72,61 @@ class Pruned:
             "locked": self.locked,
             "locks_due": len(plan.due),
             "locks_renewed": self.locks.extended,
+            "does_not_count": dict(sorted(plan.weak.items())),
+            "foreign": dict(sorted(plan.foreign.items())),
             "kept": {label: list(why) for label, why in sorted(plan.kept.items())},
             "objections": [asdict(o) for o in self.objections],
             "error": self.error.as_dict() if self.error else None,
+            "set_apart": [item.as_dict() for item in self.aside[:_BATCH]],
+            "set_apart_count": len(self.aside),
         }
 
 
-def prune(
-    config: Config, apply: bool, lifted: Collection[str] = (), progress: Optional[Progress] = None
+def plan(
+    config: Config,
+    lifted: Collection[str] = (),
+    progress: Optional[Progress] = None,
+    later: Optional[timedelta] = None,
 ) -> Tuple[Pruned, ...]:
-    """Plan for every repository, and with ``apply`` remove, unless a guard that is not ``lifted`` objects anywhere.
+    """What would be removed from every repository, each judged by its own contents, with the objections of guards.
 
-    Every repository is judged by what it holds itself. Raises PruneRefused before anything is removed,
-    PruneIncomplete when the store keeps an object; a run that is interrupted is completed by the next one.
+    ``later`` also asks how much would be gone after that time if nothing more were stored.
     """
-    with audited(config, "prune", apply=apply) as note:
-        planned = _planned(config, apply, lifted, progress or Silent(), note)
-        note.skip = not apply or not any(p.plan.removals for p in planned)
-        return planned
-
-
-def _planned(
-    config: Config, apply: bool, lifted: Collection[str], progress: Progress, note: Note
-) -> Tuple[Pruned, ...]:
     repositories = Repositories.open(config)
     try:
-        planned = [_plan(r, config, lifted, progress) for r in repositories.items]
-        if not apply:
-            return tuple(planned)
-        _refuse(planned)
-        _put_on_record(planned, lifted, note)
-        entries = {r.name: r for r in config.repositories}
-        done = tuple(
-            p if p.error else _apply(r, entries[r.name], p, progress) for r, p in zip(repositories.items, planned)
-        )
-        _require_locks(done)
-        return done
+        return tuple(_plan(r, config, lifted, progress or Silent(), later) for r in repositories.items)
     finally:
         repositories.close()
 
 
+def apply(config: Config, lifted: Collection[str] = (), progress: Optional[Progress] = None) -> Tuple[Pruned, ...]:
+    """Plan again and remove, unless a guard that is not ``lifted`` objects anywhere.
+
+    Raises PruneRefused before anything is removed, PruneIncomplete if the store keeps an object; the next run completes
+    an interrupted one.
+    """
+    progress = progress or Silent()
+    with audited(config, "prune") as note:
+        repositories = Repositories.open(config)
+        try:
+            planned = [_plan(r, config, lifted, progress) for r in repositories.items]
+            _refuse(planned)
+            _put_on_record(planned, lifted, note)
+            entries = {r.name: r for r in config.repositories}
+            done = tuple(
+                p if p.error else _apply(r, entries[r.name], p, progress) for r, p in zip(repositories.items, planned)
+            )
+            _require_locks(done)
+        finally:
+            repositories.close()
+        note.skip = not any(p.plan.removals for p in done)
+        return done
+
+
 def _put_on_record(planned: Sequence[Pruned], lifted: Collection[str], note: Note) -> None:
-    """What is about to go; of the audit trail up to which number, so that its verification knows where it begins."""
+    """Record what is about to be removed; for the audit trail the last number, so that verification knows its start."""
     labels: Set[str] = set()
+    copies: Set[str] = set()
     cuts: Dict[str, Dict[str, int]] = {}
     for done in planned:
         cut: Dict[str, int] = {}
@@ -122,71 +136,75 @@ def _put_on_record(planned: Sequence[Pruned], lifted: Collection[str], note: Not
                 cut[kind.owner] = max(int(kind.part.rsplit("/", 1)[1]), cut.get(kind.owner, 0))
             elif kind.name == "backup" and kind.record:
                 labels.add(kind.owner)
+            elif kind.record:
+                copies.add(removal.key.split("/", 1)[1].rsplit("/", 1)[0])
         if cut:
             cuts[done.repository] = cut
     note.objects += sorted(labels)
     note.details.update(
         removing={p.repository: len(p.plan.removals) for p in planned},
         bytes={p.repository: p.plan.bytes_removed for p in planned},
+        foreign={p.repository: sorted(p.plan.foreign)[:_NAMED] for p in planned if p.plan.foreign},
         lifted=sorted(lifted),
+        copies=sorted(copies),
     )
     if cuts:
         note.details["audit_removed"] = cuts
 
 
-def _plan(repository: Repository, config: Config, lifted: Collection[str], progress: Progress) -> Pruned:
+def _plan(
+    repository: Repository,
+    config: Config,
+    lifted: Collection[str],
+    progress: Progress,
+    later: Optional[timedelta] = None,
+) -> Pruned:
     progress.phase(f"{repository.name}: list")
     try:
         now = clock.now()
-        facts = _facts(repository)
+        facts, aside = read_facts(repository, config.retention, now)
         locking = is_locking(next(r.store for r in config.repositories if r.name == repository.name))
-        objects = repository.store.list(f"{facts.cluster}/")
-        plan = make_plan(facts, objects, config.retention, now, locking)
+        objects: Iterable[ObjectInfo] = _noticing(repository, aside)
+        if later:
+            objects = list(objects)
+        plan = make_plan(facts, objects, config.retention, now, locking, lifted)
+        gone = make_plan(facts, objects, config.retention, now + later, locking).bytes_removed if later else 0
         seen = Circumstances(
             now=clock.now(),
             store_time=repository.store.clock(),
-            newest=facts.chains.newest,
+            newest=plan.newest,
             restores=restores_under_way(repository, now),
         )
-        # The store's clock says when its uploads were begun.
+        # The start times of uploads are by the store's clock.
         left = repository.store.unfinished(f"{facts.cluster}/")
-        uploads = tuple(u for u in left if is_stale(u, seen.store_time, config.retention))
+        uploads = tuple(
+            u for u in left if is_stale(u, seen.store_time, config.retention) and not facts.writing.has(u.key)
+        )
     except LifeboatError as exc:
         if repository.required:
             raise
         return Pruned(repository.name, repository.location, PrunePlan((), {}, 0, 0), error=exc)
     said = objections(plan, config.retention, seen, lifted)
-    return Pruned(repository.name, repository.location, plan, tuple(said), uploads=uploads)
+    told = tuple({item.key: item for item in aside}.values())
+    return Pruned(repository.name, repository.location, plan, tuple(said), uploads=uploads, aside=told, later=gone)
+
+
+def _noticing(repository: Repository, aside: List[Aside]) -> Iterator[ObjectInfo]:
+    """All objects, adding foreign ones to ``aside``."""
+    for info in repository.store.list(f"{repository.layout.cluster}/"):
+        if kind_of(repository.layout.cluster, info.key).name == "foreign":
+            aside.append(foreign(info.key))
+        yield info
 
 
 def is_stale(upload: Unfinished, now: datetime, policy: RetentionConfig) -> bool:
     """Whether nobody writes this upload any more: its newest part is older than the grace. Pure.
 
-    Where only its begin is known it is given a week, which no upload of one file takes.
+    If only its start is known it gets a week, longer than the upload of any file takes.
     """
     if upload.touched is not None:
         return upload.touched < now - policy.grace
     return upload.begun < now - max(policy.grace, timedelta(days=7))
-
-
-def _facts(repository: Repository) -> Facts:
-    catalog = load_catalog(repository)
-    chains = catalog.chains()
-    return Facts(
-        cluster=repository.layout.cluster,
-        chains=chains,
-        damaged=[d.label for d in catalog.damaged],
-        histories={system: dict(histories(repository, system)) for system in repository.systems()},
-        held={label: event.reason for label, event in read_holds(repository).items()},
-        verified=_newest_verified(repository, chains),
-        based_on=read_parents(repository),
-    )
-
-
-def _newest_verified(repository: Repository, chains: Chains) -> Optional[str]:
-    verified = last_verified(repository)
-    known = [b for b in chains.restorable if b.label in verified]
-    return max(known, key=lambda b: b.finished_at).label if known else None
 
 
 def _refuse(planned: List[Pruned]) -> None:
@@ -196,7 +214,8 @@ def _refuse(planned: List[Pruned]) -> None:
         names = " ".join(dict.fromkeys(f"--allow {o.guard}" for p, o in said))
         raise PruneRefused(
             f"Nothing was removed: {words}.",
-            f"Look at lifeboat prune --plan. If that is what you want, lift the guard by its name: {names}.",
+            f"{' '.join(dict.fromkeys(WAYS_OUT[o.guard] for p, o in said))} To remove it all the same, lift the guard"
+            f" by its name: {names}.",
             objections=[{"repository": p.repository, **asdict(o)} for p, o in said],
         )
 
@@ -232,6 +251,8 @@ def _remove(repository: Repository, planned: Pruned, locks: Optional[Locks], pro
     progress.phase(f"{repository.name}: remove")
     removals, done, size, locked = planned.plan.removals, 0, 0, 0
     for batch in _batches(removals):
+        if _is_backup(batch[0]):
+            _require_unheld(repository, batch[0], done, len(removals))
         failures = repository.store.delete([r.key for r in batch])
         kept = [f for f in failures if locks is not None and is_locked(locks, f.key)]
         if len(kept) < len(failures):
@@ -246,18 +267,40 @@ def _remove(repository: Repository, planned: Pruned, locks: Optional[Locks], pro
 
 
 def _batches(removals: Sequence[Removal]) -> Iterator[Sequence[Removal]]:
-    """At most so many that one request takes, records and data apart: a store keeps no order within a request."""
-    for _record, group in groupby(removals, key=lambda r: r.record):
+    """Batches for one request each, records and data apart, because a store keeps no order within a request.
+
+    Each record of a backup is removed individually, so that holds can be checked right before.
+    """
+    for _record, group in groupby(removals, key=lambda r: (r.record, r.key if _is_backup(r) else "")):
         rest = iter(group)
         while batch := list(islice(rest, _BATCH)):
             yield batch
+
+
+def _is_backup(removal: Removal) -> bool:
+    return removal.record and removal.kind == "backup"
+
+
+def _require_unheld(repository: Repository, removal: Removal, done: int, total: int) -> None:
+    """PruneIncomplete if this backup was held after the plan, which would also remove its parents and its WAL."""
+    label = kind_of(repository.layout.cluster, removal.key).owner
+    event = look_at_holds(repository, label).held.get(label)
+    if event:
+        raise PruneIncomplete(
+            f"Backup {label} in repository {repository.location} was held after the plan was made: {event.reason}."
+            f" It stays, with all that it needs; {done} of {total} objects were removed before.",
+            "Run lifeboat prune again: it plans anew, with this hold.",
+            removed=done,
+            held=label,
+        )
 
 
 def _incomplete(repository: Repository, failures: List[DeleteFailure], done: int, total: int) -> PruneIncomplete:
     return PruneIncomplete(
         f"Repository {repository.location} kept {len(failures)} objects that should go, the first is"
         f" {failures[0].key} ({failures[0].reason}); {done} of {total} were removed before.",
-        "The credentials of retention must be allowed to delete (s3:DeleteObject); the next run goes on from here.",
+        "The credentials of retention must be allowed to delete (in S3 s3:DeleteObject); the next run goes on from"
+        " here.",
         failures=[asdict(f) for f in failures[:_NAMED]],
         removed=done,
     )

@@ -1,19 +1,21 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which WAL stays: what makes kept backups consistent, and all that point-in-time recovery needs. Pure."""
+"""Which WAL is kept: what makes kept backups consistent, and all that point-in-time recovery needs. Pure."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from datetime import datetime, timedelta
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model import BackupManifest, format_time
+from ..base.wal_names import Segment
+from ..config.retention import RetentionConfig
 from ..postgres.timeline import TimelinePath, path_to
-from ..postgres.wal_names import Segment
+from ..records.model import BackupManifest, format_time
+from .keep import order_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Span:
 
 
 class Needed:
-    """The union of spans, asked for single segments."""
+    """The union of spans, queried for single segments."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self._firsts: Dict[int, List[int]] = {}
@@ -48,33 +50,85 @@ class Needed:
 
 @dataclass(frozen=True)
 class Base:
-    """The backup that point-in-time recovery along ``path`` begins with."""
+    """The backup that point-in-time recovery along ``path`` starts from."""
 
     backup: BackupManifest
     path: TimelinePath
 
 
 def find_bases(
-    whole: Sequence[BackupManifest], histories: Mapping[int, str], active: Iterable[int], window_start: datetime
+    backups: Sequence[BackupManifest],
+    strong: Collection[str],
+    histories: Mapping[int, str],
+    active: Iterable[int],
+    window_start: datetime,
 ) -> List[Base]:
-    """For each ``active`` timeline of one cluster identity the newest backup on its path before the window begins.
+    """For each ``active`` timeline of one cluster identity the newest strong backup on its path before the window.
 
-    Where there is none so old, it is the oldest: the window begins with it then.
+    If none is that old, it is the oldest, and the window starts with it. A weak backup is a base if it would be one
+    were it strong. WalInvalid if a history cannot be read.
     """
     found: List[Base] = []
     for timeline in sorted(set(active)):
         path = path_to(timeline, histories)
-        usable = [b for b in whole if path.contains(b.timeline, b.stop_lsn)]
-        before = [b for b in usable if b.finished_at <= window_start]
-        if before:
-            found.append(Base(max(before, key=lambda b: (b.finished_at, b.label)), path))
-        elif usable:
-            found.append(Base(min(usable, key=lambda b: (b.finished_at, b.label)), path))
+        usable = [b for b in backups if path.contains(b.timeline, b.stop_lsn)]
+        counted = [b for b in usable if b.label in strong]
+        before = max((order_of(b) for b in counted if b.finished_at <= window_start), default=None)
+        oldest = min((order_of(b) for b in counted), default=None)
+        for backup in usable:
+            order = order_of(backup)
+            if backup.finished_at <= window_start:
+                is_base = before is None or order >= before
+            else:
+                is_base = before is None and (oldest is None or order <= oldest)
+            if is_base:
+                found.append(Base(backup, path))
     return found
 
 
+@dataclass(frozen=True)
+class Life:
+    """When the store last received something of a cluster identity: WAL by timeline, and anything at all."""
+
+    timelines: Mapping[int, datetime]
+    last: datetime
+
+
+def active_timelines(life: Life, strong: Iterable[BackupManifest], window_start: datetime, over: bool) -> Set[int]:
+    """The timelines of a cluster identity that point-in-time recovery must reach.
+
+    Those with WAL in the window. For a cluster that may still exist although it was idle that long (not ``over``),
+    every one without a strong backup on a later timeline.
+    """
+    found: Set[int] = set()
+    waiting = sorted(strong, key=lambda b: b.timeline)
+    followed: Optional[datetime] = None
+    for timeline in sorted(life.timelines, reverse=True):
+        while waiting and waiting[-1].timeline > timeline:
+            began = waiting.pop().started_at
+            followed = max(began, followed or began)
+        last = life.timelines[timeline]
+        if last >= window_start or not (over or (followed is not None and followed > last)):
+            found.add(timeline)
+    return found
+
+
+def successors(
+    lives: Mapping[str, Life], strong: Iterable[BackupManifest], policy: RetentionConfig, ages: Mapping[str, timedelta]
+) -> Mapping[str, FrozenSet[str]]:
+    """The cluster identities that replaced each one: backed up since its last activity, for a whole window."""
+    window = max(timedelta(days=policy.wal_days), policy.settle)
+    fulls = [b for b in strong if b.type == "full" and ages[b.label] >= window]
+    return {
+        system: frozenset(
+            b.system_identifier for b in fulls if b.system_identifier != system and b.started_at > life.last
+        )
+        for system, life in lives.items()
+    }
+
+
 def base_reasons(bases: Iterable[Base], window_start: datetime) -> Dict[str, str]:
-    """Why the bases stay, by label."""
+    """Why the bases are kept, by label."""
     since = format_time(window_start.replace(microsecond=0))
     return {b.backup.label: f"recovery to any time since {since} begins with it" for b in bases}
 
@@ -96,7 +150,7 @@ def needed_spans(kept: Iterable[BackupManifest], bases: Iterable[Base]) -> Tuple
 
 
 def segment_number(name: str, size: int) -> Optional[Tuple[int, int]]:
-    """Timeline and number of a segment's name; None where no server with segments of this size gives it."""
+    """Timeline and number of a segment's name; None if it is impossible with segments of this size."""
     try:
         segment = Segment.parse(name, size)
     except ValueError:

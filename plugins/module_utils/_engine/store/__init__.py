@@ -1,31 +1,38 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where backups live: one small interface, one implementation per kind of store."""
+"""Where backups are stored: one small interface, one implementation per kind of store."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Optional
 
-from ..cloud_options import AzureOptions, GcsOptions
-from ..config import DirectoryOptions, S3Options, StoreOptions
-from ..errors import DependencyMissing, NotVersioned
-from .directory import DirectoryStore
+from ..base.errors import DependencyMissing, NotVersioned
+from ..config.cloud_options import AzureOptions, GcsOptions
+from ..config.load import DirectoryOptions, StoreOptions
+from .at_rest import AtRest, at_rest
+from .directory.store import DirectoryStore
 from .protocol import Store, Term
+from .room import Room, room_of
+from .s3.bucket import Locks, bucket_of, open_locks
+
+__all__ = [
+    "AtRest", "Locks", "Room", "Store", "Term", "at_rest", "bucket_of", "open_locks", "open_store", "room_of",
+]  # fmt: skip
 
 
 def open_store(options: StoreOptions, as_of: Optional[datetime] = None, term: Optional[Term] = None) -> Store:
-    """The store that the options describe, or with ``as_of`` (aware) what it was at that time.
+    """The store that the options describe; with ``as_of`` (aware), as it was at that time.
     Where objects are locked, ``term`` tells for how long the object of a key is when it is put.
 
     Nothing is asked of a store in the network yet; a directory must be there (``BucketMissing``). An option that cannot
     work is a ``ConfigError``; a library that is not installed is ``DependencyMissing``; a kind of store that has no
     past is ``NotVersioned``.
     """
-    if as_of is not None and not isinstance(options, S3Options):
+    if as_of is not None and not options.traits.versions:
         raise NotVersioned(
-            "Of the kinds of store, only a versioned S3 bucket can be seen as it was.",
+            "Only a versioned S3 bucket can be read as of an earlier time.",
             "Restore from one, or without as_of (--as-of).",
             store=getattr(options, "path", "") or getattr(options, "container", "") or getattr(options, "bucket", ""),
         )
@@ -33,15 +40,15 @@ def open_store(options: StoreOptions, as_of: Optional[datetime] = None, term: Op
         return DirectoryStore(options)
     # The libraries take 0.4 s and more to import: only who has such a repository pays for it.
     if isinstance(options, AzureOptions):
-        from .azure import AzureStore
+        from .azure.store import AzureStore
 
         return AzureStore(options)
     if isinstance(options, GcsOptions):
-        from .gcs import GcsStore
+        from .gcs.store import GcsStore
 
         return GcsStore(options)
-    from . import sdk
-    from .s3 import S3Store
+    from .s3 import sdk
+    from .s3.store import S3Store
 
     if sdk.MISSING:
         raise DependencyMissing(
@@ -50,7 +57,7 @@ def open_store(options: StoreOptions, as_of: Optional[datetime] = None, term: Op
             library="boto3",
         )
     if as_of is not None:
-        from .s3_versions import S3StoreAsOf
+        from .s3.versions import S3StoreAsOf
 
         return S3StoreAsOf(options, as_of)
     return S3Store(options, term)

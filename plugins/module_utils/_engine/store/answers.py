@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the answers of HTTP stores mean, for those that are not S3, and how their requests are repeated."""
+"""What the responses of HTTP stores other than S3 mean, and how their requests are retried."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import os
 import random
 from typing import Any, Dict, Union
 
-from .. import clock
-from ..cloud_options import AzureOptions, GcsOptions
-from ..errors import (
+from ..base import clock
+from ..base.errors import (
     ConfigError,
     LifeboatError,
     ObjectCorrupt,
@@ -21,12 +20,13 @@ from ..errors import (
     StoreFull,
     StoreUnavailable,
 )
+from ..config.cloud_options import AzureOptions, GcsOptions
 
 Options = Union[AzureOptions, GcsOptions]
 
 
 def refused(what: str, status: int, said: str, writes: bool, details: Dict[str, Any]) -> LifeboatError:
-    """The error for an HTTP status (RFC 9110) that is no success; what is missing is the caller's to tell.
+    """The error for an HTTP status (RFC 9110) that is no success; the caller names what is missing.
 
     ``writes`` tells whether the condition of the request was that nothing is there (412: the key is taken) or that it
     is still the same (412: replaced).
@@ -68,7 +68,8 @@ def unanswered(what: str, exc: BaseException, details: Dict[str, Any]) -> Lifebo
 
 
 def check_options(place: str, options: Options) -> None:
-    """ConfigError for options that cannot work."""
+    """ConfigError for options that cannot work, such as plain HTTP if it is not allowed."""
+    options.require_private(place)
     if options.ca_bundle and not os.path.exists(options.ca_bundle):
         raise ConfigError(f"ca_bundle {options.ca_bundle!r} does not exist.", "Give the path of a PEM file.")
     for name in ("part_size", "parallel", "max_attempts", "connect_timeout", "read_timeout"):
@@ -77,10 +78,10 @@ def check_options(place: str, options: Options) -> None:
 
 
 def verify(options: Options) -> Union[bool, str]:
-    """What the TLS certificate is checked with, as ``requests`` takes it."""
+    """What the TLS certificate is checked against, as ``requests`` expects it."""
     return (options.ca_bundle or True) if options.validate_certs else False
 
 
 def back_off(attempt: int) -> None:
-    """Wait before repeating what failed for the ``attempt``-th time (from 1): at random, at most 5 seconds."""
+    """Wait before retrying what failed for the ``attempt``-th time (from 1): at random, at most 5 seconds."""
     clock.sleep(random.uniform(0, min(5.0, 0.25 * 2**attempt)))  # noqa: S311 - jitter, not a secret

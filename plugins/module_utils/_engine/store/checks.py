@@ -1,20 +1,20 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every store checks in the same way: keys on their way in, bytes on their way out."""
+"""Checks that all stores share: of keys that are written, and of bytes that are read."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Iterable, Iterator, Optional
 
-from ..errors import ObjectCorrupt, StoreError
+from ..base.errors import ObjectCorrupt, StoreError
 
 _MAX_KEY_BYTES = 1024  # S3's limit, for the whole key
 
 
 def check_key(key: str) -> str:
-    """The key itself, or ``StoreError`` when no store could keep it under exactly this name."""
+    """The key itself, or ``StoreError`` if no store could keep it under exactly this name."""
     parts = key.split("/")
     if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
         raise StoreError(
@@ -28,16 +28,17 @@ def check_key(key: str) -> str:
 
 
 def key_order(key: str) -> bytes:
-    """What keys are sorted by: their UTF-8 bytes, as S3 ``ListObjectsV2`` does."""
+    """The sort key of keys: their UTF-8 bytes, as in S3 ``ListObjectsV2``."""
     return key.encode("utf-8", "surrogateescape")
 
 
 def check_size(what: str, found: int, expected: Optional[int]) -> None:
-    """Raise ``ObjectCorrupt`` when an object has another size in bytes than it was written with."""
+    """Raise ``ObjectCorrupt`` if the size of an object, in bytes, is not the one it was written with."""
     if expected is not None and found != expected:
         raise ObjectCorrupt(
             f"{what} has {found} bytes instead of {expected}.",
-            "It was cut or replaced after it was written: use another repository or an older backup.",
+            "It was cut or replaced after it was written: heal it from another repository (lifeboat verify --repair),"
+            " or use an older backup.",
             size=found,
             expected_size=expected,
         )
@@ -55,7 +56,8 @@ def verified(chunks: Iterable[bytes], what: str, sha256: Optional[str], size: Op
     if sha256 is not None and digest.hexdigest() != sha256.lower():
         raise ObjectCorrupt(
             f"{what} has the SHA-256 {digest.hexdigest()} instead of {sha256}.",
-            "Its bytes changed after they were written: use another repository or an older backup.",
+            "Its bytes changed after they were written: heal it from another repository (lifeboat verify --repair),"
+            " or use an older backup.",
             sha256=digest.hexdigest(),
             expected_sha256=sha256,
         )

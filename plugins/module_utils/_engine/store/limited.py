@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store that moves no more than so many bytes a second, whatever kind it is."""
+"""A store with a limited transfer rate, whatever its kind."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import threading
 from datetime import datetime
 from typing import Iterable, Iterator, List, Optional
 
-from .. import clock
+from ..base import clock
 from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Store, Unfinished, Written
 
 
 class Budget:
-    """Bytes a second that several threads share. ``spend`` after they moved; without a rate it costs nothing."""
+    """Bytes a second that several threads share. ``spend`` after the transfer; without a rate it returns at once."""
 
     def __init__(self, rate: Optional[float]) -> None:
         self._rate, self._lock, self._paid_until = rate, threading.Lock(), 0.0
 
     def spend(self, size: int) -> None:
-        """Wait for as long as these bytes should have taken, behind those of the other threads."""
+        """Wait for as long as these bytes should have taken, after those of the other threads."""
         if not self._rate:
             return
         with self._lock:
@@ -31,7 +31,7 @@ class Budget:
 
 
 def after(paid_until: float, now: float, size: int, rate: float) -> float:
-    """Until when these bytes keep the line busy: time that nobody used is not saved up. Pure; seconds."""
+    """Until when these bytes keep the line busy; unused time is not saved up. Pure; seconds."""
     return max(paid_until, now) + size / rate
 
 
@@ -43,7 +43,6 @@ class LimitedStore:
 
     @property
     def location(self) -> str:
-        """The other store's."""
         return self._store.location
 
     def put(self, key: str, data: bytes) -> Written:
@@ -52,9 +51,9 @@ class LimitedStore:
         self._up.spend(len(data))
         return written
 
-    def writer(self, key: str, size_hint: Optional[int] = None) -> ObjectWriter:
+    def writer(self, key: str) -> ObjectWriter:
         """A streaming put that waits after each piece."""
-        return _LimitedWriter(self._store.writer(key, size_hint), self._up)
+        return _LimitedWriter(self._store.writer(key), self._up)
 
     def get(self, key: str) -> bytes:
         """A small object, after a wait."""
@@ -69,31 +68,24 @@ class LimitedStore:
             yield chunk
 
     def head(self, key: str) -> Optional[ObjectInfo]:
-        """The other store's."""
         return self._store.head(key)
 
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
-        """The other store's."""
         return self._store.list(prefix, start_after)
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """The other store's."""
         return self._store.list_names(prefix)
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
-        """The other store's."""
         return self._store.delete(keys)
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """The other store's."""
         return self._store.unfinished(prefix)
 
     def drop(self, upload: Unfinished) -> None:
-        """The other store's."""
         self._store.drop(upload)
 
     def clock(self) -> datetime:
-        """The other store's."""
         return self._store.clock()
 
     def close(self) -> None:

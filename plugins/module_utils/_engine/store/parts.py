@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A streaming put made of parts: what every object store does in the same way.
+"""A streaming put in parts, the same for every object store.
 
-The answer to a put may be lost after the store has kept the object; the repeated request then meets it and is refused.
-So every object carries a random token in its metadata, which tells whether the object that was met is our own. A
+The answer to a put may be lost after the store has kept the object; the retry then finds it and is refused.
+So every object carries a random token in its metadata, which shows whether the object that was found is our own. A
 rival's object of equal content is still ``ObjectExists``.
 """
 
@@ -14,20 +14,45 @@ import contextlib
 import hashlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Deque, List, Optional, Protocol
 
-from ..errors import ConfigError, StoreError
+from ..base.errors import ConfigError, StoreError
 from .protocol import Written
 
 MIB = 1024 * 1024
-#: How many parts a size hint plans to use: S3 allows 10,000 ("Amazon S3 multipart upload limits"), the others more.
-_PLANNED_PARTS = 9_000
+#: So large an object may become, whatever is known of it before: S3's largest ("Amazon S3 multipart upload limits").
+REACH = 5 * MIB**2
+#: Bytes that parts on their way and the next one may take where ``parallel`` parts of the first size need less.
+HELD = 512 * MIB
 
 
-def part_size_for(part_size: int, size_hint: Optional[int]) -> int:
-    """The part size in bytes: the configured one, or as many whole MiB as an object of ``size_hint`` bytes needs."""
-    needed = -(-(size_hint or 0) // _PLANNED_PARTS)
-    return max(part_size, -(-needed // MIB) * MIB)
+@dataclass(frozen=True)
+class Schedule:
+    """How long each part of an object of unknown size is, in bytes: all of them together hold ``reach``.
+
+    The first fifth of the ``parts`` that the store takes are ``first`` long; from there they grow with the square of
+    their number, by whole ``unit``. So the longest part so far is about as long as what was written needs: of S3's
+    10,000 parts, from 16 MiB on, 16 MiB up to 31 GiB, 96 MiB at 100 GiB, 0.6 GiB at 1 TiB, 1.9 GiB at 5 TiB.
+    """
+
+    first: int
+    parts: int
+    reach: int = REACH
+    unit: int = MIB
+
+    def length(self, number: int) -> int:
+        """Of part ``number``, from 1."""
+        flat = self.parts // 5
+        growing, lacking = self.parts - flat, self.reach - self.first * self.parts
+        if number <= flat or lacking <= 0:
+            return self.first
+        more = 3 * lacking * (number - flat) ** 2
+        return self.first + -(-more // (growing**3 * self.unit)) * self.unit
+
+    def held(self, parallel: int) -> int:
+        """The bytes that are held if two parts need no more."""
+        return max(self.first * (parallel + 2), min(HELD, self.length(self.parts) * (parallel + 2)))
 
 
 class Upload(Protocol):
@@ -37,33 +62,37 @@ class Upload(Protocol):
         """The whole object by one request. Raises ``ObjectExists`` when the key is taken."""
 
     def begin(self) -> None:
-        """Before the first part."""
+        """Start the upload, before the first part."""
 
     def send(self, number: int, data: bytes, last: bool) -> Any:
-        """Part ``number`` (from 1), from any thread; what it gives goes to ``complete``, in the parts' order."""
+        """Send part ``number`` (from 1), from any thread; the results go to ``complete`` in the order of the parts."""
 
     def complete(self, parts: List[Any]) -> None:
         """Make the parts the object. Raises ``ObjectExists`` when the key is taken."""
 
     def drop(self) -> None:
-        """Take back what ``begin`` and ``send`` left in the store."""
+        """Remove what ``begin`` and ``send`` left in the store."""
 
 
 class PartsWriter:
-    """A streaming put. Up to one part it is one request at commit, beyond that parts of equal sizes.
+    """A streaming put. Up to one part it is one request at commit, beyond that parts as ``schedule`` says.
 
-    ``parallel`` parts are on their way at once. Holds at most ``part_size * (parallel + 2)`` bytes.
+    At most ``parallel`` parts are on their way at once. Holds at most ``part_size * (parallel + 2)`` bytes while parts
+    have the first length (of S3 31 GiB of an object). As they grow, 512 MiB or two parts, whichever is more: fewer are
+    on their way then. Of S3, with parts of 16 MiB, that is 512 MiB up to 300 GiB, 1.3 GiB at 1 TiB, 3.8 GiB at 5 TiB.
     """
 
-    def __init__(self, name: str, upload: Upload, part_size: int, parallel: int, max_parts: int) -> None:
+    def __init__(self, name: str, upload: Upload, schedule: Schedule, parallel: int) -> None:
         self._name, self._upload = name, upload
-        self._part_size, self._parallel, self._max_parts = part_size, parallel, max_parts
+        self._schedule, self._parallel = schedule, parallel
+        self._length, self._held = schedule.length(1), schedule.held(parallel)
         self._buffer = bytearray()
         self._digest = hashlib.sha256()
         self._size = 0
         self._begun = False
         self._pool: Optional[ThreadPoolExecutor] = None
         self._pending: Deque[Future[Any]] = deque()
+        self._lengths: Deque[int] = deque()
         self._parts: List[Any] = []
         self._written: Optional[Written] = None
         self._closed = False
@@ -76,9 +105,9 @@ class PartsWriter:
         self._size += len(view)
         taken = 0
         while taken < len(view):
-            if len(self._buffer) == self._part_size:
+            if len(self._buffer) == self._length:
                 self._make_room()
-            room = self._part_size - len(self._buffer)
+            room = self._length - len(self._buffer)
             self._buffer += view[taken : taken + room]
             taken += min(room, len(view) - taken)
         return len(view)
@@ -124,7 +153,7 @@ class PartsWriter:
             self.commit()
 
     def _abort_after_failure(self) -> None:
-        # What failed first is what the caller must hear of; the store, or retention, sweeps what stays.
+        # Report the first failure to the caller; the store, or retention, removes what is left.
         with contextlib.suppress(StoreError):
             self.abort()
 
@@ -145,23 +174,30 @@ class PartsWriter:
             self._abort_after_failure()
             raise
 
+    def _has_room(self, needed: int) -> bool:
+        return len(self._pending) < self._parallel and sum(self._lengths) + needed <= self._held
+
     def _send_part(self, last: bool) -> None:
-        """Hand the buffer to a thread, beginning the upload with the first one."""
+        """Pass the buffer to a thread; the first one starts the upload."""
         number = len(self._parts) + len(self._pending) + 1
-        if number > self._max_parts:
+        if number > self._schedule.parts:
             raise ConfigError(
-                f"{self._name!r} needs more than {self._max_parts} parts of part_size {self._part_size}.",
-                f"Raise part_size: one object holds at most {self._max_parts} parts.",
+                f"{self._name!r} needs more than {self._schedule.parts} parts, which hold {self._size} bytes at most.",
+                "Split it: a tablespace is an archive of its own, and so is a file set. Or raise part_size.",
                 key=self._name,
-                part_size=self._part_size,
+                part_size=self._schedule.first,
             )
         if not self._begun:
             self._upload.begin()
             self._begun = True
-        while len(self._pending) >= self._parallel:
+        # This part, and its copy in the buffer, where the next one follows.
+        self._length = self._schedule.length(number + 1)
+        while self._pending and not self._has_room(len(self._buffer) + self._length):
             self._parts.append(self._pending.popleft().result())
+            self._lengths.popleft()
         data = bytes(self._buffer)
         self._buffer.clear()
+        self._lengths.append(len(data))
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._parallel, "lifeboat-put")
         self._pending.append(self._pool.submit(self._upload.send, number, data, last))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one small interface that every object store implements.
+"""The interface that every object store implements.
 
 Names are ``/``-separated keys relative to the store's prefix. Every write is create-only: a store never replaces an
 object. All methods raise the errors of :mod:`..errors` and nothing else.
@@ -19,11 +19,16 @@ Term = Callable[[str], Optional[timedelta]]
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What a listing tells of an object: its key, size in bytes and the time (UTC, aware) it was stored."""
+    """What a listing reports about an object: its key, size in bytes and the time (UTC, aware) it was stored.
+
+    ``md5`` is a digest of the stored bytes (hex) where the listing has one: equal ones mean equal bytes. Others do not
+    always mean other bytes: S3's ETag is no MD5 where the store encrypts by KMS.
+    """
 
     key: str
     size: int
     modified: datetime
+    md5: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Written:
 
 @dataclass(frozen=True)
 class DeleteFailure:
-    """An object that a batch delete could not remove, and the store's words for why."""
+    """An object that a batch delete could not remove, and the store's message."""
 
     key: str
     reason: str
@@ -45,9 +50,9 @@ class DeleteFailure:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """An upload that was begun and not ended: its key, the store's name for it, and when it was begun.
+    """An upload that was started and not finished: its key, the store's ID for it, and when it was started.
 
-    ``touched`` is when its newest part arrived, or None where the store does not tell.
+    ``touched`` is when its newest part arrived, or None if the store does not report it.
     """
 
     key: str
@@ -81,13 +86,13 @@ class Store(Protocol):
 
     @property
     def location(self) -> str:
-        """How a person names this store, without secrets: ``s3://bucket/prefix`` or ``/mnt/backup``."""
+        """The name of this store for people, without secrets: ``s3://bucket/prefix`` or ``/mnt/backup``."""
 
     def put(self, key: str, data: bytes) -> Written:
         """Store a small object, create-only. Raises ``ObjectExists`` when the key is taken."""
 
-    def writer(self, key: str, size_hint: Optional[int] = None) -> ObjectWriter:
-        """A streaming put of unknown length; ``size_hint`` (bytes) lets the store choose its part size."""
+    def writer(self, key: str) -> ObjectWriter:
+        """A streaming put of unknown length."""
 
     def get(self, key: str) -> bytes:
         """The whole object in memory, for small ones. Raises ``ObjectMissing`` only when the store confirmed it."""
@@ -115,13 +120,13 @@ class Store(Protocol):
         """Delete in batches; a key that does not exist is no failure. Returns what could not be deleted."""
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """Uploads below ``prefix`` that may have been left behind; none where the store removes them by itself."""
+        """Uploads below ``prefix`` that may have been left behind; none if the store removes them by itself."""
 
     def drop(self, upload: Unfinished) -> None:
-        """End an upload; nothing where it has ended meanwhile."""
+        """Abort an upload; does nothing if it has ended meanwhile."""
 
     def clock(self) -> datetime:
-        """What time it is for the store (UTC, aware), to the second."""
+        """The store's time (UTC, aware), to the second."""
 
     def close(self) -> None:
         """Release connections and threads; the store is not used after it."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading an object by parallel ranges in order: what every object store does in the same way."""
+"""Read an object by parallel ranges in order, the same for every object store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Callable, Deque, Iterator, Optional
 
-from ..errors import StoreError
+from ..base.errors import StoreError
 from .checks import check_size
 
 # As fast as 16 MiB beside the same store, in half the memory: an upload's parts are larger because S3 counts them.
@@ -19,7 +19,7 @@ _RANGE = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Fetched:
-    """The bytes of one answer, and of which object (``version``: its ETag or generation; its whole size) they are."""
+    """The bytes of one answer, and the object they belong to (``version``: its ETag or generation; its whole size)."""
 
     data: bytes
     version: str

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
-from ..errors import TableMissing
+from ..base.errors import TableMissing
+from ..config.sections import ConnectionConfig
 from ..postgres.connection import Session
 from ..postgres.identifiers import quoted, with_end
+from ..postgres.relations import count_rows, find_oid, refuse_code
 
 # A partitioned table comes with its partitions, parents first.
 _RELATIONS = """
@@ -60,11 +62,13 @@ class Relation:
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
-def find_tables(sql: Session, names: Sequence[str], moment: str) -> Tuple[Relation, ...]:
-    """The tables of these names, as the server reads a name, with their partitions; TableMissing."""
+def find_tables(
+    sql: Session, where: ConnectionConfig, database: str, names: Sequence[str], moment: str
+) -> Tuple[Relation, ...]:
+    """The tables of these names, as the database reads a name, with their partitions; TableMissing."""
     found: Dict[int, Relation] = {}
     for name in names:
-        oid = sql.value("SELECT to_regclass(%s)::oid", [name])
+        oid = find_oid(where, database, name)
         kind = sql.value("SELECT relkind::text FROM pg_class WHERE oid = %s::oid", [oid]) if oid else None
         if kind not in ("r", "p"):
             there = ", ".join(str(row[0]) for row in sql.rows(_THERE)) or "none"
@@ -93,7 +97,7 @@ def stand_alone(sql: Session, tables: Sequence[Relation]) -> List[str]:
 
 
 def rename(sql: Session, tables: Sequence[Relation], suffix: str) -> Tuple[Relation, ...]:
-    """Give them, their indexes and their sequences names with the suffix."""
+    """Rename them, their indexes and their sequences with the suffix."""
     renamed = []
     for table in tables:
         for kind, schema, name in sql.rows(_PARTS, [table.oid]):
@@ -106,7 +110,6 @@ def rename(sql: Session, tables: Sequence[Relation], suffix: str) -> Tuple[Relat
 
 def count(sql: Session, tables: Sequence[Relation]) -> Dict[str, int]:
     """The rows of each table that holds rows itself, by quoted name."""
-    return {
-        t.quoted: int(sql.value(f"SELECT count(*) FROM ONLY {t.quoted}"))  # noqa: S608
-        for t in tables if t.kind == "r"
-    }
+    sql.rows("SET row_security = off")
+    refuse_code(sql)
+    return {t.quoted: count_rows(sql, t.quoted) for t in tables if t.kind == "r"}

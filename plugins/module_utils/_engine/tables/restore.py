@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give tables back as they were at a moment: recover a scratch cluster to it, and load them beside the live ones.
+"""Restore tables as they were at a point in time: recover a scratch cluster, and load them beside the live ones.
 
-The live tables are not touched: what comes back has other names, or goes into another database. It goes in by one
+The live tables are not touched: restored tables have other names, or go into another database. All are loaded in one
 transaction, so that a failure leaves nothing behind.
 """
 
@@ -14,20 +14,20 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from .. import clock, restore
+from .. import restore
 from ..audit.scope import audited
-from ..config import Config, ConnectionConfig
-from ..errors import BackupCorrupt, ConfigError, TableRefused
-from ..model import Target, parse_time
+from ..base import clock
+from ..base.errors import BackupCorrupt, ConfigError, TableRefused
+from ..base.process import Drain, Feed
+from ..base.progress import Progress, Silent
+from ..config.load import Config
+from ..config.sections import ConnectionConfig
 from ..postgres.connection import libpq_environment, session
 from ..postgres.controldata import program
 from ..postgres.identifiers import conninfo, quoted, with_end
-from ..process import Drain, Feed
-from ..progress import Progress, Silent
-from ..restore.places import LOG
-from ..restore.request import RestoreResult
-from ..restore_test.place import clear_dead, scratch_place
-from ..restore_test.scratch import scratch_config, scratch_plan, scratch_server
+from ..records.model import Target, parse_time
+from ..restore import LOG, RestoreResult
+from ..scratch import clear_dead, scratch_config, scratch_place, scratch_plan, scratch_server
 from .found import Relation, count, find_tables, rename, stand_alone
 from .naming import suffix_of
 
@@ -38,7 +38,7 @@ class TableRequest:
 
     They come back beside the live ones with ``suffix`` behind their names (None: the moment, as ``_20261122_1402``), or
     with their own names ``into`` another database, which is made where it is not there. ``owner`` and ``privileges``:
-    whether they belong to whom they belonged to, and are granted as they were.
+    whether they belong to whom they belonged to, and are granted as they were. ``confirm_erasures`` as for a restore.
     """
 
     database: str
@@ -49,6 +49,7 @@ class TableRequest:
     suffix: Optional[str] = None
     owner: bool = True
     privileges: bool = True
+    confirm_erasures: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,6 @@ class TablesRestored:
     seconds: float
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         return {**self.__dict__, "dropped": list(self.dropped)}
 
 
@@ -75,7 +75,7 @@ def plan(config: Config, request: TableRequest) -> Dict[str, Any]:
     """What would be restored into the scratch. Whether the tables are there is known only then."""
     _require_sense(config, request)
     with scratch_place(config) as place:
-        planned = scratch_plan(config, place, request.label, request.target)
+        planned = scratch_plan(config, place, request.label, request.target, request.confirm_erasures)
         return {"database": request.into or request.database, "tables": list(request.tables), **planned.as_dict()}
 
 
@@ -117,7 +117,7 @@ def _apply(config: Config, request: TableRequest, progress: Progress) -> TablesR
     _require_sense(config, request)
     clear_dead(config, progress)
     with scratch_place(config) as place:
-        planned = scratch_plan(config, place, request.label, request.target)
+        planned = scratch_plan(config, place, request.label, request.target, request.confirm_erasures)
         own = scratch_config(config, planned)
         result = restore.apply(own, planned, progress)
         log = os.path.join(planned.data_dir, LOG)
@@ -134,7 +134,8 @@ def _load(
     config: Config, scratch: ConnectionConfig, request: TableRequest, target: Target, result: RestoreResult
 ) -> Tuple[Dict[str, int], List[str]]:
     with session(scratch, request.database) as sql:
-        tables = find_tables(sql, request.tables, f"in {request.database} at {result.reached_lsn}")
+        moment = f"in {request.database} at {result.reached_lsn}"
+        tables = find_tables(sql, scratch, request.database, request.tables, moment)
         database = request.into or request.database
         if request.into is None:
             suffix = request.suffix or _suffix(target, result)
@@ -157,7 +158,7 @@ def _load(
 
 
 def _suffix(target: Target, result: RestoreResult) -> str:
-    """Of the asked moment, else of the last commit that is there, else of now."""
+    """From the requested time, else from the last commit reached, else from the current time."""
     if target.kind == "time":
         return suffix_of(target.moment())
     return suffix_of(parse_time(result.reached_time) if result.reached_time else clock.now())
@@ -170,7 +171,8 @@ def _require_free(connection: ConnectionConfig, database: str, tables: Sequence[
             if sql.value("SELECT to_regclass(%s)::oid", [name]):
                 raise TableRefused(
                     f"There is {name} in {database} already.",
-                    "Drop or rename it, or choose another --suffix. Nothing was loaded.",
+                    f"Drop or rename it, or choose another {'--suffix' if suffix else 'database (--into)'}. Nothing was"
+                    " loaded.",
                     table=name,
                 )
             if not sql.value("SELECT to_regnamespace(%s)::oid", [quoted(table.schema)]):
@@ -187,7 +189,7 @@ def _make_room(connection: ConnectionConfig, database: str, tables: Sequence[Rel
 def _copy(
     config: Config, scratch: ConnectionConfig, request: TableRequest, tables: Sequence[Relation], database: str
 ) -> None:
-    """``pg_dump`` of the scratch, poured into ``pg_restore`` of the live server, in one transaction."""
+    """Pipe ``pg_dump`` of the scratch into ``pg_restore`` of the live server, in one transaction."""
     out = [program(config.bin_dir, "pg_dump"), "--format=custom", "--compress=0", "--no-password"]
     out += [f"--table={table.quoted}" for table in tables]
     into = [program(config.bin_dir, "pg_restore"), "--format=custom", "--exit-on-error", "--single-transaction"]

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When rows of a table were deleted or updated, the table truncated or dropped: from the archived WAL.
 
-WAL names files, not tables. Which file a table had is in the catalogue of a scratch cluster that is recovered to the
+WAL names files, not tables. Which file a table had is in the catalog of a scratch cluster that is recovered to the
 beginning of the span.
 """
 
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple
 
-from .. import clock, restore
+from .. import restore
 from ..audit.scope import audited
-from ..config import Config
-from ..errors import ConfigError
-from ..model import Target, format_time
+from ..base import clock
+from ..base.errors import ConfigError
+from ..base.progress import Progress, Silent
+from ..base.wal_names import format_lsn, parse_lsn
+from ..config.load import Config
+from ..config.sections import ConnectionConfig
 from ..postgres.connection import Session, session
-from ..postgres.wal_names import format_lsn, parse_lsn
-from ..progress import Progress, Silent
+from ..records.model import Target, format_time
 from ..repository.repository import Repositories
-from ..restore.places import LOG
-from ..restore.request import RestorePlan
-from ..restore_test.place import clear_dead, scratch_place
-from ..restore_test.scratch import scratch_config, scratch_plan, scratch_server
+from ..restore import LOG, RestorePlan
+from ..scratch import clear_dead, scratch_config, scratch_place, scratch_plan, scratch_server
 from .found import find_tables
 from .trace import Event, Trace, joined, trace
 from .waldump import lines
@@ -62,7 +62,6 @@ class Searched:
     lost: Dict[str, datetime]
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         return {
             "events": [event.as_dict() for event in self.events],
             "begin_lsn": format_lsn(self.begin),
@@ -98,7 +97,7 @@ def _search(config: Config, request: SearchRequest, progress: Progress) -> Searc
         result = restore.apply(own, planned, progress)
         with scratch_server(own, planned.data_dir, os.path.join(planned.data_dir, LOG)) as where:
             with session(where, request.database) as sql:
-                tracer = _tracer(sql, request)
+                tracer = _tracer(sql, where, request)
     start = parse_lsn(result.reached_lsn)
     segments = [s for s in planned.run.segments if s.end > start]
     progress.phase(f"look through {len(segments)} WAL segments")
@@ -108,8 +107,9 @@ def _search(config: Config, request: SearchRequest, progress: Progress) -> Searc
     )
 
 
-def _tracer(sql: Session, request: SearchRequest) -> Trace:
-    tables = find_tables(sql, request.tables, f"in {request.database} at {format_time(request.since)}")
+def _tracer(sql: Session, where: ConnectionConfig, request: SearchRequest) -> Trace:
+    moment = f"in {request.database} at {format_time(request.since)}"
+    tables = find_tables(sql, where, request.database, request.tables, moment)
     files = {str(sql.value(_FILE, [t.oid])): f"{t.schema}.{t.name}" for t in tables if t.kind == "r"}
     catalog = str(sql.value(_FILE, [sql.value("SELECT 'pg_class'::regclass::oid")]))
     return Trace(files, catalog)
@@ -123,7 +123,7 @@ def _events(
     try:
         repository = repositories.named(str(planned.source.name)) or repositories.readable()
         said = lines(repository, config.bin_dir, planned.backup.system_identifier, segments, progress)
-        # What the scratch already has, lies before the beginning.
+        # What the scratch cluster already has is before the start.
         found = [e for e in trace(said, tracer, request.until) if e.lsn >= start]
     finally:
         repositories.close()

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..model import format_time, read_moment
-from ..postgres.wal_names import format_lsn, parse_lsn
+from ..base.wal_names import format_lsn, parse_lsn
+from ..records.model import format_time, read_moment
 
 _LINE = re.compile(
     r"rmgr: (\S+)\s.*?tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (\S+) ?(.*)$"
@@ -61,7 +61,7 @@ class Event:
     lsn: int
 
     def as_dict(self) -> Dict[str, object]:
-        """As plain data, with what a restore takes for the moment just before."""
+        """Plain data, with the target of a restore to the moment just before."""
         return {
             "table": self.table,
             "what": self.what,
@@ -104,7 +104,7 @@ class _Transaction:
     directories: Set[str] = field(default_factory=set)
 
     def join(self, other: _Transaction) -> None:
-        """Take a subtransaction in."""
+        """Merge a subtransaction."""
         for key, number in other.rows.items():
             self.rows[key] = self.rows.get(key, 0) + number
         self.created += other.created
@@ -126,7 +126,7 @@ class Trace:
         self.lost: Dict[str, datetime] = {}
 
     def feed(self, record: WalRecord) -> List[Event]:
-        """The events that become certain by this record."""
+        """The events that this record confirms."""
         if record.rmgr == "Heap":
             self._heap(record)
         elif record.rmgr == "Storage" and record.kind == "CREATE":
@@ -202,7 +202,7 @@ def trace(lines: Iterable[str], tracer: Trace, until: Optional[datetime] = None)
 
 
 def joined(events: Iterable[Event]) -> List[Event]:
-    """Rows that went with their table's file are not told twice: a drop says it all."""
+    """Rows that went with their table's file are not reported twice: the drop covers them."""
     found = list(events)
     dropped = {(e.table, e.xid) for e in found if e.what in (DROPPED, GONE)}
     return [replace(e) for e in found if e.what not in (DELETED, UPDATED) or (e.table, e.xid) not in dropped]

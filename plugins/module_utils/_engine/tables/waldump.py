@@ -9,11 +9,12 @@ import os
 import tempfile
 from typing import Iterator, Optional, Sequence
 
-from ..errors import WalInvalid
+from ..base.errors import WalInvalid
+from ..base.process import Drain
+from ..base.progress import Progress
+from ..base.temporary import temporary_directory
+from ..base.wal_names import Segment, format_lsn
 from ..postgres.controldata import program
-from ..postgres.wal_names import Segment, format_lsn
-from ..process import Drain
-from ..progress import Progress
 from ..repository.repository import Repository
 from ..wal.fetch import read_wal
 
@@ -24,13 +25,13 @@ _AT_ONCE = 8
 def lines(
     repository: Repository, bin_dir: Optional[str], system: str, segments: Sequence[Segment], progress: Progress
 ) -> Iterator[str]:
-    """What ``pg_waldump`` says of every record that begins in these segments. Disk: nine segments."""
+    """What ``pg_waldump`` prints for every record that begins in these segments. Disk: nine segments."""
     done = 0
     while done < len(segments):
         # pg_waldump reads one timeline at a time.
         timeline = segments[done].timeline
         batch = [s for s in segments[done : done + _AT_ONCE] if s.timeline == timeline]
-        with tempfile.TemporaryDirectory(prefix="lifeboat-wal-") as place:
+        with temporary_directory("lifeboat-wal-") as place:
             for segment in segments[done : done + len(batch) + 1]:
                 name = Segment(timeline, segment.number, segment.size).name
                 with open(os.path.join(place, name), "wb") as stream:
@@ -43,12 +44,9 @@ def lines(
 def _dumped(bin_dir: Optional[str], place: str, batch: Sequence[Segment]) -> Iterator[str]:
     argv = [program(bin_dir, "pg_waldump"), f"--path={place}", f"--timeline={batch[0].timeline}"]
     argv += [f"--start={format_lsn(batch[0].start)}", f"--end={format_lsn(batch[-1].end)}"]
-    rest = ""
     with tempfile.TemporaryFile() as words:
         # It ends with 1 where the records end.
-        for chunk in Drain(argv, words, accept=(0, 1), env={**os.environ, "TZ": "UTC"}).chunks():
-            *whole, rest = (rest + chunk.decode("utf-8", "replace")).split("\n")
-            yield from whole
+        yield from Drain(argv, words, accept=(0, 1), env={"TZ": "UTC"}).lines()
         words.seek(0)
         said = words.read().decode(errors="replace")
     if "could not find a valid record" in said:

@@ -4,8 +4,9 @@
 """The WAL agent: a resident process that stores WAL ahead of PostgreSQL's ``archive_command``.
 
 It reads, checks, compresses and stores the files of ``archive_status/*.ready`` in several threads, with connections
-that stay open, and acknowledges them in PostgreSQL's order, each once every required repository has it (:mod:`.spool`).
-``archive_command`` asks for the acknowledgement; without an agent it pushes by itself. An agent that was never asked
+that stay open, and acknowledges them in PostgreSQL's order (:mod:`.spool`), each once every required repository has it,
+and has on record that WAL is acknowledged so far: a hole in it is so known to end the WAL, or to be a loss.
+``archive_command`` waits for the acknowledgement; without an agent it pushes itself. An agent that was never asked
 stores nothing: the server may archive elsewhere.
 
 Memory: Python and the S3 client (about 60 MB), and at most ``wal.parallel`` files with their compressed forms, together
@@ -19,27 +20,27 @@ import os
 import queue
 import threading
 from dataclasses import replace
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, Optional, Sequence, Tuple
 
-from .. import clock
-from ..config import Config
-from ..errors import ConfigError, LifeboatError, WalInvalid
-from ..postgres.wal_names import is_segment
-from ..progress import Progress
+from ..base import clock
+from ..base.errors import ConfigError, LifeboatError, WalInvalid
+from ..base.progress import Progress
+from ..base.wal_names import is_segment
+from ..config.load import Config
 from ..repository.repository import Repositories
 from . import ahead
 from .ahead import Job
 from .backlog import ready_files, wal_path
 from .push import Pusher
-from .spool import Spool, written_at
+from .spool import Spool, configured_at, written_at
 
-# How long an agent that is told to end waits for what is on its way.
+# How long an agent that is told to stop waits for uploads in progress.
 _GRACE = 10.0
 _TICK = 0.1
 
 
 class Agent:
-    """One agent for one configuration. ``stopping`` is asked several times a second.
+    """One agent for one configuration. ``stopping`` is called several times a second.
 
     :raises ConfigError: ``data_dir`` or ``spool_dir`` is not set
     """
@@ -51,23 +52,25 @@ class Agent:
         self._jobs: Dict[str, Job] = {}
         self._ready: Tuple[str, ...] = ()
         self._orders: queue.Queue[str] = queue.Queue()
-        self._ended: queue.Queue[Tuple[str, object]] = queue.Queue()
+        self._ended: queue.Queue[Tuple[Tuple[str, ...], object]] = queue.Queue()
+        self._marks: queue.Queue[Tuple[str, ...]] = queue.Queue()
         self._threads = 0
         self._failing = ""
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Work until ``stopping`` or until the configuration file changes; ``on_ready`` is called once it has begun.
+        """Work until ``stopping`` or until the configuration changes; ``on_ready`` is called once it has begun.
 
-        AgentRunning when another agent lives. SpoolUnusable, at any time, when nothing can be acknowledged: whoever
-        waits then sees that no agent lives.
+        AgentRunning if another agent is running. SpoolUnusable, at any time, if nothing can be acknowledged: clients
+        then see that no agent is running.
         """
-        config_stamp = written_at(self._config.source)
+        configured = configured_at(self._config)
         with self._spool:
             repositories = Repositories.open(self._config)
             self._pusher = Pusher(self._config, repositories, self._data_dir)
+            threading.Thread(target=self._mark, name="lifeboat-wal-mark", daemon=True).start()
             on_ready()
             next_scan = 0.0
-            while not self._stopping() and written_at(self._config.source) == config_stamp:
+            while not self._stopping() and configured_at(self._config) == configured:
                 if clock.monotonic() >= next_scan:
                     begun = clock.monotonic()
                     self._look()
@@ -83,7 +86,7 @@ class Agent:
         for name in ahead.to_forget(self._ready, self._jobs):
             self._forget(name)
         for name, job in list(self._jobs.items()):
-            # Under the same name another file may lie there by now.
+            # By now there may be another file of the same name.
             if job.state == ahead.ACKNOWLEDGED and self._stamp_of(name) != job.stamp:
                 self._forget(name)
 
@@ -99,19 +102,19 @@ class Agent:
             self._orders.put(name)
             if self._threads < sum(job.state == ahead.RUNNING for job in self._jobs.values()):
                 self._threads += 1
-                # A daemon: a store that hangs must not keep an agent that was told to end.
+                # A daemon thread: a hanging store must not keep an agent that was told to stop.
                 threading.Thread(target=self._work, name=f"lifeboat-wal-{self._threads}", daemon=True).start()
 
     def _work(self) -> None:
         while True:
             name = self._orders.get()
-            try:
-                outcome: object = self._store(name)
-            except LifeboatError as exc:
-                outcome = exc
-            except Exception as exc:
-                outcome = LifeboatError(f"{name}: {type(exc).__name__}: {exc}", "This is a defect of Lifeboat.")
-            self._ended.put((name, outcome))
+            self._ended.put(((name,), _outcome(name, self._store)))
+
+    def _mark(self) -> None:
+        while True:
+            names = self._marks.get()
+            last = next(name for name in reversed(names) if is_segment(name))
+            self._ended.put((names, _outcome(last, self._pusher.acknowledge)))
 
     def _store(self, name: str) -> int:
         """Push the file; gives the time it was last written, in ns."""
@@ -133,18 +136,32 @@ class Agent:
                 ended.append(self._ended.get())
         except queue.Empty:
             return False
-        for name, outcome in ended:
-            if isinstance(outcome, LifeboatError):
-                self._failed(name, outcome)
-            elif isinstance(outcome, int):
-                self._jobs[name] = Job(ahead.STORED, stamp=outcome)
-        for name in ahead.to_acknowledge(self._ready, self._jobs):
+        for names, outcome in ended:
+            if isinstance(outcome, int):
+                self._jobs[names[0]] = Job(ahead.STORED, stamp=outcome)
+            elif isinstance(outcome, LifeboatError):
+                for name in names[1:]:
+                    self._jobs[name] = replace(self._jobs[name], state=ahead.STORED)
+                self._failed(names[0], outcome)
+            else:
+                self._acknowledge(names)
+        names = ahead.to_acknowledge(self._ready, self._jobs)
+        if any(is_segment(name) for name in names):
+            for name in names:
+                self._jobs[name] = replace(self._jobs[name], state=ahead.MARKING)
+            # In parallel with the uploads, for all that arrived meanwhile at once: it costs no throughput.
+            self._marks.put(names)
+        else:
+            self._acknowledge(names)
+        return True
+
+    def _acknowledge(self, names: Sequence[str]) -> None:
+        for name in names:
             self._spool.acknowledge(name, self._jobs[name].stamp)
             self._jobs[name] = replace(self._jobs[name], state=ahead.ACKNOWLEDGED)
             if self._failing:
                 self._failing = ""
                 self._progress.note(f"{name} is archived; it goes on")
-        return True
 
     def _failed(self, name: str, error: LifeboatError) -> None:
         failures = self._jobs[name].failures + 1
@@ -155,13 +172,23 @@ class Agent:
             self._progress.note(f"{name} is not archived: {error.message} [{error.error_code}]")
 
     def _drain(self) -> bool:
-        """Wait for what is on its way; False when something was dropped, which is safe: nothing was said of it."""
+        """Wait for uploads in progress; False if some were dropped, which is safe: they were never acknowledged."""
         deadline = clock.monotonic() + _GRACE
-        while any(job.state == ahead.RUNNING for job in self._jobs.values()):
+        while any(job.state in ahead.ON_THE_WAY for job in self._jobs.values()):
             if clock.monotonic() > deadline:
                 return False
             self._collect(_TICK)
         return True
+
+
+def _outcome(name: str, work: Callable[[str], object]) -> object:
+    """What the work gives, or the error that it ended with."""
+    try:
+        return work(name)
+    except LifeboatError as exc:
+        return exc
+    except Exception as exc:
+        return LifeboatError(f"{name}: {type(exc).__name__}: {exc}", "This is a defect of Lifeboat.")
 
 
 def _required(config: Config, key: str) -> str:

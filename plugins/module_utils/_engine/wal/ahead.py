@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the WAL agent does next: decisions only, without input or output.
+"""What the WAL agent does next. Pure.
 
 PostgreSQL marks a file that waits to be archived by ``archive_status/<name>.ready``, and archives histories first, then
 by name (``ready_file_comparator`` in ``pgarch.c``). The agent goes through the same order, a little ahead.
@@ -12,15 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, List, Mapping, Sequence, Tuple
 
-from ..postgres.wal_names import is_history
+from ..base.wal_names import is_history
 
 WAITING, RUNNING, STORED, FAILED, ACKNOWLEDGED = "waiting", "running", "stored", "failed", "acknowledged"
+#: It is stored, and the repositories are being told that it is acknowledged.
+MARKING = "marking"
 
-#: How many files may be acknowledged that PostgreSQL has not asked for yet: so many small files the spool holds.
+#: How many files may be acknowledged before PostgreSQL asks for them, each a small file in the spool.
 MOST_ACKNOWLEDGED = 256
 #: Bytes of file contents, plain and compressed, that are on their way at once.
 MOST_MEMORY = 192 * 1024 * 1024
 _AHEAD = 4
+ON_THE_WAY = (RUNNING, MARKING)
 _LONGEST_PAUSE = 15.0
 
 
@@ -47,11 +50,16 @@ def workers_for(parallel: int, segment_size: int) -> int:
     return max(1, min(parallel, MOST_MEMORY // (2 * max(segment_size, 1))))
 
 
+def farthest(segment_size: int) -> int:
+    """How many segments of this size an agent has stored at most behind the last one that is acknowledged."""
+    return _AHEAD * workers_for(MOST_MEMORY, segment_size)
+
+
 def to_start(ready: Sequence[str], jobs: Mapping[str, Job], now: float, workers: int) -> Tuple[str, ...]:
     """The files to begin with, of those that are ``ready`` (in PostgreSQL's order).
 
-    At most ``4 * workers`` files are looked at. Once the first of them failed it is tried alone: PostgreSQL goes no
-    further without it, and a store that is down is asked by one.
+    At most ``4 * workers`` files are considered. Once the first one failed, it is retried alone: PostgreSQL cannot
+    proceed without it, and one request is enough for a store that is down.
     """
     known = [(name, jobs.get(name, _NEW)) for name in ready]
     if sum(job.state == ACKNOWLEDGED for _name, job in known) >= MOST_ACKNOWLEDGED:
@@ -79,7 +87,7 @@ def to_acknowledge(ready: Sequence[str], jobs: Mapping[str, Job]) -> Tuple[str, 
 def to_forget(ready: Sequence[str], jobs: Mapping[str, Job]) -> Tuple[str, ...]:
     """The files that PostgreSQL is done with. One that is on its way is forgotten when it has ended."""
     there = set(ready)
-    return tuple(name for name, job in jobs.items() if name not in there and job.state != RUNNING)
+    return tuple(name for name, job in jobs.items() if name not in there and job.state not in ON_THE_WAY)
 
 
 def retry_pause(failures: int) -> float:

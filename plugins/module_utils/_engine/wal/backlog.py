@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from ..errors import DataDirectoryRefused
+from ..base.errors import DataDirectoryRefused
 from .ahead import archive_order
 
 _READY = ".ready"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``restore_command``: bring one WAL file back from the first repository that has it.
+"""``restore_command``: fetch one WAL file from the first repository that has it.
 
 The contract (PostgreSQL manual, "Recovering Using a Continuous Archive Backup"): "not found" is said only when every
 repository confirmed it; any doubt is an error, so that recovery stops instead of ending early.
@@ -14,13 +14,14 @@ import os
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
-from .. import clock
+from ..base import clock
+from ..base.errors import DiskFull, LifeboatError, ObjectMissing, StoreUnavailable, WalInvalid
+from ..base.files import open_to_write
+from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..codec import zstd
-from ..config import Config
-from ..errors import DiskFull, LifeboatError, ObjectMissing, StoreUnavailable, WalInvalid
+from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
-from ..postgres.timeline import parse_history
-from ..postgres.wal_names import is_history, is_segment, is_wal_file
+from ..repository.histories import sound_history
 from ..repository.layout import is_sealed
 from ..repository.repository import Repositories, Repository
 from .pieces import read_pieces
@@ -33,7 +34,7 @@ _ROUNDS = 3
 
 @dataclass(frozen=True)
 class Fetched:
-    """A WAL file that was brought back, and the repository it came from."""
+    """A fetched WAL file, and the repository it came from."""
 
     name: str
     repository: str
@@ -84,7 +85,7 @@ def look_up(
 ) -> Optional[Tuple[Repository, bytes]]:
     """The first repository with an intact copy, and its content; None when all of them confirm that they have none.
 
-    A repository that cannot be read is asked again in so many rounds; a damaged copy is passed over for the next
+    A repository that cannot be read is retried in this many rounds; a damaged copy is skipped for the next
     repository. When one of them stays in doubt and no other has the file, its error is raised; unless the source of a
     restore itself confirmed that it has none, since the plan knows how far that one goes, and the end is asserted.
     """
@@ -158,8 +159,7 @@ def read_wal(repository: Repository, system: str, name: str) -> bytes:
 def open_wal(repository: Repository, system: str, name: str, key: str, raw: bytes) -> bytes:
     """The checked content of a WAL file that was stored under ``key`` as ``raw``."""
     if is_history(name):
-        parse_history(int(name[:8], 16), raw.decode(errors="replace"))
-        return raw
+        return sound_history(repository, system, name, raw)
     if is_sealed(key):
         raw = repository.seal.open_bytes(raw, key)
     content = zstd.decompress(raw, key, MAX_WAL_FILE)
@@ -178,9 +178,12 @@ def _get(repository: Repository, system: str, name: str) -> Tuple[str, bytes]:
 
 
 def write_wal(path: str, content: bytes) -> None:
-    """Write a WAL file; DiskFull, or WalInvalid when it cannot be written."""
+    """Write a WAL file; DiskFull, or WalInvalid when it cannot be written.
+
+    The server's umask decides whether its group may read it.
+    """
     try:
-        with open(path, "wb") as stream:
+        with os.fdopen(open_to_write(path, 0o640, empty=True), "wb") as stream:
             stream.write(content)
     except OSError as exc:
         if exc.errno == 28:

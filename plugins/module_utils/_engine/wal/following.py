@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a WAL stream begins, and what of its directory is new: decisions only, without input or output."""
+"""Where a WAL stream starts, and which bytes in its directory are new. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from ..postgres.wal_names import Segment, format_lsn, is_segment
+from ..base.wal_names import Segment, format_lsn, is_segment
 
 _PARTIAL = ".partial"
 #: How many segments the stream's directory holds at most, and how far behind the server a stream still catches up.

@@ -1,23 +1,27 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give a WAL file its one place in a repository: the same again is a success, other content a WalConflict.
+"""Store a WAL file under its one key: the same content again is a success, different content a WalConflict.
 
 Sealing the same content twice gives two different objects, and who seals need not be able to open. So the SHA-256 of a
 sealed file's content is stored before it, clear and create-only: that object decides what the file may be. It tells
 nobody more than whether a content that he has already is this one.
+
+A timeline history is stored as it is, without the checksum of a zstd frame: its digest is stored behind it.
 
 Each function returns None when it stored the file, and the repository's name when it was there already.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import Optional
 
+from ..base.errors import ObjectCorrupt, ObjectExists, ObjectMissing, WalConflict
+from ..base.wal_names import is_history
 from ..codec import zstd
-from ..errors import ObjectCorrupt, ObjectExists, ObjectMissing, WalConflict
-from ..postgres.wal_names import is_history
+from ..repository.histories import digest_line
 from ..repository.layout import sealed_name
 from ..repository.repository import Repository
 
@@ -38,7 +42,7 @@ def store_sealed(repository: Repository, system: str, name: str, content: bytes,
     if any(info.key == clear for info in repository.store.list(clear)):
         return _compare(repository, clear, name, content)
     key = repository.layout.wal_digest(system, name)
-    digest = f"{_digest(content)}  {name}\n".encode()
+    digest = digest_line(content, name)
     try:
         repository.store.put(key, digest)
     except ObjectExists:
@@ -51,9 +55,29 @@ def store_sealed(repository: Repository, system: str, name: str, content: bytes,
         return repository.name
 
 
+def store_history(repository: Repository, system: str, name: str, content: bytes) -> Optional[str]:
+    """Store a timeline history, then its digest: one that an earlier release stored gets its digest, too."""
+    already = store_clear(repository, system, name, content, content)
+    key, digest = repository.layout.wal_digest(system, name), digest_line(content, name)
+    try:
+        repository.store.put(key, digest)
+    except ObjectExists:
+        if repository.store.get(key) != digest:
+            raise _conflict(repository, key, name) from None
+    return already
+
+
+def store_mark(repository: Repository, system: str, segment: str) -> None:
+    """Record that all WAL up to the end of this segment is archived; repeating that is not an error."""
+    with contextlib.suppress(ObjectExists):
+        repository.store.put(repository.layout.wal_acknowledged(system, segment), f"{segment}\n".encode())
+
+
 def holds_sealed(repository: Repository, system: str) -> bool:
     """Whether the repository has any sealed WAL of this cluster."""
-    return next(repository.store.list_names(repository.layout.wal_digests(system)), None) is not None
+    names = repository.store.list_names(repository.layout.wal_digests(system))
+    # What lies there itself, and not in a timeline's directory, is the digest of a history.
+    return any(name.endswith("/") for name in names)
 
 
 def store_beside_sealed(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> Optional[str]:
@@ -86,8 +110,9 @@ def _compare(repository: Repository, key: str, name: str, content: bytes) -> str
 def _conflict(repository: Repository, key: str, name: str) -> WalConflict:
     return WalConflict(
         f"Repository {repository.location} already holds {name} with different content.",
-        "Nothing was overwritten. Two servers may archive into one prefix,"
-        " or a clone was started: find the other writer before anything else.",
+        "Nothing was overwritten. Two servers may archive into one prefix, or a clone was started: find the other"
+        " writer and end its archiving first. Then give this server a prefix (or a cluster name) of its own, and make a"
+        " full backup there.",
         name=name,
         key=key,
         repository=repository.name,

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Iterable, List, Optional, Tuple
 
+from ..base.errors import ObjectCorrupt, ObjectMissing, WalInvalid
+from ..base.wal_names import Segment
 from ..codec import zstd
-from ..errors import ObjectCorrupt, ObjectMissing, WalInvalid
 from ..postgres.timeline import TimelinePath
-from ..postgres.wal_names import Segment
 from ..repository.layout import piece_of
 from ..repository.repository import Repository
 from .inventory import Run
@@ -24,7 +24,7 @@ from .segment import check_segment, read_header
 
 #: The most bytes that one piece holds.
 MOST = 16 * 1024 * 1024
-# A hole in the complete segments that is longer than this is no delay of archive_command.
+# A longer hole in the complete segments is not a delay of archive_command.
 _MOST_SEGMENTS = 64
 
 

@@ -4,9 +4,10 @@
 """Fetch WAL ahead of replay into a directory, from which ``restore_command`` takes it.
 
 The directory belongs to one restore. A file under its own name there is decompressed, checked and complete. The
-command asks for one that is not there by an empty file ``<name>.<token>.want``; it is removed when the prefetcher has
-seen it, and the answer is the file itself, ``<name>.<token>.missing`` (every repository confirmed it, after the
-question), or ``<name>.<token>.ask`` (a doubt: ask for yourself).
+command asks for one that is not there by an empty file ``<name>.<token>.want``, which the prefetcher renames to
+``….seen``. The answer is the file itself, ``<name>.<token>.missing`` (every repository confirmed it, after the
+question), or ``<name>.<token>.ask`` (doubt: ask the repositories). The command removes its question and the answer
+before it takes the file: an existing question means that somebody is waiting, and only that keeps a file.
 """
 
 from __future__ import annotations
@@ -18,29 +19,31 @@ import select
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from .. import clock
-from ..config import Config
-from ..errors import ConfigError, LifeboatError
-from ..postgres.wal_names import is_wal_file
+from ..base import clock
+from ..base.errors import ConfigError, LifeboatError
+from ..base.wal_names import is_wal_file
+from ..config.load import Config
 from ..repository.repository import Repositories
 from .fetch import Source, look_up, write_wal
 from .window import PARALLEL, Window, parallel
 
 _ORDER = "order.json"
 _UNFINISHED = ".unfinished"
-WANT, MISSING, ASK = ".want", ".missing", ".ask"
+WANT, SEEN, MISSING, ASK = ".want", ".seen", ".missing", ".ask"
 _POLL = 0.02
-# A file that could not be had is tried again after so many seconds, and an old answer is swept after these.
-_REST, _STALE = 5.0, 600.0
-# Never take the last of a disk: the server that recovers needs it.
+# A file that could not be had is tried again after so many seconds.
+_REST = 5.0
+# No command waits for longer (restore_command in postgres/recovery.py): who left this question or answer was killed.
+_WAITS = 60.0
+# Never fill the disk: the recovering server needs space.
 _SPARE = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a prefetcher shall do: whose WAL, the files in the order of replay, how many may wait, and from where."""
+    """The orders of a prefetcher: whose WAL, the files in replay order, how many may wait, and from where."""
 
     system: str
     segment_size: int
@@ -83,27 +86,21 @@ def prefetch(config: Config, directory: str, lifeline: int) -> int:
             serving.turn()
         return serving.fetched
     except FileNotFoundError:
-        # The restore has removed the directory: it is over.
+        # The restore has removed the directory: it has ended.
         return 0
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def _question(entry: str) -> str:
+    """``<name>.<token>`` of a question or an answer."""
+    return entry.rpartition(".")[0]
+
+
 def _ended(lifeline: int) -> bool:
     readable = select.select([lifeline], [], [], _POLL)[0]
     return bool(readable) and not os.read(lifeline, 4096)
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """``found``: it is there now; every repository confirmed that it has none (False); a doubt (None).
-
-    ``questions`` are those that were open just before the file appeared.
-    """
-
-    found: Optional[bool]
-    questions: Tuple[str, ...] = ()
 
 
 class _Prefetcher:
@@ -113,96 +110,98 @@ class _Prefetcher:
         self._repositories, self._order, self._directory, self._pool = repositories, order, directory, pool
         self._window = Window.over(order.names, order.limit, parallel(order.segment_size))
         self._ready: Set[str] = set()
-        self._busy: Dict[str, Future[_Outcome]] = {}
-        # Begun for somebody who asked: only such a look-up may answer that there is no file.
-        self._asked: Set[str] = set()
+        self._busy: Dict[str, Future[Optional[bool]]] = {}
+        # The questions that were there when a look-up began, by name: only to them it may say that there is no file.
+        self._begun_for: Dict[str, Sequence[str]] = {}
+        # The open questions by the name of the file, and since when each question and answer was seen.
         self._wanted: Dict[str, List[str]] = {}
+        self._since: Dict[str, float] = {}
         self._resting: Dict[str, float] = {}
-        self._answers: Dict[str, float] = {}
         self.fetched = 0
 
     def turn(self) -> None:
         """Look at the directory once, and do what follows."""
         self._look()
         self._collect()
-        step = self._window.step(self._ready, set(self._busy), list(self._wanted), self._rest())
+        waited_for = [name for name, questions in self._wanted.items() if questions]
+        step = self._window.step(self._ready, set(self._busy), waited_for, self._rest())
         for name in step.drop:
             self._ready.discard(name)
             self._unlink(name)
         for name in step.fetch:
-            if name in self._wanted:
-                self._asked.add(name)
-            elif not self._room():
-                continue
-            self._busy[name] = self._pool.submit(self._fetch, name)
+            questions = tuple(self._wanted.get(name, ()))
+            if questions or self._room():
+                self._begun_for[name] = questions
+                self._busy[name] = self._pool.submit(self._fetch, name)
 
     def _look(self) -> None:
         there = set(os.listdir(self._directory))
         self._window = self._window.given(self._ready - there)
         self._ready &= there
-        for entry in sorted(there):
-            if entry.endswith(WANT):
-                question = entry[: -len(WANT)]
-                name = question.rpartition(".")[0]
-                self._unlink(entry)
-                if is_wal_file(name):
-                    self._window = self._window.asked(name)
-                    self._wanted.setdefault(name, []).append(question)
-        for name in self._ready & self._wanted.keys():
-            del self._wanted[name]
+        self._wanted = {}
+        marks = {entry for entry in there if entry.endswith((WANT, SEEN, MISSING, ASK))}
         now = clock.monotonic()
-        for entry in [e for e, since in self._answers.items() if now - since > _STALE]:
-            del self._answers[entry]
-            self._unlink(entry)
+        self._since = {question: self._since.get(question, now) for question in map(_question, marks)}
+        answered = {_question(entry) for entry in marks if entry.endswith((MISSING, ASK))}
+        for entry in sorted(marks):
+            question = _question(entry)
+            name = question.rpartition(".")[0]
+            if now - self._since[question] > _WAITS or not is_wal_file(name):
+                self._unlink(entry)
+            elif entry.endswith((WANT, SEEN)) and question not in answered and self._notice(entry, name):
+                self._wanted.setdefault(name, []).append(question)
+
+    def _notice(self, entry: str, name: str) -> bool:
+        """Let the command know that its question was seen; False where it has ended meanwhile."""
+        if entry.endswith(SEEN):
+            return True
+        try:
+            os.rename(self._path(entry), self._path(_question(entry) + SEEN))
+        except FileNotFoundError:
+            return False
+        self._window = self._window.asked(name)
+        return True
 
     def _collect(self) -> None:
         for name in [n for n, future in self._busy.items() if future.done()]:
-            future = self._busy.pop(name)
-            asked = name in self._asked
-            self._asked.discard(name)
-            outcome = _Outcome(None) if future.exception() else future.result()
-            if outcome.found:
+            future, questions = self._busy.pop(name), self._begun_for.pop(name)
+            found = None if future.exception() else future.result()
+            if found:
                 self._ready.add(name)
-                self._settle(name, outcome.questions)
                 self.fetched += 1
                 continue
             self._resting[name] = clock.monotonic()
-            if asked:
-                self._answer(name, ASK if outcome.found is None else MISSING)
+            for question in questions:
+                if question in self._wanted.get(name, ()):
+                    self._answer(name, question, ASK if found is None else MISSING)
 
-    def _settle(self, name: str, questions: Tuple[str, ...]) -> None:
-        """These had their answer. The file may be taken by now, and asked for once more."""
-        left = [q for q in self._wanted.get(name, []) if q not in questions]
-        if left:
-            self._wanted[name] = left
-        else:
-            self._wanted.pop(name, None)
-
-    def _answer(self, name: str, verdict: str) -> None:
-        for question in self._wanted.pop(name, []):
-            with contextlib.suppress(OSError), open(self._path(question + verdict), "w", encoding="utf-8"):
-                self._answers[question + verdict] = clock.monotonic()
+    def _answer(self, name: str, question: str, verdict: str) -> None:
+        self._wanted[name].remove(question)
+        with contextlib.suppress(OSError), open(self._path(question + verdict), "w", encoding="utf-8"):
+            pass
 
     def _rest(self) -> Set[str]:
         now = clock.monotonic()
         self._resting = {n: since for n, since in self._resting.items() if now - since < _REST}
         return set(self._resting)
 
-    def _fetch(self, name: str) -> _Outcome:
-        """One round only: who asks hears of the doubt, and asks the repositories with more patience."""
+    def _fetch(self, name: str) -> Optional[bool]:
+        """Whether the file is there now; None in doubt.
+
+        One round only: who asks hears of the doubt, and asks the repositories with more patience.
+        """
         unfinished = self._path(name + _UNFINISHED)
         try:
             source = Source(self._order.source, self._order.without, self._order.pieces)
             found = look_up(self._repositories, self._order.system, name, source, rounds=1)
             if found is None:
-                return _Outcome(False)
+                return False
             write_wal(unfinished, found[1])
-            questions = tuple(self._wanted.get(name, ()))
             os.rename(unfinished, self._path(name))
-            return _Outcome(True, questions)
+            return True
         except (LifeboatError, OSError):
             self._unlink(name + _UNFINISHED)
-            return _Outcome(None)
+            return None
 
     def _room(self) -> bool:
         disk = os.statvfs(self._directory)

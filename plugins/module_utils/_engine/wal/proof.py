@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prove that archiving works: end a segment and find it in every required repository.
+"""Prove that archiving works: switch to a new segment and find the finished one in every required repository.
 
 Asserted from both sides: ``pg_stat_archiver`` says that the segment is archived (PostgreSQL manual, "The Cumulative
 Statistics System"), and each repository has the object. Nothing is switched while the last file that was archived
@@ -13,13 +13,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple
 
-from .. import clock
-from ..config import Config
-from ..errors import ServerNotReady, WalGap
+from ..base import clock
+from ..base.errors import ServerNotReady, WalGap
+from ..base.progress import Progress, Silent
+from ..base.wal_names import is_segment, parse_lsn
+from ..config.load import Config
 from ..postgres.connection import Session, session
 from ..postgres.facts import ArchiverState, ServerFacts, archiver_state, read_facts, require_backup_ready
-from ..postgres.wal_names import is_segment, parse_lsn
-from ..progress import Progress, Silent
 from ..repository.repository import Repositories, Repository
 from .inventory import find_file
 
@@ -40,12 +40,13 @@ class Proof:
     seconds: float
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
         return asdict(self)
 
 
-def prove(config: Config, timeout: float = 120.0, progress: Optional[Progress] = None) -> Proof:
-    """Prove it within ``timeout`` seconds.
+def prove(
+    config: Config, timeout: float = 120.0, progress: Optional[Progress] = None, accept_new: bool = False
+) -> Proof:
+    """Prove it within ``timeout`` seconds. ``accept_new``: see :meth:`.Repository.adopt`.
 
     ServerNotReady when the server cannot archive or is a standby; WalGap names the segment, where it is missing, why.
     """
@@ -56,6 +57,9 @@ def prove(config: Config, timeout: float = 120.0, progress: Optional[Progress] =
             facts = read_facts(sql)
             _require_primary(facts)
             require_backup_ready(facts)
+            if accept_new:
+                for repository in repositories.required:
+                    repository.adopt(facts.system_identifier, accept_new)
             timeline = int(sql.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")[:8], 16)
             segment = _proven_already(sql, repositories.required, facts.system_identifier, timeline)
             switched = not segment
@@ -70,17 +74,18 @@ def prove(config: Config, timeout: float = 120.0, progress: Optional[Progress] =
     return Proof(segment, timeline, switched, names, round(clock.monotonic() - begin, 3))
 
 
-def plan(config: Config) -> Tuple[str, ...]:
-    """The names of the required repositories, once each has answered and is this cluster's, or is still unused.
+def plan(config: Config, accept_new: bool = False) -> Tuple[str, ...]:
+    """The names of the required repositories, once each has answered and is this cluster's, or is still unused, or is
+    to accept this cluster.
 
-    ForeignRepository otherwise: asked before a server is told to archive there.
+    ForeignRepository otherwise. Checked before a server is configured to archive there.
     """
     repositories = Repositories.open(config)
     try:
         with session(config.connection) as sql:
             system = read_facts(sql).system_identifier
         for repository in repositories.required:
-            if repository.systems():
+            if repository.systems() and not accept_new:
                 repository.owns(system)
         return tuple(r.name for r in repositories.required)
     finally:
@@ -132,7 +137,7 @@ def _await(
             return
         if archived:
             raise WalGap(
-                f"PostgreSQL says that {segment} is archived, but it is not in {', '.join(missing)}.",
+                f"PostgreSQL reports {segment} as archived, but it is not in {', '.join(missing)}.",
                 "Is archive_command Lifeboat's, with this configuration? It must not succeed without it.",
                 segment=segment,
                 missing=missing,
@@ -156,7 +161,7 @@ def _not_archived(segment: str, missing: Tuple[str, ...], state: ArchiverState) 
     )
     return WalGap(
         f"{segment} was not archived{' to ' + ', '.join(missing) if missing else ''}. {why}",
-        "The server's log has archive_command's words. Nothing is lost: PostgreSQL keeps the segment and tries again.",
+        "See archive_command's output in the server's log. PostgreSQL keeps the segment and tries again.",
         segment=segment,
         missing=missing,
         failed_count=state.failed_count,

@@ -12,20 +12,21 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Dict, Optional, Set, Tuple
+from typing import Callable, Dict, List, Optional, Set, Tuple
 
-from .. import clock
+from ..base import clock
+from ..base.errors import CloneRefused, ConfigError, LifeboatError, WalInvalid
+from ..base.files import open_to_read
+from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..codec import zstd
-from ..config import Config
-from ..errors import CloneRefused, ConfigError, LifeboatError, WalInvalid
+from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
 from ..postgres.timeline import parse_history
-from ..postgres.wal_names import is_history, is_segment, is_wal_file
 from ..repository.repository import Repositories, Repository
-from .keep import holds_sealed, store_beside_sealed, store_clear, store_sealed
+from .keep import holds_sealed, store_beside_sealed, store_clear, store_history, store_mark, store_sealed
 from .segment import check_segment
 
-#: Seconds for which a repository that was found to be this cluster's is not asked again.
+#: Seconds before a repository that was found to be this cluster's is checked again.
 _ADOPTED_FOR = 60.0
 
 
@@ -47,7 +48,11 @@ def push(config: Config, path: str, data_dir: Optional[str] = None) -> Pushed:
     refuse_clone(config, data_dir)
     repositories = Repositories.open(config)
     try:
-        return Pusher(config, repositories, data_dir).push(path)
+        pusher = Pusher(config, repositories, data_dir)
+        pushed = pusher.push(path)
+        if is_segment(pushed.name):
+            pusher.acknowledge(pushed.name)
+        return pushed
     finally:
         repositories.close()
 
@@ -73,30 +78,42 @@ class Pusher:
                 f"{name!r} is not the name of a WAL file.",
                 "Set archive_command = 'lifeboat --config FILE wal-push %p'.",
             )
-        # Read anew each time: under the same path another cluster may have been created.
+        # Reread each time: another cluster may have been created under the same path.
         system = read_system_identifier(self._data_dir)
         content = _read(os.path.join(self._data_dir, path), name, system)
         body = content if is_history(name) else zstd.compress(content, self._level)
         sealed = self._seal.seals and not is_history(name)
         if sealed:
             body = self._seal.close(body)
+        results = self._each(lambda repository: self._put(repository, system, name, content, body, sealed))
+        return Pushed(name, len(body), tuple(r for r in results if isinstance(r, str)))
+
+    def acknowledge(self, segment: str) -> None:
+        """Record that all WAL up to the end of this segment is archived, before PostgreSQL is told."""
+        system = read_system_identifier(self._data_dir)
+        self._each(lambda repository: _or_error(store_mark, repository, system, segment))
+
+    def _each(self, put: Callable[[Repository], object]) -> List[object]:
+        """What ``put`` gives for each required repository; the first error is raised, after all of them were tried."""
         if len(self._required) == 1:
-            results = [self._put(self._required[0], system, name, content, body, sealed)]
+            results = [put(self._required[0])]
         else:
             with ThreadPoolExecutor(max_workers=len(self._required)) as pool:
-                results = list(pool.map(lambda r: self._put(r, system, name, content, body, sealed), self._required))
+                results = list(pool.map(put, self._required))
         errors = [r for r in results if isinstance(r, LifeboatError)]
         if errors:
             raise errors[0]
-        return Pushed(name, len(body), tuple(r for r in results if isinstance(r, str)))
+        return results
 
     def _put(self, repository: Repository, system: str, name: str, content: bytes, body: bytes, sealed: bool) -> object:
         """None when stored, the repository's name when it was there already, the error otherwise."""
         try:
             self._adopt(repository, system)
+            if is_history(name):
+                return store_history(repository, system, name, content)
             if sealed:
                 return store_sealed(repository, system, name, content, body)
-            if (repository.name, system) in self._sealed and not is_history(name):
+            if (repository.name, system) in self._sealed:
                 return store_beside_sealed(repository, system, name, content, body)
             return store_clear(repository, system, name, content, body)
         except LifeboatError as exc:
@@ -110,6 +127,14 @@ class Pusher:
             if not self._seal.seals and holds_sealed(repository, system):
                 self._sealed.add(at)
             self._adopted[at] = now
+
+
+def _or_error(put: Callable[[Repository, str, str], None], repository: Repository, system: str, name: str) -> object:
+    try:
+        put(repository, system, name)
+        return None
+    except LifeboatError as exc:
+        return exc
 
 
 def refuse_clone(config: Config, data_dir: str) -> None:
@@ -127,7 +152,7 @@ def refuse_clone(config: Config, data_dir: str) -> None:
 
 def _read(path: str, name: str, system: str) -> bytes:
     try:
-        with open(path, "rb") as stream:
+        with open_to_read(path) as stream:
             content = stream.read()
     except OSError as exc:
         raise WalInvalid(

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Iterator, List, Optional, Sequence
+from typing import Iterable, Iterator, List, Optional, Sequence
 
-from ..model import Target, read_moment
+from ..base.process import Drain
+from ..base.temporary import temporary_directory
+from ..base.wal_names import Segment, parse_lsn
 from ..postgres.controldata import program
-from ..postgres.wal_names import Segment, parse_lsn
-from ..process import run
+from ..records.model import Target, read_moment
 from ..repository.repository import Repository
 from .fetch import read_wal
+from .window import parallel
 
 _RECORD = re.compile(r"tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (\S+) ?(.*)$")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
@@ -41,23 +44,26 @@ class Record:
 
 def records(
     repository: Repository, bin_dir: Optional[str], system: str, segment: Segment, arguments: Sequence[str]
-) -> List[Record]:
-    """The records that begin in one segment, filtered by ``pg_waldump``'s own arguments.
+) -> Iterator[Record]:
+    """The records that begin in one segment, filtered by ``pg_waldump``'s own arguments. Memory: the segment.
 
     ``pg_waldump`` ends with an error where the records end; what it printed before counts.
     """
     return records_in(bin_dir, segment, read_wal(repository, system, segment.name), arguments)
 
 
-def records_in(bin_dir: Optional[str], segment: Segment, content: bytes, arguments: Sequence[str]) -> List[Record]:
+def records_in(bin_dir: Optional[str], segment: Segment, content: bytes, arguments: Sequence[str]) -> Iterator[Record]:
     """As :func:`records`, of a segment that is in memory."""
-    with tempfile.TemporaryDirectory(prefix="lifeboat-wal-") as scratch:
+    with temporary_directory("lifeboat-wal-") as scratch:
         path = os.path.join(scratch, segment.name)
         with open(path, "wb") as stream:
             stream.write(content)
-        out = run([program(bin_dir, "pg_waldump"), *arguments, path], check=False, env={"TZ": "UTC"})
-    found = (_RECORD.search(line) for line in out.stdout.splitlines())
-    return [Record(parse_lsn(m.group(2)), int(m.group(1)), m.group(3), m.group(4)) for m in found if m]
+        argv = [program(bin_dir, "pg_waldump"), *arguments, path]
+        with tempfile.TemporaryFile() as words:
+            for line in Drain(argv, words, accept=(0, 1), env={"TZ": "UTC"}).lines():
+                if match := _RECORD.search(line):
+                    lsn, kind, description = match.group(2, 3, 4)
+                    yield Record(parse_lsn(lsn), int(match.group(1)), kind, description)
 
 
 @dataclass(frozen=True)
@@ -82,26 +88,36 @@ def last_commits(
     return None
 
 
-def pace(found: Sequence[Record]) -> Optional[Pace]:
+def pace(found: Iterable[Record]) -> Optional[Pace]:
     """Of these records; None without a commit or abort. Pure."""
-    last = last_moment(found)
+    commits = 0
+    last: Optional[datetime] = None
+    first = newest = None
+    for record in found:
+        moment = ended_at(record)
+        if moment is None:
+            continue
+        last = max(moment, last or moment)
+        if record.kind in ("COMMIT", "COMMIT_PREPARED"):
+            commits += 1
+            first, newest = min(moment, first or moment), max(moment, newest or moment)
     if last is None:
         return None
-    moments = sorted(r.moment for r in found if r.kind in ("COMMIT", "COMMIT_PREPARED") and r.moment)
-    seconds = (moments[-1] - moments[0]).total_seconds() if moments else 0.0
-    return Pace(last, (len(moments) - 1) / seconds if seconds > 0 else None)
+    seconds = (newest - first).total_seconds() if first and newest else 0.0
+    return Pace(last, (commits - 1) / seconds if seconds > 0 else None)
 
 
-def last_moment(found: Sequence[Record]) -> Optional[datetime]:
-    """The time of the last commit or abort among these records."""
-    moments = [r.moment for r in found if r.kind in ("COMMIT", "ABORT", "COMMIT_PREPARED", "ABORT_PREPARED")]
-    return max((m for m in moments if m), default=None)
+def ended_at(record: Record) -> Optional[datetime]:
+    """The time of a commit or abort; None for any other record."""
+    return record.moment if record.kind in ("COMMIT", "ABORT", "COMMIT_PREPARED", "ABORT_PREPARED") else None
 
 
 def last_record(repository: Repository, bin_dir: Optional[str], system: str, segment: Segment) -> Optional[int]:
     """The LSN of the last record that begins in the segment."""
-    found = records(repository, bin_dir, system, segment, [])
-    return found[-1].lsn if found else None
+    last = None
+    for record in records(repository, bin_dir, system, segment, []):
+        last = record.lsn
+    return last
 
 
 def locate(
@@ -110,8 +126,16 @@ def locate(
     """The LSN of a restore point or of a transaction's end; None when these segments do not have it.
 
     Searches from the end: the target of an incident is most often recent. Costs a download of each segment searched.
+    Memory, and room for temporary files: 128 MiB each, or one segment.
     """
     return next(_matches(repository, bin_dir, system, segments, target), None)
+
+
+def positions(
+    repository: Repository, bin_dir: Optional[str], system: str, segments: Sequence[Segment], target: Target
+) -> List[int]:
+    """As :func:`locate`, all of them, the last one first."""
+    return list(_matches(repository, bin_dir, system, segments, target))
 
 
 def _matches(
@@ -119,9 +143,18 @@ def _matches(
 ) -> Iterator[int]:
     by_name = target.kind == "name"
     arguments = ["--rmgr=XLOG"] if by_name else ["--rmgr=Transaction", f"--xid={target.value}"]
-    for segment in reversed(segments):
-        for record in reversed(records(repository, bin_dir, system, segment, arguments)):
-            if (by_name and record.kind == "RESTORE_POINT" and record.description.strip() == target.value) or (
-                not by_name and record.kind.startswith(("COMMIT", "ABORT"))
-            ):
-                yield record.lsn
+
+    def look(segment: Segment) -> List[int]:
+        return [
+            record.lsn
+            for record in records(repository, bin_dir, system, segment, arguments)
+            if (by_name and record.kind == "RESTORE_POINT" and record.description.strip() == target.value)
+            or (not by_name and record.kind.startswith(("COMMIT", "ABORT")))
+        ]
+
+    behind = list(reversed(segments))
+    at_once = parallel(behind[0].size) if behind else 1
+    with ThreadPoolExecutor(at_once, "lifeboat-scan") as pool:
+        for first in range(0, len(behind), at_once):
+            for found in pool.map(look, behind[first : first + at_once]):
+                yield from reversed(found)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a WAL segment says of itself: its first page header (PostgreSQL source ``xlog_internal.h``).
+"""The identity of a WAL segment: its first page header (PostgreSQL source ``xlog_internal.h``).
 
 ``XLogLongPageHeaderData``: magic u16, info u16, timeline u32, page address u64, rest length u32, padding u32,
 system identifier u64, segment size u32, block size u32; in the byte order of the server's machine.
@@ -12,8 +12,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from ..errors import WalInvalid
-from ..postgres.wal_names import Segment, format_lsn
+from ..base.errors import WalInvalid
+from ..base.wal_names import Segment, format_lsn
 
 _HEADER = struct.Struct("=HHIQI4xQII")
 _LONG_HEADER = 0x0002

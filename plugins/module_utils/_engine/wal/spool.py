@@ -1,15 +1,16 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the WAL agent and ``lifeboat-wal-push`` (what PostgreSQL calls) meet: a directory of the host.
+"""The directory that the WAL agent and ``lifeboat-wal-push`` (which PostgreSQL calls) share.
 
 ::
 
-    <spool>/agent.lock          locked (flock) while an agent lives
+    <spool>/agent.lock          locked (flock) while an agent is running
     <spool>/push/data           a link to the data directory that the agent works for
     <spool>/push/asked          PostgreSQL has called: before that the agent does nothing
     <spool>/push/<name>.ok      acknowledged: every required repository has the file
     <spool>/push/<name>.error   why the last attempt failed
+    <spool>/push/<name>.alone   a store refused the agent: the client pushes, with reread credentials
 
 An acknowledgement is an empty file with exactly the modification time of the file that it speaks of. Another file of
 the same name (a cluster that was created anew, a recycled segment) has another time, and is not acknowledged by it.
@@ -22,19 +23,21 @@ import contextlib
 import fcntl
 import os
 from types import TracebackType
-from typing import Iterator, Optional, Type
+from typing import Iterator, Optional, Tuple, Type
 
-from .. import clock
-from ..errors import AgentRunning, LifeboatError, SpoolUnusable
+from ..base import clock
+from ..base.errors import AgentRunning, LifeboatError, SpoolUnusable, StoreAccessDenied, UntrustedPath
+from ..base.files import make_directory, open_to_read, open_to_write, require_own
+from ..config.load import Config
 
 _LOCK = "agent.lock"
 _ASKED = "asked"
-# A client that looks whether an agent lives holds the lock for a moment.
+# A client that checks for a running agent holds the lock for a moment.
 _PATIENCE = 2.0
 
 
 class Spool:
-    """The agent's side. Entering takes the lock: AgentRunning when another agent lives, SpoolUnusable without room."""
+    """The agent's side. Entering locks it: AgentRunning if another agent has it, SpoolUnusable if it cannot be used."""
 
     def __init__(self, directory: str, data_dir: str) -> None:
         self.directory = directory
@@ -43,14 +46,15 @@ class Spool:
         self._descriptor = -1
 
     def __enter__(self) -> Spool:
+        require_own(self.directory)
+        require_own(self._push)
         with self._usable():
-            os.makedirs(self._push, 0o700, exist_ok=True)
-            lock = os.path.join(self.directory, _LOCK)
-            self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_directory(self._push)
+            self._descriptor = open_to_write(os.path.join(self.directory, _LOCK))
         try:
             with self._usable():
                 self._lock()
-            # What an earlier agent said may be about other repositories.
+            # Acknowledgements of an earlier agent may be about other repositories.
             self._clear()
             self._link_data()
         except BaseException:
@@ -65,7 +69,7 @@ class Spool:
 
     @property
     def asked(self) -> bool:
-        """Whether PostgreSQL archives by this spool: one that archives elsewhere never calls."""
+        """Whether PostgreSQL archives through this spool: one that archives elsewhere never calls."""
         return os.path.exists(os.path.join(self._push, _ASKED))
 
     def acknowledge(self, name: str, stamp: int) -> None:
@@ -82,11 +86,14 @@ class Spool:
                 )
             os.rename(temp, path)
             self._remove(name, "error")
+            self._remove(name, "alone")
 
     def complain(self, name: str, error: LifeboatError) -> None:
-        """Let ``archive_command`` fail for this file, with these words."""
+        """Make ``archive_command`` fail for this file, with this message."""
         temp = self._path(name, "tmp")
         with self._usable():
+            if isinstance(error, StoreAccessDenied):
+                os.close(os.open(self._path(name, "alone"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             with open(temp, "w", encoding="utf-8") as stream:
                 stream.write(f"lifeboat: {error.message}\n  -> {error.hint} [{error.error_code}]\n")
             os.rename(temp, self._path(name, "error"))
@@ -94,7 +101,7 @@ class Spool:
     def forget(self, name: str) -> None:
         """Take back all that was said of the file."""
         with self._usable():
-            for kind in ("ok", "error"):
+            for kind in ("ok", "error", "alone"):
                 self._remove(name, kind)
 
     def _path(self, name: str, kind: str) -> str:
@@ -133,21 +140,19 @@ def usable(directory: str, spool_dir: Optional[str], meanwhile: str = "") -> Ite
     except OSError as exc:
         raise SpoolUnusable(
             f"The spool {directory} cannot be used: {exc.strerror}.",
-            f"See that the owner of the data directory may write there, and that it has room.{meanwhile}",
+            f"Make sure that the owner of the data directory can write there and that there is space.{meanwhile}",
             spool_dir=spool_dir,
         ) from exc
 
 
 def agent_lives(directory: str) -> bool:
-    """Whether an agent holds this spool."""
+    """Whether an agent is running on this spool."""
     try:
-        descriptor = os.open(os.path.join(directory, _LOCK), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        lock = open_to_read(os.path.join(directory, _LOCK))
+    except (OSError, UntrustedPath):
         return False
-    try:
-        return not take(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
+    with lock:
+        return not take(lock.fileno(), fcntl.LOCK_SH)
 
 
 def written_at(path: Optional[str]) -> Optional[int]:
@@ -169,3 +174,9 @@ def take(descriptor: int, kind: int, patience: float = 0.0) -> bool:
             if clock.monotonic() >= deadline:
                 return False
             clock.sleep(0.05)
+
+
+def configured_at(config: Config) -> Tuple[Optional[int], ...]:
+    """A value that changes when the configuration, or a credentials file in it, is written: reread both then."""
+    named = (getattr(repository.store, "credentials_file", None) for repository in config.repositories)
+    return tuple(written_at(path) for path in (config.source, *named))

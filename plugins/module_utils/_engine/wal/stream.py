@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The WAL stream: every few seconds what is new of the unfinished segment becomes a piece in each required repository.
+"""The WAL stream: every few seconds, store new WAL of the unfinished segment as a piece in each required repository.
 
 ``pg_receivewal`` follows the server into ``<spool>/stream``. Complete segments are ``archive_command``'s: the stream
 stores the rest of one as pieces only until the repository has the segment. The directory is bounded and may be lost.
@@ -20,10 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set
 
-from .. import clock
-from ..codec import zstd
-from ..config import Config
-from ..errors import (
+from ..base import clock
+from ..base.errors import (
     AgentRunning,
     ConfigError,
     LifeboatError,
@@ -33,17 +31,20 @@ from ..errors import (
     WalConflict,
     WalInvalid,
 )
+from ..base.files import make_directory, open_to_read, open_to_write, require_own
+from ..base.progress import Progress
+from ..base.wal_names import Segment
+from ..codec import zstd
+from ..config.load import Config
 from ..postgres import receivewal
 from ..postgres.connection import Session, session
 from ..postgres.receivewal import Publisher, Receiver
-from ..postgres.wal_names import Segment
-from ..progress import Progress
 from ..repository.repository import Repositories, Repository
 from . import following
 from .following import Local, New
 from .pieces import MOST, contiguous, list_pieces
 from .segment import read_header
-from .spool import take, usable, written_at
+from .spool import configured_at, take, usable
 
 _TICK = 0.1
 # A segment tells its size and owner in so many bytes.
@@ -51,7 +52,7 @@ _HEADER = 40
 
 
 class Stream:
-    """One stream for one configuration. ``stopping`` is asked several times a second.
+    """One stream for one configuration. ``stopping`` is called several times a second.
 
     :raises ConfigError: ``data_dir`` or ``spool_dir`` is not set
     """
@@ -93,8 +94,8 @@ class Stream:
 
     def _work(self, sql: Session, publisher: Publisher, receiver: Receiver, targets: Sequence[Target]) -> None:
         with ThreadPoolExecutor(len(targets), "lifeboat-stream") as pool:
-            stamp = written_at(self._config.source)
-            while not self._stopping() and written_at(self._config.source) == stamp:
+            configured = configured_at(self._config)
+            while not self._stopping() and configured_at(self._config) == configured:
                 due = clock.monotonic() + self._config.wal.stream_interval
                 slot = receivewal.read_slot(sql, self._slot)
                 if slot is None or slot.position is None:
@@ -113,7 +114,7 @@ class Stream:
                     clock.sleep(_TICK)
 
     def _tell(self, target: Target, error: Optional[LifeboatError]) -> None:
-        """Say what changed, once."""
+        """Report a change, once."""
         code = error.error_code if error else ""
         if code != target.failing:
             target.failing = code
@@ -165,10 +166,12 @@ class Stream:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        """The directory, and the lock that tells that a stream lives: AgentRunning when another one does."""
+        """The directory, locked while a stream is running: AgentRunning if another one is."""
+        require_own(os.path.dirname(self._directory))
+        require_own(self._directory)
         with self._usable():
-            os.makedirs(self._directory, 0o700, exist_ok=True)
-            lock = os.open(f"{self._directory}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_directory(self._directory)
+            lock = open_to_write(f"{self._directory}.lock")
         try:
             if not take(lock, fcntl.LOCK_EX):
                 raise AgentRunning(
@@ -216,7 +219,7 @@ class Target:
                 if item.file.segment not in self.done:
                     self._put_file(directory, item)
         except LifeboatError as exc:
-            # What is there by now is asked anew.
+            # Query again what the repository has by now.
             self._stored, self._adopted = {}, False
             return exc
         return None
@@ -267,7 +270,7 @@ def _read(path: str, start: int, stop: int) -> bytes:
     parts: List[bytes] = []
     for candidate in (path, path[: -len(".partial")] if path.endswith(".partial") else path):
         try:
-            with open(candidate, "rb") as stream:
+            with open_to_read(candidate) as stream:
                 stream.seek(start)
                 parts = [stream.read(stop - start)]
             break

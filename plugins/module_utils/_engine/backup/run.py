@@ -1,0 +1,392 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a base backup: ``plan`` looks at the server and the repositories, ``apply`` streams.
+
+The backup exists once its ``manifest.json`` is put, which happens last: after every WAL segment between its start and
+its stop has been found in every required repository.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from ..audit.scope import audited
+from ..base import clock
+from ..base.errors import BackupRunning, ClockWrong, ConfigError, IncrementalImpossible, StoreError, WalGap
+from ..base.progress import Progress, Silent
+from ..base.version import VERSION
+from ..base.wal_names import Segment, segments_between
+from ..config.load import Config
+from ..config.option import choices_of
+from ..config.sections import BackupConfig
+from ..postgres import requirements, summaries
+from ..postgres.connection import Session, session
+from ..postgres.contents import read_contents
+from ..postgres.facts import ServerFacts, WalRange, archiver_state, manifest_wal_range, read_facts, require_backup_ready
+from ..records.model import BACKUP_TYPES, ArchiveFile, BackupManifest, format_time
+from ..records.tablespace import Tablespace
+from ..repository.catalog import load_catalog
+from ..repository.chain import progress_of
+from ..repository.labels import make_label
+from ..repository.layout import MANIFEST
+from ..repository.leases import writing
+from ..repository.locks import extend, open_locks
+from ..repository.plausible import CLOCKS
+from ..repository.presence import put_records
+from ..repository.repository import Repositories, Repository
+from ..wal.inventory import absent
+from . import manifests
+from . import parent as lineage
+from .parent import Lineage
+from .stream import extracted_sizes, restored_sizes, stream
+
+# Any constant does, as long as every Lifeboat uses the same one: "lifeboat" in ASCII.
+_ADVISORY_LOCK = int.from_bytes(b"lifeboat", "big") >> 1
+
+
+@dataclass(frozen=True)
+class BackupRequest:
+    """A requested backup.
+
+    ``type`` ``auto`` is incremental if possible, otherwise full. ``max_age`` (seconds): a finished backup younger than
+    that is good enough, if it is of this type or a fuller one. ``fallback`` None means what the configuration says.
+    """
+
+    type: str = "full"
+    max_age: Optional[float] = None
+    accept_new_system: bool = False
+    fallback: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("type", self.type, (*BACKUP_TYPES, "auto")),
+            ("fallback", self.fallback, (None, *choices_of(BackupConfig, "fallback"))),
+        ):
+            if value not in allowed:
+                known = ", ".join(str(a) for a in allowed if a)
+                raise ConfigError(f"The backup option {name} is {value!r}.", f"Choose one of: {known}.")
+
+    def may_fall_back(self, config: BackupConfig) -> bool:
+        """Whether a full backup is acceptable if the requested type is impossible."""
+        return self.type == "auto" or (self.fallback or config.fallback) == "full"
+
+
+@dataclass(frozen=True)
+class BackupPlan:
+    """What would be done. ``fresh`` is a backup that is young enough, so that nothing would be."""
+
+    request: BackupRequest
+    facts: ServerFacts
+    repositories: Tuple[str, ...]
+    lineage: Lineage
+    fresh: Optional[BackupManifest] = None
+
+    def as_dict(self) -> Dict[str, Any]:
+        """For check mode and ``--json``."""
+        return {
+            "asked": self.request.type,
+            "type": self.lineage.type,
+            "parent": self.lineage.parent.label if self.lineage.parent else None,
+            "chain": [b.label for b in self.lineage.chain],
+            "system_identifier": self.facts.system_identifier,
+            "server_version": self.facts.version,
+            "from_standby": self.facts.in_recovery,
+            "size": self.facts.size,
+            "tablespaces": [t.location for t in self.facts.tablespaces],
+            "repositories": list(self.repositories),
+            "fresh": self.fresh.label if self.fresh else None,
+            "notes": list(self.lineage.notes),
+        }
+
+
+@dataclass(frozen=True)
+class Made:
+    """The backup that now exists, with notes on its type and parent."""
+
+    manifest: BackupManifest
+    notes: Tuple[str, ...] = ()
+
+
+def plan(config: Config, request: BackupRequest) -> BackupPlan:
+    """Check the server, find out whether a backup is due and what it can be based on. Reads only."""
+    with session(config.connection) as sql:
+        facts = read_facts(sql)
+        require_backup_ready(facts)
+        repositories = Repositories.open(config)
+        try:
+            repositories.seal.require()
+            repositories.require_signing("backup")
+            required = repositories.required
+            for repository in required:
+                repository.may_adopt(facts.system_identifier, request.accept_new_system)
+            _require_clocks(sql, required)
+            skew = timedelta(seconds=config.retention.max_clock_skew)
+            fresh = _fresh(required, facts.system_identifier, request, skew)
+            may_fall_back = request.may_fall_back(config.backup)
+            found = (
+                Lineage(fresh.type)
+                if fresh
+                else lineage.find_lineage(config, request.type, facts, sql, required, may_fall_back)
+            )
+            return BackupPlan(request, facts, tuple(r.location for r in required), found, fresh)
+        finally:
+            repositories.close()
+
+
+def _fresh(
+    required: Tuple[Repository, ...], system: str, request: BackupRequest, skew: timedelta
+) -> Optional[BackupManifest]:
+    """The newest backup that every required repository has and can restore, if it is young enough."""
+    if request.max_age is None:
+        return None
+    wanted = BACKUP_TYPES if request.type == "auto" else BACKUP_TYPES[: BACKUP_TYPES.index(request.type) + 1]
+    found: List[BackupManifest] = []
+    for repository in required:
+        catalog = load_catalog(repository)
+        whole = catalog.chains().whole
+        ours = [b for b in catalog.of_system(system) if b.type in wanted and b.label in whole]
+        if not ours:
+            return None
+        found.append(max(ours, key=progress_of))
+    oldest = min(found, key=progress_of)
+    age = clock.now() - oldest.finished_at
+    # A backup dated in the future has an unknown age.
+    return oldest if age >= -skew and age.total_seconds() <= request.max_age else None
+
+
+def _require_clocks(sql: Session, required: Sequence[Repository]) -> None:
+    """ClockWrong if a clock is so far from a store's that the backup would not count, or not for a long time."""
+    for repository in required:
+        try:
+            told = repository.store.clock()
+        except StoreError:
+            # A proxy may withhold it; credentials that cannot store fail in the backup itself.
+            continue
+        for whose, now in (("server's", sql.value("SELECT clock_timestamp()")), ("host's", clock.now())):
+            if abs(now - told) > CLOCKS:
+                raise ClockWrong(
+                    f"The {whose} clock says {format_time(now)}, the clock of repository {repository.location} says"
+                    f" {format_time(told)}: a backup with such a time would not count.",
+                    "Set the clock that is wrong (NTP: timedatectl), then make the backup.",
+                    whose=whose,
+                    repository=repository.name,
+                    seconds=round((now - told).total_seconds()),
+                )
+
+
+def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = None) -> Made:
+    """Make the planned backup (or give the fresh one). Memory: the stores' bounds plus the server's manifests."""
+    if planned.fresh:
+        return Made(planned.fresh)
+    with audited(config, "backup") as note:
+        done = _apply(config, planned, progress or Silent())
+        note.objects.append(done.manifest.label)
+        note.details.update(type=done.manifest.type, bytes=done.manifest.stored_size)
+        return done
+
+
+def _apply(config: Config, planned: BackupPlan, progress: Progress) -> Made:
+    repositories = Repositories.open(config)
+    try:
+        with session(config.connection) as sql, _exclusive(sql, config):
+            for repository in repositories.required:
+                repository.adopt(planned.facts.system_identifier, planned.request.accept_new_system)
+            for note in planned.lineage.notes:
+                progress.note(note)
+            try:
+                made = _make(config, planned, planned.lineage, repositories, sql, progress)
+                return Made(made, planned.lineage.notes)
+            except IncrementalImpossible as exc:
+                if not planned.request.may_fall_back(config.backup):
+                    raise
+                instead = lineage.fall_back(planned.lineage.type, exc)
+                progress.note(instead.notes[0])
+                made = _make(config, planned, instead, repositories, sql, progress)
+                return Made(made, (*planned.lineage.notes, *instead.notes))
+    finally:
+        repositories.close()
+
+
+@contextmanager
+def _exclusive(sql: Session, config: Config) -> Iterator[None]:
+    """One backup of a server at a time, from any host: the server holds the lock, and drops it with the session."""
+    if not sql.value("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]):
+        holder = sql.rows(
+            "SELECT a.pid, coalesce(a.client_addr::text, 'a local socket'), a.backend_start"
+            " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE l.locktype = 'advisory' AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = %s",
+            [_ADVISORY_LOCK],
+        )
+        who = (
+            f"server process {holder[0][0]}, from {holder[0][1]}, since {holder[0][2]:%Y-%m-%d %H:%M:%S %Z}"
+            if holder
+            else "another session"
+        )
+        raise BackupRunning(
+            f"Another backup of cluster {config.cluster} is running ({who}).",
+            "Wait for it. A dead one frees the lock with its connection; pg_terminate_backend() ends one that hangs.",
+        )
+    yield
+
+
+def _make(
+    config: Config,
+    planned: BackupPlan,
+    found: Lineage,
+    repositories: Repositories,
+    sql: Session,
+    progress: Progress,
+) -> BackupManifest:
+    facts, parent, required, seal = planned.facts, found.parent, repositories.required, repositories.seal
+    parent_manifest = _ready_parent(config, parent, required, sql, progress) if parent else None
+    started_at, label = _free_label(sql, found.type, required)
+    record = required[0].layout.manifest(label)
+    with writing(required, [record]):
+        begin = clock.monotonic()
+        progress.phase(f"backup {label}" + (f" on {parent.label}" if parent else ""))
+        needs = requirements.collect(sql, config.connection)
+        files, raw = stream(config, label, facts, required, progress, seal, parent_manifest)
+        finished_at, streamed = sql.value("SELECT clock_timestamp()"), clock.monotonic()
+        wal = manifest_wal_range(raw)
+        sizes, after = extracted_sizes(raw), read_facts(sql)
+        restored = restored_sizes(raw, facts.space_sizes, after.space_sizes) if parent else {}
+        tablespaces = _tablespaces((*facts.tablespaces, *after.tablespaces), files, sizes, restored)
+        files.append(manifests.store(raw, label, required, seal))
+        progress.phase("wait for WAL")
+        _await_wal(config.backup, required, facts, wal, sql)
+        manifest = BackupManifest(
+            label=label,
+            type=found.type,
+            cluster=config.cluster,
+            system_identifier=facts.system_identifier,
+            timeline=wal.timeline,
+            start_lsn=wal.start,
+            stop_lsn=wal.stop,
+            segment_size=facts.segment_size,
+            started_at=started_at,
+            finished_at=finished_at,
+            server_version=facts.version,
+            server_version_num=facts.version_num,
+            files=tuple(files),
+            data_size=sum(sizes.values()),
+            restored_size=restored[""] + sum(t.restored_size for t in tablespaces) if parent else 0,
+            tablespaces=tablespaces,
+            parent=parent.label if parent else None,
+            from_standby=facts.in_recovery,
+            requirements=needs,
+            timings={"stream": round(streamed - begin, 3), "wal": round(clock.monotonic() - streamed, 3)},
+            lifeboat_version=VERSION,
+            recipients=seal.recipients,
+            contents=read_contents(config.connection, config.verify.count_tables),
+        )
+        put_records(required, record, manifest.as_dict(), manifest.files)
+    _lock_chain(config, repositories, found.chain, found.type, progress)
+    if seal.seals and config.spool_dir:
+        manifests.keep(config.spool_dir, label, raw, [b.label for b in found.chain])
+    progress.note(f"backup {label} is complete: {manifest.stored_size} bytes stored for {manifest.data_size}")
+    return manifest
+
+
+def _lock_chain(
+    config: Config, repositories: Repositories, chain: Sequence[BackupManifest], kind: str, progress: Progress
+) -> None:
+    """Lock what the new backup is based on as long as itself. Failures are ignored: retention renews locks too."""
+    until = clock.now() + timedelta(days=config.retention.days_of(kind))
+    stores = {entry.name: entry.store for entry in config.repositories}
+    for repository in repositories.required:
+        locks = open_locks(stores[repository.name])
+        if locks is None:
+            continue
+        names = [(b.label, name) for b in chain for name in (*(f.name for f in b.files), MANIFEST)]
+        done = extend(locks, [repository.layout.backup(label, name) for label, name in names], until, until)
+        locks.close()
+        if done.error:
+            progress.note(f"{repository.name}: the locks of the chain were not extended: {done.error.message}")
+
+
+def _free_label(sql: Session, backup_type: str, required: Tuple[Repository, ...]) -> Tuple[datetime, str]:
+    """The server's time and the label made from it; waits for the next second if the label is taken."""
+    while True:
+        now: datetime = sql.value("SELECT clock_timestamp()")
+        label = make_label(now, backup_type)
+        if not any(next(r.store.list(r.layout.backup(label, "")), None) for r in required):
+            return now, label
+        clock.sleep(0.2)
+
+
+def _ready_parent(
+    config: Config, parent: BackupManifest, required: Tuple[Repository, ...], sql: Session, progress: Progress
+) -> bytes:
+    """The parent's ``backup_manifest``, once the server has the summaries that lead from it to now."""
+    position = summaries.read_position(config.connection)
+    summaries.require_summaries(sql, position.path, parent.start_lsn, parent.label)
+    progress.phase("wait for WAL summaries")
+    summaries.await_summarizer(sql, position.lsn, config.backup.summary_timeout)
+    return manifests.read_parent(parent, required, config.spool_dir)
+
+
+def _tablespaces(
+    known: Tuple[Tablespace, ...], files: List[ArchiveFile], sizes: Mapping[str, int], restored: Mapping[str, int]
+) -> Tuple[Tablespace, ...]:
+    """The tablespaces that have an archive; one may have been created or dropped since the plan was made."""
+    by_oid = {t.oid: t for t in known}
+    return tuple(
+        replace(by_oid[f.tablespace], size=sizes.get(f.tablespace, 0), restored_size=restored.get(f.tablespace, 0))
+        for f in files
+        if f.tablespace
+    )
+
+
+def _await_wal(
+    config: BackupConfig, required: Tuple[Repository, ...], facts: ServerFacts, wal: WalRange, sql: Session
+) -> None:
+    """Wait until every repository has all WAL of the backup; WalGap names the segment that does not arrive, and why.
+
+    A long queue is not a failure: the time counts from the last segment that the server archived.
+    """
+    pending = {r.name: list(segments_between(wal.timeline, wal.start, wal.stop, facts.segment_size)) for r in required}
+    deadline = clock.monotonic() + config.wal_timeout
+    last = ""
+    pause = 0.1
+    while True:
+        for repository in required:
+            missing = absent(repository, facts.system_identifier, pending[repository.name])
+            pending[repository.name] = [s for s in pending[repository.name] if s.name in missing]
+        if not any(pending.values()):
+            return
+        newest = archiver_state(sql).last_archived
+        if newest != last:
+            last, deadline = newest, clock.monotonic() + config.wal_timeout
+        if clock.monotonic() > deadline:
+            raise _never_archived(config, pending, facts, sql)
+        clock.sleep(pause)
+        pause = min(pause * 1.5, 2.0)
+
+
+def _never_archived(
+    config: BackupConfig, pending: Dict[str, List[Segment]], facts: ServerFacts, sql: Session
+) -> WalGap:
+    names = sorted({s.name for segments in pending.values() for s in segments})
+    where = ", ".join(name for name, segments in pending.items() if segments)
+    state = archiver_state(sql)
+    why = (
+        f"archive_command fails: {state.failed_count} times, last on {state.last_failed}."
+        if state.failing
+        else "archive_command did not fail."
+    )
+    if facts.in_recovery:
+        why += (
+            " This is a standby: the primary must archive its current segment"
+            " (archive_timeout, or pg_switch_wal() there)."
+        )
+    return WalGap(
+        f"The backup needs WAL that did not reach {where}; nothing was archived for {config.wal_timeout:g} s:"
+        f" {', '.join(names[:5])}. {why}",
+        "No backup was recorded. Find archive_command's output in the server's log, then run the backup again.",
+        missing=names,
+        repositories=[name for name, segments in pending.items() if segments],
+    )

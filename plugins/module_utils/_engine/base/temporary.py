@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private directories, removed with their process; a new process sweeps those that killed processes left."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from functools import cache
+from typing import Iterator, Optional
+
+from . import clock
+from .files import require_place
+
+# Between its creation and its lock a directory looks like that of a dead process.
+_SETTLED_SECONDS = 5.0
+# The suffix of every name, which nobody else would give to a directory with our prefix.
+SUFFIX = ".lifeboat-tmp"
+
+
+@contextlib.contextmanager
+def temporary_directory(prefix: str, where: Optional[str] = None) -> Iterator[str]:
+    """A private directory, removed at the end; root makes it only where nobody else can move it away (/tmp is such)."""
+    place = where or tempfile.gettempdir()
+    require_place(place)
+    _sweep_once(place, prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix, suffix=SUFFIX, dir=place) as made:
+        lock = lock_directory(made)
+        try:
+            yield made
+        finally:
+            os.close(lock)
+
+
+def lock_directory(path: str) -> int:
+    """Lock it (``flock``) until the descriptor is closed; it ends with this process, and children do not inherit it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # On a file system without locks nobody else can lock it either, and it is never swept.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+@cache
+def _sweep_once(place: str, prefix: str) -> None:
+    """Once in a process: a directory is made for each segment searched, and for each signature."""
+    sweep(place, prefix)
+
+
+def sweep(place: str, prefix: str) -> None:
+    """Remove the directories of this prefix that :func:`lock_directory` locked and whose process is dead."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(place)):
+            if entry.name.startswith(prefix) and entry.name.endswith(SUFFIX):
+                _remove_dead(entry.path)
+
+
+def _remove_dead(path: str) -> None:
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            ours = found.st_uid == os.geteuid() and found.st_mode & 0o777 == stat.S_IRWXU
+            if ours and clock.now().timestamp() - found.st_mtime > _SETTLED_SECONDS:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(descriptor)

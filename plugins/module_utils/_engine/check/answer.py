@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One result of ``lifeboat check``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Dict, Iterable, Optional
+
+OK, WARNING, CRITICAL = SEVERITIES = ("ok", "warning", "critical")
+
+
+#: What ``lifeboat check`` asks: stable names, which metrics and alerts use, and the words people read.
+CHECKS = {
+    "server": "server",
+    "archiving": "archiving",
+    "wal_backlog": "WAL backlog",
+    "wal_agent": "WAL agent",
+    "wal_stream": "WAL stream",
+    "file_sets": "file sets",
+    "seal": "seal",
+    "repository": "",
+    "in_transit": "in transit",
+    "at_rest": "at rest",
+    "lock": "lock",
+    "lifecycle": "lifecycle",
+    "backups": "backups",
+    "backup": "backup",
+    "clock": "clock",
+    "latest": "latest",
+    "gap": "gap",
+    "lost_wal": "lost WAL",
+    "window": "window",
+    "restore": "restore",
+    "wal": "WAL",
+    "verification": "verification",
+    "restore_test": "restore test",
+    "signatures": "signatures",
+    "foreign_record": "foreign record",
+    "foreign_objects": "foreign objects",
+    "set_apart": "set apart",
+    "quota": "quota",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check and its result. ``status``: ``ok``, ``warning`` or ``critical``.
+
+    ``check`` is a key of :data:`CHECKS`; ``repository`` is the name of the one it is about, ``about`` the label.
+    ``value`` is what was measured, in ``unit`` (``s`` or ``B``), and ``limit`` what it must not exceed.
+    """
+
+    check: str
+    status: str
+    message: str
+    hint: str = ""
+    repository: str = ""
+    about: str = ""
+    value: Optional[float] = None
+    unit: str = ""
+    limit: Optional[float] = None
+
+    @property
+    def name(self) -> str:
+        """For people: ``repository near: WAL``."""
+        words = f"{CHECKS[self.check]} {self.about}".strip()
+        where = f"repository {self.repository}" if self.repository else ""
+        return ": ".join(filter(None, (where, words)))
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The fields, and the name."""
+        return {"name": self.name, **asdict(self)}
+
+
+def worst(statuses: Iterable[str]) -> str:
+    """The worst status; ok where there is none. Pure."""
+    return max(statuses, key=SEVERITIES.index, default=OK)
+
+
+def span(delta: timedelta) -> str:
+    """A duration as text, in the largest unit of which there are at least two."""
+    return span_of_seconds(delta.total_seconds())
+
+
+def span_of_seconds(value: float) -> str:
+    """The same, of seconds."""
+    seconds = int(value)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat check``: whether archiving works, the window meets the objective, and there are no gaps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any, Dict, Iterator, List, Mapping, Sequence
+
+from ..base import clock
+from ..base.errors import LifeboatError, RecordForeign
+from ..codec.age import Seal
+from ..config.load import Config, RepositoryConfig
+from ..config.sections import ObjectivesConfig
+from ..listing import read_contents
+from ..provision.bucket_rules import harmful_rules
+from ..records.model import format_time
+from ..repository.holds import look_at_holds
+from ..repository.kinds import kind_of
+from ..repository.records import Aside, look_at_all
+from ..repository.repository import Repositories, Repository
+from ..repository.restore_tests import Tested, look_at_tests
+from ..repository.signatures import Signatures
+from ..repository.verifications import Known, read_known
+from ..usage import has_limit, measured
+from ..verify import SET_APART, look_for_foreign
+from ..verify import words_of as words_of_foreign
+from ..wal.inventory import find_file
+from .answer import CRITICAL, OK, WARNING, Check, span, worst
+from .contents import of_contents
+from .encryption import Encryption, at_rest, in_transit
+from .immutability import read_lock
+from .server import ServerState, of_server, read_server
+
+# How many objects set apart, and records without a signature that counts, are listed.
+_NAMED, _FOREIGN = 5, 20
+
+
+def check(config: Config) -> List[Check]:
+    """Run every check; a check that cannot be run is a critical result, never an exception."""
+    return check_with(config, read_server(config))
+
+
+def check_with(config: Config, state: ServerState) -> List[Check]:
+    """The same, where the server was asked already."""
+    out = [*of_server(config, state), *_file_sets(config)]
+    repositories = Repositories.open(config)
+    out += _seal(repositories.seal)
+    try:
+        for entry, repository in zip(config.repositories, repositories.items):
+            out += _of_repository(config, entry, repository, state)
+    finally:
+        repositories.close()
+    return out
+
+
+def _of_repository(config: Config, entry: RepositoryConfig, repository: Repository, state: ServerState) -> List[Check]:
+    """The checks of one repository; the error of one that cannot be read is the last of them."""
+    name, severity = repository.name, CRITICAL if repository.required else WARNING
+    archived_name, system = (None, None) if "server" in dict(state.errors) else (state.archived, state.system)
+    out = [_encrypted("in_transit", in_transit(entry), name)]
+    try:
+        if system:
+            repository.owns(system)
+        there = bool(archived_name and system and find_file(repository, system, archived_name))
+        contents = read_contents(repository, config.retention)
+        out += of_contents(config, contents, severity, state.wait if there else None)
+        out.append(
+            _encrypted("at_rest", at_rest(entry, config.cluster, repository.seal.seals, contents.chains.newest), name)
+        )
+        words, hint = read_lock(entry, config.cluster, contents.chains.newest)
+        out.append(Check("lock", WARNING if hint else OK, words, hint, name))
+        out += _lifecycle(config, repository)
+        (tests, doubted), known = look_at_tests(repository), read_known(repository)
+        holds = look_at_holds(repository)
+        out += _foreign(repository)
+        aside = (*contents.aside, *holds.aside, *known.aside, *doubted)
+        out += apart(name, [a for a in aside if kind_of(config.cluster, a.key).name != "foreign"])
+        out += verified(name, known, tests, config.objectives, clock.now())
+        out += _quota(entry, repository)
+        look_at_all(repository)
+        out += signed(name, repository.signatures, severity)
+        if archived_name and system and repository.required:
+            out.append(_has_segment(there, name, archived_name))
+    except LifeboatError as exc:
+        out.append(_failed("repository", exc, severity, name))
+    return out
+
+
+def verified(
+    name: str, known: Known, tests: Mapping[str, Tested], promised: ObjectivesConfig, now: datetime
+) -> Iterator[Check]:
+    """Whether the newest verification is recent enough, and the result of the last restore test. Pure."""
+    limit = promised.max_verify_age
+    if limit is not None:
+        late = known.newest is None or now - known.newest > timedelta(days=limit)
+        age = "It was never verified" if known.newest is None else f"It was verified {span(now - known.newest)} ago"
+        more, hint = f", which shall be at least every {limit:g} days.", "lifeboat verify; look at the schedule's log."
+        status = WARNING if late else OK
+        yield Check("verification", status, age + (more if late else ""), hint if late else "", repository=name)
+    label, last = max(tests.items(), key=lambda test: test[1].at, default=("", None))
+    if last and not last.proven:
+        text = f"The last restore test, of {label} at {format_time(last.at)[:19]}Z, failed."
+        hint = f"Run it again for the reasons: lifeboat verify --restore {label}."
+        yield Check("restore_test", WARNING, text, hint, repository=name)
+
+
+def apart(name: str, aside: Sequence[Aside]) -> Iterator[Check]:
+    """What a repository contains that does not count: foreign, damaged or implausible objects. Pure."""
+    # Records without a signature that counts are reported with the signatures.
+    aside = [item for item in aside if not isinstance(item.error, RecordForeign)]
+    if aside:
+        more = f" and {len(aside) - _NAMED} more" if len(aside) > _NAMED else ""
+        words = " ".join(item.error.message for item in aside[:_NAMED])
+        hint = "Who stored it? docs/ransomware.md tells what to do when somebody else has the writer's keys."
+        yield Check("set_apart", WARNING, f"{words}{more}", hint, repository=name)
+
+
+def signed(name: str, signatures: Signatures, severity: str) -> Iterator[Check]:
+    """Who signed the records that were read, and which of them do not count. Pure."""
+    if not signatures.required:
+        return
+    by = Counter(signer or "nobody, stored by signing.unsigned_until" for signer in signatures.signed.values())
+    words = ", ".join(f"{count} by {signer}" for signer, count in sorted(by.items()))
+    yield Check("signatures", OK, f"{sum(by.values())} records are signed{': ' * bool(by)}{words}", repository=name)
+    foreign = sorted(signatures.foreign.items())
+    for _key, error in foreign[:_FOREIGN]:
+        yield Check("foreign_record", severity, error.message, error.hint, repository=name)
+    if len(foreign) > _FOREIGN:
+        more = f"{len(foreign) - _FOREIGN} more records count for nothing."
+        yield Check("foreign_record", severity, more, "lifeboat verify names every one.", repository=name)
+
+
+def _seal(seal: Seal) -> Iterator[Check]:
+    """Whether this host can seal, and whether it can open what it seals."""
+    if not seal.seals:
+        return
+    try:
+        seal.require()
+        text = f"sealed to {len(seal.recipients)} recipients; this host"
+        if not seal.has_identity:
+            yield Check("seal", OK, f"{text} has no identity, so it cannot restore")
+        elif seal.open_bytes(seal.close(b"proof"), "a trial object") == b"proof":
+            yield Check("seal", OK, f"{text} has an identity that opens it")
+    except LifeboatError as exc:
+        yield _failed("seal", exc)
+
+
+def _file_sets(config: Config) -> Iterator[Check]:
+    """Who can write what root restores."""
+    if not config.file_sets:
+        return
+    if config.files_apart:
+        yield Check("file_sets", OK, "stored with credentials of their own, which root alone has")
+        return
+    paths = ", ".join(sorted({path for chosen in config.file_sets for path in chosen.paths}))
+    text = f"stored with the credentials of backups: who holds them decides what root restores below {paths}"
+    yield Check("file_sets", OK, text, "Give them credentials of their own: docs/files.md, Credentials.")
+
+
+def _encrypted(name: str, found: Encryption, repository: str) -> Check:
+    return Check(name, WARNING if found.wrong else OK, found.words, found.wrong or "", repository)
+
+
+def _lifecycle(config: Config, repository: Repository) -> Iterator[Check]:
+    """Whether a lifecycle rule would undo what retention keeps; nothing where rules cannot be read."""
+    store = {r.name: r.store for r in config.repositories}[repository.name]
+    for harm in harmful_rules(store, f"{repository.layout.cluster}/"):
+        yield Check(
+            "lifecycle",
+            WARNING,
+            f"{harm} Backups need each other and their WAL, whatever their age.",
+            "Take the repository's prefix out of the rule; lifeboat prune removes what is not kept.",
+            repository=repository.name,
+        )
+
+
+def _quota(entry: RepositoryConfig, repository: Repository) -> Iterator[Check]:
+    """Whether it is nearly full, where that can be known: one listing more."""
+    if has_limit(entry):
+        found = measured(entry, repository)
+        status, words, hint = found.judgement
+        used, most = (found.limit.bytes - found.limit.free, found.limit.bytes) if found.limit else (None, None)
+        yield Check("quota", status, words, hint, repository.name, value=used, unit="B", limit=most)
+
+
+def _foreign(repository: Repository) -> Iterator[Check]:
+    """Objects below the cluster's prefix that are not Lifeboat's."""
+    found = look_for_foreign(repository)
+    if found.count:
+        yield Check("foreign_objects", WARNING, words_of_foreign(found), SET_APART, repository=repository.name)
+
+
+def _failed(name: str, exc: LifeboatError, status: str = CRITICAL, repository: str = "") -> Check:
+    return Check(name, status, exc.message, exc.hint, repository)
+
+
+def _has_segment(there: bool, repository: str, name: str) -> Check:
+    if there:
+        return Check("wal", OK, f"holds {name}, the last one the server archived", repository=repository)
+    return Check(
+        "wal",
+        CRITICAL,
+        f"PostgreSQL reports {name} as archived, but the repository does not have it.",
+        "Is archive_command Lifeboat's, with this configuration? Make a new full backup when it is.",
+        repository=repository,
+    )
+
+
+def as_dict(checks: List[Check]) -> Dict[str, Any]:
+    """The results as JSON-serializable data, with the worst status on top."""
+    return {"status": worst(c.status for c in checks), "checks": [c.as_dict() for c in checks]}

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat config``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any, List
+
+from ...config.load import load
+from ...config.option import secret_fields
+from ..terminal import Answer, Terminal
+from .described import add_command
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Add the command and its arguments to ``subparsers``."""
+    parser = add_command(subparsers, "config", "config", "config --json")
+    parser.set_defaults(handler=run)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Print every option with its value; secrets are only shown as set."""
+    data = _shown(load(args.config, args.as_of))
+    return Answer(data, "\n".join(_lines(data, "")))
+
+
+def _shown(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        hidden = secret_fields(value)
+        return {
+            f.name: "(set)" if f.name in hidden and getattr(value, f.name) else _shown(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if f.metadata.get("shown", True)
+        }
+    return [_shown(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _lines(value: Any, path: str) -> List[str]:
+    """``repositories[0].store.bucket: backups``; what is not set is left out."""
+    if isinstance(value, dict):
+        return [line for k, v in value.items() for line in _lines(v, f"{path}.{k}" if path else k)]
+    if isinstance(value, list):
+        return [line for i, v in enumerate(value) for line in _lines(v, f"{path}[{i}]")]
+    return [] if value is None else [f"{path}: {value}"]

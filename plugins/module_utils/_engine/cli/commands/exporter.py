@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat exporter``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ...base.errors import ConfigError
+from ...exporter import Fleet, Options, serve
+from ...metrics.exposition import client
+from ..terminal import Answer, Terminal
+from .described import add_command
+from .resident import listen, tell_service_manager
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Add the command and its arguments to ``subparsers``."""
+    parser = add_command(
+        subparsers, "exporter", "exporter --config-dir /etc/lifeboat", "exporter --listen 0.0.0.0:9851 --tls-cert FILE"
+    )
+    parser.add_argument("--config-dir", metavar="DIR", default="/etc/lifeboat", help="configurations, one a cluster")
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", default="127.0.0.1:9851", help="where to listen")
+    parser.add_argument("--interval", metavar="SECONDS", type=float, default=300.0, help="time between two readings")
+    parser.add_argument("--page", metavar="FILE", help="write the status page there as well")
+    parser.add_argument("--tls-cert", metavar="FILE", help="serve by TLS with this certificate")
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key, where it is not in the same file")
+    parser.add_argument("--tls-client-ca", metavar="FILE", help="accept only clients with a certificate of this CA")
+    parser.set_defaults(handler=run)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Serve metrics and the status page of all clusters, from their repositories alone, until it is told to end."""
+    told = listen()
+    client()
+    address, port = _address(args.listen)
+    options = Options(address, port, args.interval, args.page, args.tls_cert, args.tls_key, args.tls_client_ca)
+    serve(Fleet(args.config_dir), options, told, terminal.note, tell_service_manager)
+    return Answer({"signal": told[0]}, "")
+
+
+def _address(text: str) -> tuple[str, int]:
+    address, _sep, port = text.rpartition(":")
+    if not address or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"--listen is {text!r}.", "Give an address and a port: --listen 127.0.0.1:9851.")
+    return address.strip("[]"), int(port)

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat wal-push`` and ``lifeboat wal-fetch``, as PostgreSQL calls them, and the restore's ``wal-prefetch``.
+
+``archive_command``: 0 only when the file is durable; anything else is tried again. PostgreSQL does not count a status
+above 125 as a failure, so a failed push is always 1. ``restore_command``: 1 means "confirmed not there", which
+recovery treats as the end of WAL; a status above 125 stops recovery, and is used in any doubt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from ...config.load import load
+from ...wal.fetch import Source, fetch
+from ...wal.prefetch import prefetch
+from ...wal.push import push
+from ..terminal import Answer, Terminal
+from ..verbs import ABORT_RECOVERY
+from .described import add_command
+
+NOT_FOUND = 1
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Add the commands and their arguments to ``subparsers``."""
+    parser = add_command(subparsers, "wal-push", "--config FILE wal-push %%p")
+    parser.add_argument("path", help="%%p: the file, relative to the data directory")
+    parser.set_defaults(handler=run_push, error_status=lambda _: 1)
+    parser = add_command(subparsers, "wal-fetch", "--config FILE wal-fetch %%f %%p")
+    parser.add_argument("name", help="%%f: the file's name in the archive")
+    parser.add_argument("path", help="%%p: where to put it, relative to the data directory")
+    parser.add_argument(
+        "--not-found",
+        type=int,
+        default=NOT_FOUND,
+        metavar="STATUS",
+        help="exit status for a file that is not there (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--source",
+        metavar="REPOSITORY",
+        help="ask this one first; if it has no such file, that counts even if another one does not answer",
+    )
+    parser.add_argument(
+        "--without", metavar="REPOSITORY", action="append", default=[], help="do not ask this repository"
+    )
+    parser.add_argument("--pieces", action="store_true", help="put a missing segment together from its pieces")
+    parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
+    parser = subparsers.add_parser("wal-prefetch", description="Fetch WAL ahead of replay. Started by a restore.")
+    parser.add_argument("directory", help="directory with the restore's order; served until standard input ends")
+    parser.set_defaults(handler=run_prefetch)
+
+
+def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Archive one file; silent when all is well, because PostgreSQL calls it for every segment."""
+    pushed = push(load(args.config, args.as_of), args.path)
+    return Answer({"name": pushed.name, "stored": pushed.stored, "already": list(pushed.already)}, "")
+
+
+def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Fetch one file, or report that it does not exist."""
+    source = Source(args.source, tuple(args.without), args.pieces)
+    fetched = fetch(load(args.config, args.as_of), args.name, args.path, source=source)
+    if fetched is None:
+        return Answer({"name": args.name, "found": False}, "", args.not_found)
+    return Answer({"name": fetched.name, "found": True, "repository": fetched.repository, "size": fetched.size}, "")
+
+
+def run_prefetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Serve one restore until it ends."""
+    # From its directory, which is closed, files move to the server's, which decides whether a group may read them.
+    os.umask(0o027)
+    fetched = prefetch(load(args.config, args.as_of), args.directory, sys.stdin.fileno())
+    return Answer({"fetched": fetched}, "")

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person sees: tables, sizes, and progress as a bar on a terminal or as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence
+
+from ..base import clock
+from ..base.units import size
+
+__all__ = ["Answer", "Terminal", "bullets", "duration", "size", "table"]
+
+
+class Answer(NamedTuple):
+    """The result of a command: data for ``--json``, text for people, and its exit status."""
+
+    # No dataclass: its library alone takes longer to import than lifeboat --version takes without it.
+
+    data: Mapping[str, Any]
+    text: str
+    status: int = 0
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, all of them aligned to the left."""
+    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
+    lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``2 min 5 s``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s" if not hours else ""]
+    return " ".join(p for p in parts if p)
+
+
+def _segments(count: int) -> str:
+    return f"{count} segments"
+
+
+def _say(text: str, end: str = "\n") -> None:
+    sys.stderr.write(text + end)
+    sys.stderr.flush()
+
+
+class Terminal:
+    """A progress on standard error: a bar that rewrites itself on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, show_progress: bool) -> None:
+        self._show = show_progress
+        self._bar = show_progress and sys.stderr.isatty()
+        self._phase = ""
+        self._since = clock.monotonic()
+        self._last = 0.0
+        self._dirty = False
+
+    def phase(self, name: str) -> None:
+        """A new phase begins."""
+        self.finish()
+        self._phase, self._since, self._last = name, clock.monotonic(), 0.0
+        if self._show and not self._bar:
+            _say(f"lifeboat: {name}")
+
+    def advance(self, done: int, total: Optional[int] = None) -> None:
+        """Show how far the phase is: bytes, or segments while WAL is replayed."""
+        now = clock.monotonic()
+        if not self._show or now - self._last < (0.1 if self._bar else 10.0):
+            return
+        self._last = now
+        text = self._line(done, total, now - self._since)
+        if self._bar:
+            _say(f"\r\x1b[K{text}", end="")
+            self._dirty = True
+        elif now - self._since >= 10:
+            _say(f"lifeboat: {text}")
+
+    def _line(self, done: int, total: Optional[int], seconds: float) -> str:
+        counts_bytes = not self._phase.startswith("recover")
+        amount: Callable[[int], str] = size if counts_bytes else _segments
+        if not total:
+            return f"{self._phase}: {amount(done)}"
+        share = min(done / total, 1.0)
+        gauge = "#" * int(share * 24)
+        rate = f", {size(done / seconds)}/s" if counts_bytes and seconds > 0.5 else ""
+        return f"{self._phase} [{gauge:<24}] {share:4.0%} {amount(done)} of {amount(total)}{rate}"
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        self.finish()
+        if self._show:
+            _say(f"lifeboat: {text}")
+
+    def answer(self, line: str) -> bool:
+        """A line of a long answer, at once; False when nobody reads on (``| head``)."""
+        try:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+            return True
+        except BrokenPipeError:
+            # Python would complain once more at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return False
+
+    def finish(self) -> None:
+        """End a bar's line."""
+        if self._dirty:
+            _say("")
+            self._dirty = False
+
+
+def bullets(lines: Sequence[str]) -> List[str]:
+    """Indented lines."""
+    return [f"  {line}" for line in lines]

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of stores that speak a protocol of their own: Azure Blob Storage and Google Cloud Storage.
+
+Sizes are bytes, times seconds. Secrets are fields that ``repr`` hides.
+"""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass
+from typing import Optional
+
+from .option import option
+from .traits import HttpStore, Traits, common_option
+
+
+@dataclass(frozen=True)
+class AzureOptions(HttpStore):
+    """A container of Azure Blob Storage. Without a key or SAS token the default chain of ``azure-identity`` is used.
+
+    Plain HTTP to another machine is refused unless ``allow_http``, here and below.
+
+    One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory, more beyond
+    a fifth of the parts that a store takes (``store/parts.py``).
+    """
+
+    account: str = option("Storage account.")
+    container: str = option("Container.")
+    prefix: str = common_option("prefix")
+    endpoint_url: Optional[str] = option(
+        "URL of another cloud or an emulator, including the account if that is part of the path.", None
+    )
+    account_key: Optional[str] = option(
+        "Key of the storage account. Without it or a SAS token, C(azure-identity)'s credential chain is used.",
+        None,
+        secret=True,
+    )
+    sas_token: Optional[str] = option(
+        "Shared access signature for the container, instead of the key.", None, secret=True
+    )
+    # Archive is left out: such a blob cannot be read until it is rehydrated, which takes hours.
+    access_tier: Optional[str] = option("Tier of new blobs.", None, choices=("Hot", "Cool", "Cold"))
+    ca_bundle: Optional[str] = common_option("ca_bundle")
+    validate_certs: bool = common_option("validate_certs")
+    allow_http: bool = common_option("allow_http")
+    connect_timeout: float = common_option("connect_timeout")
+    read_timeout: float = common_option("read_timeout")
+    max_attempts: int = common_option("max_attempts")
+    part_size: int = common_option("part_size")
+    parallel: int = common_option("parallel")
+
+    TRAITS: typing.ClassVar[Traits] = Traits("azure", "container")
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the account, without a slash at its end; a bare host name means https, as for Azure's library."""
+        url = (self.endpoint_url or f"{self.account}.blob.core.windows.net").rstrip("/")
+        return url if "://" in url else f"https://{url}"
+
+    @property
+    def request_url(self) -> str:
+        """Where requests go."""
+        return self.endpoint
+
+    @property
+    def location(self) -> str:
+        """The URL of the container and prefix, as Azure's own tools take it."""
+        return "/".join(part for part in (self.endpoint, self.container, self.prefix.strip("/")) if part)
+
+
+@dataclass(frozen=True)
+class GcsOptions(HttpStore):
+    """A bucket of Google Cloud Storage. Without a key or token the application default credentials are used.
+
+    ``service_account_key`` is the text of a JSON key, ``credentials_file`` a file with one (or with the configuration
+    of workload identity federation). An upload is one stream: it holds at most ``part_size * 3`` bytes, a download
+    ``part_size * (parallel + 1)``.
+    """
+
+    bucket: str = option("Bucket.")
+    prefix: str = common_option("prefix")
+    endpoint_url: Optional[str] = option("URL of the JSON API, for an emulator.", None)
+    credentials_file: Optional[str] = option(
+        "File on the host with a service account's key or another credential configuration.", None, path=True
+    )
+    service_account_key: Optional[str] = option(
+        "Text of a service account's key. Without any credentials, application default credentials are used.",
+        None,
+        secret=True,
+    )
+    access_token: Optional[str] = option("Access token. It expires after an hour at most.", None, secret=True)
+    storage_class: Optional[str] = option("Storage class of new objects.", None)
+    ca_bundle: Optional[str] = common_option("ca_bundle")
+    validate_certs: bool = common_option("validate_certs")
+    allow_http: bool = common_option("allow_http")
+    connect_timeout: float = common_option("connect_timeout")
+    read_timeout: float = common_option("read_timeout")
+    max_attempts: int = common_option("max_attempts")
+    part_size: int = common_option("part_size")
+    parallel: int = common_option("parallel")
+
+    TRAITS: typing.ClassVar[Traits] = Traits("gcs", "container")
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the JSON API, without a slash at its end."""
+        return (self.endpoint_url or "https://storage.googleapis.com").rstrip("/")
+
+    @property
+    def request_url(self) -> str:
+        """Where requests go."""
+        return self.endpoint
+
+    @property
+    def location(self) -> str:
+        """``gs://bucket/prefix``."""
+        return f"gs://{self.bucket}/{self.prefix.strip('/')}".rstrip("/")

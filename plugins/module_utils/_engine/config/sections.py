@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sections of a configuration that need no checks beyond types and choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from .option import option
+
+
+@dataclass(frozen=True)
+class ConnectionConfig:
+    """How the server is reached, in libpq's words. ``host`` may be a socket directory."""
+
+    host: Optional[str] = option("Socket directory or host name.", None)
+    port: int = option("Port.", 5432)
+    user: Optional[str] = option("Role with C(REPLICATION) and C(pg_monitor), or a superuser.", None)
+    dbname: str = option("Database to connect to.", "postgres")
+    password: Optional[str] = option("Password. A passfile is better.", None, secret=True)
+    passfile: Optional[str] = option("File of passwords, as libpq reads it.", None, path=True)
+    sslmode: Optional[str] = option("libpq's C(sslmode).", None)
+    sslrootcert: Optional[str] = option("libpq's C(sslrootcert).", None, path=True)
+    connect_timeout: int = option("Seconds to wait for the connection.", 10)
+
+
+@dataclass(frozen=True)
+class BackupConfig:
+    """How base backups are made."""
+
+    compression: str = option(
+        "Compression of base backups. WAL and file sets always use zstd. V(lz4) takes less CPU and more room, and "
+        "needs the Python library C(lz4).",
+        "zstd",
+        choices=("zstd", "lz4", "none"),
+    )
+    compression_level: int = option("Level: -7 to 22 for V(zstd), 0 to 12 for V(lz4).", 1)
+    compress_at: str = option(
+        "Where to compress; V(auto) is the server where it can.", "auto", choices=("auto", "server", "client")
+    )
+    checkpoint: str = option("Kind of checkpoint to start a backup with.", "fast", choices=("fast", "spread"))
+    max_rate_kb: Optional[int] = option("Most kB per second that the server sends. Default: no limit.", None)
+    wal_timeout: float = option("Seconds a backup waits for the next segment to be archived.", 300.0)
+    summary_timeout: float = option(
+        "Seconds an incremental backup waits for a WAL summarizer that makes no progress.", 120.0
+    )
+    fallback: str = option(
+        "If a differential or incremental backup is impossible: V(none) fails, V(full) makes a full one.",
+        "none",
+        choices=("none", "full"),
+    )
+
+    @property
+    def zstd_level(self) -> int:
+        """The level of WAL and its pieces, which are always compressed by zstd."""
+        return self.compression_level if self.compression == "zstd" else 1
+
+
+@dataclass(frozen=True)
+class WalConfig:
+    """How WAL is archived."""
+
+    parallel: int = option(
+        "Files that the WAL agent reads, compresses and stores at the same time; fewer where they take more than "
+        "192 MiB.",
+        4,
+    )
+    stream: bool = option(
+        "Let C(lifeboat wal-stream) store the unfinished segment in pieces. Needs a WAL sender and a replication slot.",
+        False,
+    )
+    stream_interval: float = option("Seconds between two pieces of the unfinished segment.", 2.0)
+    backlog_files: int = option(
+        "WAL files waiting to be archived beyond which C(lifeboat check) warns; twice as many are critical. 0: none.",
+        64,
+    )
+    backlog_seconds: float = option(
+        "Seconds the oldest of them may wait before C(lifeboat check) warns; twice that is critical. 0: no limit.",
+        600.0,
+    )
+    backlog_share: float = option(
+        "Share of the room left to C(pg_wal), 0 to 1, that they may take before C(lifeboat check) warns; twice that is "
+        "critical. 0: no limit.",
+        0.25,
+    )
+
+
+@dataclass(frozen=True)
+class RestoreConfig:
+    """How a restore fetches WAL."""
+
+    prefetch: int = option("Most WAL segments to fetch ahead of replay, up to 1 GiB in total; 0 for none.", 16)
+    prefetch_dir: Optional[str] = option(
+        "Directory for fetched segments. Default: beside the data directory, or the directory for temporary files.",
+        None,
+        path=True,
+    )
+
+
+@dataclass(frozen=True)
+class SealConfig:
+    """Who can open what is stored: ``recipients`` of ``age`` (public; none: nothing is sealed).
+
+    The identity that opens it comes from a file or from the output of a command; a host that only backs up has none.
+    """
+
+    recipients: Tuple[str, ...] = option(
+        "Public keys of C(age) or C(ssh) to encrypt to. Whoever has the private key of one can read what is stored.", ()
+    )
+    identity_file: Optional[str] = option(
+        "File on the host with the private key, readable by the cluster's owner. Backups do not need it.",
+        None,
+        path=True,
+    )
+    identity_command: Tuple[str, ...] = option(
+        "Command and arguments that print the private key instead.", (), secret=True
+    )
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether an identity is configured."""
+        return bool(self.identity_file or self.identity_command)
+
+
+@dataclass(frozen=True)
+class ObjectivesConfig:
+    """Recovery objectives."""
+
+    rpo: Optional[float] = option("Recovery point objective: seconds of commits that may be lost.", None)
+    rto: Optional[float] = option("Recovery time objective: seconds until the restored server is open.", None)
+    window: Optional[float] = option("Days of point-in-time recovery.", None)
+    max_backup_age: Optional[float] = option("Seconds after which the newest backup is too old.", None)
+    max_verify_age: Optional[float] = option("Days after which the newest verification is too old.", None)
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """Where events go besides the repositories."""
+
+    file: Optional[str] = option(
+        "File of JSON lines. Default: C(audit.jsonl) in C(spool_dir); root's own below C(/var/log/lifeboat). "
+        "Empty for none.",
+        None,
+    )
+    syslog: str = option("Socket of the system log. Empty for none.", "/dev/log")

@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a repository is stored: the options of each kind of store."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional, Union
+
+from .cloud_options import AzureOptions, GcsOptions
+from .option import option
+from .traits import AnyStore, HttpStore, Traits, common_option
+
+
+@dataclass(frozen=True)
+class S3Options(HttpStore):
+    """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.
+
+    Plain HTTP to another machine is refused unless ``allow_http``.
+
+    With ``object_lock`` (``governance``, ``compliance``) each object is locked for as long as retention keeps it.
+
+    Sizes are bytes, times seconds. One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory, more
+    beyond a fifth of the parts that a store takes (``store/parts.py``).
+    """
+
+    bucket: str = option("Bucket.")
+    prefix: str = common_option("prefix")
+    endpoint_url: Optional[str] = option("URL of the store. Default: AWS.", None)
+    region: Optional[str] = option("Region.", None)
+    addressing_style: str = option(
+        "Where to put the bucket's name: in the path or in the host name.", "auto", choices=("auto", "path", "virtual")
+    )
+    access_key_id: Optional[str] = option("Access key. Default: boto3's credential chain.", None)
+    secret_access_key: Optional[str] = option("Secret of the access key.", None, secret=True)
+    session_token: Optional[str] = option("Token of temporary credentials.", None, secret=True)
+    profile: Optional[str] = option("Profile of the AWS configuration files.", None)
+    ca_bundle: Optional[str] = common_option("ca_bundle")
+    validate_certs: bool = common_option("validate_certs")
+    allow_http: bool = common_option("allow_http")
+    sse: Optional[str] = option("Encryption at rest.", None, choices=("AES256", "aws:kms"))
+    sse_kms_key_id: Optional[str] = option("KMS key for V(aws:kms).", None)
+    storage_class: Optional[str] = option("Storage class of new objects.", None)
+    object_lock: Optional[str] = option(
+        "Lock each object for as long as retention keeps it. The bucket needs Object Lock. Nobody can undo "
+        "V(compliance) early; V(governance) can be undone with C(s3:BypassGovernanceRetention).",
+        None,
+        choices=("governance", "compliance"),
+    )
+    connect_timeout: float = common_option("connect_timeout")
+    read_timeout: float = common_option("read_timeout")
+    max_attempts: int = common_option("max_attempts")
+    part_size: int = common_option("part_size")
+    parallel: int = common_option("parallel")
+
+    TRAITS: typing.ClassVar[Traits] = Traits("s3", "bucket", versions=True)
+
+    @property
+    def request_url(self) -> Optional[str]:
+        """Where requests go; None: to AWS, or where the environment says, which the client's own check sees."""
+        return self.endpoint_url
+
+    @property
+    def lock_mode(self) -> str:
+        """``governance`` or ``compliance``; "" where objects are not locked."""
+        return self.object_lock or ""
+
+    @property
+    def endpoint(self) -> str:
+        """The store, for people."""
+        return self.endpoint_url or "AWS"
+
+    @property
+    def location(self) -> str:
+        """``s3://bucket/prefix``."""
+        return f"s3://{self.bucket}/{self.prefix.strip('/')}".rstrip("/")
+
+
+@dataclass(frozen=True)
+class DirectoryOptions(AnyStore):
+    """An existing directory: an NFS mount, a mounted cold disk."""
+
+    path: str = option("Directory. It must exist: an NFS mount or a mounted disk.", path=True)
+    parallel: int = common_option("parallel")
+
+    TRAITS: typing.ClassVar[Traits] = Traits("directory", "directory", network=False)
+
+    @property
+    def endpoint(self) -> str:
+        """The store, for people."""
+        return "a directory"
+
+    @property
+    def location(self) -> str:
+        """The directory."""
+        return self.path
+
+
+StoreOptions = Union[S3Options, DirectoryOptions, AzureOptions, GcsOptions]
+STORE_TYPES: Mapping[str, Any] = {
+    cls.TRAITS.name: cls for cls in (S3Options, DirectoryOptions, AzureOptions, GcsOptions)
+}

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a kind of store can do. Its options carry this, so that nothing outside ``store`` checks the kind."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass, replace
+from typing import Any, Mapping, Optional, Tuple, TypeVar
+
+from .option import option
+from .transit import is_clear_text, is_this_machine, refuse_clear_text
+
+MIB = 1024 * 1024
+# What stores have in common: its documentation, its default, and whether it is a path.
+_COMMON: Mapping[str, Tuple[str, Any, bool]] = {
+    "prefix": ("Prefix of every key.", "", False),
+    "ca_bundle": (
+        "PEM file with the CA that signed the store's certificate. Default: the system's CAs.",
+        None,
+        True,
+    ),
+    "validate_certs": ("Check the store's certificate.", True, False),
+    "allow_http": ("Allow plain HTTP to another machine, which is refused otherwise.", False, False),
+    "connect_timeout": ("Seconds to wait for a connection.", 5.0, False),
+    "read_timeout": ("Seconds to wait for an answer.", 30.0, False),
+    "max_attempts": ("Times to send a request at most.", 6, False),
+    "part_size": ("Bytes of each part of a long upload; from 2,000 parts on, parts grow.", 16 * MIB, False),
+    "parallel": ("Parts to transfer at the same time.", 4, False),
+}
+_Options = TypeVar("_Options", bound="AnyStore")
+
+
+@dataclass(frozen=True)
+class Traits:
+    """``name`` is the ``type`` of a repository.
+
+    ``network``: it is reached by HTTP, so TLS, time-outs and attempts apply. ``versions``: a versioned one can be
+    seen as it was (``as_of``). ``prepared``: how a repository in it is set up: ``bucket`` (settings and identities
+    are applied), ``container`` (it is only tested) or ``directory``.
+    """
+
+    name: str
+    prepared: str
+    network: bool = True
+    versions: bool = False
+
+
+def common_option(name: str) -> Any:
+    """The field of an option that stores of several kinds have."""
+    doc, default, path = _COMMON[name]
+    return option(doc, default, path=path)
+
+
+class AnyStore:
+    """The properties of the options of every kind of store, with the values for a directory."""
+
+    TRAITS: typing.ClassVar[Traits]
+
+    @property
+    def traits(self) -> Traits:
+        """What this kind of store can do."""
+        return self.TRAITS
+
+    @property
+    def lock_mode(self) -> str:
+        """How objects are locked when they are put; "" if they are not."""
+        return ""
+
+    def require_private(self, where: str) -> None:
+        """ConfigError for plain HTTP to another machine that is not allowed by name."""
+
+    def transit(self) -> Tuple[str, Optional[str]]:
+        """In words how objects travel there, and what is wrong with that (None: nothing)."""
+        return "a directory: as its mount does it", None
+
+    def hasty(self: _Options, attempts: int, connect: float, read: float) -> _Options:
+        """The same store with at most so many attempts and seconds; a directory has neither."""
+        return self
+
+
+class HttpStore(AnyStore):
+    """The properties of a store that is reached by HTTP."""
+
+    allow_http: bool
+    ca_bundle: Optional[str]
+    validate_certs: bool
+    connect_timeout: float
+    read_timeout: float
+    max_attempts: int
+
+    @property
+    def request_url(self) -> Optional[str]:
+        """Where requests go; None: where the provider's own library sends them, by TLS."""
+        raise NotImplementedError
+
+    def require_private(self, where: str) -> None:
+        """ConfigError for plain HTTP to another machine that is not allowed by name."""
+        refuse_clear_text(self.request_url, self.allow_http, where)
+
+    def transit(self) -> Tuple[str, Optional[str]]:
+        """In words how objects travel there, and what is wrong with that (None: nothing)."""
+        url = self.request_url
+        if is_clear_text(url):
+            if is_this_machine(str(url)):
+                return "plain HTTP, to this machine itself", None
+            return (
+                "plain HTTP: anybody on the network path can read it",
+                "allow_http is set; use https, with ca_bundle if need be.",
+            )
+        if not self.validate_certs:
+            return (
+                "TLS, but the certificate is not checked: anybody could pose as the store",
+                "Set ca_bundle, not validate_certs.",
+            )
+        return f"TLS, certificates checked with {self.ca_bundle or 'the authorities of the system'}", None
+
+    def hasty(self: _Options, attempts: int, connect: float, read: float) -> _Options:
+        """The same store with at most so many attempts and seconds."""
+        given: Any = self
+        shorter: _Options = replace(
+            given,
+            max_attempts=min(given.max_attempts, attempts),
+            connect_timeout=min(given.connect_timeout, connect),
+            read_timeout=min(given.read_timeout, read),
+        )
+        return shorter

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clusters of a directory of configurations, and what was last read of each of their repositories.
+
+Whoever scrapes never waits for a store: the repositories are read in the background, and what was read is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from ..base import clock
+from ..base.errors import ConfigError, LifeboatError
+from ..base.version import VERSION
+from ..config.load import Config, load
+from ..metrics import (
+    Samples,
+    Stored,
+    objective_samples,
+    read_stored,
+    stored_samples,
+    usage_samples,
+)
+from ..repository.repository import Repositories
+from ..usage import RepositoryUsage, measured
+
+_MEASURED_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One repository: what was last read, when, and the error of the last try, if it failed.
+
+    ``usage`` is what it holds and may hold: measuring takes a listing of everything, so that it may be an hour old.
+    """
+
+    stored: Optional[Stored] = None
+    read_at: Optional[datetime] = None
+    error: Optional[LifeboatError] = None
+    usage: Optional[RepositoryUsage] = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A configuration, and the readings by repository."""
+
+    path: str
+    config: Config
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A configuration that cannot be used, and why."""
+
+    path: str
+    error: LifeboatError
+
+
+def configurations(directory: str) -> List[str]:
+    """The files of a directory that end in ``.yml``, but those that hold the credentials of file sets; ConfigError."""
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError as exc:
+        raise ConfigError(
+            f"{directory} cannot be read: {exc.strerror}.",
+            "Name a directory with one configuration for each cluster: --config-dir DIR.",
+            path=directory,
+        ) from exc
+    return [os.path.join(directory, n) for n in names if n.endswith(".yml") and not n.endswith(".files.yml")]
+
+
+class Fleet:
+    """All clusters. Safe for threads: one refreshes, any number read."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._clusters: Dict[str, Cluster] = {}
+        self._unusable: Tuple[Unusable, ...] = ()
+        self._refreshed: Optional[datetime] = None
+
+    def refresh(self) -> None:
+        """Read every configuration and every repository again, one after the other."""
+        unusable: List[Unusable] = []
+        seen: Dict[str, str] = {}
+        for path in configurations(self._directory):
+            try:
+                config = load(path)
+                if config.cluster in seen.values():
+                    raise ConfigError(
+                        f"{path} is of cluster {config.cluster}, and so is another configuration.",
+                        "Give each cluster a name of its own, or remove one of the files.",
+                        path=path,
+                    )
+            except LifeboatError as exc:
+                unusable.append(Unusable(path, exc))
+                continue
+            seen[path] = config.cluster
+            self._read(path, config)
+        with self._lock:
+            self._clusters = {path: cluster for path, cluster in self._clusters.items() if path in seen}
+            self._unusable, self._refreshed = tuple(unusable), clock.now()
+
+    def _read(self, path: str, config: Config) -> None:
+        repositories = Repositories.open(config)
+        try:
+            for entry, repository in zip(config.repositories, repositories.items):
+                before = self._reading(path, entry.name)
+                try:
+                    found = replace(
+                        before, stored=read_stored(config, entry, repository), read_at=clock.now(), error=None
+                    )
+                    if before.usage is None or clock.now() - before.usage.at >= _MEASURED_EVERY:
+                        found = replace(found, usage=measured(entry, repository))
+                except LifeboatError as exc:
+                    found = replace(before, error=exc)
+                self._keep(path, config, entry.name, found)
+        finally:
+            repositories.close()
+
+    def _reading(self, path: str, name: str) -> Reading:
+        with self._lock:
+            known = self._clusters.get(path)
+            return known.readings.get(name, Reading()) if known else Reading()
+
+    def _keep(self, path: str, config: Config, name: str, reading: Reading) -> None:
+        with self._lock:
+            known = self._clusters.get(path)
+            names = {entry.name for entry in config.repositories}
+            kept = {n: r for n, r in known.readings.items() if n in names} if known else {}
+            self._clusters[path] = Cluster(path, config, {**kept, name: reading})
+
+    def snapshot(self) -> Tuple[Tuple[Cluster, ...], Tuple[Unusable, ...], Optional[datetime]]:
+        """The clusters by name, the configurations that cannot be used, and when the last refresh ended."""
+        with self._lock:
+            clusters = sorted(self._clusters.values(), key=lambda cluster: cluster.config.cluster)
+            return tuple(clusters), self._unusable, self._refreshed
+
+    def samples(self) -> List[Samples]:
+        """The samples of all clusters. One whose repository fails now has those of the last time, and is not up."""
+        clusters, unusable, refreshed = self.snapshot()
+        program = Samples()
+        program.add("build_info", 1, version=VERSION)
+        program.add("exporter_refresh_timestamp_seconds", refreshed)
+        program.add("exporter_unusable_configurations", len(unusable))
+        out = [program]
+        for cluster in clusters:
+            out.append(objective_samples(cluster.config))
+            for entry in cluster.config.repositories:
+                reading = cluster.readings.get(entry.name)
+                if reading is None:
+                    continue
+                up = reading.error is None
+                out.append(stored_samples(cluster.config, entry, reading.stored, reading.read_at, up))
+                if reading.usage:
+                    out.append(usage_samples(cluster.config, reading.usage))
+        return out

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The status page: one HTML file without scripts, for a desk and for a phone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Optional, Sequence
+
+from ..base.version import VERSION
+from ..report.markup import Markup, tag
+from ..report.style import CSS
+from .fleet import Cluster, Unusable
+from .status import BAD, GOOD, WARNED, Fact, Place, Verdict, ago, judge
+
+_WORDS = {GOOD: "PROTECTED", WARNED: "WARNING", BAD: "AT RISK"}
+_MARKS = {GOOD: ("✓", "good-ink"), WARNED: ("!", "warn-ink"), BAD: ("✗", "bad-ink"), None: ("", "soft")}
+_MORE = """
+.badge.warn { color: var(--warn); background: var(--warn-bg); } .warn-ink { color: var(--warn); }
+.cluster h2 { margin: 0; display: flex; gap: 12px; align-items: center; flex-wrap: wrap; overflow-wrap: anywhere; }
+.cluster .answer { font-size: 17px; margin: 8px 0 4px; }
+.places { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 8px 32px; }
+.fact { display: grid; grid-template-columns: 18px 10.5em 1fr; gap: 8px; padding: 5px 0; font-size: 14px;
+  border-bottom: 1px solid var(--line); }
+.fact:last-child { border-bottom: 0; } .fact .name { color: var(--soft); }
+@media (max-width: 480px) { main { padding: 16px 12px 32px; } .card { padding: 14px; }
+  .fact { grid-template-columns: 18px 1fr; row-gap: 0; } .fact .value { grid-column: 2; } }
+"""
+
+
+def render(
+    clusters: Sequence[Cluster], unusable: Sequence[Unusable], refreshed: Optional[datetime], now: datetime
+) -> str:
+    """The whole page; it needs nothing else."""
+    verdicts = sorted((judge(cluster, now) for cluster in clusters), key=lambda v: (_rank(v.state), v.cluster))
+    bad = sum(v.state == BAD for v in verdicts) + len(unusable)
+    title = f"Lifeboat: {bad} of {len(verdicts) + len(unusable)} at risk" if bad else "Lifeboat: all protected"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="refresh", content="60"),
+        tag("title", title),
+        tag("style", Markup(CSS + _MORE)),
+    )
+    body = tag(
+        "main",
+        tag("p", "Lifeboat", cls="kicker"),
+        tag("h1", "Can we restore now?"),
+        tag("p", _summary(verdicts, unusable), cls="lead"),
+        [_unusable(item) for item in unusable],
+        [_cluster(verdict) for verdict in verdicts],
+        tag("footer", f"Lifeboat {VERSION}. Read from the repositories {ago(now, refreshed)}; page of "
+            f"{now:%Y-%m-%d %H:%M:%S} UTC."),
+    )  # fmt: skip
+    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
+
+
+def _rank(state: str) -> int:
+    return (BAD, WARNED, GOOD).index(state)
+
+
+def _summary(verdicts: Sequence[Verdict], unusable: Sequence[Unusable]) -> str:
+    if not verdicts and not unusable:
+        return "No cluster is configured."
+    counts = {state: sum(v.state == state for v in verdicts) for state in (GOOD, WARNED, BAD)}
+    words = {GOOD: "protected", WARNED: "with warnings", BAD: "at risk"}
+    told = [f"{number} {words[state]}" for state, number in counts.items() if number]
+    if unusable:
+        told.append(f"{len(unusable)} not configured")
+    return f"Clusters: {', '.join(told)}."
+
+
+def _unusable(item: Unusable) -> Markup:
+    return tag(
+        "section",
+        tag("h2", item.path, tag("span", "AT RISK", cls="badge bad")),
+        tag("p", item.error.message, cls="answer"),
+        tag("p", item.error.hint, cls="soft"),
+        cls="card cluster failure",
+    )
+
+
+def _cluster(verdict: Verdict) -> Markup:
+    return tag(
+        "section",
+        tag("h2", verdict.cluster, tag("span", _WORDS[verdict.state], cls=f"badge {verdict.state}")),
+        tag("p", verdict.answer, cls="answer"),
+        tag("div", [_place(place) for place in verdict.places], cls="places"),
+        cls="card cluster failure" if verdict.state == BAD else "card cluster",
+    )
+
+
+def _place(place: Place) -> Markup:
+    return tag("div", tag("h3", place.name), [_fact(fact) for fact in place.facts])
+
+
+def _fact(fact: Fact) -> Markup:
+    mark, cls = _MARKS[fact.state]
+    return tag(
+        "div",
+        tag("span", mark, cls=cls),
+        tag("span", fact.name, cls="name"),
+        tag("span", fact.value, cls="value"),
+        cls="fact",
+    )

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Serve ``/metrics`` and the status page.
+
+There is no password here: whoever needs one puts a reverse proxy in front, and gives the exporter a loopback address.
+TLS, also with certificates that clients must show, is by Python's own library.
+"""
+
+from __future__ import annotations
+
+import socketserver
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, List, Optional, Tuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from ..base import clock
+from ..base.errors import ConfigError, LifeboatError
+from ..base.files import replace_file
+from ..metrics import expose
+from .fleet import Fleet
+from .page import render
+
+_POLL = 0.2
+#: The headers of every answer: the page has neither scripts nor anything of another origin.
+_SAFE = [
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cache-Control", "no-store"),
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where it listens, how often (seconds) the repositories are read, and where the page is written to as a file."""
+
+    address: str = "127.0.0.1"
+    port: int = 9851
+    interval: float = 300.0
+    page: Optional[str] = None
+    tls_cert: Optional[str] = None
+    tls_key: Optional[str] = None
+    tls_client_ca: Optional[str] = None
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    """Without a line for each scrape; a client that sends nothing is cut off after ten seconds."""
+
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+def serve(
+    fleet: Fleet, options: Options, told: List[int], note: Callable[[str], None], ready: Callable[[], None]
+) -> None:
+    """Read the repositories and serve what was read, until ``told`` to end. ConfigError where it cannot listen."""
+    server = _listen(fleet, options)
+    thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="lifeboat-http", daemon=True)
+    thread.start()
+    note(f"listens on {options.address}:{server.server_port}")
+    try:
+        _refresh(fleet, options, note)
+        ready()
+        due = clock.monotonic() + options.interval
+        while not told:
+            if clock.monotonic() >= due:
+                _refresh(fleet, options, note)
+                due = clock.monotonic() + options.interval
+            clock.sleep(_POLL)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _refresh(fleet: Fleet, options: Options, note: Callable[[str], None]) -> None:
+    """An error stops nothing: the next round tries again."""
+    try:
+        fleet.refresh()
+        for item in fleet.snapshot()[1]:
+            note(f"{item.path}: {item.error.message}")
+        if options.page:
+            replace_file(options.page, page_of(fleet), mode=0o644)
+    except (LifeboatError, OSError) as exc:
+        note(str(exc))
+
+
+def page_of(fleet: Fleet) -> bytes:
+    """The status page of now."""
+    clusters, unusable, refreshed = fleet.snapshot()
+    return render(clusters, unusable, refreshed, clock.now()).encode()
+
+
+def application(fleet: Fleet) -> Callable[..., Iterable[bytes]]:
+    """The WSGI application (PEP 3333)."""
+
+    def answer(environ: Any, start: Callable[[str, List[Tuple[str, str]]], Any]) -> Iterable[bytes]:
+        status, kind, body = _answer(fleet, environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        start(status, [("Content-Type", kind), ("Content-Length", str(len(body))), *_SAFE])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    return answer
+
+
+def _answer(fleet: Fleet, method: str, path: str) -> Tuple[str, str, bytes]:
+    plain = "text/plain; charset=utf-8"
+    if method not in ("GET", "HEAD"):
+        return "405 Method Not Allowed", plain, b"Only GET and HEAD.\n"
+    if path == "/metrics":
+        return "200 OK", "text/plain; version=0.0.4; charset=utf-8", expose(fleet.samples())
+    if path == "/":
+        return "200 OK", "text/html; charset=utf-8", page_of(fleet)
+    if path == "/healthz":
+        first = fleet.snapshot()[2]
+        return ("200 OK", plain, b"ok\n") if first else ("503 Service Unavailable", plain, b"Nothing was read yet.\n")
+    return "404 Not Found", plain, b"There are /, /metrics and /healthz.\n"
+
+
+def _listen(fleet: Fleet, options: Options) -> _Server:
+    try:
+        server = make_server(options.address, options.port, application(fleet), _Server, _Quiet)
+        if options.tls_cert:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=options.tls_client_ca)
+            context.load_cert_chain(options.tls_cert, options.tls_key)
+            if options.tls_client_ca:
+                context.verify_mode = ssl.CERT_REQUIRED
+            # The handshake belongs to the thread of its request: one silent client must not stop the others.
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(
+            f"The exporter cannot listen on {options.address}:{options.port}: {exc}.",
+            "Choose another --listen, or correct --tls-cert, --tls-key and --tls-client-ca.",
+        ) from exc
+    return server

@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the status page says of a cluster: can it be restored now, how old is what there is, and was it proven. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import List, Optional, Tuple
+
+from ..config.load import RepositoryConfig
+from ..metrics import Stored
+from ..records.model import BackupManifest
+from ..restore import estimate_seconds
+from .fleet import Cluster, Reading
+
+GOOD, WARNED, BAD = "good", "warn", "bad"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line: what, its value, and how it is judged (None: not at all)."""
+
+    name: str
+    value: str
+    state: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One repository. ``restorable`` says whether a restore to the latest moment is possible from it."""
+
+    name: str
+    restorable: bool
+    why: str
+    facts: Tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One cluster: the worst state, the answer in a sentence, and its repositories."""
+
+    cluster: str
+    state: str
+    answer: str
+    places: Tuple[Place, ...]
+
+
+def judge(cluster: Cluster, now: datetime) -> Verdict:
+    """The verdict on a cluster."""
+    places = tuple(
+        _place(cluster, entry, cluster.readings.get(entry.name, Reading()), now)
+        for entry in cluster.config.repositories
+    )
+    able = [place for place in places if place.restorable]
+    states = {fact.state for place in places for fact in place.facts}
+    if not able:
+        return Verdict(cluster.config.cluster, BAD, f"No: {places[0].why}" if places else "No repository.", places)
+    worst = BAD if BAD in states else WARNED if WARNED in states or len(able) < len(places) else GOOD
+    answer = f"Yes, from {' and '.join(place.name for place in able)}"
+    lost = [place.name for place in places if not place.restorable]
+    return Verdict(
+        cluster.config.cluster, worst, f"{answer}; not from {', '.join(lost)}." if lost else f"{answer}.", places
+    )
+
+
+def _place(cluster: Cluster, entry: RepositoryConfig, reading: Reading, now: datetime) -> Place:
+    # Without one that is not required archiving goes on.
+    bad = BAD if entry.required else WARNED
+    if reading.stored is None:
+        why = reading.error.message if reading.error else "It was not read yet."
+        return Place(entry.name, False, why, (Fact("Repository", why, bad),))
+    stored = reading.stored
+    facts: List[Fact] = []
+    if reading.error:
+        facts.append(Fact("Repository", f"{reading.error.message} Last read {ago(now, reading.read_at)}.", bad))
+    way, newest = stored.contents.to_latest(), stored.contents.chains.newest
+    why = _why_not(stored)
+    facts += [*_age(cluster, newest, now), *_window(cluster, stored, now), *_forecast(cluster, stored)]
+    facts += [*_proof(cluster, stored, now), *_usage(reading)]
+    restorable = reading.error is None and way is not None and not why
+    return Place(entry.name, restorable, why or (reading.error.message if reading.error else ""), tuple(facts))
+
+
+def _why_not(stored: Stored) -> str:
+    way = stored.contents.to_latest()
+    if stored.contents.chains.newest is None:
+        return "There is no whole backup."
+    if way is None:
+        return "No backup leads to the timeline of the newest WAL."
+    if way.run.missing:
+        return f"WAL segment {way.run.missing[0]} is missing behind the newest backup."
+    if way.run.lost:
+        return f"WAL from {way.run.lost[0].name} on was archived and is not there any more."
+    return ""
+
+
+def _age(cluster: Cluster, newest: Optional[BackupManifest], now: datetime) -> List[Fact]:
+    if newest is None:
+        return [Fact("Newest backup", "none", BAD)]
+    limit = cluster.config.objectives.max_backup_age
+    late = limit is not None and (now - newest.finished_at).total_seconds() > limit
+    return [Fact("Newest backup", f"{newest.type}, {ago(now, newest.finished_at)}", BAD if late else GOOD)]
+
+
+def _window(cluster: Cluster, stored: Stored, now: datetime) -> List[Fact]:
+    if not stored.contents.windows:
+        return [Fact("Point-in-time window", "none", BAD)]
+    last = stored.contents.windows[-1]
+    promised = cluster.config.objectives.window
+    short = promised is not None and now - last.start < timedelta(days=promised)
+    span = f"{last.start:%Y-%m-%d %H:%M} to {last.end:%Y-%m-%d %H:%M:%S} UTC"
+    return [
+        Fact("Point-in-time window", span, WARNED if short else GOOD),
+        # An idle server archives nothing, so that its age alone says nothing bad.
+        Fact("Newest WAL stored", ago(now, last.end)),
+    ]
+
+
+def _forecast(cluster: Cluster, stored: Stored) -> List[Fact]:
+    way, limit = stored.contents.to_latest(), cluster.config.objectives.rto
+    if way is None:
+        return []
+    chain = stored.contents.chains.whole[way.backup.label]
+    seconds, basis = estimate_seconds(chain, len(way.run.segments), stored.pace)
+    state = None if limit is None else BAD if seconds > limit else GOOD
+    return [Fact("A restore would take", f"about {span_words(seconds)} ({basis})", state)]
+
+
+def _proof(cluster: Cluster, stored: Stored, now: datetime) -> List[Fact]:
+    limit, newest = cluster.config.objectives.max_verify_age, stored.known.newest
+    late = limit is not None and (newest is None or now - newest > timedelta(days=limit))
+    damaged = f", {stored.known.damaged} objects damaged" if stored.known.damaged else ""
+    state = BAD if damaged else WARNED if late else GOOD if newest else None
+    facts = [Fact("Last verification", f"{ago(now, newest)}{damaged}", state)]
+    last = max(stored.tests.values(), key=lambda test: test.at, default=None)
+    told = "never" if last is None else f"{ago(now, last.at)}: {'proven' if last.proven else 'failed'}"
+    return [*facts, Fact("Last restore test", told, None if last is None else GOOD if last.proven else BAD)]
+
+
+def _usage(reading: Reading) -> List[Fact]:
+    if reading.usage is None:
+        return []
+    status, words, _hint = reading.usage.judgement
+    state = {"critical": BAD, "warning": WARNED}.get(status, GOOD) if reading.usage.limit else None
+    return [Fact("Holds", words, state)]
+
+
+def ago(now: datetime, at: Optional[datetime]) -> str:
+    """``3 h ago``, or ``never``."""
+    return "never" if at is None else f"{span_words(max(0.0, (now - at).total_seconds()))} ago"
+
+
+def span_words(seconds: float) -> str:
+    """In the largest unit of which there are two."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metrics in the exposition format of Prometheus: one catalogue, and where each figure comes from."""
+
+from .catalogue import METRICS, Metric
+from .exposition import expose
+from .host import host_samples
+from .samples import Samples
+from .stored import (
+    Stored,
+    objective_samples,
+    read_stored,
+    stored_samples,
+    usage_samples,
+)
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Samples",
+    "Stored",
+    "expose",
+    "host_samples",
+    "objective_samples",
+    "read_stored",
+    "stored_samples",
+    "usage_samples",
+]

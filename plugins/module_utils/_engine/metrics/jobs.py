@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the job script notes of each scheduled job: a small file of ``name=number`` lines, written by root."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Dict, Mapping, Optional
+
+from ..base.errors import UntrustedPath
+from ..base.files import open_to_read
+from .samples import Samples
+
+#: Where the files lie, each named CLUSTER:JOB.
+JOBS_DIR = "/var/lib/lifeboat/jobs"
+_LINE = re.compile(r"(start|end|success|status|skipped)=([0-9]{1,18})\Z", re.ASCII)
+_MOST = 4096
+
+
+@dataclass(frozen=True)
+class Job:
+    """Seconds since the epoch of the last start, end and success; the last exit status; starts that were skipped."""
+
+    start: Optional[int] = None
+    end: Optional[int] = None
+    success: Optional[int] = None
+    status: Optional[int] = None
+    skipped: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it began and has not ended."""
+        return self.start is not None and (self.end is None or self.end < self.start)
+
+
+def parse_job(text: str) -> Job:
+    """The job of these lines; a line that is none says nothing. Pure."""
+    found = [match.groups() for line in text.split("\n") if (match := _LINE.match(line))]
+    return Job(**{name: int(number) for name, number in found})
+
+
+def read_jobs(directory: str, cluster: str) -> Dict[str, Job]:
+    """The jobs of a cluster by name; none where nothing was ever run."""
+    found: Dict[str, Job] = {}
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return found
+    for name in names:
+        whose, _sep, job = name.partition(":")
+        if whose != cluster or not job:
+            continue
+        with suppress(UntrustedPath, OSError), open_to_read(os.path.join(directory, name)) as stream:
+            found[job] = parse_job(stream.read(_MOST).decode("ascii", "replace"))
+    return found
+
+
+def job_samples(samples: Samples, jobs: Mapping[str, Job]) -> None:
+    """Add the samples of these jobs. Pure."""
+    for name, job in jobs.items():
+        samples.add("job_last_start_timestamp_seconds", job.start, job_name=name)
+        samples.add("job_last_end_timestamp_seconds", job.end, job_name=name)
+        samples.add("job_last_success_timestamp_seconds", job.success, job_name=name)
+        samples.add("job_last_exit_status", job.status, job_name=name)
+        samples.add("job_running", job.running, job_name=name)
+        samples.add("job_skipped_total", job.skipped, job_name=name)

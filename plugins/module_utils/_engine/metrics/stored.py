@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one repository knows: readable from anywhere, and after the host is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Dict, List, Mapping, Optional
+
+from ..base.errors import LifeboatError
+from ..config.load import Config, RepositoryConfig
+from ..listing import Contents, read_contents
+from ..records.model import BACKUP_TYPES, BackupManifest
+from ..repository.kinds import kind_of
+from ..repository.labels import begun, type_of
+from ..repository.layout import log_chunk
+from ..repository.locks import locked_until
+from ..repository.repository import Repository
+from ..repository.restore_tests import Tested, look_at_tests
+from ..repository.verifications import Known, read_known
+from ..restore import Pace, estimate_seconds, last_pace
+from ..usage import RepositoryUsage
+from .samples import Samples
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was found in a repository. Times of file sets, dumps and logs are by name, of the newest."""
+
+    contents: Contents
+    known: Known
+    tests: Mapping[str, Tested]
+    pace: Optional[Pace] = None
+    locked_until: Optional[datetime] = None
+    file_sets: Mapping[str, datetime] = field(default_factory=dict)
+    dumps: Mapping[str, datetime] = field(default_factory=dict)
+    logs: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
+    """The samples of what a repository holds, and of its limit. Pure."""
+    samples = Samples(cluster=config.cluster, repository=found.repository)
+    for kind, amount in found.usage.kinds.items():
+        samples.add("repository_bytes", amount.bytes, kind=kind)
+        samples.add("repository_objects", amount.objects, kind=kind)
+    if found.limit:
+        samples.add("repository_quota_bytes", found.limit.bytes)
+        samples.add("repository_free_bytes", found.limit.free)
+    return samples
+
+
+def read_stored(config: Config, entry: RepositoryConfig, repository: Repository) -> Stored:
+    """Read it: the records of backups, verifications and restore tests, and listings of everything else."""
+    contents = read_contents(repository, config.retention)
+    newest = contents.chains.newest
+    return Stored(
+        contents,
+        read_known(repository),
+        look_at_tests(repository)[0],
+        last_pace(repository, None),
+        _locked_until(entry, repository, newest) if newest else None,
+        _newest(repository, repository.layout.files, "files"),
+        _newest(repository, repository.layout.dumps, "dump"),
+        _logs(repository),
+    )
+
+
+def _locked_until(entry: RepositoryConfig, repository: Repository, newest: BackupManifest) -> Optional[datetime]:
+    """None also where the store does not tell."""
+    with suppress(LifeboatError):
+        return locked_until(entry.store, repository.layout.manifest(newest.label))
+    return None
+
+
+def _newest(repository: Repository, prefix: str, kind_name: str) -> Dict[str, datetime]:
+    """By file set or database when the newest one began that has a record."""
+    found: Dict[str, datetime] = {}
+    for info in repository.store.list(prefix):
+        kind = kind_of(repository.layout.cluster, info.key)
+        at = begun(kind.owner) if kind.name == kind_name and kind.record else None
+        # Whoever may store can give a record any label, but not the time at which the store took it.
+        if at is not None and at <= info.modified:
+            found[kind.part] = max(at, found.get(kind.part, at))
+    return found
+
+
+def _logs(repository: Repository) -> Dict[str, datetime]:
+    """By stream when the newest chunk was stored."""
+    found: Dict[str, datetime] = {}
+    for info in repository.store.list(repository.layout.logs):
+        if chunk := log_chunk(info.key):
+            found[chunk.stream] = max(info.modified, found.get(chunk.stream, info.modified))
+    return found
+
+
+def stored_samples(
+    config: Config, entry: RepositoryConfig, stored: Optional[Stored], read_at: Optional[datetime], up: bool
+) -> Samples:
+    """The samples of one repository: what was last read of it, and whether it can be read now (``up``). Pure."""
+    samples = Samples(cluster=config.cluster, repository=entry.name)
+    samples.add("repository_up", up)
+    samples.add("repository_required", entry.required)
+    if stored is None:
+        return samples
+    samples.add("repository_read_timestamp_seconds", read_at)
+    _backups(samples, stored.contents)
+    _wal(samples, stored)
+    samples.add("verification_last_timestamp_seconds", stored.known.newest)
+    if stored.known.newest:
+        samples.add("verification_damaged_objects", stored.known.damaged)
+    if stored.tests:
+        last = max(stored.tests.values(), key=lambda test: test.at)
+        samples.add("restore_test_last_timestamp_seconds", last.at)
+        samples.add("restore_test_last_proven", last.proven)
+    samples.add("lock_until_timestamp_seconds", stored.locked_until)
+    # A file set that was never stored is told by 0: an age rule would be silent about it.
+    never = datetime.fromtimestamp(0, timezone.utc)
+    for name in {chosen.name for chosen in config.file_sets} | set(stored.file_sets):
+        samples.add("file_set_last_success_timestamp_seconds", stored.file_sets.get(name, never), file_set=name)
+    for database, at in stored.dumps.items():
+        samples.add("dump_last_success_timestamp_seconds", at, database=database)
+    for stream, at in stored.logs.items():
+        samples.add("log_last_shipped_timestamp_seconds", at, stream=stream)
+    return samples
+
+
+def _backups(samples: Samples, contents: Contents) -> None:
+    catalog, chains = contents.catalog, contents.chains
+    counts: Counter[tuple[str, str]] = Counter()
+    for kind in BACKUP_TYPES:
+        counts[kind, "whole"] = 0
+    counts.update((b.type, "whole" if b.label in chains.whole else "broken") for b in catalog.backups)
+    counts.update((type_of(label), "unfinished") for label in catalog.unfinished)
+    counts.update((type_of(d.label), "damaged") for d in catalog.damaged)
+    for (kind, state), number in counts.items():
+        samples.add("backups", number, type=kind, state=state)
+    samples.add("repository_set_apart_objects", len(contents.aside))
+    for kind in BACKUP_TYPES:
+        whole: List[BackupManifest] = sorted(
+            (b for b in catalog.backups if b.type == kind and b.label in chains.whole), key=lambda b: b.finished_at
+        )
+        for last in whole[-1:]:
+            samples.add("backup_last_success_timestamp_seconds", last.finished_at, type=kind)
+            samples.add("backup_last_duration_seconds", (last.finished_at - last.started_at).total_seconds(), type=kind)
+            samples.add("backup_last_stored_bytes", last.stored_size, type=kind)
+            samples.add("backup_last_restored_bytes", last.final_size, type=kind)
+        for previous in whole[-2:-1]:
+            samples.add("backup_previous_stored_bytes", previous.stored_size, type=kind)
+
+
+def _wal(samples: Samples, stored: Stored) -> None:
+    contents = stored.contents
+    way = contents.to_latest()
+    severed = way.run.missing_count if way else 0
+    every = sum(run.missing_count for _label, run in contents.gaps())
+    samples.add("wal_missing_segments", severed, severs="latest")
+    samples.add("wal_missing_segments", max(0, every - severed), severs="history")
+    if contents.windows:
+        last = contents.windows[-1]
+        samples.add("window_start_timestamp_seconds", last.start)
+        samples.add("window_end_timestamp_seconds", last.end)
+    if way:
+        samples.add("wal_newest_object_timestamp_seconds", way.run.archived_at)
+        seconds, _basis = estimate_seconds(contents.chains.whole[way.backup.label], len(way.run.segments), stored.pace)
+        samples.add("restore_estimated_seconds", seconds)
+
+
+def objective_samples(config: Config) -> Samples:
+    """What was promised, in seconds, so that no rule has a threshold of its own. Pure."""
+    samples, promised = Samples(cluster=config.cluster), config.objectives
+    day = 86400.0
+    for name, value in (
+        ("rpo", promised.rpo),
+        ("rto", promised.rto),
+        ("window", None if promised.window is None else promised.window * day),
+        ("backup_age", promised.max_backup_age),
+        ("verify_age", None if promised.max_verify_age is None else promised.max_verify_age * day),
+    ):
+        samples.add("objective_seconds", value, objective=name)
+    return samples

@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which servers are running on this host, and which directories they use: from ``/proc``, lock files and pid files.
+
+A postmaster and all its children work in the data directory (``proc(5)``: ``cwd``). ``postmaster.pid``, and the lock
+file beside a socket, begin with the process id and the data directory; the start, the port and the directory of the
+sockets follow (``miscadmin.h``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+_PID_FILE = "postmaster.pid"
+# Where PostgreSQL and the distributions put their sockets.
+_LOCK_FILES = ("/tmp/.s.PGSQL.*.lock", "/run/postgresql/.s.PGSQL.*.lock")  # noqa: S108
+_OF_A_TABLESPACE = re.compile(r"PG_\d+_\d+$")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running server. ``directories`` are its data directory, its WAL and its tablespaces, as ``realpath`` has them.
+
+    ``port`` and ``sockets`` are None where this user may not read them.
+    """
+
+    pid: int
+    data_dir: str
+    directories: Tuple[str, ...]
+    port: Optional[int] = None
+    sockets: Optional[str] = None
+
+
+def within(path: str, directory: str) -> bool:
+    """Whether a path is the directory or is below it. Pure."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def running_servers(around: Sequence[str] = ()) -> List[Running]:
+    """The servers that run on this host; pid files are also searched above and below the paths ``around``."""
+    found: Dict[str, int] = {}
+    for pid, data_dir in (*_by_proc(), *_by_lock_files(), *_by_pid_files(around)):
+        found.setdefault(os.path.realpath(data_dir), pid)
+    return [_describe(data_dir, pid) for data_dir, pid in sorted(found.items())]
+
+
+def _by_proc() -> Iterator[Tuple[int, str]]:
+    for name in os.listdir("/proc"):
+        # Other users' processes, and those that have just ended, cannot be inspected.
+        with contextlib.suppress(OSError):
+            if name.isdigit() and _is_postgres(int(name)):
+                data_dir = os.readlink(f"/proc/{name}/cwd")
+                # In a container the same path may mean another directory.
+                if os.path.samefile(f"/proc/{name}/cwd", data_dir):
+                    yield int(name), data_dir
+
+
+def _by_lock_files() -> Iterator[Tuple[int, str]]:
+    for pattern in _LOCK_FILES:
+        for path in glob.glob(pattern):
+            lines = _lines(path)
+            if len(lines) > 1 and lines[0].isdigit() and _is_postgres(int(lines[0])):
+                yield int(lines[0]), lines[1]
+
+
+def _by_pid_files(around: Sequence[str]) -> Iterator[Tuple[int, str]]:
+    for path in around:
+        for directory in (*_above(os.path.realpath(path)), *_below(path)):
+            first = (_lines(os.path.join(directory, _PID_FILE)) or [""])[0].strip()
+            if first.isdigit() and _is_postgres(int(first)):
+                yield int(first), directory
+
+
+def _above(path: str) -> Iterator[str]:
+    while True:
+        yield path
+        parent = os.path.dirname(path)
+        if parent == path:
+            return
+        path = parent
+
+
+def _below(path: str) -> Iterator[str]:
+    """The data directories below a path; not searched inside of them, nor below a mount point: that stays."""
+    for parent, directories, names in os.walk(path) if not os.path.ismount(path) else ():
+        if _PID_FILE in names:
+            yield parent
+        if "PG_VERSION" in names:
+            directories.clear()
+        directories[:] = [name for name in directories if not _OF_A_TABLESPACE.match(name)]
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip() in ("postgres", "postmaster")
+    except OSError:
+        return False
+
+
+def _lines(path: str) -> List[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(4096).splitlines()
+    except OSError:
+        return []
+
+
+def directories_of(data_dir: str) -> Tuple[str, ...]:
+    """A cluster's data directory, and its WAL and tablespaces outside of it, as ``realpath`` has them."""
+    data_dir = os.path.realpath(data_dir)
+    links = [os.path.join(data_dir, "pg_wal")]
+    with contextlib.suppress(OSError):
+        links += [entry.path for entry in os.scandir(os.path.join(data_dir, "pg_tblspc"))]
+    real = [os.path.realpath(link) for link in links]
+    return (data_dir, *(path for path in real if not within(path, data_dir)))
+
+
+def touches(path: str, directories: Sequence[str]) -> Optional[str]:
+    """Which of these directories ``path`` is, contains or is inside of, with links resolved."""
+    real = os.path.realpath(path)
+    return next((d for d in directories if within(real, d) or within(d, real)), None)
+
+
+def _describe(data_dir: str, pid: int) -> Running:
+    lines = _lines(os.path.join(data_dir, _PID_FILE))
+    port = int(lines[3]) if len(lines) > 3 and lines[3].strip().isdigit() else None
+    return Running(
+        pid=int(lines[0]) if lines and lines[0].strip().isdigit() else pid,
+        data_dir=data_dir,
+        directories=directories_of(data_dir),
+        port=port,
+        sockets=lines[4].strip() if len(lines) > 4 else None,
+    )

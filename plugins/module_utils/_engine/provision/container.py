@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an Azure container or a Google bucket offers a repository: ``container_ready``.
+
+The provider's own tools create and configure it; here what hosts can do in it is tested.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import List
+
+from ..base.errors import BucketMissing, ObjectExists, StoreAccessDenied, StoreError
+from ..config.store_options import StoreOptions
+from ..config.transit import is_clear_text
+from ..repository import layout
+from ..store import open_store
+from ..store.protocol import Store
+from .features import HOLDS, UNKNOWN, WEAKER, Feature, lacking
+from .prepare import Prepared
+
+_FIRST, _SECOND = b"first\n", b"second\n"
+
+
+def container_ready(options: StoreOptions, apply: bool) -> Prepared:
+    """Test it with the hosts' credentials; with ``apply`` false, only check that it answers.
+
+    Raises ``BucketMissing`` if it does not exist, and any other error of the store.
+    """
+    place = {"bucket": options.location}
+    tls = Feature("tls_only", HOLDS)
+    if is_clear_text(options.endpoint):
+        tls = Feature("tls_only", WEAKER, f"endpoint_url {options.endpoint} is plain HTTP")
+    store = open_store(options)
+    try:
+        next(store.list(), None)
+        tried = _tried(store) if apply else [Feature("create_only", UNKNOWN, "not tried in check mode")]
+    finally:
+        store.close()
+    return Prepared((tls, *tried), (), place, place)
+
+
+def _tried(store: Store) -> List[Feature]:
+    key = layout.trial(secrets.token_hex(8))
+    names = ("create_only", "writer_cannot_overwrite", "writer_cannot_delete")
+    try:
+        try:
+            store.put(key, _FIRST)
+        except StoreAccessDenied as exc:
+            unknown = [Feature(name, UNKNOWN, "it cannot write at all") for name in names]
+            return [Feature("writer_writes", WEAKER, lacking(exc)), *unknown]
+        try:
+            store.put(key, _SECOND)
+            create_only = Feature(names[0], WEAKER, "the store ignores the condition that nothing is there")
+        except ObjectExists:
+            create_only = Feature(names[0], HOLDS)
+        overwrite = Feature(names[1], UNKNOWN, "it is the provider's roles that refuse it")
+        return [Feature("writer_writes", HOLDS), create_only, overwrite, _delete(store, key)]
+    finally:
+        with contextlib.suppress(StoreError):
+            store.delete([key])
+
+
+def _delete(store: Store, key: str) -> Feature:
+    name = "writer_cannot_delete"
+    try:
+        if store.delete([key]):
+            return Feature(name, HOLDS)
+    except BucketMissing:
+        raise
+    except StoreError as exc:
+        lacking(exc)
+        return Feature(name, HOLDS)
+    return Feature(name, WEAKER, "the store let the hosts' credentials delete an object")

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The features of a store, and which promise is weakened if one is missing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Mapping, Optional
+
+from ..base.errors import BucketMissing, StoreError, StoreUnavailable
+
+HOLDS, WEAKER, PLANNED, UNKNOWN = "holds", "weaker", "planned", "unknown"
+
+#: Every feature with the promise that rests on it.
+PROMISES: Mapping[str, str] = {
+    "versioning": "an object that is deleted or replaced, by mistake or by an intruder, can be brought back",
+    "encryption": "whoever gets hold of the store's disks reads nothing",
+    "public_access_block": "no mistake in a policy or an ACL makes the backups public",
+    "tls_only": "backups and credentials never cross the network in clear",
+    "stale_uploads": "an upload that was interrupted is not paid for forever",
+    "old_versions": "what was removed or replaced is not paid for forever",
+    "object_lock": "objects can be locked for as long as retention keeps them",
+    "lock_holds": "nobody can destroy a backup before its time, not even with the keys of retention",
+    "create_only": "nothing in the repository is ever rewritten, whoever writes at the same time",
+    "checksums": "a put is acknowledged only when the store has verified the bytes",
+    "identities": "each host has no more rights than it needs",
+    "writer_writes": "hosts can store and read backups",
+    "writer_cannot_overwrite": "an intruder on a host cannot replace backups",
+    "writer_cannot_delete": "an intruder on a host cannot delete backups",
+    "directory": "hosts can store and read backups",
+    "apart": "the loss of the server's disk does not take the backups with it",
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature's ``state`` and why: ``holds``, ``weaker``, ``planned`` (check mode), ``unknown`` (not tried)."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+    @property
+    def promise(self) -> str:
+        """The promise that depends on the feature."""
+        return PROMISES[self.name]
+
+    @property
+    def warning(self) -> Optional[str]:
+        """The warning, if the promise is weakened."""
+        return f"{self.name}: {self.detail}. Weaker: {self.promise}." if self.state == WEAKER else None
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {**asdict(self), "promise": self.promise}
+
+
+def lacking(exc: StoreError) -> str:
+    """Why a store lacks a feature, from its refusal; reraises anything else (no answer, no bucket)."""
+    if isinstance(exc, BucketMissing) or (isinstance(exc, StoreUnavailable) and exc.details.get("http_status") != 501):
+        raise exc
+    answer = " ".join(str(exc.details[name]) for name in ("http_status", "code") if exc.details.get(name))
+    operation = exc.details.get("operation", "the request")
+    return f"the store answered {operation} with {answer or 'something that is not S3'}"

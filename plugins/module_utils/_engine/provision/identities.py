@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Users of least privilege, if the store has AWS' IAM API: created once, their policy kept as it is given.
+
+A new access key is written to a file of mode 0600 before anything else happens: the store shows its secret only once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..base.errors import ConfigError, StoreError
+from ..config.load import S3Options
+from ..store.s3.client import Identities, connect_iam
+from .features import HOLDS, PLANNED, WEAKER, Feature, lacking
+
+_POLICY = "lifeboat"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user: ``name`` is its part (writer, files, reader, janitor, repairer), ``policy`` an IAM policy document."""
+
+    name: str
+    user: str
+    policy: Mapping[str, Any]
+
+
+def ensure_identities(
+    options: S3Options, identities: Sequence[Identity], credentials_file: str, apply: bool
+) -> Tuple[Feature, List[str]]:
+    """Create the users, their policies and their keys. Returns the feature and the changes, made or planned."""
+    known = read_credentials(credentials_file)
+    iam = connect_iam(options)
+    changes: List[str] = []
+    dropped: List[str] = []
+    try:
+        for identity in identities:
+            made, weakened = _ensure(iam, identity, known, credentials_file, apply)
+            changes += made
+            dropped += weakened
+    except StoreError as exc:
+        return Feature("identities", WEAKER, lacking(exc)), changes
+    finally:
+        iam.close()
+    if changes and not apply:
+        return Feature("identities", PLANNED, ", ".join(changes)), changes
+    if dropped:
+        reason = f"the store takes no Deny in a policy, so that of {', '.join(dropped)} only allows"
+        return Feature("identities", WEAKER, reason), changes
+    return Feature("identities", HOLDS), changes
+
+
+def _ensure(
+    iam: Identities, identity: Identity, known: Dict[str, Dict[str, str]], credentials_file: str, apply: bool
+) -> Tuple[List[str], List[str]]:
+    changes: List[str] = []
+    exists = _found(iam, "get_user", identity.user) is not None
+    if not exists:
+        changes.append(f"user {identity.user} made")
+        if not apply:
+            return changes, []
+        iam.call("create_user", identity.user)
+    found = _found(iam, "get_user_policy", identity.user, PolicyName=_POLICY)
+    current = _document(found["PolicyDocument"]) if found else None
+    allowing = _only_allowing(identity.policy)
+    weakened = current == _normal(allowing) != _normal(identity.policy)
+    if current not in (_normal(identity.policy), _normal(allowing)):
+        changes.append(f"policy of {identity.user} put")
+        if apply:
+            weakened = _put_policy(iam, identity, allowing)
+    if not iam.call("list_access_keys", identity.user)["AccessKeyMetadata"]:
+        changes.append(f"access key of {identity.user} made")
+        if apply:
+            _make_key(iam, identity, known, credentials_file)
+    return changes, [identity.name] if weakened else []
+
+
+def _put_policy(iam: Identities, identity: Identity, allowing: Mapping[str, Any]) -> bool:
+    """Whether only the part of it that allows was taken."""
+    try:
+        iam.call("put_user_policy", identity.user, PolicyName=_POLICY, PolicyDocument=json.dumps(identity.policy))
+    except StoreError as exc:
+        if allowing == identity.policy:
+            raise
+        lacking(exc)
+        iam.call("put_user_policy", identity.user, PolicyName=_POLICY, PolicyDocument=json.dumps(allowing))
+        return True
+    return False
+
+
+def _make_key(iam: Identities, identity: Identity, known: Dict[str, Dict[str, str]], credentials_file: str) -> None:
+    # Checked to be writable first: a secret that cannot be saved is lost.
+    write_credentials(credentials_file, known)
+    key = iam.call("create_access_key", identity.user)["AccessKey"]
+    known[identity.name] = {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
+    write_credentials(credentials_file, known)
+
+
+def _found(iam: Identities, method: str, user: str, **params: Any) -> Optional[Dict[str, Any]]:
+    try:
+        answer: Dict[str, Any] = iam.call(method, user, **params)
+    except StoreError as exc:
+        if exc.details.get("code") == "NoSuchEntity":
+            return None
+        raise
+    return answer
+
+
+def _document(policy: Any) -> Any:
+    return _normal(json.loads(policy) if isinstance(policy, str) else policy)
+
+
+def _normal(value: Any) -> Any:
+    """Stores return a list of one as its element, and lists in any order."""
+    if isinstance(value, Mapping):
+        return {k: _normal(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_normal(v) for v in value]
+        return items[0] if len(items) == 1 else sorted(items, key=json.dumps)
+    return value
+
+
+def _only_allowing(policy: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**policy, "Statement": [s for s in policy["Statement"] if s["Effect"] == "Allow"]}
+
+
+def read_credentials(path: str) -> Dict[str, Dict[str, str]]:
+    """The keys of earlier runs by identity; empty if there is no such file."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            found = json.load(stream)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise ConfigError(
+            f"The credentials file {path} cannot be read, or is not JSON.", "Correct it, or name another one."
+        ) from None
+    return dict(found)
+
+
+def write_credentials(path: str, credentials: Mapping[str, Mapping[str, str]]) -> None:
+    """Replace the file at once, mode 0600."""
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+        temporary = f"{path}.{secrets.token_hex(8)}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(credentials, stream, indent=2, sort_keys=True)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as exc:
+        raise ConfigError(
+            f"The credentials file {path} cannot be written: {exc.strerror}.", "Name another one.", path=path
+        ) from exc
+
+
+def with_credentials(options: S3Options, keys: Optional[Mapping[str, str]]) -> Optional[S3Options]:
+    """The same store with other keys; None without keys."""
+    if not keys:
+        return None
+    return replace(
+        options,
+        access_key_id=keys["access_key_id"],
+        secret_access_key=keys["secret_access_key"],
+        session_token=keys.get("session_token"),
+        profile=None,
+    )

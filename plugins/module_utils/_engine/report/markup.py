@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTML that is safe against injection: strings are escaped, only :class:`Markup` is used as it is."""
+
+from __future__ import annotations
+
+import html
+from datetime import datetime
+from typing import Iterable, List, Optional, Union
+
+from ..records.model import parse_time
+
+_VOID = frozenset({"meta", "br"})
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+
+Child = Union[str, int, None, Iterable["Child"]]
+
+
+def tag(element: str, /, *children: Child, **attributes: Optional[str]) -> Markup:
+    """An element. Attributes are escaped; ``_`` becomes ``-``, ``cls`` is ``class``, None leaves one out."""
+    shown = "".join(
+        f' {"class" if key == "cls" else key.replace("_", "-")}="{html.escape(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if element in _VOID:
+        return Markup(f"<{element}{shown}>")
+    return Markup(f"<{element}{shown}>{join(children)}</{element}>")
+
+
+def join(children: Child) -> Markup:
+    """Children in a row: strings escaped, None left out."""
+    if children is None:
+        return Markup("")
+    if isinstance(children, Markup):
+        return children
+    if isinstance(children, (str, int)):
+        return Markup(html.escape(str(children)))
+    return Markup("".join(join(child) for child in children))
+
+
+def size(count: Optional[int]) -> str:
+    """Bytes for people: ``97.4 MB``, decimal as disks and networks are sold."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def seconds(value: Optional[float]) -> str:
+    """``0.42 s``, ``7.4 s``, ``3 min 20 s``."""
+    if value is None:
+        return "–"
+    if value < 1:
+        return f"{value:.2f} s"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def rate(value: Optional[int]) -> str:
+    """Megabytes per second."""
+    return "" if value is None else f"{value / 1e6:.1f}"
+
+
+def count(number: int) -> str:
+    """``1 234``: thousands apart, by a thin space."""
+    return f"{number:,}".replace(",", "\u2009")
+
+
+def moment(text: Optional[str], date: bool = False) -> str:
+    """``18:04:12.345`` UTC, with the date before it when asked."""
+    if not text:
+        return "–"
+    at: datetime = parse_time(text)
+    shown = at.strftime("%H:%M:%S.%f")[:-3]
+    return f"{at:%d %B %Y}, {shown} UTC" if date else shown
+
+
+def table(head: List[str], rows: Iterable[Iterable[Child]], cls: Optional[str] = None) -> Markup:
+    """A table; cells are children."""
+    return tag(
+        "table",
+        tag("thead", tag("tr", [tag("th", name) for name in head])),
+        tag("tbody", [tag("tr", [tag("td", cell) for cell in row]) for row in rows]),
+        cls=cls,
+    )

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The timeline histories in a repository, each checked by its digest; those of earlier releases have none."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Dict, Iterator, Optional, Set, Tuple, Union
+
+from ..base.errors import ObjectCorrupt, ObjectMissing, RecordImplausible, WalInvalid
+from ..base.wal_names import history_name, is_history
+from ..postgres.timeline import parse_history
+from ..records.fields import printable
+from .repository import Repository
+
+# PostgreSQL writes a line of some sixty bytes for each ancestor.
+_LARGEST = 1024 * 1024
+# A new timeline takes the next number that is free, so that none is far ahead of all others.
+_FAR = 100_000
+_PARALLEL = 8
+#: The text of a sound history, or what is wrong with it.
+_Read = Union[str, ObjectMissing, ObjectCorrupt]
+
+
+@dataclass
+class Histories:
+    """``texts`` by timeline are sound; ``unchecked`` of them have no digest; ``damaged`` has what is wrong with others.
+
+    ``lost`` have a digest and are not there.
+    """
+
+    texts: Dict[int, str] = field(default_factory=dict)
+    unchecked: Set[int] = field(default_factory=set)
+    damaged: Dict[int, ObjectCorrupt] = field(default_factory=dict)
+    lost: Set[int] = field(default_factory=set)
+
+    def aside(self, repository: Repository, system: str) -> Dict[str, ObjectCorrupt]:
+        """Those that are damaged, or not plausible, by key."""
+        return {repository.layout.wal(system, history_name(t)): error for t, error in self.damaged.items()}
+
+
+def digest_line(content: bytes, name: str) -> bytes:
+    """What is stored as the digest of this content: a line of ``sha256sum``."""
+    return f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
+
+
+def read_histories(repository: Repository, system: str) -> Histories:
+    """All of them. A damaged one is set apart; the store's own errors are raised."""
+    layout, found, last = repository.layout, Histories(), 1
+    there = {n for n in repository.store.list_names(layout.wal_root(system)) if is_history(n)}
+    promised = {n for n in repository.store.list_names(layout.wal_digests(system)) if is_history(n)}
+
+    def read(name: str) -> _Read:
+        return _read(repository, system, name, name in promised)
+
+    with ThreadPoolExecutor(_PARALLEL, "lifeboat-histories") as pool:
+        names = iter(sorted(there))
+        while batch := list(islice(names, 4 * _PARALLEL)):
+            near = [name for name in batch if int(name[:8], 16) <= last + _FAR]
+            ready = dict(zip(near, pool.map(read, near)))
+            for name in batch:
+                timeline, key = int(name[:8], 16), layout.wal(system, name)
+                # What is too far ahead of all others is not even read.
+                said = _far(key, last) if timeline > last + _FAR else ready[name] if name in ready else read(name)
+                if isinstance(said, ObjectCorrupt):
+                    found.damaged[timeline] = said
+                elif isinstance(said, str):
+                    found.texts[timeline], last = said, timeline
+                    if name not in promised:
+                        found.unchecked.add(timeline)
+    found.lost = {int(name[:8], 16) for name in promised - there}
+    return found
+
+
+def _read(repository: Repository, system: str, name: str, promised: bool) -> _Read:
+    key = repository.layout.wal(system, name)
+    try:
+        raw = repository.get_record(key, _LARGEST)
+        return sound_history(repository, system, name, raw, promised).decode(errors="replace")
+    except (ObjectMissing, ObjectCorrupt) as exc:
+        return exc
+    except WalInvalid as exc:
+        words = f"{key} is no history of a timeline: {printable(exc.message)}"
+        return ObjectCorrupt(words, exc.hint, key=key)
+
+
+def _far(key: str, last: int) -> RecordImplausible:
+    return RecordImplausible(
+        f"{key} is not plausible: the timeline before it is {last}.",
+        "It is set apart. Find out who stored it.",
+        key=key,
+    )
+
+
+def histories(repository: Repository, system: str) -> Iterator[Tuple[int, str]]:
+    """Every sound timeline history in the repository: timeline and text."""
+    return iter(read_histories(repository, system).texts.items())
+
+
+def sound_history(repository: Repository, system: str, name: str, raw: bytes, promised: Optional[bool] = None) -> bytes:
+    """``raw``, when it is a history, and the one that its digest names. ObjectCorrupt or WalInvalid when it is not.
+
+    ``promised`` tells whether there is a digest, where that is known.
+    """
+    key = repository.layout.wal(system, name)
+    if len(raw) > _LARGEST:
+        raise ObjectCorrupt(
+            f"{key} has {len(raw)} bytes: no timeline history is so large.",
+            "Bring it from another repository: lifeboat verify --repair.",
+            key=key,
+        )
+    if promised is not False:
+        try:
+            known = repository.store.get(repository.layout.wal_digest(system, name))
+        except ObjectMissing:
+            known = None
+        if known is not None and known != digest_line(raw, name):
+            raise ObjectCorrupt(
+                f"{key} does not match its digest {repository.layout.wal_digest(system, name)}.",
+                "Bring it from another repository: lifeboat verify --repair.",
+                key=key,
+            )
+    parse_history(int(name[:8], 16), raw.decode(errors="replace"))
+    return raw

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events of the audit trail, chunks of logs, and what repairs removed: removed by age alone. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import List, Mapping, Sequence, Tuple
+
+from ..config.retention import RetentionConfig
+from ..repository.kinds import Kind
+from ..store.protocol import ObjectInfo
+
+
+@dataclass(frozen=True)
+class Removal:
+    """An object that is removed, and why; ``record`` marks what makes a backup or copy exist.
+
+    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged`` or ``garbage``.
+    """
+
+    key: str
+    size: int
+    kind: str
+    reason: str
+    record: bool = False
+
+
+def old_events(
+    chains: Mapping[str, Sequence[Tuple[Kind, ObjectInfo]]], policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    """The oldest events of each chain, without a gap; its newest event is kept, so that the chain can continue.
+
+    So an event is removed only if the next one exists, and was not stored just now.
+    """
+    removals: List[Removal] = []
+    first_day = f"{now - timedelta(days=policy.audit_days):%Y%m%d}"
+    reason = f"events older than {policy.audit_days:g} days"
+    for _chain, events in sorted(chains.items()):
+        numbered = sorted((int(kind.part.rsplit("/", 1)[1]), kind.part[:8], info.key, info) for kind, info in events)
+        for (number, day, _key, info), (following, _day, _next, after) in zip(numbered, numbered[1:]):
+            if day >= first_day or following != number + 1 or after.modified > now - policy.settle:
+                break
+            removals.append(Removal(info.key, info.size, "audit", reason))
+    return removals
+
+
+def old_logs(
+    streams: Mapping[str, Sequence[Tuple[Kind, ObjectInfo]]], policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    """Chunks by the day they were shipped, whenever this repository received them; none has to be kept."""
+    removals: List[Removal] = []
+    for stream, chunks in sorted(streams.items()):
+        days = policy.days_of_log(stream)
+        first_day = f"{now - timedelta(days=days):%Y%m%d}"
+        old = sorted((info for kind, info in chunks if kind.part < first_day), key=lambda info: info.key)
+        removals += [Removal(i.key, i.size, "log", f"log {stream}, older than {days:g} days") for i in old]
+    return removals
+
+
+def old_repairs(repairs: Mapping[str, Sequence[ObjectInfo]], policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """What repairs removed, each with its record, once both are old enough."""
+    reason = f"removed by a repair, {policy.damaged_days:g} days ago or longer"
+    return [
+        Removal(info.key, info.size, "damaged", reason)
+        for _repair, parts in sorted(repairs.items())
+        if now - max(info.modified for info in parts) >= timedelta(days=policy.damaged_days)
+        for info in parts
+    ]
+
+
+def old_leases(leases: Mapping[str, Sequence[ObjectInfo]], policy: RetentionConfig, now: datetime) -> List[Removal]:
+    """The leases of restores and writers, once they have expired; each as a whole."""
+    since = now - max(policy.grace, timedelta(days=2))
+    return [
+        Removal(info.key, info.size, "garbage", "of what has ended")
+        for _lease, parts in sorted(leases.items())
+        if max(info.modified for info in parts) < since
+        for info in parts
+    ]

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The errors of a directory store, translated."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from typing import Iterator, Mapping, Tuple, Type
+
+from ...base.errors import BucketMissing, StoreAccessDenied, StoreError, StoreFull, StoreUnavailable, UntrustedPath
+
+_DENIED = (StoreAccessDenied, "Check the owner and the mode of the directory, and that it is mounted writable.")
+_FULL = (StoreFull, "Make room on the file system, or raise the quota.")
+_GONE = (StoreUnavailable, "Check the disk or the mount, then try again.")
+
+_BY_ERRNO: Mapping[int, Tuple[Type[StoreError], str]] = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _DENIED),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.ENODEV), _GONE),
+}
+_CALLERS = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+def bucket_missing(root: str) -> BucketMissing:
+    """The root is not there."""
+    return BucketMissing(
+        f"{root} is not a directory.",
+        "Mount it; where it is no mount point, make it for the account that runs PostgreSQL.",
+        store=root,
+    )
+
+
+@contextlib.contextmanager
+def translated(root: str, operation: str, key: str) -> Iterator[None]:
+    """Raise what the system refused, or root refuses, as an error of :mod:`..errors`.
+
+    While opening and reading, what is not there passes as the ``OSError`` it is: only the caller knows what that means.
+    """
+    try:
+        yield
+    except UntrustedPath as exc:
+        raise StoreAccessDenied(exc.message, exc.hint, store=root, key=key, operation=operation) from exc
+    except OSError as exc:
+        if operation in ("open", "get", "read", "head") and isinstance(exc, _CALLERS):
+            raise
+        kind, hint = _BY_ERRNO.get(exc.errno or 0, (StoreError, "Check the file system and the path."))
+        raise kind(
+            f"{operation} of {key!r} in {root} failed: {exc.strerror or exc}.",
+            hint,
+            store=root, key=key, operation=operation, errno=exc.errno,
+        ) from exc  # fmt: skip

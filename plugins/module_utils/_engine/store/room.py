@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much room a store has, where it can tell."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Optional
+
+from ..base.files import open_directory
+from ..config.store_options import DirectoryOptions, StoreOptions
+from .directory.errors import bucket_missing, translated
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes: ``size`` is what ordinary users can fill in all, ``free`` what is left of it."""
+
+    size: int
+    free: int
+
+
+def room_of(options: StoreOptions) -> Optional[Room]:
+    """The file system of a directory (``fstatvfs``); None: object stores have no end that they tell of.
+
+    BucketMissing, and the store's other errors.
+    """
+    if not isinstance(options, DirectoryOptions):
+        return None
+    root = os.path.abspath(options.path)
+    try:
+        with translated(root, "open", ""):
+            top = open_directory(root)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise bucket_missing(root) from exc
+    try:
+        with translated(root, "statvfs", ""):
+            found = os.fstatvfs(top)
+    finally:
+        os.close(top)
+    # As df does it: what is reserved for root is nobody's room.
+    used = found.f_blocks - found.f_bfree
+    return Room((used + found.f_bavail) * found.f_frsize, found.f_bavail * found.f_frsize)

@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Object Lock of S3 ("Locking objects with Object Lock"): until when an object is locked, and a later end."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Optional
+
+from ...config.store_options import S3Options
+from .client import connect
+
+
+class S3Locks:
+    """The locks of the objects below the options' prefix; methods may be called from several threads."""
+
+    def __init__(self, options: S3Options) -> None:
+        self._connection = connect(options)
+        prefix = options.prefix.strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self.mode = (options.object_lock or "").upper()
+
+    def until(self, key: str) -> Optional[datetime]:
+        """When the lock of the newest version ends (``HeadObject``); None without a lock, or where it is not told."""
+        found = self._connection.call("head_object", self._prefix + key).get("ObjectLockRetainUntilDate")
+        return found.astimezone(timezone.utc) if found else None
+
+    def extend(self, key: str, until: datetime) -> None:
+        """``PutObjectRetention``, never with the right to bypass: the store refuses an earlier end."""
+        retention = {"Mode": self.mode, "RetainUntilDate": until}
+        self._connection.call("put_object_retention", self._prefix + key, Retention=retention)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._connection.close()

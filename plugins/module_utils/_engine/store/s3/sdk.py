@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""boto3 and its dependencies, behind one guard: without them, ``DependencyMissing`` instead of a traceback."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Optional
+
+
+class Never(Exception):
+    """Stands for each exception of a library that is absent: nothing ever raises it."""
+
+
+class _Absent:
+    def __getattr__(self, name: str) -> Any:
+        return Never
+
+
+def _load() -> Optional[str]:
+    """Fill this module's names; gives the library that is missing."""
+    global boto3, exceptions, Config, ResponseParserError, HTTPError  # noqa: PLW0603
+    try:
+        boto3 = importlib.import_module("boto3")
+        exceptions = importlib.import_module("botocore.exceptions")
+        Config = importlib.import_module("botocore.config").Config
+        ResponseParserError = importlib.import_module("botocore.parsers").ResponseParserError
+        HTTPError = importlib.import_module("urllib3.exceptions").HTTPError
+    except ImportError as exc:
+        return exc.name or "boto3"
+    return None
+
+
+boto3: Any = _Absent()
+exceptions: Any = _Absent()
+Config: Any = Never
+ResponseParserError: Any = Never
+HTTPError: Any = Never
+#: The library that is missing, or None.
+MISSING: Optional[str] = _load()

@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A versioned bucket as it was at a time: under what was deleted and overwritten since.
+
+Whoever has the writer's keys may hide an object (a delete marker) or put another one over it, but in a versioned bucket
+the former version stays. The time of a version is when it was put, by the store's word (:mod:`.s3_version_time`):
+nothing that an object says of itself counts (label, record, metadata), and a lock that is renewed moves nothing.
+Nothing can be written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+
+from ...base.errors import NotVersioned, ObjectMissing, PastReadOnly, StoreError
+from ...config.load import S3Options
+from ...records.model import format_time
+from ..checks import check_key, key_order, verified
+from ..protocol import DeleteFailure, ObjectInfo, ObjectWriter, Unfinished, Written
+from ..ranges import Fetched, read_ranges
+from .client import connect
+from .download import fetch
+from .store import S3Store
+from .version_time import put_at, tell_times
+
+# Versions that are looked at to find out whether ids tell times.
+_SAMPLE = 100
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object, or the marker that hid it. ``modified`` is when it was put, by the store."""
+
+    key: str
+    id: str
+    modified: datetime
+    size: int = 0
+    marker: bool = False
+
+
+def as_it_was(versions: Iterable[Version], moment: datetime) -> Dict[str, Version]:
+    """What was there at the moment, by key: of each its newest version until then, unless that hid it. Pure.
+
+    Of several at the same time (many stores tell it to the second) the first one that the store tells of is the newest;
+    an object counts before a marker, since whoever looks back would rather see too much.
+    """
+    newest: Dict[str, Version] = {}
+    for version in versions:
+        if version.modified > moment:
+            continue
+        known = newest.get(version.key)
+        if (
+            known is None
+            or version.modified > known.modified
+            or (version.modified == known.modified and known.marker and not version.marker)
+        ):
+            newest[version.key] = version
+    return {key: version for key, version in newest.items() if not version.marker}
+
+
+class S3StoreAsOf:
+    """The bucket of these options as it was at ``moment`` (aware).
+
+    Memory: about 300 bytes for each version in one "directory". Each is listed by itself: SeaweedFS 4.48 goes through a
+    bucket directory by directory and continues a page by key order, and where the two differ (``2/x``, ``2.history``) a
+    listing over several pages leaves keys out.
+    """
+
+    def __init__(self, options: S3Options, moment: datetime) -> None:
+        self._now = S3Store(options)
+        self._connection = connect(options)
+        self._moment = moment
+        prefix = options.prefix.strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._versioned = False
+        self._ids_tell_times: Optional[bool] = None
+
+    @property
+    def location(self) -> str:
+        """``s3://bucket/prefix as of TIME``."""
+        return f"{self._now.location} as of {format_time(self._moment)}"
+
+    def get(self, key: str) -> bytes:
+        """``GetObject`` of the version."""
+        version = self._require(key)
+        return fetch(self._connection, self._full(key), version=version.id).data
+
+    def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
+        """As :meth:`S3Store.read`, of the version."""
+        what, full, options = f"{self.location}/{key}", self._full(key), self._connection.options
+        version = self._require(key)
+
+        def part(first: int, length: Optional[int], etag: str) -> Fetched:
+            return fetch(self._connection, full, first, length, etag, version.id)
+
+        return verified(read_ranges(part, options.part_size, options.parallel, what, size), what, sha256, size)
+
+    def head(self, key: str) -> Optional[ObjectInfo]:
+        """From the list of its versions."""
+        version = self._find(key)
+        return ObjectInfo(key, version.size, version.modified) if version else None
+
+    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
+        """``ListObjectVersions`` of each "directory", in key order."""
+        for version in self._walk(prefix):
+            if version.key > start_after:
+                yield ObjectInfo(version.key, version.size, version.modified)
+
+    def list_names(self, prefix: str) -> Iterator[str]:
+        """A "directory" is given where it had an object then: it may hold nothing but what came later."""
+        found, directories = self._level(prefix)
+        names = [*found, *(d for d in directories if next(self._walk(d), None) is not None)]
+        return iter(sorted(filter(None, (name[len(prefix) :] for name in names)), key=key_order))
+
+    def put(self, key: str, data: bytes) -> Written:
+        """PastReadOnly."""
+        raise self._read_only(key)
+
+    def writer(self, key: str) -> ObjectWriter:
+        """PastReadOnly."""
+        raise self._read_only(key)
+
+    def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
+        """PastReadOnly."""
+        raise self._read_only(next(iter(keys), ""))
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """None: uploads are not kept."""
+        return iter(())
+
+    def drop(self, upload: Unfinished) -> None:
+        """PastReadOnly."""
+        raise self._read_only(upload.key)
+
+    def clock(self) -> datetime:
+        """What time it is now."""
+        return self._now.clock()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._now.close()
+        self._connection.close()
+
+    def _full(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _find(self, key: str) -> Optional[Version]:
+        check_key(key)
+        return self._level(key)[0].get(key)
+
+    def _require(self, key: str) -> Version:
+        version = self._find(key)
+        if version is None:
+            raise ObjectMissing(
+                f"{key} was not in {self.location}.", "Look at another time, or into another repository.", key=key
+            )
+        return version
+
+    def _read_only(self, key: str) -> PastReadOnly:
+        return PastReadOnly(
+            f"{key} cannot be written: {self.location} is the past.", "Leave as_of (--as-of) out to write.", key=key
+        )
+
+    def _walk(self, prefix: str) -> Iterator[Version]:
+        """What was there below the prefix, in key order. No recursion: whoever plants keys chooses their depth."""
+        levels = [self._entries(prefix)]
+        while levels:
+            entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+            elif isinstance(entry, Version):
+                yield entry
+            else:
+                levels.append(self._entries(entry))
+
+    def _entries(self, prefix: str) -> Iterator[Union[Version, str]]:
+        found, directories = self._level(prefix)
+        return iter([found.get(name, name) for name in sorted([*found, *directories], key=key_order)])
+
+    def _level(self, prefix: str) -> Tuple[Dict[str, Version], List[str]]:
+        """What was there of one level, by key, and all its "directories"; keys relative to the store's prefix.
+
+        A page may end between the versions of a key: they are looked at when all pages are there.
+        """
+        self._require_versioned()
+        params: Dict[str, Any] = {"Prefix": self._prefix + prefix, "Delimiter": "/"}
+        timed = self._told_by_ids()
+        versions: List[Version] = []
+        directories: List[str] = []
+        while True:
+            page = self._connection.call("list_object_versions", **params)
+            versions += [self._version(item, timed) for item in page.get("Versions", [])]
+            versions += [self._version(item, timed, marker=True) for item in page.get("DeleteMarkers", [])]
+            directories += [item["Prefix"][len(self._prefix) :] for item in page.get("CommonPrefixes", [])]
+            if not page.get("IsTruncated"):
+                return as_it_was(versions, self._moment), directories
+            params["KeyMarker"] = page["NextKeyMarker"]
+            params.pop("VersionIdMarker", None)
+            if page.get("NextVersionIdMarker"):
+                params["VersionIdMarker"] = page["NextVersionIdMarker"]
+
+    def _version(self, item: Dict[str, Any], timed: bool, marker: bool = False) -> Version:
+        key, modified = item["Key"][len(self._prefix) :], item["LastModified"].astimezone(timezone.utc)
+        put = put_at(item["VersionId"], modified) if timed else modified
+        return Version(key, item["VersionId"], put, int(item.get("Size", 0)), marker)
+
+    def _told_by_ids(self) -> bool:
+        """Whether the version ids of this bucket tell when a version was put: asked once, of a sample."""
+        if self._ids_tell_times is None:
+            page = self._connection.call("list_object_versions", Prefix=self._prefix, MaxKeys=_SAMPLE)
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            self._ids_tell_times = tell_times((item["VersionId"], item["LastModified"]) for item in found)
+        return self._ids_tell_times
+
+    def _require_versioned(self) -> None:
+        """NotVersioned if the bucket never kept versions; passes if the credentials may not query that."""
+        if self._versioned:
+            return
+        try:
+            status = self._connection.call("get_bucket_versioning").get("Status")
+        except StoreError as exc:
+            if exc.details.get("http_status") not in (403, 501):
+                raise
+            status = "unknown"
+        if not status:
+            raise NotVersioned(
+                f"The bucket of {self._now.location} keeps no versions, so it cannot be read as of an earlier time.",
+                "Restore from a repository that does, or without as_of (--as-of). Versioning keeps what comes after it"
+                " is switched on: the role lifeboat.postgres.repository does.",
+                store=self._now.location,
+            )
+        self._versioned = True

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files the records of backups, copies and dumps name, and whether a repository has them: what may be copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..base.errors import LifeboatError, ObjectCorrupt
+from ..records.model import ArchiveFile, load_manifest
+from ..repository.kinds import kind_of
+from ..repository.lag import Lacking, Owner
+from ..repository.layout import MANIFEST
+from ..repository.plausible import CLOCKS, Claim, record_fault
+from ..repository.repository import Repository
+from ..retention import copy_record, copy_record_fault
+from ..store.protocol import ObjectInfo
+from ..verify import promised
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The files that a record names, by key, and why it is not believed."""
+
+    files: Mapping[str, ArchiveFile] = field(default_factory=dict)
+    why: Optional[str] = None
+
+    def require(self, record: str, have: Mapping[str, int]) -> None:
+        """ObjectCorrupt unless all its files are among these sizes by key."""
+        for key, file in self.files.items():
+            if have.get(key) != file.size:
+                found = f"has {have[key]} bytes there" if key in have else "is not there"
+                raise ObjectCorrupt(
+                    f"The record {record} is not copied: {key}, of {file.size} bytes, {found}.",
+                    "Bring the file first, from a repository that has it: lifeboat sync --from NAME.",
+                    key=key,
+                )
+
+
+def read_promises(
+    origin: Repository, lacking: Iterable[Lacking], objects: Iterable[ObjectInfo]
+) -> Dict[Owner, Promise]:
+    """What the records of all that is to be copied promise: one get for each."""
+    cluster = origin.layout.cluster
+    records = {owner: f"{cluster}/{_directory(owner)}/{MANIFEST}" for owner in _owners(lacking)}
+    wanted = set(records.values())
+    stored = {info.key: info.modified for info in objects if info.key in wanted}
+    return {owner: _read(origin, owner, key, stored[key]) for owner, key in records.items() if key in stored}
+
+
+def _owners(lacking: Iterable[Lacking]) -> Set[Owner]:
+    return {item.owner for item in lacking if item.owner}
+
+
+def _directory(owner: Owner) -> str:
+    what, name, label = owner
+    return f"backups/{label}" if what == "backup" else f"{'dumps' if what == 'dump' else what}/{name}/{label}"
+
+
+def _read(origin: Repository, owner: Owner, key: str, stored: datetime) -> Promise:
+    what, _name, label = owner
+    try:
+        raw = origin.get_record(key)
+        files = promised(kind_of(origin.layout.cluster, key), raw, key)
+        if what == "backup":
+            why = record_fault(load_manifest(raw, key), Claim(key, label, stored), CLOCKS)
+        else:
+            why = copy_record_fault(owner, copy_record(what, raw, key), stored)
+    except LifeboatError as exc:
+        return Promise(why=exc.message)
+    base = key.rsplit("/", 1)[0]
+    return Promise({f"{base}/{file.name}": file for file in files}, why)
+
+
+def set_apart(
+    lacking: Sequence[Lacking], promises: Mapping[Owner, Promise]
+) -> Tuple[Dict[str, str], Tuple[Lacking, ...]]:
+    """What is not copied, with the reason by name, and the rest. Pure."""
+    skipped: Dict[str, str] = {}
+    rest: List[Lacking] = []
+    for item in lacking:
+        promise = promises.get(item.owner) if item.owner else None
+        if promise is not None and item.owner and promise.why:
+            skipped[_directory(item.owner)] = promise.why
+        elif promise is not None and not item.kind.record and item.info.key not in promise.files:
+            skipped[item.info.key] = "its record does not name it"
+        else:
+            rest.append(item)
+    return skipped, tuple(rest)

@@ -1,4 +1,0 @@
-# Copyright: (c) 2026, The Lifeboat authors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""What is stored is read back, in every repository, and healed from another one where it is bad."""

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The permanent records: the owner of the repository, holds, reports of restore tests, erasures."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
+
+from ..base.errors import ErasureFailed, LifeboatError, ObjectCorrupt, ObjectMissing
+from ..records.model import open_record, parse_time
+from ..repository.erasures import load_erasure
+from ..repository.kinds import kind_of
+from ..repository.labels import begun
+from ..repository.layout import Layout
+from ..repository.repository import Repository
+from .report import Finding
+
+_PARALLEL = 8
+_APART = timedelta(minutes=10)
+_BROUGHT = "Bring it from another repository: lifeboat verify --repair."
+
+
+def require_sound(layout: Layout, key: str, raw: bytes) -> None:
+    """ObjectCorrupt unless ``raw`` is the record that belongs under this key. Pure."""
+    try:
+        if _named(layout, key, raw) == key:
+            return
+    except ErasureFailed as exc:
+        raise ObjectCorrupt(exc.message, _BROUGHT, key=key) from exc
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
+        raise ObjectCorrupt(f"{key} lacks or misspells a field: {exc}.", _BROUGHT, key=key) from exc
+    raise ObjectCorrupt(f"{key} holds the record of something else.", _BROUGHT, key=key)
+
+
+def _named(layout: Layout, key: str, raw: bytes) -> str:
+    """The key that the record says it has."""
+    kind, token = kind_of(layout.cluster, key), key.rsplit("-", 1)[-1][: -len(".json")]
+    if kind.name == "erasure":
+        erasure = load_erasure(raw, key)
+        return layout.erasure(erasure.recorded_at, erasure.id.rsplit("-", 1)[-1])
+    data: Mapping[str, Any] = open_record(raw, key)
+    if kind.name in ("hold", "release"):
+        return _named_by_hold(layout, key, data, token)
+    if kind.name == "report":
+        return layout.restore_test(parse_time(data["ended_at"]), token)
+    if data["cluster"] != layout.cluster:
+        return ""
+    return layout.repository if key == layout.repository else layout.system(data["system_identifier"])
+
+
+def _named_by_hold(layout: Layout, key: str, data: Mapping[str, Any], token: str) -> str:
+    """Releases of older versions lie beside the holds."""
+    label, at, held = data["label"], parse_time(data["at"]), data["held"]
+    if "-released-" in key.rsplit("/", 1)[1]:
+        return "" if held else layout.hold(label, at, token).replace("-held-", "-released-")
+    return layout.hold(label, at, token) if held else layout.release(label, at, token)
+
+
+def read_lasting(repository: Repository, keys: Iterable[str]) -> List[Finding]:
+    """Read these records; returns what is wrong with them. The store's errors become findings, too."""
+
+    def one(key: str) -> Optional[LifeboatError]:
+        try:
+            require_sound(repository.layout, key, repository.get_record(key))
+        except LifeboatError as exc:
+            return exc
+        return None
+
+    chosen = sorted(keys)
+    with ThreadPoolExecutor(_PARALLEL, "lifeboat-verify") as pool:
+        answers = list(pool.map(one, chosen))
+    return [Finding(repository.name, name_of(repository.layout, k), e, k) for k, e in zip(chosen, answers) if e]
+
+
+def name_of(layout: Layout, key: str) -> str:
+    """The name of an object in a finding: a backup's label, else the key without cluster and extension."""
+    kind, rest = kind_of(layout.cluster, key), key[len(layout.cluster) + 1 :]
+    if kind.name == "backup":
+        return kind.owner
+    return rest.rsplit("/", 1)[0] if kind.record else rest.rsplit(".", 1)[0]
+
+
+def alike(cluster: str, key: str, other: str) -> bool:
+    """Whether these are keys of the same record in two repositories: a hold and a report have a token of their own in
+    each, and a hold a time of its own, since one command holds a backup in one repository after the other.
+    """
+    kinds = (kind_of(cluster, key), kind_of(cluster, other))
+    if key == other or kinds[0] != kinds[1] or kinds[0].name not in ("hold", "report"):
+        return key == other
+    if kinds[0].name == "report":
+        return key.rsplit("-", 1)[0] == other.rsplit("-", 1)[0]
+    times = [begun(k.rsplit("/", 1)[-1]) for k in (key, other)]
+    if times[0] is None or times[1] is None or ("-held-" in key) != ("-held-" in other):
+        return False
+    return abs(times[0] - times[1]) < _APART
+
+
+def required(repository: Repository, known: Mapping[str, object], backups: Set[str], wal: Set[str]) -> List[Finding]:
+    """The records that must be there, among the keys of ``known``: the repository's own, and one for each system
+    identifier of ``backups`` and of ``wal``. Pure.
+    """
+    layout = repository.layout
+    needed: Dict[str, str] = {layout.system(system): f"WAL of {system} is there" for system in wal}
+    needed.update({layout.system(system): f"backups of {system} are there" for system in backups})
+    if needed:
+        needed[layout.repository] = "backups or WAL are there"
+    return [
+        Finding(
+            repository.name,
+            name_of(layout, key),
+            ObjectMissing(
+                f"{key} is not in repository {repository.location}, although {why}: it was deleted, or they are not"
+                " this cluster's.",
+                f"{_BROUGHT} Without another repository the next archived segment or backup of this cluster makes it"
+                " anew.",
+                key=key,
+                repository=repository.name,
+            ),
+            key,
+        )
+        for key, why in sorted(needed.items())
+        if key not in known
+    ]

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read back everything that is stored, in every repository.
+
+Objects verified recently are not read again, but their existence and size are checked every time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Container, List, Optional, Sequence
+
+from ..audit.event import Event
+from ..audit.scope import audited
+from ..audit.trail import AuditTrail, read_trail
+from ..base import clock
+from ..base.errors import LifeboatError
+from ..base.progress import Progress, Silent
+from ..config.load import Config
+from ..listing import read_contents
+from ..records.model import open_record, parse_time
+from ..repository.kinds import Kind, kind_of
+from ..repository.repository import Repositories
+from ..repository.verifications import Known, read_known
+from . import trail
+from .compare import Held, compare
+from .one import OneRepository
+from .report import Finding, Verification
+
+# A required repository has a segment before PostgreSQL is told so; what is on its way is there after so many seconds.
+_ON_ITS_WAY = 600.0
+
+
+def verify(
+    config: Config,
+    label: Optional[str] = None,
+    progress: Optional[Progress] = None,
+    max_age: Optional[float] = None,
+    record: bool = True,
+) -> Verification:
+    """Verify one backup with all that its chain needs, or all backups, WAL, dumps and copies of file sets.
+
+    What a record of the last ``max_age`` days says to be intact is not read again (None: all is read); a named backup
+    always is. Each repository gets a ``record`` of what was read, if it takes one. Memory: as for a read of the store,
+    and four segments.
+    """
+    with audited(config, "verify", written=record) as note:
+        done = _verify(config, label, progress or Silent(), max_age, record)
+        note.objects += sorted(done.labels | done.copies)
+        note.details.update(intact=done.intact, findings=len(done.findings))
+        note.failed = None if done.intact else done.findings[0].error.error_code
+        return done
+
+
+def _verify(
+    config: Config, label: Optional[str], progress: Progress, max_age: Optional[float], record: bool
+) -> Verification:
+    out, begin = Verification(), clock.monotonic()
+    seen: List[OneRepository] = []
+    repositories = Repositories.open(config)
+    try:
+        for repository in repositories.items:
+            try:
+                contents = read_contents(repository, config.retention)
+                if label:
+                    contents.catalog.find(label)
+                known = read_known(repository) if max_age is not None and not label else Known()
+            except LifeboatError as exc:
+                if len(repositories.items) == 1:
+                    raise
+                out.findings.append(Finding(repository.name, label or "", exc))
+                continue
+            since = clock.now() - timedelta(days=max_age or 0)
+            one = OneRepository(repository, contents, out, progress, known, since, config.retention.grace)
+            one.run(label, record)
+            seen.append(one)
+        if not label:
+            for found in (compare([_held(config, one) for one in seen]), _against_trail(config, seen)):
+                told = {(f.repository, f.key) for f in out.findings if f.key}
+                out.findings += [f for f in found if (f.repository, f.key) not in told]
+    finally:
+        repositories.close()
+    out.seconds = clock.monotonic() - begin
+    return out
+
+
+def _against_trail(config: Config, seen: Sequence[OneRepository]) -> List[Finding]:
+    """What the audit trail says was made, for each required repository; none where no trail can be read."""
+    asked = [one for one in seen if one.repository.required]
+    if not asked:
+        return []
+    try:
+        known = read_trail(config)
+    except LifeboatError:
+        # Whoever cannot be read at all has a finding already; how the trail itself is, audit verify tells.
+        return []
+    past = {r.name for r in config.repositories if r.as_of}
+    found: List[Finding] = []
+    for one in asked:
+        held, records = _held(config, one), frozenset(one.survey.records)
+        # With as_of, later events do not count.
+        sources = [s for s in known.sources if (s.name in past) == (held.name in past)]
+        own = AuditTrail(tuple(s for s in sources if s.name == held.name), {}, ()).events()
+        there = trail.There(held.name, held.layout, held.finished, held.unfinished, records, _began(one, own))
+        found += trail.missing(there, AuditTrail(tuple(sources), {}, ()).events())
+    return found
+
+
+def _began(one: OneRepository, own: Sequence[Event]) -> Optional[datetime]:
+    """When the repository was made: by its record or by its first event, since a record may claim a later time."""
+    key, times = one.repository.layout.repository, [event.at for event in own[:1]]
+    try:
+        times.append(parse_time(open_record(one.repository.get_record(key), key)["created_at"]))
+        return min(times)
+    except (LifeboatError, KeyError, TypeError, ValueError):
+        return min(times, default=None)
+
+
+def _held(config: Config, one: OneRepository) -> Held:
+    catalog, repository, now = one.contents.catalog, one.repository, clock.now()
+    lag = next(r.max_lag for r in config.repositories if r.name == repository.name)
+    lagging = now - timedelta(seconds=lag)
+    return Held(
+        repository.name,
+        repository.layout,
+        frozenset(
+            {
+                *(f"backups/{b.label}" for b in catalog.backups),
+                *(f"backups/{d.label}" for d in catalog.damaged),
+                *(c.name for c in one.copies if c.finished),
+            }
+        ),
+        frozenset({*(f"backups/{u}" for u in catalog.unfinished), *(c.name for c in one.copies if not c.finished)}),
+        now - timedelta(seconds=_ON_ITS_WAY) if repository.required else lagging,
+        now if repository.required else lagging,
+        {system: {s: info.modified for s, info in have.items()} for system, have in one.have.items()},
+        {**one.survey.records, **one.survey.histories},
+        one.texts,
+        frozenset(key for key in one.survey.records if _is_own(kind_of(config.cluster, key), one.held)),
+    )
+
+
+def _is_own(kind: Kind, held: Container[str]) -> bool:
+    """Whether a record is of one repository alone: each is released by itself, and sync leaves holds that are over."""
+    return kind.name == "release" or (kind.name == "hold" and kind.owner not in held)

@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metrics of a real cluster, on its host and from its repository alone."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Dict, Tuple
+
+import pytest
+from lifeboat.config.load import DirectoryOptions
+from lifeboat.metrics.catalogue import METRICS, PROGRAM, REPOSITORY
+from prometheus_client.parser import text_string_to_metric_families
+from support.postgres import Installation, Site, Sites, until
+
+pytestmark = pytest.mark.integration
+
+Scrape = Dict[Tuple[str, Tuple[Tuple[str, str], ...]], float]
+# Figures that this cluster has not: a standby, a stream, locks, and repositories that are full.
+ELSEWHERE = {
+    "standby_lag_seconds", "stream_up", "stream_lag_bytes", "slot_retained_bytes", "lock_until_timestamp_seconds",
+    "audit_faults", "wal_agent_up", "log_last_shipped_timestamp_seconds",
+}  # fmt: skip
+
+
+def scraped(text: str) -> Scrape:
+    found: Scrape = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            key = sample.name, tuple(sorted(sample.labels.items()))
+            assert key not in found and sample.timestamp is None
+            found[key] = sample.value
+    return found
+
+
+def value(scrape: Scrape, name: str, **labels: str) -> float:
+    (found,) = [v for (n, own), v in scrape.items() if n == f"lifeboat_{name}" and labels.items() <= dict(own).items()]
+    return found
+
+
+@pytest.fixture
+def protected(sites: Sites, a_postgres: Installation, tmp_path: Path) -> Site:
+    """A cluster that archives into a directory."""
+    (tmp_path / "store").mkdir()
+    return sites(a_postgres, DirectoryOptions(str(tmp_path / "store")), fresh=True)
+
+
+def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
+    site, root = protected, tmp_path
+    (root / "app.conf").write_text("colour = blue\n")
+    config = site.write(
+        tmp_path / "whole.yml",
+        objectives={"rpo": 300, "rto": 3600, "window": 1, "max_backup_age": 90000, "max_verify_age": 35},
+        file_sets=[{"name": "app", "paths": [str(root / "app.conf")]}],
+        notifications={
+            "state_dir": str(tmp_path / "told"),
+            "channels": [
+                {"name": "pager", "type": "command", "argv": ["true"]},
+                {"name": "deaf", "type": "command", "argv": ["false"]},
+            ],
+        },
+    )
+    site.backup()
+    site.lifeboat("backup", "--type", "full", config_file=config)
+    site.lifeboat("wal-prove", config_file=config)
+    site.lifeboat("dump", "create", "postgres", config_file=config)
+    site.lifeboat("files", "backup", config_file=config)
+    site.lifeboat("verify", "--restore", config_file=config)
+    site.lifeboat("notify", "test", status=1, config_file=config)
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    (jobs / "main:full").write_text("start=1000\nend=1010\nsuccess=1010\nstatus=0\nskipped=2\n")
+    (jobs / "main:check").write_text("start=2000\nend=1900\nstatus=10\nno line at all\n")
+    (jobs / "other:full").write_text("start=1\n")
+    output = tmp_path / "lifeboat-main.prom"
+    site.lifeboat("metrics", "--jobs-dir", str(jobs), "--output", str(output), config_file=config)
+    host = scraped(output.read_text())
+
+    assert value(host, "server_up") == 1 and value(host, "server_in_recovery") == 0
+    assert 0 <= value(host, "wal_exposed_seconds") < 300
+    assert value(host, "wal_backlog_files") == 0 and value(host, "pg_wal_free_bytes") > 1e6
+    # A day of recovery is promised, and the cluster is minutes old.
+    assert value(host, "check_status", check="window", repository="repo0") == 1
+    assert value(host, "check_status", check="backups", repository="repo0") == 0
+    assert value(host, "job_last_success_timestamp_seconds", job_name="full") == 1010
+    assert (value(host, "job_running", job_name="full"), value(host, "job_running", job_name="check")) == (0, 1)
+    assert value(host, "job_skipped_total", job_name="full") == 2
+    assert value(host, "objective_seconds", objective="window") == 86400
+    assert value(host, "notification_last_success_timestamp_seconds", channel="pager") > time.time() - 120
+    assert value(host, "notification_failures_total", channel="pager") == 0
+    assert value(host, "notification_failures_total", channel="deaf") >= 1
+    assert abs(value(host, "metrics_timestamp_seconds") - time.time()) < 60
+
+    directory = tmp_path / "fleet"
+    directory.mkdir()
+    shutil.copy(config, directory / "main.yml")
+    with exporter(site, directory) as url:
+        central = scraped(read(f"{url}/metrics"))
+        page = read(url)
+        assert read(f"{url}/healthz") == "ok\n"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            read(f"{url}/../etc/passwd")
+    assert value(central, "repository_up") == 1
+    assert value(central, "backups", type="full", state="whole") == 2
+    last = value(central, "backup_last_success_timestamp_seconds", type="full")
+    assert abs(last - time.time()) < 120
+    assert value(central, "backup_last_stored_bytes", type="full") > 1e5
+    assert value(central, "wal_missing_segments", severs="latest") == 0
+    assert value(central, "repository_bytes", kind="backup") > 1e5 and value(central, "repository_free_bytes") > 1e6
+    assert value(central, "window_end_timestamp_seconds") >= last
+    assert value(central, "restore_test_last_proven") == 1
+    assert value(central, "file_set_last_success_timestamp_seconds", file_set="app") > last - 120
+    assert value(central, "dump_last_success_timestamp_seconds", database="postgres") > last - 120
+    assert "WARNING" in page and "Yes, from repo0." in page and "<script" not in page
+
+    told = {name for name, _labels in (*host, *central)}
+    assert {m.full_name for name, m in METRICS.items() if name not in ELSEWHERE} <= told
+    assert {name for name, _labels in host} <= {m.full_name for m in METRICS.values() if m.source != REPOSITORY}
+    assert {name for name, _labels in central} <= {
+        m.full_name for m in METRICS.values() if m.source in (REPOSITORY, PROGRAM)
+    }
+
+
+class exporter:
+    """The exporter of a directory of configurations, on a port that is free."""
+
+    def __init__(self, site: Site, directory: Path, *more: str) -> None:
+        words = ["exporter", "--config-dir", str(directory), "--listen", "127.0.0.1:0", *more]
+        self._process = subprocess.Popen([site.command, *words], stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> str:
+        assert self._process.stderr
+        line = next(line for line in self._process.stderr if "listens on" in line)
+        url = f"http://{line.split()[-1]}"
+        until(lambda: self._healthy(url), "the repositories to be read")
+        return url
+
+    def _healthy(self, url: str) -> bool:
+        try:
+            return read(f"{url}/healthz") == "ok\n"
+        except urllib.error.HTTPError:
+            return False
+
+    def __exit__(self, *_exc: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(30) == 0
+        assert self._process.stderr
+        self._process.stderr.close()
+
+
+def read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as response:
+        return str(response.read().decode())
+
+
+def test_the_exporter_outlives_the_store_and_tells_of_it(protected: Site, tmp_path: Path) -> None:
+    site = protected
+    site.backup()
+    directory = tmp_path / "fleet"
+    directory.mkdir()
+    shutil.copy(site.config_file, directory / "main.yml")
+    (directory / "broken.yml").write_text("cluster: [\n")
+    with exporter(site, directory, "--interval", "0.3", "--page", str(tmp_path / "index.html")) as url:
+        before = scraped(read(f"{url}/metrics"))
+        assert value(before, "exporter_unusable_configurations") == 1
+        store = tmp_path / "store"
+        away = store.rename(tmp_path / "away")
+        try:
+            until(lambda: value(scraped(read(f"{url}/metrics")), "repository_up") == 0, "the store to be missed")
+            # What was known stays: an age rule goes on counting.
+            lost = scraped(read(f"{url}/metrics"))
+            name = "backup_last_success_timestamp_seconds"
+            assert value(lost, name, type="full") == value(before, name, type="full")
+            assert "AT RISK" in read(url) and "broken.yml" in read(url)
+        finally:
+            away.rename(store)
+        until(lambda: value(scraped(read(f"{url}/metrics")), "repository_up") == 1, "the store to be back")
+        until(lambda: "Can we restore now?" in (tmp_path / "index.html").read_text(), "the page as a file")

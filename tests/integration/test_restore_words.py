@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore says of commits is true: of the last one there is, of what can be reached, and of what was reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lifeboat.base.errors import TargetUnreachable
+from lifeboat.base.wal_names import format_lsn, parse_lsn
+from lifeboat.cli.commands.restore import describe_plan
+from lifeboat.records.model import Target, format_time
+from support.ledger import expected, rows
+from support.lost import Copy, Lost
+
+pytestmark = pytest.mark.integration
+
+
+def test_an_lsn_behind_the_end_is_told_the_last_commit(lost: Lost, copy: Copy, tmp_path: Path) -> None:
+    with pytest.raises(TargetUnreachable) as caught:
+        copy.plan(tmp_path / "data", Target("lsn", "FF/0"))
+    assert caught.value.details["latest"] == format_time(lost.entries[-1].committed)
+    assert "no commit" not in caught.value.message
+    # What is named as the last LSN can be reached.
+    last = str(caught.value.details["latest_lsn"])
+    copy.plan(tmp_path / "data", Target("lsn", last))
+    with pytest.raises(TargetUnreachable):
+        copy.plan(tmp_path / "data", Target("lsn", format_lsn(parse_lsn(last) + 1)))
+
+
+def test_the_time_of_the_last_commit_is_called_what_it_is(lost: Lost, copy: Copy, tmp_path: Path) -> None:
+    last = format_time(lost.entries[-1].committed)
+    words = describe_plan(copy.plan(tmp_path / "data", Target("time", format_time(lost.entries[-2].committed))))
+    assert f"to just before {last}" in words
+    with pytest.raises(TargetUnreachable) as caught:
+        copy.plan(tmp_path / "data", Target("time", last))
+    assert "lies after" not in caught.value.message
+    assert "last archived commit itself" in caught.value.message
+    copy.plan(tmp_path / "data", Target("time", last, inclusive=False))
+
+
+@pytest.mark.parametrize("action", ["promote", "pause"])
+def test_a_commit_that_recovery_stopped_behind_is_the_last_one(
+    lost: Lost, copy: Copy, action: str
+) -> None:
+    clone = lost.site.clone(f"words {action}")
+    target = lost.entries[-3]
+    ran = copy.restore(clone, "--lsn", target.lsn, "--action", action)
+    assert rows(clone) == expected(lost.entries[:-2])
+    assert ran.data["restore"]["reached_time"] == format_time(target.committed)
+    clone.stop("immediate")

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What root does below directories of other users, with these users at work: run by ``tools/test-root``, as root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from support.principal import SECRET, Principal
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _root() -> None:
+    assert os.geteuid() == 0, "these tests run as root: tools/test-root"
+
+
+@pytest.fixture
+def postgres() -> Principal:
+    """Who owns the spool, the logs of PostgreSQL and a repository in a directory; its number is nobody's."""
+    return Principal(12001)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory of root's that everybody may enter."""
+    top = Path(tempfile.mkdtemp(prefix="lifeboat-root-", dir="/var/tmp"))
+    top.chmod(0o755)
+    yield top
+    shutil.rmtree(top)
+
+
+@pytest.fixture
+def theirs(place: Path, postgres: Principal) -> Path:
+    """A directory that belongs to ``postgres``."""
+    path = place / "theirs"
+    path.mkdir(mode=0o755)
+    os.chown(path, postgres.uid, postgres.uid)
+    return path
+
+
+@pytest.fixture
+def shadow(place: Path) -> Path:
+    """A file that root alone may read, in a directory that everybody may enter."""
+    path = place / "shadow"
+    path.write_text(f"{SECRET}\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def inner(place: Path) -> Path:
+    """A directory where root alone may write."""
+    path = place / "cron.d"
+    path.mkdir(mode=0o755)
+    return path
