@@ -47,7 +47,7 @@ def test_a_state_in_a_directory_of_somebody_else_is_not_written(
         done = tell(config(place, own, {"name": "hook", "type": "webhook", "webhook_url": sink.url}), NOTICE)
         assert done.delivered == ("hook",) and not done.unnoted
         assert read_deliveries(str(own))["hook"].delivered == 1
-        assert own.stat().st_mode & 0o007 == 0
+        assert own.stat().st_mode & 0o022 == 0
 
 
 @pytest.mark.parametrize("kind", ["webhook", "apprise"])
