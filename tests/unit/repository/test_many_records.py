@@ -19,6 +19,7 @@ from lifeboat.base.errors import ErasureFailed
 from lifeboat.config.load import DirectoryOptions, RepositoryConfig, parse
 from lifeboat.config.retention import RetentionConfig
 from lifeboat.erasure.register import read_register
+from lifeboat.listing import read_contents
 from lifeboat.records.model import FORMAT, format_time
 from lifeboat.repository import erasures, holds, leases
 from lifeboat.repository.histories import read_histories
@@ -47,6 +48,11 @@ class Counting(DirectoryStore):
     def __init__(self, options: DirectoryOptions) -> None:
         super().__init__(options)
         self.asked: List[str] = []
+        self.listed: List[str] = []
+
+    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
+        self.listed.append(prefix)
+        return super().list(prefix, start_after)
 
     def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
         self.asked.append(key)
@@ -269,3 +275,16 @@ def test_a_history_is_far_only_from_the_last_sound_one(repository: Repository) -
     found = read_histories(repository, SYSTEM)
     assert set(found.texts) == {first, second} and set(found.damaged) == {2, 400_000}
     assert not asked(repository, LAYOUT.wal(SYSTEM, f"{400_000:08X}.history"))
+
+
+def test_a_history_alone_costs_no_listing(repository: Repository) -> None:
+    put_backup(repository, a_backup())
+    for timeline in range(2, 60):
+        put(repository, LAYOUT.wal(SYSTEM, f"{timeline:08X}.history"), b"1\t0/1000000\tno reason\n")
+    for timeline in (1, 7):
+        put(repository, LAYOUT.wal(SYSTEM, f"{timeline:08X}0000000000000003"), b"x")
+    assert read_histories(repository, SYSTEM).stored == {1, 7}
+    assert read_contents(repository, RetentionConfig()).latest == 7
+    assert isinstance(repository.store, Counting)
+    below = {key for key in repository.store.listed if key.startswith(LAYOUT.wal_root(SYSTEM))}
+    assert below == {LAYOUT.wal_log(SYSTEM, timeline) for timeline in (1, 7)}

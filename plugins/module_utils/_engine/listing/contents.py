@@ -18,7 +18,7 @@ from ..postgres.timeline import TimelinePath, path_to
 from ..records.model import BackupManifest, format_time
 from ..repository.catalog import Catalog, load_catalog
 from ..repository.chain import Chains, progress_of
-from ..repository.histories import read_histories
+from ..repository.histories import Histories, read_histories
 from ..repository.holds import look_at_holds
 from ..repository.plausible import implausible
 from ..repository.records import Aside, foreign
@@ -147,17 +147,17 @@ def read_contents(repository: Repository, retention: RetentionConfig) -> Content
     onward: List[Reach] = []
     ends: Dict[str, TimelinePath] = {}
     aside = [foreign(key) for key in catalog.foreign]
-    told: Dict[str, Dict[int, str]] = {}
+    told: Dict[str, Histories] = {}
     for system in sorted({b.system_identifier for b in catalog.backups}):
         found = read_histories(repository, system)
-        told[system] = found.texts
+        told[system] = found
         aside += (Aside(key, error) for key, error in found.aside(repository, system).items())
     ahead: Dict[str, Aside] = {}
     # Only pg_resetwal changes the segment size; a record that claims another one must not hide the WAL.
     for system, size in sorted({(b.system_identifier, b.segment_size) for b in catalog.backups}):
         backups = [b for b in catalog.of_system(system) if b.segment_size == size]
-        known, backed_up = told[system], sorted({b.timeline for b in backups})
-        have = _wal_behind(repository, backups, known)
+        known, backed_up = told[system].texts, sorted({b.timeline for b in backups})
+        have = _wal_behind(repository, backups, told[system])
         own = [
             reach
             for timeline in backed_up
@@ -166,7 +166,7 @@ def read_contents(repository: Repository, retention: RetentionConfig) -> Content
             )
         ]
         last = last_segments(have)
-        ends[system] = path_to(latest_timeline(backed_up, known, last.__contains__), known)
+        ends[system] = path_to(latest_timeline(backed_up, known, last), known)
         paths = {path.timeline: path for path in (*new_timelines(known, backed_up, last), ends[system])}
         beyond = [
             reach
@@ -199,14 +199,15 @@ def read_contents(repository: Repository, retention: RetentionConfig) -> Content
     )
 
 
-def _wal_behind(repository: Repository, backups: Sequence[BackupManifest], histories: Mapping[int, str]) -> Archived:
+def _wal_behind(repository: Repository, backups: Sequence[BackupManifest], histories: Histories) -> Archived:
     """What is archived from the first of these backups on; for a timeline that started earlier, everything."""
     system, size, start = backups[0].system_identifier, backups[0].segment_size, min(b.start_lsn for b in backups)
     backed_up = {b.timeline for b in backups}
     # A restore to latest goes to such a timeline, whether or not a backup is on it.
-    forks = {timeline: began(path_to(timeline, histories)) for timeline in histories if timeline not in backed_up}
+    onward = histories.stored & histories.texts.keys() - backed_up
+    forks = {timeline: began(path_to(timeline, histories.texts)) for timeline in onward}
     sooner = {timeline: begin for timeline, begin in forks.items() if begin < start}
-    have = archived(repository, system, sorted({*histories, *backed_up} - sooner.keys()), start, size)
+    have = archived(repository, system, sorted({*onward, *backed_up} - sooner.keys()), start, size)
     for timeline, begin in sorted(sooner.items()):
         have.merge(archived(repository, system, [timeline], begin, size))
     return have

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,6 +24,7 @@ _LARGEST = 1024 * 1024
 _FAR = 100_000
 _PARALLEL = 8
 #: The text of a sound history, or what is wrong with it.
+_DIRECTORY = re.compile(r"[0-9A-F]{8}/")
 _Read = Union[str, ObjectMissing, ObjectCorrupt]
 
 
@@ -30,13 +32,14 @@ _Read = Union[str, ObjectMissing, ObjectCorrupt]
 class Histories:
     """``texts`` by timeline are sound; ``unchecked`` of them have no digest; ``damaged`` has what is wrong with others.
 
-    ``lost`` have a digest and are not there.
+    ``lost`` have a digest and are not there. ``stored`` are the timelines of which there is WAL, with a history or not.
     """
 
     texts: Dict[int, str] = field(default_factory=dict)
     unchecked: Set[int] = field(default_factory=set)
     damaged: Dict[int, ObjectCorrupt] = field(default_factory=dict)
     lost: Set[int] = field(default_factory=set)
+    stored: Set[int] = field(default_factory=set)
 
     def aside(self, repository: Repository, system: str) -> Dict[str, ObjectCorrupt]:
         """Those that are damaged, or not plausible, by key."""
@@ -51,15 +54,17 @@ def digest_line(content: bytes, name: str) -> bytes:
 def read_histories(repository: Repository, system: str) -> Histories:
     """All of them. A damaged one is set apart; the store's own errors are raised."""
     layout, found, last = repository.layout, Histories(), 1
-    there = {n for n in repository.store.list_names(layout.wal_root(system)) if is_history(n)}
+    names = list(repository.store.list_names(layout.wal_root(system)))
+    there = {n for n in names if is_history(n)}
+    found.stored = {int(n[:8], 16) for n in names if _DIRECTORY.fullmatch(n)}
     promised = {n for n in repository.store.list_names(layout.wal_digests(system)) if is_history(n)}
 
     def read(name: str) -> _Read:
         return _read(repository, system, name, name in promised)
 
     with ThreadPoolExecutor(_PARALLEL, "lifeboat-histories") as pool:
-        names = iter(sorted(there))
-        while batch := list(islice(names, 4 * _PARALLEL)):
+        waiting = iter(sorted(there))
+        while batch := list(islice(waiting, 4 * _PARALLEL)):
             near = [name for name in batch if int(name[:8], 16) <= last + _FAR]
             ready = dict(zip(near, pool.map(read, near)))
             for name in batch:

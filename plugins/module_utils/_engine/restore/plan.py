@@ -163,7 +163,7 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     zone = str((backups[-1].requirements.get("settings") or {}).get("TimeZone") or "UTC")
     target, zone_note = local_time.resolve(config, zone, request.target)
     own = {b.timeline for b in catalog.of_system(system)}
-    path = decide.choose_timeline(target, own, known, lambda timeline: _has_wal(repository, system, timeline))
+    path = decide.choose_timeline(target, own, known, told.stored)
     with fork_named(repository, system, target, path, own):
         located = (
             _locate(repository, bin_dir, system, backups, path, known, target)
@@ -174,7 +174,7 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
         chain, broken = _choose(repository, catalog, backups, target, position, request.label, path)
     backup = chain[-1]
     path = path or path_to(backup.timeline, known)
-    _require_history(repository, system, told, target, path)
+    _require_history(told, target, path)
     found = _run(repository, system, path, backup)
     decide.require_consistent(backup, found)
     _require_opened(repository, chain, found, decide.segments_needed(backup, target, position, found))
@@ -207,7 +207,7 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     filled = bool(found.unused) and (pieces.end or 0) >= found.next_needed.end
     warnings = tuple(decide.warnings_of(found)) if target.kind == "latest" and not filled else ()
     if target.kind == "time" and target.timeline == "latest" and known:
-        warnings += tuple(_elsewhere(repository, system, target, path, backup, {*own, *known}))
+        warnings += tuple(_elsewhere(repository, system, target, path, backup, told.stored & {*own, *known}))
     measured = None
     # A failed forecast must not prevent a restore.
     with contextlib.suppress(LifeboatError):
@@ -326,7 +326,7 @@ def _require_version(bin_dir: Optional[str], backup: BackupManifest) -> None:
         )
 
 
-def _require_history(repository: Repository, system: str, found: Histories, target: Target, path: TimelinePath) -> None:
+def _require_history(found: Histories, target: Target, path: TimelinePath) -> None:
     """Raises what is wrong with the history of the timeline of ``path``, or for ``latest`` with that of a later one.
 
     A history that is damaged and of whose timeline there is no WAL counts for nothing: whoever may store can make one.
@@ -335,15 +335,10 @@ def _require_history(repository: Repository, system: str, found: Histories, targ
         timeline
         for timeline in found.damaged
         if timeline == path.timeline
-        or (target.timeline == "latest" and timeline > path.timeline and _has_wal(repository, system, timeline))
+        or (target.timeline == "latest" and timeline > path.timeline and timeline in found.stored)
     ]
     if later:
         raise found.damaged[max(later)]
-
-
-def _has_wal(repository: Repository, system: str, timeline: int) -> bool:
-    """Whether anything of this timeline was stored: a segment, or a piece of one."""
-    return next(repository.store.list_names(repository.layout.wal_log(system, timeline)), None) is not None
 
 
 def _require_config_file(config: Config, backup: BackupManifest) -> None:

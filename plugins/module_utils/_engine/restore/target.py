@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Callable, Collection, List, Mapping, Optional, Sequence
+from typing import Collection, List, Mapping, Optional, Sequence
 
 from ..base.errors import BackupMissing, TargetUnreachable, WalGap
 from ..base.wal_names import Segment, format_lsn, parse_lsn
@@ -17,17 +17,17 @@ from ..wal.inventory import Run
 
 
 def choose_timeline(
-    target: Target, known: Collection[int], histories: Mapping[int, str], has_wal: Callable[[int], bool]
+    target: Target, known: Collection[int], histories: Mapping[int, str], stored: Collection[int]
 ) -> Optional[TimelinePath]:
     """The path to the target's timeline; None for ``current`` (it is the chosen backup's).
 
-    ``known`` are the timelines of backups.
+    ``known`` are the timelines of backups, ``stored`` those that there is WAL of.
     """
     if target.timeline == "current":
         return None
     numbers = sorted(set(known) | set(histories))
     if target.timeline == "latest":
-        return path_to(latest_timeline(known, histories, has_wal), histories)
+        return path_to(latest_timeline(known, histories, stored), histories)
     number = int(target.timeline)
     if number not in numbers:
         raise TargetUnreachable(
@@ -38,12 +38,12 @@ def choose_timeline(
     return path_to(number, histories)
 
 
-def latest_timeline(known: Collection[int], histories: Collection[int], has_wal: Callable[[int], bool]) -> int:
-    """The highest timeline of a backup, or of a history file that there is WAL of.
+def latest_timeline(known: Collection[int], histories: Collection[int], stored: Collection[int]) -> int:
+    """The highest timeline of a backup, or of a history file that there is WAL of (``stored``).
 
     A history alone, which whoever may store can make, must not end recovery where it forks.
     """
-    return next(n for n in sorted({*known, *histories}, reverse=True) if n in known or has_wal(n))
+    return max({*known, *(set(histories) & set(stored))})
 
 
 def on_path(backups: Sequence[BackupManifest], path: Optional[TimelinePath]) -> List[BackupManifest]:
