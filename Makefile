@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test test-hosts test-ceph test-matrix lint bench clean
+.PHONY: help setup drill test test-all test-hosts test-ceph test-matrix lint bench clean
 
 help: ## Explain every target (the default)
 	@sed -n 's/^\([a-z-]*\): ## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -16,6 +16,9 @@ drill: ## Lose a real database and get it back from a real object store; leaves 
 
 test: ## Lint, then every test: on real hosts (as root, where podman can be had), and with an embedded store
 	@tools/test
+
+test-all: ## make test and its longest tests: a rebuild interrupted in each of its phases, and more bad input
+	@LIFEBOAT_TEST_ALL=1 tools/test
 
 test-hosts: ## Only the Molecule scenarios on real hosts with systemd
 	@tools/test-hosts

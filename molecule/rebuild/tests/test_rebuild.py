@@ -10,7 +10,6 @@ The ledger of acknowledged commits lies outside the hosts, so that what is lost 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,7 +20,20 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Tuple
 
 import pytest
 import yaml
-from steps import CHECKOUT, PREFIX, STORE_ROUTE, Playbooks, changes, lifeboat, podman, sql, until, wait_archived
+from steps import (
+    ALL,
+    CHECKOUT,
+    PREFIX,
+    STORE_ROUTE,
+    Playbooks,
+    changes,
+    lifeboat,
+    only_all,
+    podman,
+    sql,
+    until,
+    wait_archived,
+)
 from testinfra.host import Host
 
 sys.path.insert(0, str(CHECKOUT / ".build" / "lib"))
@@ -34,11 +46,11 @@ from lifeboat.drill.records import Ledger
 CUT_OFF_SECONDS = 60
 PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
 PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
-# Where Ctrl-C is typed: in the look, in each phase, before the report. Unless all is wanted, where most is at stake.
+# Where Ctrl-C is typed: where most is at stake, or in the look, in each phase, and before the report.
 BEFORE_THE_DATABASE = ["server : Install Debian packages"]
 BEHIND_THE_PAGE = "incident : Record the basis of the decision"
 FROM_THE_DATABASE_ON = ["restore : Start the restore", "backup : Back up each cluster"]
-if os.environ.get("LIFEBOAT_TEST_ALL"):
+if ALL:
     BEFORE_THE_DATABASE = [
         "incident : Get the backups and windows of each repository",
         "incident : Wait until the host is reachable",
@@ -163,6 +175,7 @@ def test_a_server_that_answers_stops_the_rebuild(machines: Dict[str, Host], play
     assert not machines["empty13"].file("/etc/postgresql").exists
 
 
+@only_all
 def test_another_word_than_yes_touches_nothing(machines: Dict[str, Host], playbook: Playbooks) -> None:
     assert "Not confirmed" in playbook("dr_rebuild", "empty13", word="well", status=2)
     assert not machines["empty13"].file("/etc/postgresql").exists
@@ -298,7 +311,7 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("dr_rebuild", ()), ("protect", ()), ("backup", ("-e", "backup_max_age=86400"))],
+    [("dr_rebuild", ()), ("protect", ()), pytest.param("backup", ("-e", "backup_max_age=86400"), marks=only_all)],
 )
 def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...], playbook: Playbooks) -> None:
     assert changes(playbook(name, "empty13", "-e", "dr_confirm=yes", *arguments)) == 0
