@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
@@ -31,6 +31,7 @@ from ..records.model import BACKUP_TYPES, ArchiveFile, BackupManifest, format_ti
 from ..records.tablespace import Tablespace
 from ..repository.catalog import load_catalog
 from ..repository.chain import progress_of
+from ..repository.free import free_second
 from ..repository.labels import make_label
 from ..repository.layout import MANIFEST
 from ..repository.leases import writing
@@ -243,7 +244,8 @@ def _make(
 ) -> BackupManifest:
     facts, parent, required, seal = planned.facts, found.parent, repositories.required, repositories.seal
     parent_manifest = _ready_parent(config, parent, required, sql, progress) if parent else None
-    started_at, label = _free_label(sql, found.type, required)
+    started_at = free_second(required, lambda: sql.value("SELECT clock_timestamp()"), lambda layout: layout.backups)
+    label = make_label(started_at, found.type)
     record = required[0].layout.manifest(label)
     with writing(required, [record]):
         begin = clock.monotonic()
@@ -306,16 +308,6 @@ def _lock_chain(
         locks.close()
         if done.error:
             progress.note(f"{repository.name}: the locks of the chain were not extended: {done.error.message}")
-
-
-def _free_label(sql: Session, backup_type: str, required: Tuple[Repository, ...]) -> Tuple[datetime, str]:
-    """The server's time and the label made from it; waits for the next second if the label is taken."""
-    while True:
-        now: datetime = sql.value("SELECT clock_timestamp()")
-        label = make_label(now, backup_type)
-        if not any(next(r.store.list(r.layout.backup(label, "")), None) for r in required):
-            return now, label
-        clock.sleep(0.2)
 
 
 def _ready_parent(

@@ -25,6 +25,7 @@ from ..postgres.controldata import program
 from ..postgres.facts import read_facts
 from ..records.model import ArchiveFile
 from ..repository.dumps import Dump
+from ..repository.free import free_second
 from ..repository.labels import make_label
 from ..repository.layout import DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS, MANIFEST, clear_name
 from ..repository.leases import writing
@@ -83,7 +84,7 @@ def _incomplete(failed: Mapping[str, LifeboatError], made: Sequence[Dump]) -> Du
 
 
 def _dump_held(config: Config, repositories: Repositories, database: str, progress: Progress) -> Dump:
-    created = clock.now()
+    created = free_second(repositories.required, clock.now, lambda layout: layout.dump_prefix(database))
     label = make_label(created, "dump")
     with writing(repositories.required, [repositories.items[0].layout.dump(database, label, MANIFEST)]):
         return _dump(config, repositories, database, created, label, progress)

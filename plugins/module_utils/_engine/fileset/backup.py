@@ -25,6 +25,7 @@ from ..base.progress import Progress, Silent
 from ..config.file_sets import named_like_secrets
 from ..config.load import Config, FileSetConfig
 from ..repository.file_sets import FileSetBackup, list_files
+from ..repository.free import free_second
 from ..repository.labels import CHANGES, FILES, make_label
 from ..repository.layout import FILE_SET_DATA, FILE_SET_INDEX, MANIFEST
 from ..repository.leases import writing
@@ -75,10 +76,10 @@ def backup_files(config: Config, name: str, progress: Optional[Progress] = None)
     """
     progress = progress or Silent()
     chosen = _possible(config, name)
-    created = clock.now()
     progress.phase(f"file set {name}")
     repositories = Repositories.open(config)
     try:
+        created = free_second(repositories.required, clock.now, lambda layout: layout.file_set_prefix(name))
         selection = None
         if chosen.incremental:
             selection = _select(config, repositories, chosen, find_newest(repositories, chosen), created)
