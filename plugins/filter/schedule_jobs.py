@@ -40,13 +40,16 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - A list of mappings C(job), C(title), C(cron), C(calendar), C(jitter), C(on_change), C(runs) and C(reason).
-    - C(calendar) is empty if systemd has no equivalent; C(reason) is empty if the job runs.
+    - A list of mappings C(job), C(title), C(cron), C(calendar), C(interval), C(jitter), C(on_change), C(runs) and
+      C(reason).
+    - C(calendar) is empty if systemd has no equivalent; C(reason) is empty if the job runs. C(interval) is the longest
+      time in seconds between two starts, or 0 if only C(calendar) was given.
   type: list
   elements: dict
 """
 
 import re
+from datetime import date
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ansible.errors import AnsibleFilterError
@@ -154,6 +157,27 @@ def on_calendar(cron: str) -> str:
     return f"{on}*-{month}-{day} {hour}:{minute}:00 UTC"
 
 
+def longest_interval(cron: str) -> int:
+    """The longest time between two starts, in seconds (crontab(5)); 0 when there never are two within eight years."""
+    fields = _MACROS.get(cron.strip(), cron).split()
+    minutes, hours, days, months, weekdays = (
+        {number for low, high, step in _parts(field, text) for number in range(low, high + 1, step)}
+        for field, text in zip(_FIELDS, fields)
+    )
+    either = not fields[2].startswith("*") and not fields[4].startswith("*")
+    starts = sorted(60 * hour + minute for hour in hours for minute in minutes)
+    inner = max((b - a for a, b in zip(starts, starts[1:])), default=0)
+    # 2096 to 2103: the longest time without a leap year lies in them.
+    dates = [date.fromordinal(number) for number in range(date(2096, 1, 1).toordinal(), date(2104, 1, 1).toordinal())]
+    on = []
+    for day in dates:
+        fits = day.day in days, day.isoweekday() % 7 in {number % 7 for number in weekdays}
+        if day.month in months and (any(fits) if either else all(fits)):
+            on.append(day.toordinal())
+    apart = max((b - a for a, b in zip(on, on[1:])), default=0)
+    return 60 * max(inner, apart * 24 * 60 - starts[-1] + starts[0]) if apart else 0
+
+
 def _merged(name: str, default: Mapping[str, Any], given: Any) -> Dict[str, Any]:
     """A job's options. Whoever gives one form of the time does not want the default's other form."""
     if given is None:
@@ -210,6 +234,7 @@ def _job(name: str, options: Mapping[str, Any], method: str) -> Dict[str, Any]:
         "title": options.get("title", name),
         "cron": cron,
         "calendar": calendar,
+        "interval": longest_interval(cron) if cron else 0,
         "jitter": int(jitter),
         "on_change": bool(options.get("on_change", False)),
         "runs": not reason,

@@ -79,6 +79,7 @@ def test_metrics_are_written_for_node_exporter(machines: Dict[str, Host], name: 
     assert (file.mode, file.user, file.group) == (0o644, "root", "root")
     lines = file.content_string.splitlines()
     assert f'lifeboat_server_up{{cluster="{cluster}"}} 1.0' in lines
+    assert f'lifeboat_job_interval_seconds{{cluster="{cluster}",job_name="check"}} 300.0' in lines
     assert f'lifeboat_check_status{{check="backups",cluster="{cluster}",repository="primary"}} 0.0' in lines
     assert sorted(host.check_output("ls -A /var/lib/node_exporter").split()) == sorted(
         f"lifeboat-{own}.prom" for on, own, _debian, _port in CLUSTERS if on == name

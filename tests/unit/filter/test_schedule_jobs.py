@@ -37,7 +37,7 @@ def test_nothing_given_is_the_defaults() -> None:
     full = jobs({})["full"]
     assert full == {
         "job": "full", "title": "full backup", "cron": "0 2 * * *", "calendar": "*-*-* 02:00:00 UTC", "jitter": 900,
-        "on_change": False, "runs": True, "reason": "",
+        "interval": 86400, "on_change": False, "runs": True, "reason": "",
     }  # fmt: skip
     assert list(jobs(None)) == ["full", "check", "retention"]
 
@@ -135,3 +135,30 @@ def test_systemd_runs_when_cron_does(cron: str) -> None:
     ).stdout  # fmt: skip
     runs = re.findall(r"(?:Next elapse|Iter\. #\d+|Iteration #\d+): \w+ ([0-9-]+ [0-9:]+) UTC", said)
     assert runs == [f"{at:%Y-%m-%d %H:%M:%S}" for at in cron_runs(cron, begin, 9)]
+
+
+@pytest.mark.parametrize(
+    ("cron", "seconds"),
+    [
+        ("*/5 * * * *", 300),
+        ("7-59/20 * * * *", 1200),
+        ("0 8,9 * * *", 23 * 3600),
+        ("0 2 * * *", 86400),
+        ("@weekly", 7 * 86400),
+        ("0 2 * * 1-5", 3 * 86400),
+        ("0 2 * * 0,7", 7 * 86400),
+        ("0 5 1 * *", 31 * 86400),
+        ("0 8 1 1,4,7,10 *", 92 * 86400),
+        # Either of them: a week is the longest time.
+        ("0 2 13 * 5", 7 * 86400),
+        ("0 0 31 2 *", 0),
+        # From 2096 to 2104, which this range does not reach.
+        ("0 0 29 2 *", 0),
+    ],
+)
+def test_the_longest_time_between_two_starts(cron: str, seconds: int) -> None:
+    assert jobs({"full": {"cron": cron}})["full"]["interval"] == seconds
+
+
+def test_a_calendar_alone_has_no_known_interval() -> None:
+    assert jobs({"full": {"calendar": "Mon..Fri 03:10"}}, "systemd")["full"]["interval"] == 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.metrics import METRICS, Samples, expose
-from lifeboat.metrics.jobs import Job, parse_job, read_jobs
+from lifeboat.metrics.jobs import Job, parse_job, parse_schedule, read_jobs
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -65,3 +66,20 @@ def test_notes_of_jobs(tmp_path: Path) -> None:
     found = read_jobs(str(tmp_path), "main")
     assert found == {"full": Job(5, 4, 4, 0, 1)} and found["full"].running
     assert read_jobs(str(tmp_path / "none"), "main") == {}
+
+
+def test_the_schedule_adds_what_is_to_run(tmp_path: Path) -> None:
+    (tmp_path / "main:full").write_text("start=5\nend=6\n")
+    (tmp_path / "main:old").write_text("start=5\nend=6\n")
+    (tmp_path / "main.schedule").write_text("# written\nfull=87300\ncheck=360\nverify=0\n9=9\nfull=x\n")
+    os.utime(tmp_path / "main.schedule", (7.5, 7.5))
+    assert read_jobs(str(tmp_path), "main") == {
+        "full": Job(5, 6, interval=87300, scheduled=7),
+        "check": Job(interval=360, scheduled=7),
+        "old": Job(5, 6),
+    }
+
+
+@given(st.text())
+def test_a_schedule_is_never_an_error(text: str) -> None:
+    assert all(seconds > 0 for seconds in parse_schedule(text).values())

@@ -71,6 +71,7 @@ def test_every_metric_is_shown_or_said_to_be_elsewhere() -> None:
         "lifeboat_repository_required", "lifeboat_repository_read_timestamp_seconds", "lifeboat_build_info",
         "lifeboat_backup_previous_stored_bytes", "lifeboat_wal_newest_object_timestamp_seconds",
         "lifeboat_job_last_start_timestamp_seconds", "lifeboat_job_last_end_timestamp_seconds",
+        "lifeboat_job_interval_seconds", "lifeboat_job_scheduled_timestamp_seconds",
         "lifeboat_wal_last_archived_timestamp_seconds", "lifeboat_wal_backlog_files", "lifeboat_server_in_recovery",
         "lifeboat_exporter_unusable_configurations",
     }  # fmt: skip

@@ -39,7 +39,8 @@ _ROOTS = {
     "__agent_home",
     "__agent_identity_file", "__agent_job_state", "__agent_link", "__agent_notify_dir", "__agent_notify_found",
     "__agent_place", "__agent_signing_keys",
-    "__application_marker", "__schedule_cron_file", "__schedule_units", "incident_record", "log_archive_state_dir",
+    "__application_marker", "__schedule_cron_file", "__schedule_intervals_file", "__schedule_units", "incident_record",
+    "log_archive_state_dir",
     "__server_configuration",
     "/usr/lib/lifeboat/bin", "__monitoring_units", "monitoring_rules_dir", "__monitoring_textfile_dir",
     # The spool itself lies in a directory of root's; what is in it is the owner's.

@@ -81,6 +81,8 @@ _ALL = (
     _here("job_last_end_timestamp_seconds", "When it last ended.", "job_name"),
     _here("job_last_success_timestamp_seconds", "When it last succeeded.", "job_name"),
     _here("job_last_exit_status", "Its last exit status; 10 is a warning.", "job_name"),
+    _here("job_interval_seconds", "The longest time between two of its scheduled starts.", "job_name"),
+    _here("job_scheduled_timestamp_seconds", "Since when it is scheduled so.", "job_name"),
     _here("job_running", "Whether it runs: 1 or 0.", "job_name"),
     _here("job_skipped_total", "Starts left out because the job before still ran.", "job_name", kind="counter"),
     _here("check_status", "Worst answer of each question of lifeboat check: 0 ok, 1 warning, 2 critical.",

@@ -1,35 +1,45 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the job script notes of each scheduled job: a small file of ``name=number`` lines, written by root."""
+"""Scheduled jobs, from two kinds of small files that root writes.
+
+The job script notes how each went in CLUSTER:JOB, lines of ``name=number``. The role schedule writes CLUSTER.schedule,
+lines of ``job=seconds``: the longest time between two starts.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, Mapping, Optional
 
 from ..base.errors import UntrustedPath
 from ..base.files import open_to_read
 from .samples import Samples
 
-#: Where the files lie, each named CLUSTER:JOB.
+#: Where both lie.
 JOBS_DIR = "/var/lib/lifeboat/jobs"
 _LINE = re.compile(r"(start|end|success|status|skipped)=([0-9]{1,18})\Z", re.ASCII)
+_INTERVAL = re.compile(r"([a-z_]{1,40})=([0-9]{1,18})\Z", re.ASCII)
 _MOST = 4096
 
 
 @dataclass(frozen=True)
 class Job:
-    """Seconds since the epoch of the last start, end and success; the last exit status; starts that were skipped."""
+    """Seconds since the epoch of the last start, end and success; the last exit status; starts that were skipped.
+
+    ``interval`` is the longest time between two scheduled starts in seconds, ``scheduled`` since when it is so.
+    """
 
     start: Optional[int] = None
     end: Optional[int] = None
     success: Optional[int] = None
     status: Optional[int] = None
     skipped: int = 0
+    interval: Optional[int] = None
+    scheduled: Optional[int] = None
 
     @property
     def running(self) -> bool:
@@ -44,7 +54,7 @@ def parse_job(text: str) -> Job:
 
 
 def read_jobs(directory: str, cluster: str) -> Dict[str, Job]:
-    """The jobs of a cluster by name; none where nothing was ever run."""
+    """The jobs of a cluster by name: those that ran and those that are to run."""
     found: Dict[str, Job] = {}
     try:
         names = sorted(os.listdir(directory))
@@ -56,7 +66,17 @@ def read_jobs(directory: str, cluster: str) -> Dict[str, Job]:
             continue
         with suppress(UntrustedPath, OSError), open_to_read(os.path.join(directory, name)) as stream:
             found[job] = parse_job(stream.read(_MOST).decode("ascii", "replace"))
+    with suppress(UntrustedPath, OSError), open_to_read(os.path.join(directory, f"{cluster}.schedule")) as stream:
+        since = int(os.fstat(stream.fileno()).st_mtime)
+        for job, interval in parse_schedule(stream.read(_MOST).decode("ascii", "replace")).items():
+            found[job] = replace(found.get(job, Job()), interval=interval, scheduled=since)
     return found
+
+
+def parse_schedule(text: str) -> Dict[str, int]:
+    """Seconds by job; a line that is none says nothing. Pure."""
+    found = [match.groups() for line in text.split("\n") if (match := _INTERVAL.match(line))]
+    return {job: int(seconds) for job, seconds in found if int(seconds)}
 
 
 def job_samples(samples: Samples, jobs: Mapping[str, Job]) -> None:
@@ -66,5 +86,7 @@ def job_samples(samples: Samples, jobs: Mapping[str, Job]) -> None:
         samples.add("job_last_end_timestamp_seconds", job.end, job_name=name)
         samples.add("job_last_success_timestamp_seconds", job.success, job_name=name)
         samples.add("job_last_exit_status", job.status, job_name=name)
+        samples.add("job_interval_seconds", job.interval, job_name=name)
+        samples.add("job_scheduled_timestamp_seconds", job.scheduled, job_name=name)
         samples.add("job_running", job.running, job_name=name)
         samples.add("job_skipped_total", job.skipped, job_name=name)
