@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, List, Mapping
@@ -12,6 +13,8 @@ from typing import Any, List, Mapping
 import yaml
 from support.controller import ansible
 from support.lost import Copy
+from support.monitoring import ROOT, rules
+from support.postgres import free_port
 
 
 def rebuild(
@@ -43,6 +46,35 @@ def test_an_assessment_tells_what_can_come_back(installed: Path, copy: Copy) -> 
     assert "The objective (RTO) is 15 min 0 s: within." in told
     assert "failed=0" in told and "changed=0" in told
     assert "If it is gone: -e lifeboat_lost_repositories=gone" in told
+
+
+def test_a_host_that_does_not_answer_is_assessed_from_here(installed: Path, copy: Copy, tmp_path: Path) -> None:
+    of_host = {
+        "ansible_host": "127.0.0.1", "ansible_port": free_port(), "lifeboat_clusters": [{"name": "main"}],
+        "lifeboat_repositories": [{"name": "kept", "type": "directory", "path": str(copy.root.parent)}],
+        "dr_report_dir": str(tmp_path / "reports"),
+    }  # fmt: skip
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {"all": {"hosts": {"db1": of_host, "localhost": local}}}
+    (installed / "lost.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
+    words = ("-i", installed / "lost.yml", "lifeboat.postgres.dr_assess", "-e", "lifeboat_hosts=db1")
+    told = ansible(installed, "ansible-playbook", *words)
+    page = (tmp_path / "reports/db1/assessment.txt").read_text(encoding="utf-8")
+    for text in (told, page):
+        assert "kept: answers, 2 backups" in text and f"last good backup   {copy.lost.second['label']}" in text
+    assert "unreachable=0" in told and not (tmp_path / "reports/db1/incident.json").exists()
+
+
+def test_the_rulebook_only_assesses_and_knows_its_alerts() -> None:
+    (book,) = yaml.safe_load((ROOT / "extensions/eda/rulebooks/assess.yml").read_text(encoding="utf-8"))
+    (rule,) = book["rules"]
+    assert rule["action"] == {"run_playbook": {"name": "lifeboat.postgres.dr_assess"}}
+    named = set(re.findall(r'"([A-Z]\w+)"', rule["condition"]))
+    assert len(named) == 4 and named <= {r.alert for r in rules() if r.labels["severity"] == "critical"}
+    (play,) = yaml.safe_load((ROOT / "playbooks/dr_assess.yml").read_text(encoding="utf-8"))
+    (task,) = play["tasks"]
+    assert task["ansible.builtin.include_role"] == {"name": "lifeboat.postgres.incident"}
+    assert play["vars"]["incident_assess_only"] is True and "become" not in play
 
 
 def test_what_is_given_up_is_not_asked(installed: Path, copy: Copy) -> None:
