@@ -26,7 +26,7 @@ Scrape = Dict[Tuple[str, Tuple[Tuple[str, str], ...]], float]
 # Figures that this cluster has not: a standby, a stream, locks, and repositories that are full.
 ELSEWHERE = {
     "standby_lag_seconds", "stream_up", "stream_lag_bytes", "slot_retained_bytes", "lock_until_timestamp_seconds",
-    "audit_faults", "wal_agent_up", "log_last_shipped_timestamp_seconds",
+    "wal_agent_up", "log_last_shipped_timestamp_seconds",
 }  # fmt: skip
 
 
@@ -73,11 +73,13 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     site.lifeboat("dump", "create", "postgres", config_file=config)
     site.lifeboat("files", "backup", config_file=config)
     site.lifeboat("verify", "--restore", config_file=config)
+    site.lifeboat("verify", config_file=config)
     site.lifeboat("notify", "test", status=1, config_file=config)
     jobs = tmp_path / "jobs"
     jobs.mkdir()
     (jobs / "main:full").write_text("start=1000\nend=1010\nsuccess=1010\nstatus=0\nskipped=2\n")
     (jobs / "main:check").write_text("start=2000\nend=1900\nstatus=10\nno line at all\n")
+    (jobs / "main.schedule").write_text("check=360\n")
     (jobs / "other:full").write_text("start=1\n")
     output = tmp_path / "lifeboat-main.prom"
     site.lifeboat("metrics", "--jobs-dir", str(jobs), "--output", str(output), config_file=config)
@@ -92,6 +94,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     assert value(host, "job_last_success_timestamp_seconds", job_name="full") == 1010
     assert (value(host, "job_running", job_name="full"), value(host, "job_running", job_name="check")) == (0, 1)
     assert value(host, "job_skipped_total", job_name="full") == 2
+    assert value(host, "job_interval_seconds", job_name="check") == 360
     assert value(host, "objective_seconds", objective="window") == 86400
     assert value(host, "notification_last_success_timestamp_seconds", channel="pager") > time.time() - 120
     assert value(host, "notification_failures_total", channel="pager") == 0
@@ -126,6 +129,22 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     assert {name for name, _labels in central} <= {
         m.full_name for m in METRICS.values() if m.source in (REPOSITORY, PROGRAM)
     }
+
+
+def test_a_broken_audit_trail_is_told_once_it_was_verified(protected: Site, tmp_path: Path) -> None:
+    site = protected
+    site.backup()
+    site.lifeboat("dump", "create", "postgres")
+    site.lifeboat("verify")
+    (tmp_path / "fleet").mkdir()
+    shutil.copy(site.config_file, tmp_path / "fleet/main.yml")
+    with exporter(site, tmp_path / "fleet", "--interval", "1") as url:
+        assert value(scraped(read(f"{url}/metrics")), "audit_faults") == 0
+        events = sorted((tmp_path / "store/main/audit").rglob("*.json"))
+        assert len(events) >= 3
+        events[1].unlink()
+        site.lifeboat("verify", status=None)
+        until(lambda: value(scraped(read(f"{url}/metrics")), "audit_faults") >= 1, "the fault")
 
 
 class exporter:

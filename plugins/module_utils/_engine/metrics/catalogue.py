@@ -71,7 +71,7 @@ _ALL = (
     _stored("restore_test_last_timestamp_seconds", "When a backup was last restored as a test."),
     _stored("restore_test_last_proven", "Whether everything held in that test: 1 or 0."),
     _stored("lock_until_timestamp_seconds", "Until when the newest backup is locked by the store."),
-    _stored("audit_faults", "Events of the audit trail that are missing, changed or out of order."),
+    _stored("audit_faults", "Events of the audit trail that the last verification found missing, changed or moved."),
     _stored("file_set_last_success_timestamp_seconds", "When the newest copy of a file set was made.", "file_set"),
     _stored("dump_last_success_timestamp_seconds", "When the newest dump of a database was made.", "database"),
     _stored("log_last_shipped_timestamp_seconds", "When the newest chunk of a log was stored.", "stream"),

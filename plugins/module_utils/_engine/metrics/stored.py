@@ -112,6 +112,7 @@ def stored_samples(
     samples.add("verification_last_timestamp_seconds", stored.known.newest)
     if stored.known.newest:
         samples.add("verification_damaged_objects", stored.known.damaged)
+    samples.add("audit_faults", stored.known.audit_faults)
     if stored.tests:
         last = max(stored.tests.values(), key=lambda test: test.at)
         samples.add("restore_test_last_timestamp_seconds", last.at)

@@ -7,7 +7,8 @@ A record counts when its time can be so: it is the one in its key, not later tha
 future. What was put since it was read is not covered by it, however the record says.
 
 ``labels`` are backups that were read and are intact; ``wal`` has, by system identifier, the spans of segments that
-were; ``damaged`` names in the same way what was not. Every field but ``labels`` may be absent.
+were; ``damaged`` names in the same way what was not. ``audit_faults`` counts what is wrong with the audit trail of
+this repository. Every field but ``labels`` may be absent.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Known:
     """When each backup (by label) was last read and found to be intact, and what is known of WAL.
 
     ``newest`` is the time of the newest record of what was read, ``damaged`` how many backups and segments it found
-    damaged; ``aside`` are records that prove nothing.
+    damaged; ``aside`` are records that prove nothing. ``audit_faults`` is None where the trail was never verified.
     """
 
     labels: Dict[str, datetime] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Known:
     aside: Tuple[Aside, ...] = ()
     said: Tuple[_Said, ...] = ()
     damaged: int = 0
+    audit_faults: Optional[int] = None
 
     def covers(self, label: str, since: datetime, stored: Iterable[datetime]) -> bool:
         """Whether all that this label has, put at these times, was verified at or after ``since``."""
@@ -76,6 +78,7 @@ def note_verified(
     damaged: Sequence[str] = (),
     damaged_wal: Optional[Wal] = None,
     began: Optional[datetime] = None,
+    audit_faults: Optional[int] = None,
 ) -> None:
     """Record that these backups and segments were read back from this repository and are intact, and those not.
 
@@ -86,10 +89,8 @@ def note_verified(
         record["damaged"] = {"labels": sorted(set(damaged)), "wal": _spans(damaged_wal or {})}
     if began:
         record["began"] = format_time(began)
-    _put(repository, record)
-
-
-def _put(repository: Repository, record: Mapping[str, Any]) -> None:
+    if audit_faults is not None:
+        record["audit_faults"] = audit_faults
     now = clock.now()
     key = repository.layout.verification(now, secrets.token_hex(4))
     repository.put_record(key, {"format": FORMAT, "at": format_time(now), **record})
@@ -120,6 +121,7 @@ class _Verification:
     labels: Tuple[str, ...]
     damaged: Tuple[str, ...]
     said: _Said
+    audit_faults: Optional[int] = None
 
 
 def _records(repository: Repository, most: Optional[int]) -> Tuple[List[_Verification], List[Aside]]:
@@ -139,6 +141,7 @@ def _known(records: Sequence[_Verification], aside: Sequence[Aside]) -> Known:
     known = Known(aside=tuple(aside), said=tuple(record.said for record in records))
     for record in records:
         known.newest = record.at
+        known.audit_faults = known.audit_faults if record.audit_faults is None else record.audit_faults
         known.labels.update(dict.fromkeys(record.labels, record.said.read))
         for label in record.damaged:
             known.labels.pop(label, None)
@@ -156,7 +159,8 @@ def _read(found: StoredRecord, now: datetime) -> _Verification:
     at = settled(at, found.info.modified)
     read = min(at, fields.moment("began")) if "began" in fields.data else at
     labels, bad = fields.texts("labels"), damaged.texts("labels", default=())
-    return _Verification(found.info.modified, at, labels, bad, _Said(read, _told(fields), _told(damaged)))
+    faults = fields.integer("audit_faults") if "audit_faults" in fields.data else None
+    return _Verification(found.info.modified, at, labels, bad, _Said(read, _told(fields), _told(damaged)), faults)
 
 
 def _told(fields: Fields) -> Dict[str, SpanSet]:

@@ -69,8 +69,8 @@ class OneRepository:
         self._read: List[str] = []
         self._wal: Dict[str, List[Segment]] = {}
 
-    def run(self, label: Optional[str], record: bool) -> None:
-        """Read, and record what was read even where that was interrupted."""
+    def run(self, label: Optional[str]) -> None:
+        """Read, and keep what was found even where that is interrupted."""
         chains, catalog = self.contents.chains, self.contents.catalog
         chosen = list(chains.whole.get(label, (catalog.find(label),))) if label else list(catalog.backups)
         try:
@@ -90,8 +90,6 @@ class OneRepository:
                 self._apart()
         finally:
             self._out.findings += self._found
-            if record:
-                self._record(whole=not label)
 
     def _wrong(self, label: str, error: LifeboatError, key: str = "", segment: Optional[Segment] = None) -> None:
         system = self.contents.chains.known[label].system_identifier if label in self.contents.chains.known else ""
@@ -356,8 +354,11 @@ class OneRepository:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _record(self, whole: bool) -> None:
-        """Record the results; always after a full run, even if nothing had to be read again."""
+    def record(self, whole: bool, audit_faults: Optional[int] = None) -> None:
+        """Record the results; always after a full run, even if nothing had to be read again.
+
+        ``audit_faults`` are those of its audit trail, where that was read too.
+        """
         bad = {f.label for f in self._found if f.label}
         spoiled: Dict[str, List[Segment]] = {}
         for finding in self._found:
@@ -368,6 +369,6 @@ class OneRepository:
         if not (good or wal or bad or spoiled or whole):
             return
         try:
-            note_verified(self.repository, good, wal, sorted(bad), spoiled, self._began)
+            note_verified(self.repository, good, wal, sorted(bad), spoiled, self._began, audit_faults)
         except LifeboatError:
             self._out.unrecorded.append(self.repository.name)

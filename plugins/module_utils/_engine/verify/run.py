@@ -8,12 +8,14 @@ Objects verified recently are not read again, but their existence and size are c
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Container, List, Optional, Sequence
+from typing import Container, Dict, List, Optional, Sequence
 
 from ..audit.event import Event
 from ..audit.scope import audited
-from ..audit.trail import AuditTrail, read_trail
+from ..audit.trail import AuditTrail, read_trail, verified
 from ..base import clock
 from ..base.errors import LifeboatError
 from ..base.progress import Progress, Silent
@@ -58,6 +60,7 @@ def _verify(
 ) -> Verification:
     out, begin = Verification(), clock.monotonic()
     seen: List[OneRepository] = []
+    known_trail: Optional[AuditTrail] = None
     repositories = Repositories.open(config)
     try:
         for repository in repositories.items:
@@ -73,27 +76,41 @@ def _verify(
                 continue
             since = clock.now() - timedelta(days=max_age or 0)
             one = OneRepository(repository, contents, out, progress, known, since, config.retention.grace)
-            one.run(label, record)
             seen.append(one)
+            one.run(label)
         if not label:
-            for found in (compare([_held(config, one) for one in seen]), _against_trail(config, seen)):
+            known_trail = _trail(config)
+            for found in (compare([_held(config, one) for one in seen]), _against_trail(config, seen, known_trail)):
                 told = {(f.repository, f.key) for f in out.findings if f.key}
                 out.findings += [f for f in found if (f.repository, f.key) not in told]
     finally:
+        faults = _faults(known_trail)
+        for one in seen if record else ():
+            one.record(whole=not label, audit_faults=faults.get(one.repository.name))
         repositories.close()
     out.seconds = clock.monotonic() - begin
     return out
 
 
-def _against_trail(config: Config, seen: Sequence[OneRepository]) -> List[Finding]:
+def _trail(config: Config) -> Optional[AuditTrail]:
+    """None where it cannot be read: what cannot be read at all has a finding already."""
+    with suppress(LifeboatError):
+        return read_trail(config)
+    return None
+
+
+def _faults(known: Optional[AuditTrail]) -> Dict[str, int]:
+    """How much is wrong with the trail in each source: for metrics, since audit verify names the events."""
+    if known is None:
+        return {}
+    counted = Counter(fault.source for fault in verified(known).faults)
+    return {source.name: counted[source.name] for source in known.sources}
+
+
+def _against_trail(config: Config, seen: Sequence[OneRepository], known: Optional[AuditTrail]) -> List[Finding]:
     """What the audit trail says was made, for each required repository; none where no trail can be read."""
     asked = [one for one in seen if one.repository.required]
-    if not asked:
-        return []
-    try:
-        known = read_trail(config)
-    except LifeboatError:
-        # Whoever cannot be read at all has a finding already; how the trail itself is, audit verify tells.
+    if not asked or known is None:
         return []
     past = {r.name for r in config.repositories if r.as_of}
     found: List[Finding] = []
