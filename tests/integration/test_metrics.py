@@ -91,6 +91,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     # A day of recovery is promised, and the cluster is minutes old.
     assert value(host, "check_status", check="window", repository="repo0") == 1
     assert value(host, "check_status", check="backups", repository="repo0") == 0
+    assert value(host, "check_status", check="notices") == 1
     assert value(host, "job_last_success_timestamp_seconds", job_name="full") == 1010
     assert (value(host, "job_running", job_name="full"), value(host, "job_running", job_name="check")) == (0, 1)
     assert value(host, "job_skipped_total", job_name="full") == 2

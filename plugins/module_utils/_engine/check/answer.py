@@ -20,6 +20,7 @@ CHECKS = {
     "wal_agent": "WAL agent",
     "wal_stream": "WAL stream",
     "file_sets": "file sets",
+    "notices": "notices",
     "seal": "seal",
     "repository": "",
     "in_transit": "in transit",

@@ -15,6 +15,7 @@ from ..codec.age import Seal
 from ..config.load import Config, RepositoryConfig
 from ..config.sections import ObjectivesConfig
 from ..listing import read_contents
+from ..notify import known_deliveries
 from ..provision.bucket_rules import harmful_rules
 from ..records.model import format_time
 from ..repository.holds import look_at_holds
@@ -32,6 +33,7 @@ from .answer import CRITICAL, OK, WARNING, Check, span, worst
 from .contents import of_contents
 from .encryption import Encryption, at_rest, in_transit
 from .immutability import read_lock
+from .notices import of_notices
 from .server import ServerState, of_server, read_server
 
 # How many objects set apart, and records without a signature that counts, are listed.
@@ -46,6 +48,7 @@ def check(config: Config) -> List[Check]:
 def check_with(config: Config, state: ServerState) -> List[Check]:
     """The same, where the server was asked already."""
     out = [*of_server(config, state), *_file_sets(config)]
+    out += of_notices([channel.name for channel in config.notifications.channels], known_deliveries(config))
     repositories = Repositories.open(config)
     out += _seal(repositories.seal)
     try:

@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Notices: who is told of what happened, by mail, webhook, pager or any program, and what was delivered."""
 
-from .state import Delivery, read_deliveries
+from .state import Delivery, known_deliveries, read_deliveries
 
-__all__ = ["Delivery", "read_deliveries"]
+__all__ = ["Delivery", "known_deliveries", "read_deliveries"]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Dict, Iterator, Mapping, Optional
 
-from ..base.errors import ObjectCorrupt
+from ..base.errors import ObjectCorrupt, UntrustedPath
 from ..base.files import make_directory, open_to_read, open_to_write, replace_file
+from ..config.load import Config
 from ..records.fields import MOST_SMALL, Fields
 from ..records.model import format_time, open_fields, seal_record
 from .route import Told
@@ -71,6 +72,13 @@ class State:
 def read_deliveries(state_dir: str) -> Mapping[str, Delivery]:
     """How each channel does, by its name; nothing where there is no whole state yet. OSError, UntrustedPath."""
     return read_state(state_dir).deliveries
+
+
+def known_deliveries(config: Config) -> Mapping[str, Delivery]:
+    """How each channel of a configuration does; nothing where this user may not read it."""
+    with suppress(OSError, UntrustedPath):
+        return read_deliveries(config.notifications.directory(config.cluster))
+    return {}
 
 
 def read_state(state_dir: str) -> State:

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
-from typing import Any, Mapping
+from typing import Any
 
 from ...base import clock
-from ...base.errors import UntrustedPath
 from ...base.files import replace_file
 from ...check import check_with, read_server
-from ...config.load import Config, load
+from ...config.load import load
 from ...metrics import expose, host_samples
 from ...metrics.jobs import JOBS_DIR, read_jobs
-from ...notify import Delivery, read_deliveries
+from ...notify import known_deliveries
 from ..terminal import Answer, Terminal
 from .described import add_command
 
@@ -36,7 +34,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     config = load(args.config, args.as_of)
     state = read_server(config)
     checks = check_with(config, state)
-    jobs, deliveries = read_jobs(args.jobs_dir, config.cluster), _deliveries(config)
+    jobs, deliveries = read_jobs(args.jobs_dir, config.cluster), known_deliveries(config)
     samples = host_samples(config, state, checks, jobs, deliveries, clock.now())
     text = expose([samples])
     if args.output:
@@ -45,8 +43,3 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     return Answer(data, f"{len(data['samples'])} samples in {args.output}" if args.output else text.decode().rstrip())
 
 
-def _deliveries(config: Config) -> Mapping[str, Delivery]:
-    """How the channels do; nothing where this user may not read it."""
-    with suppress(OSError, UntrustedPath):
-        return read_deliveries(config.notifications.directory(config.cluster))
-    return {}
