@@ -222,17 +222,14 @@ def segments(site: Site) -> List[str]:
 
 
 def commit_and_switch(site: Site, ledger: Ledger) -> str:
-    name = site.cluster.value("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    """Some commits, and the name of the segment that ends with them."""
     ledger.write(3)
-    site.cluster.execute("SELECT pg_switch_wal()")
-    return str(name)
+    return str(site.cluster.value("SELECT pg_walfile_name(pg_switch_wal())"))
 
 
 def refused(site: Site, name: str) -> bool:
-    return (
-        bool(site.cluster.value(f"SELECT count(*) FROM pg_stat_archiver WHERE last_failed_wal = '{name}'"))
-        and "[deposed]" in site.cluster.log.read_text()
-    )
+    failed = f"SELECT count(*) FROM pg_stat_archiver WHERE last_failed_wal = '{name}'"
+    return bool(site.cluster.value(failed)) and "[deposed]" in site.cluster.log.read_text()
 
 
 def answer_of(site: Site) -> Dict[str, Any]:
