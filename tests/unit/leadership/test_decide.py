@@ -149,6 +149,13 @@ def test_who_may_claim_what() -> None:
         assert begun_already(east, Request("east", FAILOVER, 1, token=token)) == east.leader
     with pytest.raises(LeadershipTaken, match="another attempt"):
         begun_already(east, Request("east", FAILOVER, 1, token="another-token"))
+    # What the claim was decided upon must still be so.
+    assert begun_already(nobody, Request("east", FIRST, 1, after=0)) is None
+    assert begun_already(east, Request("west", FAILOVER, 1, after=1)) is None
+    with pytest.raises(LeadershipTaken, match="not by epoch 0"):
+        begun_already(east, Request("west", FAILOVER, 1, after=0))
+    with pytest.raises(LeadershipUnsure, match="no epoch that counts"):
+        begun_already(nobody, Request("west", FIRST, 1, after=1))
     with pytest.raises(LeadershipUnsure):
         begun_already(replace(east, next=2**32), Request("west", FAILOVER, 1))
 

@@ -133,6 +133,11 @@ def begun_already(now: Leadership, wanted: Request) -> Optional[Epoch]:
         raise taken(leader, f"Site {wanted.site} leads already: another attempt claimed {leader.describe()}.")
     if leader and wanted.after is not None and leader.number != wanted.after:
         raise taken(leader, f"Site {leader.site} leads, by {leader.describe()}, not by epoch {wanted.after}.")
+    if not leader and wanted.after:
+        raise LeadershipUnsure(
+            f"There is no epoch that counts, and the claim is to follow epoch {wanted.after}.",
+            "lifeboat leader show tells what was set apart; lifeboat verify --repair heals it from another repository.",
+        )
     if leader and wanted.kind == FIRST:
         raise taken(leader, f"Site {leader.site} leads, by {leader.describe()}: this claim is not the first.")
     if not leader and wanted.kind != FIRST:
