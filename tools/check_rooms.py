@@ -25,7 +25,7 @@ BELOW = (
     ("codec",),
     ("store", "postgres"),
     ("repository",),
-    ("audit", "wal", "provision", "report"),
+    ("audit", "leadership", "wal", "provision", "report"),
 )
 ABOVE = (("cli",),)
 OPERATION = len(BELOW)

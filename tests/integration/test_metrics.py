@@ -57,6 +57,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     (root / "app.conf").write_text("colour = blue\n")
     config = site.write(
         tmp_path / "whole.yml",
+        site="east",
         objectives={"rpo": 300, "rto": 3600, "window": 1, "max_backup_age": 90000, "max_verify_age": 35},
         file_sets=[{"name": "app", "paths": [str(root / "app.conf")]}],
         notifications={
@@ -68,6 +69,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
         },
     )
     site.backup()
+    site.lifeboat("leader", "claim", "--kind", "first", config_file=config)
     site.lifeboat("backup", "--type", "full", config_file=config)
     site.lifeboat("wal-prove", config_file=config)
     site.lifeboat("dump", "create", "postgres", config_file=config)
@@ -100,6 +102,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     assert value(host, "notification_last_success_timestamp_seconds", channel="pager") > time.time() - 120
     assert value(host, "notification_failures_total", channel="pager") == 0
     assert value(host, "notification_failures_total", channel="deaf") >= 1
+    assert value(host, "leader_epoch") == 1
     assert abs(value(host, "metrics_timestamp_seconds") - time.time()) < 60
 
     directory = tmp_path / "fleet"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lifeboat.audit.event import Event, load_event
 from lifeboat.base.errors import ErasureFailed, ObjectCorrupt
 from lifeboat.fileset.index import as_lines, load_members
+from lifeboat.leadership.record import Epoch, read_epoch
 from lifeboat.records.fields import MOST_RECORD, read_stored_time
 from lifeboat.records.model import ArchiveFile, load_manifest, open_record, seal_record
 from lifeboat.records.tablespace import Tablespace
@@ -37,11 +38,15 @@ BACKUP = a_backup(
     contents={"shop": {"bytes": 1, "tables": 2, "largest": {"public.t": 3}, "rows": {"public.t": 4}}},
 )  # fmt: skip
 
+EPOCH = Epoch("7412345678901234567", 2, "west", "0123456789abcdef", "failover", 3, 50331688, "a" * 64, moment(0))
+
 READERS: Dict[str, tuple[Callable[[bytes, str], Any], Dict[str, Any]]] = {
     "backup": (load_manifest, BACKUP.as_dict()),
     "copy": (load_copy, COPY.as_dict()),
     "dump": (load_dump, DUMP.as_dict()),
     "erasure": (load_erasure, ERASURE.as_dict()),
+    # Its digest is that of the bytes, and no part of the record.
+    "epoch": (lambda raw, key: replace(read_epoch(raw, key), digest=None), EPOCH.as_dict()),
     "event": (load_event, EVENT.as_dict()),
 }
 HOSTILE = [

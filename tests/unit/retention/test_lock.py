@@ -39,6 +39,7 @@ KEYS = {
     "main/restores/0123456789ab/begun": None,
     "main/damaged/20261122T020000Z-0a1b2c3d/object": 25,
     "main/repository.json": 365,
+    "main/leadership/7/00000001.json": 365,
     "main/something/else": None,
     ".lifeboat-trial/abc": None,
 }

@@ -48,6 +48,7 @@ KEYS = {
     "lease": LAYOUT.lease("writes", "0123456789ab", "begun"),
     "hold": LAYOUT.hold(LABELS["full"], moment(0), "0a1b2c3d"),
     "erasure": LAYOUT.erasure(moment(0), "0a1b2c3d"),
+    "epoch": LAYOUT.epoch(SYSTEM, 1),
     "damaged": LAYOUT.damaged(moment(0), "0a1b2c3d", "object"),
     "foreign": "main/notes.txt",
 }  # fmt: skip

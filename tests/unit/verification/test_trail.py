@@ -89,8 +89,9 @@ def records(*keys: str) -> There:
         (event("release", LABEL), f"main/holds/{LABEL}/20261110T235959Z-released-aa.json"),
         (event("restore test", LABEL), "main/restore_tests/20261110T235959Z-aa.json"),
         (event("erasure", "20261111T000000Z-aa"), "main/erasures/20261111T000000Z-aa.json"),
+        (event("leader-claim", "7/20261110"), "main/leadership/7/20261110.json"),
     ],
-    ids=["hold", "release", "report", "erasure"],
+    ids=["hold", "release", "report", "erasure", "epoch"],
 )
 def test_a_record_is_found_by_its_time(made: Event, key: str) -> None:
     assert missing(records(key), [made]) == []
@@ -101,6 +102,7 @@ def test_a_record_is_found_by_its_time(made: Event, key: str) -> None:
 def test_a_repository_that_took_no_hold_or_report_is_not_asked_for_it() -> None:
     hold = event("hold", LABEL, details={"repositories": ["far"]})
     report = event("restore test", LABEL, details={"unrecorded": ["near"]})
-    assert missing(there(), [hold, report]) == []
+    claim = event("leader-claim", "7/00000001", details={"repositories": ["far"]})
+    assert missing(there(), [hold, report, claim]) == []
     here: List[Event] = [event("hold", LABEL, details={"repositories": ["far", "near"]})]
     assert len(missing(there(), here)) == 1

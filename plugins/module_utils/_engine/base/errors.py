@@ -389,6 +389,27 @@ class ErasuresUnconfirmed(LifeboatError):
     error_code = "erasures_unconfirmed"
 
 
+# --- leadership -------------------------------------------------------------------------------------------------
+
+
+class Deposed(LifeboatError):
+    """Another site leads: this one may not archive. ``details`` name both, and the epoch."""
+
+    error_code = "deposed"
+
+
+class LeadershipTaken(LifeboatError):
+    """Somebody else has the epoch that was to be claimed; ``details["site"]`` names the winner."""
+
+    error_code = "leadership_taken"
+
+
+class LeadershipUnsure(LifeboatError):
+    """An epoch cannot be claimed or does not count: the repositories differ, or cannot keep one winner."""
+
+    error_code = "leadership_unsure"
+
+
 # --- verification -----------------------------------------------------------------------------------------------
 
 

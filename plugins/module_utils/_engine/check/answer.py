@@ -22,6 +22,7 @@ CHECKS = {
     "file_sets": "file sets",
     "notices": "notices",
     "seal": "seal",
+    "leadership": "leadership",
     "repository": "",
     "in_transit": "in transit",
     "at_rest": "at rest",
@@ -51,7 +52,7 @@ class Check:
     """One check and its result. ``status``: ``ok``, ``warning`` or ``critical``.
 
     ``check`` is a key of :data:`CHECKS`; ``repository`` is the name of the one it is about, ``about`` the label.
-    ``value`` is what was measured, in ``unit`` (``s`` or ``B``), and ``limit`` what it must not exceed.
+    ``value`` is what was measured, in ``unit`` (``s``, ``B`` or none), and ``limit`` what it must not exceed.
     """
 
     check: str

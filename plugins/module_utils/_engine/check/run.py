@@ -33,6 +33,7 @@ from .answer import CRITICAL, OK, WARNING, Check, span, worst
 from .contents import of_contents
 from .encryption import Encryption, at_rest, in_transit
 from .immutability import read_lock
+from .leadership import of_leadership
 from .notices import of_notices
 from .server import ServerState, of_server, read_server
 
@@ -52,6 +53,7 @@ def check_with(config: Config, state: ServerState) -> List[Check]:
     repositories = Repositories.open(config)
     out += _seal(repositories.seal)
     try:
+        out += of_leadership(config, repositories, state)
         for entry, repository in zip(config.repositories, repositories.items):
             out += _of_repository(config, entry, repository, state)
     finally:

@@ -34,6 +34,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "hold": ("prune", "hold a backup, so that retention keeps it; or release it"),
     "audit": ("audit", "list what happened, and verify that the record is complete"),
     "erasure": ("erasure", "register what was erased, so that restores erase it again"),
+    "leader": ("leader", "show which site leads, or claim to lead"),
     "log-ship": ("logs", "store new log lines, until stopped"),
     "logs": ("logs", "read stored logs"),
     "notify": ("notify", "notify somebody, or test the channels by which that is done"),
@@ -48,8 +49,9 @@ VERBS: Dict[str, Tuple[str, str]] = {
 ABORT_RECOVERY = 254
 #: Of ``check``: nothing could be found out, by wrong usage, an unreadable configuration or a mistake of this program.
 UNKNOWN = 3
-#: argparse's 2 would tell a recovery that the WAL has ended, and a monitoring that the cluster is in danger.
-MISUSED = {"wal-fetch": ABORT_RECOVERY, "check": UNKNOWN}
+#: argparse's 2 would tell a recovery that the WAL has ended, a monitoring that the cluster is in danger, and whoever
+#: asks for the leader that this site is deposed.
+MISUSED = {"wal-fetch": ABORT_RECOVERY, "check": UNKNOWN, "leader": UNKNOWN}
 
 _WITH_A_VALUE = ("--config", "--as-of")
 

@@ -127,6 +127,11 @@ class Config:
     git: Optional[GitConfig] = option("Where to push configuration, without secrets.", None)
     dumps: DumpsConfig = option("How databases are dumped.", DumpsConfig())
     file_sets: Tuple[FileSetConfig, ...] = option("Named lists of files to keep.", ())
+    site: str = option(
+        "Name of the site (region) of this host, the same on all its hosts: letters, digits, C(.), C(_), C(-). Only "
+        "the site that leads archives, see docs/regions.md. Empty: no leadership is kept.",
+        "",
+    )
     command: str = option("Host command, as PostgreSQL calls it.", "lifeboat")
     as_of: Optional[datetime] = option("Time with its zone. Read every repository as it was then, read-only.", None)
     source: Optional[str] = None
@@ -251,6 +256,10 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         raise ConfigError(
             f"{where}: cluster is {config.cluster!r}.",
             "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.",
+        )
+    if config.site and not _CLUSTER_NAME.match(config.site):
+        raise ConfigError(
+            f"{where}: site is {config.site!r}.", "Use letters, digits, '.', '_' and '-', at most 63: 'east', 'fra1'."
         )
     refuse_clear_pieces(where, config.seal.recipients, config.wal.stream)
     _require_level(config.backup, where)

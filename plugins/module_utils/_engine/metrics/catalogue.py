@@ -87,6 +87,7 @@ _ALL = (
     _here("job_skipped_total", "Starts left out because the job before still ran.", "job_name", kind="counter"),
     _here("check_status", "Worst answer of each question of lifeboat check: 0 ok, 1 warning, 2 critical.",
           "check", "repository"),
+    _here("leader_epoch", "The epoch of leadership that counts, 0 before the first; only if the host has a site."),
     _here("wal_exposed_seconds", "How old a commit can be that is in no required repository yet."),
     _here("wal_archive_failures_total", "Failed runs of archive_command (pg_stat_archiver).", kind="counter"),
     _here("wal_last_archived_timestamp_seconds", "When the server last archived WAL."),

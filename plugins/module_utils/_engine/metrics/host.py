@@ -32,6 +32,7 @@ def host_samples(
     for check, repository in {(item.check, item.repository) for item in checks}:
         status = worst(item.status for item in checks if (item.check, item.repository) == (check, repository))
         samples.add("check_status", SEVERITIES.index(status), check=check, repository=repository)
+    samples.add("leader_epoch", next((c.value for c in checks if c.check == "leadership"), None))
     job_samples(samples, jobs)
     # A channel that was never tried has failed nothing: its series exists before the first failure.
     for channel in {known.name for known in config.notifications.channels} | set(deliveries):

@@ -19,6 +19,7 @@
 <cluster>/restore_tests/<time>-<token>.json
 <cluster>/audit/<chain>/<day>/<number>.json    an event; a chain is <host>.<user>
 <cluster>/erasures/<time>-<token>.json
+<cluster>/leadership/<system identifier>/<epoch>.json    an epoch: from it on a site leads
 <cluster>/logs/<stream>/<day>/<stored><microseconds>-<first line>-<host>-<digest>.jsonl.zst    a chunk of a log
 <cluster>/restores/<token>/begun  held-<number>  ended    that a restore reads; below writes/ what is being written
 <cluster>/damaged/<time>-<token>/repair.json  object    what was removed by a repair, and why
@@ -47,6 +48,7 @@ _LOG = re.compile(
 _STAMPED = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{1,64}\.json\Z", re.ASCII)
 _RELEASE = re.compile(rf"[^/]+/releases/({LABEL})/(\d{{8}}T\d{{6}}Z)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
 _HOLD = re.compile(rf"[^/]+/holds/({LABEL})/(\d{{8}}T\d{{6}}Z)-(held|released)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
+_EPOCH = re.compile(r"[^/]+/leadership/(\d{1,20})/([0-9A-F]{8})\.json\Z", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
@@ -190,6 +192,19 @@ class Layout:
     def erasure(self, at: datetime, token: str) -> str:
         """The record of an erasure."""
         return f"{self.erasures}{stamp(at)}-{token}.json"
+
+    @property
+    def leadership(self) -> str:
+        """Prefix of the epochs of all system identifiers."""
+        return f"{self.cluster}/leadership/"
+
+    def epochs(self, system: str) -> str:
+        """Prefix of the epochs of a system identifier."""
+        return f"{self.leadership}{system}/"
+
+    def epoch(self, system: str, number: int) -> str:
+        """The record of an epoch."""
+        return f"{self.epochs(system)}{number:08X}.json"
 
     @property
     def logs(self) -> str:
@@ -338,6 +353,13 @@ def audit_place(key: str) -> Optional[Tuple[str, str, int]]:
     """The reverse of :meth:`Layout.audit_event`: chain, day (``20261123``) and number; None for another object."""
     match = _AUDIT.match(key)
     return (match.group(1), match.group(2), int(match.group(3))) if match else None
+
+
+def epoch_place(key: str) -> Optional[Tuple[str, int]]:
+    """The reverse of :meth:`Layout.epoch`: system identifier and number; None for another object."""
+    match = _EPOCH.match(key)
+    number = int(match.group(2), 16) if match else 0
+    return (match.group(1), number) if match and number else None
 
 
 def log_name(stored: datetime, first: datetime, host: str, digest: str, sealed: bool) -> str:

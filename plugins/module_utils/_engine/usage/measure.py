@@ -5,8 +5,8 @@
 
 Kinds, as a person knows them: ``core`` (whose the repository is), ``backup``, ``wal`` (with timeline histories, digests
 and marks), ``files``, ``dump``, ``log``, ``audit``, ``verification``, ``report`` (of a restore test), ``lease`` (that a
-restore reads, or a writer writes), ``hold`` (with releases), ``erasure``, ``damaged`` (what a repair removed), and
-``foreign``: what is not Lifeboat's. They are stable: programs may rely on them.
+restore reads, or a writer writes), ``hold`` (with releases), ``erasure``, ``epoch`` (of leadership), ``damaged`` (what
+a repair removed), and ``foreign``: what is not Lifeboat's. They are stable: programs may rely on them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..store.protocol import ObjectInfo
 
 KINDS = (
     "core", "backup", "wal", "files", "dump", "log", "audit", "verification", "report", "lease", "hold", "erasure",
-    "damaged", "foreign",
+    "epoch", "damaged", "foreign",
 )  # fmt: skip
 TYPES = ("full", "differential", "incremental")
 #: How many complete days are told apart, beside today.

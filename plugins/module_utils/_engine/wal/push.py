@@ -20,6 +20,7 @@ from ..base.files import open_to_read
 from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..codec import zstd
 from ..config.load import Config
+from ..leadership.watch import Watch
 from ..postgres.controldata import read_system_identifier
 from ..postgres.timeline import parse_history
 from ..repository.repository import Repositories, Repository
@@ -63,12 +64,15 @@ class Pusher:
     def __init__(self, config: Config, repositories: Repositories, data_dir: str) -> None:
         self._level, self._required, self._data_dir = config.backup.zstd_level, repositories.required, data_dir
         self._seal = repositories.seal
+        self._watch = Watch(config.site, repositories.required)
         self._adopted: Dict[Tuple[str, str], float] = {}
         # The repositories that were found to hold sealed WAL.
         self._sealed: Set[Tuple[str, str]] = set()
 
     def push(self, path: str) -> Pushed:
         """Archive one file. The first repository's error is raised, after all of them were tried.
+
+        Deposed, and nothing is stored, if another site leads.
 
         Memory: the file and its compressed form, twice that while it is compared with what a repository holds already.
         """
@@ -80,6 +84,7 @@ class Pusher:
             )
         # Reread each time: another cluster may have been created under the same path.
         system = read_system_identifier(self._data_dir)
+        self._watch.require(system)
         content = _read(os.path.join(self._data_dir, path), name, system)
         body = content if is_history(name) else zstd.compress(content, self._level)
         sealed = self._seal.seals and not is_history(name)

@@ -24,6 +24,7 @@ from ..base import clock
 from ..base.errors import (
     AgentRunning,
     ConfigError,
+    Deposed,
     LifeboatError,
     ObjectExists,
     SpoolUnusable,
@@ -36,6 +37,7 @@ from ..base.progress import Progress
 from ..base.wal_names import Segment
 from ..codec import zstd
 from ..config.load import Config
+from ..leadership.watch import Watch
 from ..postgres import receivewal
 from ..postgres.connection import Session, session
 from ..postgres.receivewal import Publisher, Receiver
@@ -82,17 +84,20 @@ class Stream:
                 )
             self._begin(sql, publisher)
             repositories = Repositories.open(self._config)
+            watch = Watch(self._config.site, repositories.required)
             targets = [Target(r, publisher, self._config.backup.zstd_level) for r in repositories.required]
             with tempfile.TemporaryFile() as said:
                 receiver = Receiver(self._config.bin_dir, self._config.connection, self._slot, self._directory, said)
                 try:
                     on_ready()
-                    self._work(sql, publisher, receiver, targets)
+                    self._work(sql, publisher, receiver, targets, watch)
                 finally:
                     receiver.close()
                     repositories.close()
 
-    def _work(self, sql: Session, publisher: Publisher, receiver: Receiver, targets: Sequence[Target]) -> None:
+    def _work(
+        self, sql: Session, publisher: Publisher, receiver: Receiver, targets: Sequence[Target], watch: Watch
+    ) -> None:
         with ThreadPoolExecutor(len(targets), "lifeboat-stream") as pool:
             configured = configured_at(self._config)
             while not self._stopping() and configured_at(self._config) == configured:
@@ -106,7 +111,8 @@ class Stream:
                 local = self._local(publisher.segment_size)
                 new = list(following.available(local, slot.received or 0))
                 put = partial(Target.put, directory=self._directory, new=new)
-                for target, error in zip(targets, pool.map(put, targets)):
+                refusal = _refusal(watch, publisher.system_identifier)
+                for target, error in zip(targets, [refusal] * len(targets) if refusal else pool.map(put, targets)):
                     self._tell(target, error)
                 self._clean(local, targets)
                 while clock.monotonic() < due and not self._stopping():
@@ -185,6 +191,15 @@ class Stream:
 
     def _usable(self) -> contextlib.AbstractContextManager[None]:
         return usable(self._directory, self._config.spool_dir)
+
+
+def _refusal(watch: Watch, system: str) -> Optional[LifeboatError]:
+    """Why no piece may be stored, for as long as another site leads."""
+    try:
+        watch.require(system)
+        return None
+    except Deposed as exc:
+        return exc
 
 
 class Target:

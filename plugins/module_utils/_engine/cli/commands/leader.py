@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat leader``: which site leads, and the claim to lead."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Dict, Optional
+
+from ...base.errors import ConfigError
+from ...base.wal_names import parse_lsn
+from ...config.load import Config, load
+from ...leadership import claim
+from ...leadership.decide import Request
+from ...leadership.read import Seen, look, system_of
+from ...leadership.record import KINDS
+from ...postgres.controldata import read_control
+from ...records.fields import printable
+from ...repository.repository import Repositories
+from ..terminal import Answer, Terminal, bullets, table
+from .described import add_command, add_plan, described
+
+_DEPOSED = 2
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Add the commands and their arguments to ``subparsers``."""
+    parser = add_command(subparsers, "leader", "leader show", "leader claim --kind first", "leader check")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = actions.add_parser(
+        "show", **described("list the epochs, and tell which site leads", "leader show", "leader show --json")
+    )
+    show.set_defaults(handler=run_show)
+    lead = actions.add_parser(
+        "claim",
+        **described(
+            "put the next epoch into every required repository, so that this site leads",
+            "leader claim --kind first",
+            "leader claim --kind switchover --handover-lsn 0/3000028",
+            "leader claim --kind failover --plan",
+        ),
+    )
+    lead.add_argument("--kind", required=True, choices=KINDS, help="why this site leads from now on")
+    lead.add_argument("--handover-lsn", metavar="LSN", help="where the site before stopped")
+    lead.add_argument("--timeline", type=int, metavar="N", help="default: that of the server's last checkpoint")
+    lead.add_argument(
+        "--token", metavar="TEXT", help="name of this attempt: only a repetition with the same one goes on with it"
+    )
+    lead.add_argument(
+        "--after", type=int, metavar="N", help="refuse if epoch N is not the newest any more (0: if there is any)"
+    )
+    add_plan(lead, "claim nothing")
+    lead.set_defaults(handler=run_claim)
+    question = actions.add_parser(
+        "check",
+        **described(
+            "exit with 0 if this site leads or no leadership is kept, with 2 if it is deposed",
+            "leader check",
+            "leader check --json",
+        ),
+    )
+    question.set_defaults(handler=run_check)
+
+
+def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """A line for each epoch that counts, oldest first, and what was set apart."""
+    config = load(args.config, args.as_of)
+    seen = _look(config)
+    rows = [
+        [str(e["epoch"]), e["site"], e["kind"], e["claimed_at"], str(e["timeline"]), e["handover_lsn"] or "-"]
+        for e in (epoch.shown() for epoch in seen.now.epochs)
+    ]
+    head = ["epoch", "site", "kind", "claimed at", "timeline", "hand-over LSN"]
+    lines = [table(head, rows) if rows else "there is no epoch", _words(config, seen)]
+    lines += [f"SET APART epoch {a.number} in {a.repository}: {printable(a.why)}" for a in seen.now.aside]
+    lines += [f"NOT READ {name}: {exc.message}" for name, exc in seen.unread.items()]
+    return Answer(_data(config, seen), "\n".join(lines))
+
+
+def run_check(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Exit status 2 only if it is certain that another site leads."""
+    config = load(args.config, args.as_of)
+    if not config.site:
+        data = {"site": None, "leads": False, "deposed": False}
+        return Answer(data, "no leadership is kept: this configuration has no site")
+    seen = _look(config)
+    return Answer(_data(config, seen), _words(config, seen), _DEPOSED if seen.now.deposes(config.site) else 0)
+
+
+def run_claim(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Once in every required repository; again only where it is missing."""
+    config = load(args.config, args.as_of)
+    timeline, handover = _timeline(config, args.timeline), _lsn(args.handover_lsn)
+    request = Request(config.site, args.kind, timeline, handover, args.token, args.after)
+    done = (claim.plan if args.plan else claim.apply)(config, request)
+    would = "would lead" if args.plan else "leads"
+    lines = [f"site {done.epoch.site} {would} by {done.epoch.describe()}"]
+    lines += bullets([f"{'to be put in' if args.plan else 'put in'} {name}" for name in done.repositories])
+    return Answer(done.as_dict(), "\n".join(lines))
+
+
+def _look(config: Config) -> Seen:
+    repositories = Repositories.open(config)
+    try:
+        return look(repositories.required, system_of(config, repositories.required))
+    finally:
+        repositories.close()
+
+
+def _words(config: Config, seen: Seen) -> str:
+    leader = seen.now.leader
+    if leader is None:
+        return "no site leads"
+    own = {True: ": this one", False: f"; this one is {config.site}"}[leader.site == config.site] if config.site else ""
+    return f"site {leader.site} leads, by {leader.describe()}{own}"
+
+
+def _data(config: Config, seen: Seen) -> Dict[str, Any]:
+    now, leader = seen.now, seen.now.leader
+    return {
+        "site": config.site or None,
+        "leader": leader.site if leader else None,
+        "leads": bool(leader and leader.site == config.site),
+        "deposed": bool(config.site) and now.deposes(config.site),
+        "system_identifier": seen.system,
+        "epochs": [epoch.shown() for epoch in now.epochs],
+        "conflicts": list(now.conflicts),
+        "set_apart": [{"repository": a.repository, "epoch": a.number, "why": a.why} for a in now.aside],
+        "unread": {name: exc.as_dict() for name, exc in seen.unread.items()},
+    }
+
+
+def _timeline(config: Config, given: Optional[int]) -> int:
+    if given is not None:
+        if not 1 <= given < 2**32:
+            raise ConfigError(f"The timeline is {given}.", "It is a number from 1 on.")
+        return given
+    if not config.data_dir:
+        raise ConfigError("The timeline is not known here: data_dir is not set.", "Give --timeline.")
+    return read_control(config.bin_dir, config.data_dir).timeline
+
+
+def _lsn(text: Optional[str]) -> Optional[int]:
+    try:
+        return None if text is None else parse_lsn(text)
+    except ValueError as exc:
+        raise ConfigError(f"The hand-over LSN {exc}.", "Take it from pg_controldata of the site before.") from exc
