@@ -39,7 +39,9 @@ from .marker import is_satisfied
 from .pace import Pace, estimate_seconds, last_pace
 from .pieces import NO_PIECES, Pieces, look
 from .places import require_room, survey
-from .request import RestorePlan, RestoreRequest
+from .request import RestorePlan, RestoreRequest, permanent_settings
+from .standby import notes as standby_notes
+from .standby import require_possible
 from .ways_out import fork_named, mended_from
 
 
@@ -82,6 +84,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     if not route.satisfied:
         beforehand.require_settings(config.bin_dir, request.settings)
         beforehand.require_port(request, data_dir, config.connection.port)
+        require_possible(config, request, permanent_settings(request, archiving))
     needed = decide.segments_needed(backup, route.target, route.position, route.run)
     seconds, basis = estimate_seconds(route.chain, needed, route.pace)
     planned = RestorePlan(
@@ -107,7 +110,12 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         latest_commit=route.latest,
         commit_rate=route.commit_rate,
         satisfied=route.satisfied,
-        notes=(f"estimate: {basis}", *route.notes, *_by_hand(request, backup, data_dir, config.bin_dir)),
+        notes=(
+            f"estimate: {basis}",
+            *route.notes,
+            *standby_notes(request, route.run),
+            *_by_hand(request, backup, data_dir, config.bin_dir),
+        ),
         warnings=(*route.warnings, *_wal_elsewhere(request, data_dir)),
         register=register,
         seconds=clock.monotonic() - begin,
