@@ -33,7 +33,7 @@ STATE = "lifeboat_standby.json"
 # The command itself waits for so long, because starting it costs more than asking; then PostgreSQL looks for a new
 # timeline. Between two questions it sleeps for a second.
 _PATIENCE, _POLL = 5.0, 1.0
-_STATES = ("starting", "standby", "ready")
+_STATES = ("standby", "ready")
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,12 @@ class Handed:
         """Whether ``content`` begins with what was handed out."""
         return len(content) >= self.end and Handed.of(self.name, content, self.end) == self
 
-    def longer(self, content: bytes, end: int) -> bool:
-        """Whether ``content``, of which ``end`` bytes are WAL, goes beyond what was handed out, and begins with it."""
-        return end > self.end and self.begins(content)
+    def followed_by(self, content: bytes, end: int, held: bool) -> bool:
+        """Whether ``content``, of which ``end`` bytes are WAL, is to be handed out next: it begins with the former.
+
+        ``held``: the server has what was handed out, and only needs what goes beyond it.
+        """
+        return end >= self.end + held and end > 0 and self.begins(content)
 
 
 NOTHING = Handed("", 0, hashlib.sha256(b"").hexdigest())
@@ -108,9 +111,9 @@ def feed(config: Config, name: str, path: str, source: Source, data_dir: Optiona
 
 
 def waits(data_dir: str) -> bool:
-    """Whether the server of this standby has nothing better to do: nobody promotes or stops it.
+    """Whether the server of this standby has nothing better to do: it serves, and nobody promotes or stops it.
 
-    Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``promote`` is what ``pg_ctl promote`` leaves.
+    While it starts, it has to read its own copy of the segment before it lets anybody in. Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``promote`` is what ``pg_ctl promote`` leaves.
     """
     if os.path.exists(os.path.join(data_dir, "promote")):
         return False
@@ -180,7 +183,9 @@ class _Feed:
         repository, pieced = longer
         if pieced.damaged:
             self._notes.append(f"{self._name} ends early in repository {repository.name}: {pieced.damaged}")
-        if not handed.longer(pieced.content, pieced.end):
+        if not handed.followed_by(pieced.content, pieced.end, bool(have)):
+            if pieced.end >= handed.end and not handed.begins(pieced.content):
+                self._notes.append(f"{self._name}: its pieces are not those that were replayed here")
             return None
         fetched = self._hand_out(repository, pieced.content)
         write_handed(self._wal_dir, Handed.of(self._name, pieced.content, pieced.end))
