@@ -97,6 +97,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
             pieces=_with_pieces(request, route.target),
         ),
         pieces=route.pieces,
+        last_record=route.last_record,
         passed_over=passed,
         chain=route.chain,
         path=route.path,
@@ -159,6 +160,7 @@ class _Route:
     satisfied: bool
     warnings: Tuple[str, ...]
     pace: Optional[Pace]
+    last_record: Optional[int]
 
 
 def _route(repository: Repository, config: Config, request: RestoreRequest, data_dir: str) -> _Route:
@@ -190,7 +192,8 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     pieces = look(repository, bin_dir, system, path, found) if _with_pieces(request, target) else NO_PIECES
     latest = pieces.latest or (pace.last if pace else None)
     end = None
-    if target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start:
+    last_segment = target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start
+    if last_segment or (request.action == "standby" and found.segments):
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
     satisfied = is_satisfied(request, target.describe(), data_dir, bin_dir, config.as_of)
     if not satisfied:
@@ -221,7 +224,7 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     with contextlib.suppress(LifeboatError):
         measured = None if satisfied else last_pace(repository, data_dir)
     return _Route(
-        target, chain, path, found, position, latest, rate, tuple(notes), pieces, satisfied, warnings, measured
+        target, chain, path, found, position, latest, rate, tuple(notes), pieces, satisfied, warnings, measured, end
     )
 
 

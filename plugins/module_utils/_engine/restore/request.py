@@ -148,6 +148,7 @@ class RestorePlan:
     window ends with, where it was looked up, and ``commit_rate`` how many commits a second the WAL before it has.
     ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
     the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
+    ``last_record`` is the LSN of the last record in the complete segments, where it was looked up.
     ``pieces`` is what lies behind the last complete segment, for the target ``latest``. ``register`` are the erasures.
     ``warnings`` are about archived WAL that is missing, or that exists and is not used.
     """
@@ -174,6 +175,7 @@ class RestorePlan:
     source: Source = EVERYWHERE
     pieces: Pieces = NO_PIECES
     register: Optional[Register] = None
+    last_record: Optional[int] = None
 
     @property
     def backup(self) -> BackupManifest:

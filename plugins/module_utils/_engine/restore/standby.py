@@ -63,6 +63,6 @@ def reached_enough(planned: RestorePlan, lsn: int, timeline: int) -> bool:
     """Whether a standby at ``lsn`` has replayed all that the plan saw; a newer timeline may end before that. Pure."""
     if timeline > planned.path.timeline:
         return lsn >= planned.backup.stop_lsn
-    last = planned.pieces.last_record
     whole = planned.run.segments[-1].start if planned.run.segments else 0
-    return lsn >= max(planned.backup.stop_lsn, whole, 0 if last is None else last + 1)
+    records = [r + 1 for r in (planned.last_record, planned.pieces.last_record) if r is not None]
+    return lsn >= max(planned.backup.stop_lsn, whole, *records)

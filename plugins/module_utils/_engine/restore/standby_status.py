@@ -171,5 +171,4 @@ def walk(
                 break
             gap.append(segment.name)
     since = min(waiting, default=None)
-    return Stored(repository, path.timeline, max(archive_end, min(lsn, end)) if not only_pieces else archive_end,
-                  max(end, lsn), since, tuple(only_pieces), tuple(gap))  # fmt: skip
+    return Stored(repository, path.timeline, archive_end, max(end, lsn), since, tuple(only_pieces), tuple(gap))

@@ -25,6 +25,7 @@ from ..base.errors import LifeboatError, WalConflict
 from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
+from ..postgres.server import refuse_root
 from ..repository.repository import Repositories, Repository
 from .fetch import Fetched, Source, longest, look_up, write_wal
 
@@ -99,6 +100,7 @@ def feed(config: Config, name: str, path: str, source: Source, data_dir: Optiona
     WalConflict when the archive holds another segment than the one whose pieces were replayed: the standby then has
     what its primary never wrote, and recovery must stop.
     """
+    refuse_root()
     data_dir = os.path.abspath(data_dir or os.getcwd())
     if not is_wal_file(name):
         return Fed(None)
@@ -113,7 +115,8 @@ def feed(config: Config, name: str, path: str, source: Source, data_dir: Optiona
 def waits(data_dir: str) -> bool:
     """Whether the server of this standby has nothing better to do: it serves, and nobody promotes or stops it.
 
-    While it starts, it has to read its own copy of the segment before it lets anybody in. Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``promote`` is what ``pg_ctl promote`` leaves.
+    While it starts, it has to read its own copy of the segment before it lets anybody in.
+    Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``promote`` is what ``pg_ctl promote`` leaves.
     """
     if os.path.exists(os.path.join(data_dir, "promote")):
         return False
