@@ -25,7 +25,7 @@ from ..base.errors import LifeboatError, WalConflict
 from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
-from ..postgres.server import refuse_root
+from ..postgres.server import refuse_root, serves
 from ..repository.repository import Repositories, Repository
 from .fetch import Fetched, Source, longest, look_up, write_wal
 
@@ -127,6 +127,16 @@ def waits(data_dir: str) -> bool:
         return False
 
 
+def _server(data_dir: str) -> Tuple[str, ...]:
+    """The process and the start time of the server that runs here; empty where none does."""
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
+            lines = [line.strip() for line in stream]
+        return (lines[0], lines[2]) if serves(data_dir) else ()
+    except (OSError, IndexError):
+        return ()
+
+
 class _Feed:
     """One question of a standby."""
 
@@ -140,7 +150,11 @@ class _Feed:
     def wait(self, data_dir: str) -> Fed:
         """Ask until there is something new, for a segment for some seconds."""
         until = clock.monotonic() + (_PATIENCE if is_segment(self._name) else 0)
+        began = _server(data_dir)
         while True:
+            if began and _server(data_dir) != began:
+                # Killed meanwhile: another server may ask for another file by the same path.
+                return Fed(None)
             more = waits(data_dir)
             doubt: Optional[LifeboatError] = None
             self._notes.clear()

@@ -16,7 +16,7 @@ from .described import add_command
 
 def add_arguments(subparsers: Any) -> None:
     """Add the command and its arguments to ``subparsers``."""
-    parser = add_command(subparsers, "standby", "standby status", "--config /etc/lifeboat/shop.yml --json standby status")
+    parser = add_command(subparsers, "standby", "standby status", "--json standby status")
     parser.add_argument("what", choices=("status",), help="status: how far it is behind the repository")
     parser.set_defaults(handler=run)
 
