@@ -45,9 +45,13 @@ options:
     type: str
     default: latest
   target_action:
-    description: What to do at the target.
+    description:
+      - What to do at the target.
+      - V(standby) has no target. The server becomes a hot standby that follows the newest timeline of the repository,
+        with the pieces of the unfinished segment, and never promotes itself. It is left running.
+      - For V(standby) a second run changes nothing as long as the standby was not promoted.
     type: str
-    choices: [promote, pause, shutdown]
+    choices: [promote, pause, shutdown, standby]
     default: promote
   label:
     description: Use this backup instead of the newest one finished before the target.
@@ -169,6 +173,12 @@ EXAMPLES = r"""
       port: 5999
   become: true
   become_user: postgres
+
+- name: Follow a cluster of another region from its repository alone
+  lifeboat.postgres.pg_restore_pitr:
+    target_action: standby
+  become: true
+  become_user: postgres
 """
 
 RETURN = r"""
@@ -183,7 +193,8 @@ restore:
     - What was reached. C(reached_lsn), C(reached_time), C(timeline), C(moved_aside), C(segments), C(bytes_restored),
       C(chain) (the labels that were combined), C(files_kept) of a delta restore, C(commit_rate) (commits per
       second in the last archived WAL), C(log), C(erasures) (C(applied), C(pending), C(unread), C(left_out)), and
-      C(timings) in seconds.
+      C(timings) in seconds. C(standby) is how far a standby and its repository were in the end (C(replayed_lsn),
+      C(archive_end_lsn), C(pieces_end_lsn), C(lag_bytes), C(lag_seconds), C(obstacles) to a promotion without a gap).
     - If nothing had to be done (O(request_id)), the record of the restore that created the data directory.
   returned: success, not in check mode when something would be changed
   type: dict

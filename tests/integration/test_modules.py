@@ -84,6 +84,25 @@ def test_a_restore_is_done_once_within_one_incident(installed: Path, site: Site)
     assert told["error_code"] == "config_invalid" and told["details"]["differing"] == ["archiving"]
 
 
+def test_a_standby_is_made_once_and_goes_on_following(installed: Path, site: Site) -> None:
+    module(installed, "pg_backup", config_file=str(site.config_file))
+    clone = site.clone("standby")
+    wanted = {
+        "config_file": str(site.config_file), "data_dir": str(clone.data_dir), "settings": clone.network,
+        "target_action": "standby",
+    }  # fmt: skip
+    assert module(installed, "pg_restore_pitr", check=True, **wanted)["changed"]
+    done = module(installed, "pg_restore_pitr", **wanted)
+    assert done["changed"] and done["restore"]["state"] == "following the repository"
+    assert clone.value("SELECT pg_is_in_recovery()")
+    for check in (True, False):
+        again = module(installed, "pg_restore_pitr", check=check, **wanted)
+        assert not again["changed"] and again["restore"] == done["restore"]
+    told = module(installed, "pg_restore_pitr", status=2, **{**wanted, "leave": "stopped"})
+    assert told["error_code"] == "config_invalid" and "standby" in told["msg"]
+    clone.stop()
+
+
 def test_a_hold_and_what_retention_would_remove(installed: Path, site: Site) -> None:
     config = {"config_file": str(site.config_file)}
     made = module(installed, "pg_backup", **config)

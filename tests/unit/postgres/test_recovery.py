@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.postgres.recovery import (
+    RECOVERY,
     Ahead,
     quote,
     recovery_settings,
@@ -247,9 +248,9 @@ def test_rewrite_replaces_the_settings_of_an_earlier_recovery(tmp_path: Path) ->
 
 def test_only_one_signal_file_stays(tmp_path: Path) -> None:
     (tmp_path / "standby.signal").touch()
-    set_signal(str(tmp_path), True)
+    set_signal(str(tmp_path), RECOVERY)
     assert [p.name for p in tmp_path.iterdir()] == ["recovery.signal"]
-    set_signal(str(tmp_path), False)
+    set_signal(str(tmp_path), None)
     assert not list(tmp_path.iterdir())
 
 

@@ -434,6 +434,12 @@ class TargetUnreachable(LifeboatError):
     error_code = "target_unreachable"
 
 
+class StandbyRefused(LifeboatError):
+    """The standby would damage the archive, or this server is none."""
+
+    error_code = "standby_refused"
+
+
 class DataDirectoryRefused(LifeboatError):
     """The data directory (or a tablespace directory) is in use, not empty, or not a cluster's."""
 

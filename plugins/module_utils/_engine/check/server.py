@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator, List, Optional, Tuple
 
 from ..base import clock
@@ -103,7 +103,8 @@ def read_server(config: Config) -> ServerState:
             lag = replay_lag(sql) if facts.in_recovery else None
             if config.wal.stream and not facts.in_recovery:
                 stream = _read_stream(sql, config.cluster)
-            require_backup_ready(facts)
+            # Of a standby the primary archives.
+            require_backup_ready(replace(facts, archive_mode="always") if facts.in_recovery else facts)
     except LifeboatError as exc:
         errors.append(("server", exc))
     backlog, free, agent = None, None, None
@@ -142,7 +143,8 @@ def of_server(config: Config, state: ServerState) -> Iterator[Check]:
         yield Check("server", OK, f"PostgreSQL {facts.version}, {role}, archive_mode {facts.archive_mode}")
     if state.stream:
         yield _stream(config.cluster, state.stream)
-    if archiver and "server" not in failed:
+    # A standby archives nothing, unless with archive_mode = always.
+    if archiver and "server" not in failed and facts and not (facts.in_recovery and facts.archive_mode != "always"):
         yield _archiving(archiver)
     if "wal_backlog" in failed:
         yield Check("wal_backlog", WARNING, failed["wal_backlog"].message, failed["wal_backlog"].hint)

@@ -168,6 +168,39 @@ def replay_lag(session: Session) -> Optional[float]:
     return None if value is None else float(value)
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far a standby has replayed, when its last replayed commit was made, and on which timeline.
+
+    ``pause`` is ``not paused``, ``pause requested`` or ``paused``.
+    """
+
+    lsn: int
+    time: Optional[datetime]
+    timeline: int
+    pause: str
+
+
+def replay_position(session: Session, segment_size: int) -> Position:
+    """Where a standby is. Its timeline is that of the newest file that it has of the segment.
+
+    pg_control knows that only from the last restartpoint on.
+    """
+    lsn, time, pause, known = session.row(
+        "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')::text, pg_last_xact_replay_timestamp(),"
+        " pg_get_wal_replay_pause_state(), greatest(min_recovery_end_timeline, timeline_id)"
+        " FROM pg_control_recovery(), pg_control_checkpoint()"
+    )
+    at = Segment.ending_at(int(known), parse_lsn(lsn), segment_size)
+    files = (
+        session.rows("SELECT name FROM pg_ls_waldir() WHERE name ~ ('^[0-9A-F]{8}' || %s || '$')", [at.name[8:]])
+        # Only members of pg_monitor may look.
+        if session.value("SELECT has_function_privilege('pg_ls_waldir()', 'EXECUTE')")
+        else []
+    )
+    return Position(parse_lsn(lsn), time, max([at.timeline, *(int(name[:8], 16) for (name,) in files)]), str(pause))
+
+
 def longest_wait(session: Session, state: ArchiverState, segment_size: int) -> Optional[float]:
     """Seconds that a commit can have waited to be archived by now, at most; None if nothing limits that.
 

@@ -45,6 +45,20 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
     return settings
 
 
+def standby_settings(restore_command: str) -> Dict[str, str]:
+    """The settings of a hot standby that follows the newest timeline of the archive.
+
+    Between two questions for WAL that is not there yet the server waits for ``wal_retrieve_retry_interval``: by default
+    5 s, which would be most of the lag.
+    """
+    return {
+        "restore_command": restore_command,
+        "recovery_target_timeline": "latest",
+        "hot_standby": "on",
+        "wal_retrieve_retry_interval": "1s",
+    }
+
+
 @dataclass(frozen=True)
 class Ahead:
     """A prefetcher: the directory that it serves and works in (see :mod:`..wal.prefetch`), and its process id."""
@@ -65,6 +79,7 @@ def restore_command(
     without: Sequence[str] = (),
     pieces: bool = False,
     as_of: Optional[datetime] = None,
+    follow: bool = False,
 ) -> str:
     """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
 
@@ -72,7 +87,7 @@ def restore_command(
     Python, a missing package) stops recovery instead of ending it early.
 
     ``source`` and ``without`` are names of repositories; for them and ``pieces`` see :class:`..wal.fetch.Source`.
-    ``as_of`` is the time as of which the repositories are read.
+    ``as_of`` is the time as of which the repositories are read. ``follow``: for a standby, see :mod:`..wal.feed`.
 
     If a prefetcher is running, the file is taken from it; if anything goes wrong, the host command is called. Only
     ``mv``, ``rm`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when
@@ -82,16 +97,18 @@ def restore_command(
     words = f"{shlex.quote(command)} --config {shlex.quote(config_path)}{past} wal-fetch --not-found={_NOT_FOUND}"
     if source:
         words += "".join([f" --source={shlex.quote(source)}", *(f" --without={shlex.quote(w)}" for w in without)])
-    words += " --pieces" if pieces else ""
+    words += (" --follow" if follow else "") + (" --pieces" if pieces else "")
     verdict = f"case $? in 0) exit 0;; {_NOT_FOUND}) exit 1;; *) exit 254;; esac"
-    first = _from_prefetcher(ahead) if ahead else ""
+    first = _from_prefetcher(ahead, final=not follow) if ahead else ""
     return first + words.replace("%", "%%") + f' "%f" "%p"; {verdict}'
 
 
-def _from_prefetcher(ahead: Ahead) -> str:
+def _from_prefetcher(ahead: Ahead, final: bool) -> str:
+    """``final``: what it has not is not there; else the host command is asked."""
     directory = shlex.quote(ahead.directory).replace("%", "%%")
     # Its working directory tells it from another process of that number; a zombie has none.
     lives = f'[ "/proc/{ahead.pid}/cwd" -ef "$d" ]'
+    missing = '[ -n "$gone" ] && exit 1; ' if final else ""
     # What is left of the question would make the prefetcher keep a file for nobody.
     return (
         f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; gone=; '
@@ -100,7 +117,8 @@ def _from_prefetcher(ahead: Ahead) -> str:
         '[ -f "$q.missing" ] && gone=1 && break; [ -f "$q.ask" ] && break; '
         f'[ $n -gt {_NOTICED} ] && [ -f "$q.want" ] && break; '
         "sleep 0.02; n=$((n+1)); done; fi; "
-        'rm -f "$q.want" "$q.seen" "$q.missing" "$q.ask"; [ -n "$gone" ] && exit 1; fi; '
+        'rm -f "$q.want" "$q.seen" "$q.missing" "$q.ask"; '
+        f"{missing}fi; "
         '[ -f "$f" ] && mv -f "$f" "%p" && exit 0; fi; '
     )
 
@@ -147,13 +165,16 @@ def rewrite(data_dir: str, settings: Mapping[str, Any]) -> None:
     os.chmod(path, 0o640 if os.stat(data_dir).st_mode & stat.S_IRGRP else 0o600)
 
 
-def set_signal(data_dir: str, wanted: bool) -> None:
-    """Make ``recovery.signal`` the only signal file, or remove both."""
-    for name in ("standby.signal", "recovery.signal"):
+STANDBY, RECOVERY = "standby.signal", "recovery.signal"
+
+
+def set_signal(data_dir: str, wanted: Optional[str]) -> None:
+    """Make ``wanted`` (STANDBY or RECOVERY) the only signal file; None removes both."""
+    for name in (STANDBY, RECOVERY):
         try:
             os.unlink(os.path.join(data_dir, name))
         except FileNotFoundError:
             pass
     if wanted:
-        with open(os.path.join(data_dir, "recovery.signal"), "w", encoding="utf-8"):
+        with open(os.path.join(data_dir, wanted), "w", encoding="utf-8"):
             pass

@@ -8,6 +8,8 @@ from .extract import LOG
 from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
 from .request import RestorePlan, RestoreRequest, RestoreResult
+from .standby_status import Status as StandbyStatus
+from .standby_status import read as standby_status_of
 from .target import latest_timeline, on_path
 
 __all__ = [
@@ -16,10 +18,12 @@ __all__ = [
     "RestorePlan",
     "RestoreRequest",
     "RestoreResult",
+    "StandbyStatus",
     "apply",
     "estimate_seconds",
     "last_pace",
     "latest_timeline",
     "on_path",
     "plan",
+    "standby_status_of",
 ]

@@ -11,18 +11,27 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 from ..audit.scope import audited
 from ..base import clock
-from ..base.errors import RecoveryFailed
+from ..base.errors import LifeboatError, RecoveryFailed
 from ..base.progress import Progress, Silent
 from ..base.wal_names import format_lsn
 from ..config.load import Config
 from ..erasure import reapply, require_confirmed, unconfirmed
 from ..postgres import server
 from ..postgres.connection import local
-from ..postgres.recovery import Ahead, recovery_settings, restore_command, rewrite, set_signal
+from ..postgres.recovery import (
+    RECOVERY,
+    STANDBY,
+    Ahead,
+    recovery_settings,
+    restore_command,
+    rewrite,
+    set_signal,
+    standby_settings,
+)
 from ..records.model import format_time
 from ..repository.leases import reading
 from ..repository.repository import Repositories, Repository
-from . import combine, delta, extract
+from . import combine, delta, extract, standby_status
 from .extract import LOG
 from .flush import flushing
 from .leftover import drop_cut_off
@@ -30,7 +39,8 @@ from .marker import control_digest, fingerprint, hold, hold_existing, identify, 
 from .places import clear, prepare, refuse_running
 from .prefetch import Prefetcher
 from .recover import READABLE_LOG, Reached, isolation, require_reached, sync_settings, watch
-from .request import RestorePlan, RestoreResult
+from .request import RestorePlan, RestoreResult, permanent_settings
+from .standby import require_not_always
 
 
 def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = None) -> RestoreResult:
@@ -77,6 +87,7 @@ class _Restore:
         self._warnings: List[str] = []
         self._prefetcher = Prefetcher()
         self._erasures: Dict[str, Any] = {"left_out": True}
+        self._standby: Dict[str, Any] = {}
         self._open = ExitStack()
         self._marker: Dict[str, Any] = {
             "request": fingerprint(planned.request, planned.target.describe(), planned.data_dir, config.as_of),
@@ -185,18 +196,20 @@ class _Restore:
             extract.move_wal(self._data_dir, self._planned.wal_dir)
 
     def _permanent_settings(self) -> Dict[str, Any]:
-        return {**({} if self._planned.archiving else {"archive_mode": "off"}), **self._planned.request.settings}
+        return permanent_settings(self._planned.request, self._planned.archiving)
 
     def recover(self) -> Reached:
         planned, config = self._planned, self._config
         self._progress.phase(f"recover to {planned.target.describe()}")
         action = planned.request.action
         self._configure_recovery(self._prefetcher.ahead)
-        set_signal(self._data_dir, True)
+        set_signal(self._data_dir, STANDBY if action == "standby" else RECOVERY)
+        if action == "standby":
+            require_not_always(config.bin_dir, self._data_dir, config.config_file)
         if os.path.exists(self._log):
             os.unlink(self._log)
         try:
-            if action == "pause":
+            if action in ("pause", "standby"):
                 reached = self._start_and_watch({"hot_standby": "on", **READABLE_LOG})
                 self._erase(reached)
             else:
@@ -259,8 +272,13 @@ class _Restore:
             self._planned.source.without,
             self._planned.source.pieces,
             self._config.as_of,
+            planned.request.action == "standby",
         )
-        settings = recovery_settings(planned.target, planned.path.timeline, planned.request.action, command)
+        settings = (
+            standby_settings(command)
+            if planned.request.action == "standby"
+            else recovery_settings(planned.target, planned.path.timeline, planned.request.action, command)
+        )
         rewrite(self._data_dir, {**self._permanent_settings(), **settings})
 
     def _start_and_watch(self, settings: Dict[str, str]) -> Reached:
@@ -272,19 +290,40 @@ class _Restore:
         settings = {**{k: v for k, v in durable.items() if k not in self._planned.request.settings}, **settings}
         server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)
         reached = watch(self._config, self._planned, self._log, self._progress)
-        require_reached(self._planned, reached)
+        if self._planned.request.action != "standby":
+            require_reached(self._planned, reached)
         return reached
+
+    def _follow(self) -> None:
+        """Start the standby again, with its own settings for the log, and look how far it and its repository are."""
+        config = self._config
+        self._progress.phase("start")
+        server.stop(config.bin_dir, self._data_dir)
+        server.start(config.bin_dir, self._data_dir, config.config_file, {}, self._log, wait=True)
+        where = server.endpoint(self._data_dir)
+        try:
+            if where is not None:
+                self._standby = standby_status.read(config, local(config.connection, *where)).as_dict()
+        except LifeboatError as exc:
+            self._warnings.append(f"how far the standby is behind is not known: {exc.message}")
 
     def finish(self, reached: Reached) -> RestoreResult:
         planned, config = self._planned, self._config
-        state = {"promote": "stopped", "pause": "paused", "shutdown": "shut down in recovery"}[planned.request.action]
+        state = {
+            "promote": "stopped",
+            "pause": "paused",
+            "shutdown": "shut down in recovery",
+            "standby": "following the repository",
+        }[planned.request.action]
         if planned.request.action == "promote":
             rewrite(self._data_dir, self._permanent_settings())
-            set_signal(self._data_dir, False)
+            set_signal(self._data_dir, None)
             if planned.request.leave == "running":
                 self._progress.phase("start")
                 server.start(config.bin_dir, self._data_dir, config.config_file, {}, self._log, wait=True)
                 state = "running"
+        elif planned.request.action == "standby":
+            self._follow()
         self._done("finish")
         self._timings["total"] = round(planned.seconds + clock.monotonic() - self._begin, 3)
         result = RestoreResult(
@@ -308,6 +347,7 @@ class _Restore:
             commit_rate=planned.commit_rate,
             erasures=self._erasures,
             warnings=(*planned.warnings, *self._warnings),
+            standby=self._standby,
         )
         done = {"finished": True, "timeline": reached.timeline, "result": result.as_dict()}
         write_marker(self._data_dir, {**self._marker, **done})

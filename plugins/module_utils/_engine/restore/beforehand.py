@@ -50,13 +50,14 @@ def require_settings(bin_dir: Optional[str], settings: Mapping[str, Any]) -> Non
 
 def require_port(request: RestoreRequest, data_dir: str, usual: int) -> None:
     """ConfigError if the restored server could not open its port, because another server here uses it."""
-    opens = request.action == "pause" or (request.action == "promote" and request.leave == "running")
+    opens = request.action in ("pause", "standby") or (request.action == "promote" and request.leave == "running")
     if opens:
         others = [s for s in running_servers() if s.data_dir != os.path.realpath(data_dir)]
         port = str(request.settings.get("port", usual))
         other = port_taken(port, request.settings, others)
-        # A server that pauses has to run.
-        other_way = "choose action shutdown" if request.action == "pause" else "leave it stopped (leave)"
+        # A server that pauses or follows has to run.
+        ways = {"pause": "choose action shutdown", "standby": "stop that one"}
+        other_way = ways.get(request.action, "leave it stopped (leave)")
         if other:
             raise ConfigError(
                 f"The restored server would use port {port}, which the server in {other.data_dir}"

@@ -15,12 +15,14 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from ..base.errors import ConfigError, DataDirectoryRefused
 from ..postgres.controldata import read_control
+from ..postgres.recovery import STANDBY
 from ..records.model import format_time
 from .request import RestoreRequest
 
 # From before the first file is written or removed, until the next restore.
 MARKER = "lifeboat_restore.json"
 _CONTROL = os.path.join("global", "pg_control")
+_SIGNALS = ("recovery.signal", STANDBY)
 _RECOVERING = ("in archive recovery", "shut down in recovery")
 
 
@@ -127,7 +129,7 @@ def _may_clear(bin_dir: Optional[str], data_dir: str, marker: Mapping[str, Any])
     """Whether the content can only come from a restore: a mark alone says nothing about the files around it.
 
     A base backup that no server has started yet has its ``backup_label`` and is as old as its source; one that recovers
-    has ``recovery.signal``, and nothing that the archive has not. Whatever was in production is somebody's data, unless
+    has a signal file, and nothing that the archive has not. Whatever was in production is somebody's data, unless
     it is byte for byte as our own failure left it.
     """
     control, label = os.path.join(data_dir, _CONTROL), os.path.join(data_dir, "backup_label")
@@ -137,7 +139,7 @@ def _may_clear(bin_dir: Optional[str], data_dir: str, marker: Mapping[str, Any])
         return True
     if os.path.exists(label):
         return os.stat(control).st_mtime <= os.stat(os.path.join(data_dir, MARKER)).st_mtime
-    if not os.path.exists(os.path.join(data_dir, "recovery.signal")):
+    if not any(os.path.exists(os.path.join(data_dir, name)) for name in _SIGNALS):
         return False
     found = read_control(bin_dir, data_dir)
     return found.state in _RECOVERING and found.system_identifier == marker.get("system_identifier")
@@ -148,19 +150,24 @@ def is_satisfied(
 ) -> bool:
     """Whether ``data_dir`` is the finished result of the request with this very id, still on the timeline it ended on.
 
-    Without an ID no restore is the same as a former one: ``latest`` means another moment every time.
+    Without an ID no restore is the same as a former one: ``latest`` means another moment every time. A standby is: it
+    still follows, and may have followed to a later timeline.
     ConfigError where the id is that of a finished restore, and something else is asked.
     """
     marker = read_marker(data_dir)
-    if request.request_id is None or not marker or not marker.get("finished"):
+    if not marker or not marker.get("finished") or marker.get("request_id") != request.request_id:
         return False
-    if marker.get("request_id") != request.request_id:
+    standby = request.action == "standby" and os.path.exists(os.path.join(data_dir, STANDBY))
+    if request.request_id is None and not standby:
         return False
     control = read_control(bin_dir, data_dir)
-    if control.system_identifier != marker.get("system_identifier") or control.timeline != marker.get("timeline"):
+    moved = control.timeline != marker.get("timeline") and not standby
+    if control.system_identifier != marker.get("system_identifier") or moved:
         return False
     asked, done = fingerprint(request, target, data_dir, as_of), marker.get("request") or {}
     differing = sorted(name for name in {*asked, *done} if asked.get(name) != done.get(name))
+    if differing and request.request_id is None:
+        return False
     if differing:
         raise ConfigError(
             f"{data_dir} is the result of request {request.request_id!r}, which asked for something else:"

@@ -39,7 +39,9 @@ from .marker import is_satisfied
 from .pace import Pace, estimate_seconds, last_pace
 from .pieces import NO_PIECES, Pieces, look
 from .places import require_room, survey
-from .request import RestorePlan, RestoreRequest
+from .request import RestorePlan, RestoreRequest, permanent_settings
+from .standby import notes as standby_notes
+from .standby import require_possible
 from .ways_out import fork_named, mended_from
 
 
@@ -82,6 +84,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
     if not route.satisfied:
         beforehand.require_settings(config.bin_dir, request.settings)
         beforehand.require_port(request, data_dir, config.connection.port)
+        require_possible(config, request, permanent_settings(request, archiving))
     needed = decide.segments_needed(backup, route.target, route.position, route.run)
     seconds, basis = estimate_seconds(route.chain, needed, route.pace)
     planned = RestorePlan(
@@ -94,6 +97,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
             pieces=_with_pieces(request, route.target),
         ),
         pieces=route.pieces,
+        last_record=route.last_record,
         passed_over=passed,
         chain=route.chain,
         path=route.path,
@@ -107,7 +111,12 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
         latest_commit=route.latest,
         commit_rate=route.commit_rate,
         satisfied=route.satisfied,
-        notes=(f"estimate: {basis}", *route.notes, *_by_hand(request, backup, data_dir, config.bin_dir)),
+        notes=(
+            f"estimate: {basis}",
+            *route.notes,
+            *standby_notes(request, route.run),
+            *_by_hand(request, backup, data_dir, config.bin_dir),
+        ),
         warnings=(*route.warnings, *_wal_elsewhere(request, data_dir)),
         register=register,
         seconds=clock.monotonic() - begin,
@@ -151,6 +160,7 @@ class _Route:
     satisfied: bool
     warnings: Tuple[str, ...]
     pace: Optional[Pace]
+    last_record: Optional[int]
 
 
 def _route(repository: Repository, config: Config, request: RestoreRequest, data_dir: str) -> _Route:
@@ -182,7 +192,8 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     pieces = look(repository, bin_dir, system, path, found) if _with_pieces(request, target) else NO_PIECES
     latest = pieces.latest or (pace.last if pace else None)
     end = None
-    if target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start:
+    last_segment = target.kind == "lsn" and found.segments and parse_lsn(target.value or "") >= found.segments[-1].start
+    if last_segment or (request.action == "standby" and found.segments):
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
     satisfied = is_satisfied(request, target.describe(), data_dir, bin_dir, config.as_of)
     if not satisfied:
@@ -213,7 +224,7 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     with contextlib.suppress(LifeboatError):
         measured = None if satisfied else last_pace(repository, data_dir)
     return _Route(
-        target, chain, path, found, position, latest, rate, tuple(notes), pieces, satisfied, warnings, measured
+        target, chain, path, found, position, latest, rate, tuple(notes), pieces, satisfied, warnings, measured, end
     )
 
 

@@ -48,9 +48,10 @@ class Prefetcher:
             return
         limit = bound(config.restore.prefetch, size)
         source = planned.source
-        order = Order(
-            planned.backup.system_identifier, size, _names(planned), limit, source.name, source.without, source.pieces
-        )
+        # What grows is never fetched ahead: a standby asks the host command for it.
+        pieces = source.pieces and planned.request.action != "standby"
+        names, system = _names(planned, pieces), planned.backup.system_identifier
+        order = Order(system, size, names, limit, source.name, source.without, pieces)
         try:
             self._directory = _make(config, planned, limit * size)
             if self._directory is None:
@@ -78,12 +79,12 @@ class Prefetcher:
             self._lock = None
 
 
-def _names(planned: RestorePlan) -> tuple[str, ...]:
+def _names(planned: RestorePlan, pieces: bool) -> tuple[str, ...]:
     """Every file that recovery requests, in order: the target timeline's history, then the segments."""
     timeline = planned.path.timeline
     history = (history_name(timeline),) if len(planned.path.steps) > 1 else ()
     segments = planned.run.segments[: planned.segments_needed]
-    return (*history, *(s.name for s in (*segments, *planned.pieces.segments)))
+    return (*history, *(s.name for s in (*segments, *(planned.pieces.segments if pieces else ()))))
 
 
 def _make(config: Config, planned: RestorePlan, size: int) -> Optional[str]:

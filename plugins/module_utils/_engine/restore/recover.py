@@ -20,10 +20,12 @@ from ..config.load import Config
 from ..postgres import server
 from ..postgres.connection import Session, local, session
 from ..postgres.controldata import read_control
+from ..postgres.facts import replay_position
 from ..records.model import format_time
 from ..wal.scan import ended_at, records_in
 from .extract import read_tail
 from .request import RestorePlan
+from .standby import reached_enough
 
 # Poll often during a short recovery, and rarely during a long one.
 _POLL_FIRST, _POLL_LONGEST = 0.02, 0.2
@@ -101,6 +103,8 @@ def _ask(config: Config, planned: RestorePlan, action: str) -> Optional[Reached]
     try:
         with session(local(config.connection, *where)) as sql:
             recovering = bool(sql.value("SELECT pg_is_in_recovery()"))
+            if action == "standby":
+                return _following(sql, planned, recovering)
             if action != "pause":
                 return None if recovering else _promoted(config, sql, planned)
             if not recovering:
@@ -159,6 +163,19 @@ def _paused(config: Config, sql: Session, planned: RestorePlan) -> Reached:
     lsn = parse_lsn(told)
     time = _last_commit(config, planned, timeline, lsn, time)
     return _reached(planned, lsn, time, timeline, timeline, "paused")
+
+
+def _following(sql: Session, planned: RestorePlan, recovering: bool) -> Optional[Reached]:
+    """Where a standby is, once it has replayed what the plan saw."""
+    if not recovering:
+        raise RecoveryFailed(
+            "The server left recovery instead of following the repository.",
+            "Somebody promoted it. Restore again for a standby.",
+        )
+    at = replay_position(sql, planned.backup.segment_size)
+    if not reached_enough(planned, at.lsn, at.timeline):
+        return None
+    return _reached(planned, at.lsn, at.time, at.timeline, at.timeline, "following")
 
 
 def _after_shutdown(config: Config, planned: RestorePlan, log: str) -> Reached:

@@ -20,7 +20,7 @@ from ..wal.fetch import EVERYWHERE, Source
 from ..wal.inventory import Run
 from .pieces import NO_PIECES, Pieces
 
-ACTIONS = ("promote", "pause", "shutdown")
+ACTIONS = ("promote", "pause", "shutdown", "standby")
 EXISTING = ("refuse", "move_aside")
 ARCHIVING = ("auto", "on", "off")
 LEAVE = ("running", "stopped")
@@ -84,10 +84,21 @@ class RestoreRequest:
             raise ConfigError(
                 "The request_id of the restore is empty.", "Give the id of the incident, or leave request_id out."
             )
-        if self.action != "promote" and self.target.kind == "latest":
+        if self.action == "standby" and (self.target.kind, self.target.timeline) != ("latest", "latest"):
+            raise ConfigError(
+                f"A standby follows the newest timeline without an end, and the target is {self.target.describe()}"
+                f" on timeline {self.target.timeline}.",
+                "Leave target and timeline out, or choose action pause.",
+            )
+        if self.action == "standby" and self.leave == "stopped":
+            raise ConfigError(
+                "action standby and leave stopped exclude each other: it is left following the repository.",
+                "Leave leave out; stop the server afterwards, as any other.",
+            )
+        if self.action in ("pause", "shutdown") and self.target.kind == "latest":
             raise ConfigError(
                 f"A restore to 'latest' has no target to {self.action} at.",
-                "Choose action promote (leave: stopped stops it afterwards), or a target of another kind.",
+                "Choose action promote (leave: stopped stops it afterwards) or standby, or another kind of target.",
             )
         if self.delta and self.existing == "move_aside":
             raise ConfigError(
@@ -103,6 +114,11 @@ class RestoreRequest:
             raise ConfigError(
                 "action pause and leave stopped exclude each other.", "Choose action shutdown, or leave running."
             )
+
+
+def permanent_settings(request: RestoreRequest, archiving: bool) -> Dict[str, Any]:
+    """What stays in the settings of the restored cluster. Pure."""
+    return {**({} if archiving else {"archive_mode": "off"}), **request.settings}
 
 
 @dataclass(frozen=True)
@@ -132,6 +148,7 @@ class RestorePlan:
     window ends with, where it was looked up, and ``commit_rate`` how many commits a second the WAL before it has.
     ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
     the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
+    ``last_record`` is the LSN of the last record in the complete segments, where it was looked up.
     ``pieces`` is what lies behind the last complete segment, for the target ``latest``. ``register`` are the erasures.
     ``warnings`` are about archived WAL that is missing, or that exists and is not used.
     """
@@ -158,6 +175,7 @@ class RestorePlan:
     source: Source = EVERYWHERE
     pieces: Pieces = NO_PIECES
     register: Optional[Register] = None
+    last_record: Optional[int] = None
 
     @property
     def backup(self) -> BackupManifest:
@@ -237,6 +255,7 @@ class RestoreResult:
     second in the last archived WAL, tells how many transactions the time until the disaster may have had.
     ``erasures`` are those ``applied`` again, those ``pending`` until the server is promoted, the repositories whose
     register was ``unread``, those ``unconfirmed`` that were left out, and whether all were ``left_out``.
+    ``standby`` is how far a standby and its repository were in the end (see :mod:`.standby_status`).
     """
 
     label: str
@@ -259,6 +278,7 @@ class RestoreResult:
     commit_rate: Optional[float] = None
     erasures: Mapping[str, Any] = field(default_factory=dict)
     warnings: Tuple[str, ...] = ()
+    standby: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> Dict[str, Any]:
         lists = {"moved_aside": list(self.moved_aside), "chain": list(self.chain), "warnings": list(self.warnings)}

@@ -24,7 +24,7 @@ from ..postgres.controldata import read_system_identifier
 from ..repository.histories import sound_history
 from ..repository.layout import is_sealed
 from ..repository.repository import Repositories, Repository
-from .pieces import read_pieces
+from .pieces import Pieced, read_pieces
 from .segment import check_segment
 
 # PostgreSQL's largest segment (initdb --wal-segsize) is 1 GiB.
@@ -113,28 +113,36 @@ def look_up(
 def _from_pieces(
     repositories: Repositories, system: str, name: str, source: Source
 ) -> Optional[Tuple[Repository, bytes]]:
+    found = longest(repositories, system, name, source)
+    return (found[0], found[1].content) if found and found[1].end else None
+
+
+def longest(
+    repositories: Repositories, system: str, name: str, source: Source, have: bytes = b""
+) -> Optional[Tuple[Repository, Pieced]]:
     """The segment from the repository whose pieces go farthest; None when no repository has any.
 
-    The doubt of a repository counts unless the source of the restore itself answered.
+    The doubt of a repository counts unless the source of the restore itself answered. For ``have`` see
+    :func:`.pieces.read_pieces`.
     """
-    found: List[Tuple[int, Repository, bytes]] = []
+    found: List[Tuple[int, Repository, Pieced]] = []
     doubts: List[LifeboatError] = []
     answered = False
     for repository in repositories.beginning_with(source.name, source.without):
         try:
-            pieced = read_pieces(repository, system, name)
+            pieced = read_pieces(repository, system, name, have)
         except LifeboatError as exc:
             doubts.append(exc)
             continue
         answered = answered or repository.name == source.name
-        if pieced.end:
-            found.append((pieced.end, repository, pieced.content))
+        if pieced.end or pieced.damaged:
+            found.append((pieced.end, repository, pieced))
     if doubts and not answered:
         raise doubts[0]
     if not found:
         return None
-    _end, repository, content = max(found, key=lambda f: f[0])
-    return repository, content
+    _end, repository, pieced = max(found, key=lambda f: f[0])
+    return repository, pieced
 
 
 def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional[bytes]:

@@ -63,10 +63,10 @@ class Tail:
 NO_TAIL = Tail()
 
 
-def contiguous(pieces: Iterable[Piece]) -> Tuple[Piece, ...]:
-    """Those that cover the segment from offset 0 on without a hole, in order; they may overlap. Pure."""
+def contiguous(pieces: Iterable[Piece], begin: int = 0) -> Tuple[Piece, ...]:
+    """Those that cover the segment from offset ``begin`` on without a hole, in order; they may overlap. Pure."""
     chosen: List[Piece] = []
-    end = 0
+    end = begin
     for piece in sorted(pieces, key=lambda p: (p.start, -p.stop)):
         if piece.start > end:
             break
@@ -90,31 +90,38 @@ def follow(repository: Repository, system: str, path: TimelinePath, run: Run) ->
     """What pieces add to ``run``, by listing: nothing behind a gap, and nothing before the first complete segment."""
     if run.missing or not run.segments:
         return NO_TAIL
+    return follow_from(repository, system, path, run.end, run.segments[-1].size)
+
+
+def follow_from(repository: Repository, system: str, path: TimelinePath, start: int, size: int) -> Tail:
+    """What pieces hold from the beginning of the segment of the LSN ``start`` on, by listing; ``size`` in bytes."""
     tail = NO_TAIL
-    last = run.segments[-1]
-    for segment in path.segments(run.end, last.size):
+    for segment in path.segments(start, size):
         pieces = contiguous(list_pieces(repository, system, segment.name))
         if not pieces or len(tail.segments) == _MOST_SEGMENTS:
             break
-        end = min(pieces[-1].stop, last.size)
+        end = min(pieces[-1].stop, size)
         tail = Tail((*tail.segments, segment), segment.start + end, max(p.modified for p in pieces))
-        if end < last.size:
+        if end < size:
             break
     return tail
 
 
-def read_pieces(repository: Repository, system: str, segment: str) -> Pieced:
+def read_pieces(repository: Repository, system: str, segment: str, have: bytes = b"") -> Pieced:
     """Put a segment together from its pieces; ``end`` is 0 where it has none. A damaged piece ends it.
 
-    Memory: the segment and one piece.
+    ``have`` is how it begins, as known from before: only pieces that go beyond that are read, and one that differs from
+    it counts as damaged. Memory: the segment and one piece.
     """
-    data = bytearray()
+    data = bytearray(have)
     damaged = ""
-    for piece in contiguous(list_pieces(repository, system, segment)):
+    for piece in contiguous(list_pieces(repository, system, segment), len(have)):
         try:
             part = zstd.decompress(repository.store.get(piece.key), piece.key, piece.stop - piece.start)
             if len(part) != piece.stop - piece.start:
                 raise ObjectCorrupt(f"{piece.key} holds {len(part)} bytes.", "The WAL ends before it.", key=piece.key)
+            if have[piece.start :] != part[: max(len(have) - piece.start, 0)]:
+                raise ObjectCorrupt(f"{piece.key} differs from what came before it.", "It is left out.", key=piece.key)
         except (ObjectCorrupt, ObjectMissing) as exc:
             damaged = exc.message
             break

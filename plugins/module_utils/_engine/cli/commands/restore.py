@@ -225,6 +225,10 @@ def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
         ),
         ", ".join(f"{name} {duration(seconds)}" for name, seconds in result.timings.items()),
     ]
+    if result.standby:
+        ends = [e for e in (result.standby["archive_end_lsn"], result.standby["pieces_end_lsn"]) if e]
+        lag = f"{result.standby['lag_bytes']} bytes, {duration(result.standby['lag_seconds'])}"
+        lines.append(f"replayed to {result.standby['replayed_lsn']}; the repository reaches {ends[-1]} (lag: {lag})")
     told = result.erasures
     if told.get("left_out"):
         lines.append("the register of erasures was left out: who was erased since is back")

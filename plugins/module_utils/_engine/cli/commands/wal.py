@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 from ...config.load import load
+from ...wal.feed import feed
 from ...wal.fetch import Source, fetch
 from ...wal.prefetch import prefetch
 from ...wal.push import push
@@ -50,6 +51,11 @@ def add_arguments(subparsers: Any) -> None:
         "--without", metavar="REPOSITORY", action="append", default=[], help="do not ask this repository"
     )
     parser.add_argument("--pieces", action="store_true", help="put a missing segment together from its pieces")
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="for a standby: wait a little for new WAL, and hand out no segment that does not go beyond the last one",
+    )
     parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
     parser = subparsers.add_parser("wal-prefetch", description="Fetch WAL ahead of replay. Started by a restore.")
     parser.add_argument("directory", help="directory with the restore's order; served until standard input ends")
@@ -64,8 +70,14 @@ def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Fetch one file, or report that it does not exist."""
-    source = Source(args.source, tuple(args.without), args.pieces)
-    fetched = fetch(load(args.config, args.as_of), args.name, args.path, source=source)
+    source, config = Source(args.source, tuple(args.without), args.pieces), load(args.config, args.as_of)
+    if args.follow:
+        fed = feed(config, args.name, args.path, source)
+        for words in fed.notes:
+            terminal.note(words)
+        fetched = fed.fetched
+    else:
+        fetched = fetch(config, args.name, args.path, source=source)
     if fetched is None:
         return Answer({"name": args.name, "found": False}, "", args.not_found)
     return Answer({"name": fetched.name, "found": True, "repository": fetched.repository, "size": fetched.size}, "")

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The restore action ``standby``: a server that stays in recovery and follows the repository."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Iterator, Mapping, Optional
+
+from ..base.errors import ConfigError, StandbyRefused
+from ..base.process import run
+from ..base.temporary import temporary_directory
+from ..config.load import Config
+from ..postgres.controldata import program
+from ..postgres.recovery import SETTINGS_FILE, with_settings
+from ..wal.inventory import Run
+from .request import RestorePlan, RestoreRequest
+
+
+def require_possible(config: Config, request: RestoreRequest, settings: Mapping[str, Any]) -> None:
+    """ConfigError or StandbyRefused for what can be known beforehand; ``settings`` are the cluster's permanent ones."""
+    if request.action != "standby":
+        return
+    if config.as_of:
+        raise ConfigError(
+            "A standby follows the repository as it becomes, and as_of names a past time.",
+            "Leave as_of out, or choose another action.",
+        )
+    with temporary_directory("lifeboat-settings-") as scratch:
+        for name, text in (("postgresql.conf", ""), (SETTINGS_FILE, with_settings("", settings))):
+            with open(os.path.join(scratch, name), "w", encoding="utf-8") as stream:
+                stream.write(text)
+        require_not_always(config.bin_dir, scratch, config.config_file)
+
+
+def require_not_always(bin_dir: Optional[str], data_dir: str, config_file: Optional[str]) -> None:
+    """StandbyRefused if the server of this directory would have ``archive_mode = always``.
+
+    Such a standby archives every segment that it restores, and so the first half of one as the whole.
+    """
+    words = [program(bin_dir, "postgres"), "-D", data_dir, "-C", "archive_mode"]
+    words += ["-c", f"config_file={config_file}", "-c", f"data_directory={data_dir}"] if config_file else []
+    if run(words, check=False).stdout.strip() == "always":
+        raise StandbyRefused(
+            "archive_mode is always: this standby would archive segments of which it has only the beginning.",
+            "Set archive_mode to on (--set archive_mode=on, or settings): it archives once it is promoted.",
+            setting="archive_mode",
+            value="always",
+        )
+
+
+def notes(request: RestoreRequest, found: Run) -> Iterator[str]:
+    """What the standby will not have. Pure."""
+    if request.action == "standby" and found.sealed:
+        yield (
+            "the WAL is sealed, and sealed clusters are not streamed: the standby gets complete segments only"
+            " (archive_timeout bounds its lag), and needs the identity on this host for as long as it follows"
+        )
+
+
+def reached_enough(planned: RestorePlan, lsn: int, timeline: int) -> bool:
+    """Whether a standby at ``lsn`` has replayed all that the plan saw; a newer timeline may end before that. Pure."""
+    if timeline > planned.path.timeline:
+        return lsn >= planned.backup.stop_lsn
+    whole = planned.run.segments[-1].start if planned.run.segments else 0
+    records = [r + 1 for r in (planned.last_record, planned.pieces.last_record) if r is not None]
+    return lsn >= max(planned.backup.stop_lsn, whole, *records)

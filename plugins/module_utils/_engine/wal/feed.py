@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``restore_command`` of a standby that is fed from the repository alone (``lifeboat wal-fetch --follow``).
+
+A segment that is not complete in the archive is put together from its pieces and filled up with zeros. PostgreSQL
+replays to the end of what was written, finds no valid record there, and asks for the same segment again. It gets the
+segment only when that goes beyond what it has; until then the answer is "not there", and it stays with its own copy.
+
+In standby mode "not there" ends nothing: PostgreSQL asks again (``WaitForWALToBecomeAvailable`` in ``xlogrecovery.c``).
+So a store in doubt does not stop a standby, as it stops a restore: it serves readers, and waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Iterable, List, Optional, Tuple
+
+from ..base import clock
+from ..base.errors import LifeboatError, WalConflict
+from ..base.wal_names import is_history, is_segment, is_wal_file
+from ..config.load import Config
+from ..postgres.controldata import read_system_identifier
+from ..postgres.server import refuse_root, serves
+from ..repository.repository import Repositories, Repository
+from .fetch import Fetched, Source, longest, look_up, write_wal
+
+#: In pg_wal, which no base backup contains.
+STATE = "lifeboat_standby.json"
+# The command itself waits for so long, because starting it costs more than asking; then PostgreSQL looks for a new
+# timeline. Between two questions it sleeps for a second.
+_PATIENCE, _POLL = 5.0, 1.0
+_STATES = ("standby", "ready")
+
+
+@dataclass(frozen=True)
+class Handed:
+    """The last segment that was handed out incomplete: its name, how many bytes of it are WAL, and their SHA-256."""
+
+    name: str
+    end: int
+    sha256: str
+
+    @classmethod
+    def of(cls, name: str, content: bytes, end: int) -> Handed:
+        """The first ``end`` bytes of ``content``."""
+        return cls(name, end, hashlib.sha256(memoryview(content)[:end]).hexdigest())
+
+    def begins(self, content: bytes) -> bool:
+        """Whether ``content`` begins with what was handed out."""
+        return len(content) >= self.end and Handed.of(self.name, content, self.end) == self
+
+    def followed_by(self, content: bytes, end: int, held: bool) -> bool:
+        """Whether ``content``, of which ``end`` bytes are WAL, is to be handed out next: it begins with the former.
+
+        ``held``: the server has what was handed out, and only needs what goes beyond it.
+        """
+        return end >= self.end + held and end > 0 and self.begins(content)
+
+
+NOTHING = Handed("", 0, hashlib.sha256(b"").hexdigest())
+
+
+@dataclass(frozen=True)
+class Fed:
+    """The file that was handed out, None where it is not there (yet); ``notes`` are for the server's log."""
+
+    fetched: Optional[Fetched]
+    notes: Tuple[str, ...] = ()
+
+
+def read_handed(wal_dir: str, name: str) -> Handed:
+    """What was handed out of the segment ``name``; NOTHING where that was another one, or is not known."""
+    try:
+        with open(os.path.join(wal_dir, STATE), encoding="utf-8") as stream:
+            found = json.load(stream)
+        if found["name"] != name or int(found["end"]) <= 0:
+            return NOTHING
+        return Handed(name, int(found["end"]), str(found["sha256"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return NOTHING
+
+
+def write_handed(wal_dir: str, handed: Handed) -> None:
+    """Remember it. A failure only costs that all pieces of the segment are read again."""
+    path = os.path.join(wal_dir, STATE)
+    with contextlib.suppress(OSError):
+        with open(f"{path}.new", "w", encoding="utf-8") as stream:
+            json.dump(asdict(handed), stream)
+        os.replace(f"{path}.new", path)
+
+
+def feed(config: Config, name: str, path: str, source: Source, data_dir: Optional[str] = None) -> Fed:
+    """Write the file ``name`` to ``path`` (relative to ``data_dir``) if it is new to the standby; see the module.
+
+    WalConflict when the archive holds another segment than the one whose pieces were replayed: the standby then has
+    what its primary never wrote, and recovery must stop.
+    """
+    refuse_root()
+    data_dir = os.path.abspath(data_dir or os.getcwd())
+    if not is_wal_file(name):
+        return Fed(None)
+    system = read_system_identifier(data_dir)
+    repositories = Repositories.open(config)
+    try:
+        return _Feed(repositories, system, name, os.path.join(data_dir, path), source).wait(data_dir)
+    finally:
+        repositories.close()
+
+
+def waits(data_dir: str) -> bool:
+    """Whether the server of this standby has nothing better to do: it serves, and nobody promotes or stops it.
+
+    While it starts, it has to read its own copy of the segment before it lets anybody in.
+    Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``promote`` is what ``pg_ctl promote`` leaves.
+    """
+    if os.path.exists(os.path.join(data_dir, "promote")):
+        return False
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
+            return [line.strip() for line in stream][7] in _STATES
+    except (OSError, IndexError):
+        return False
+
+
+def _server(data_dir: str) -> Tuple[str, ...]:
+    """The process and the start time of the server that runs here; empty where none does."""
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
+            lines = [line.strip() for line in stream]
+        return (lines[0], lines[2]) if serves(data_dir) else ()
+    except (OSError, IndexError):
+        return ()
+
+
+class _Feed:
+    """One question of a standby."""
+
+    def __init__(self, repositories: Repositories, system: str, name: str, path: str, source: Source) -> None:
+        self._repositories, self._system, self._name, self._path = repositories, system, name, path
+        self._source = source
+        self._whole = Source(source.name, source.without)
+        self._wal_dir = os.path.dirname(path)
+        self._notes: List[str] = []
+
+    def wait(self, data_dir: str) -> Fed:
+        """Ask until there is something new, for a segment for some seconds."""
+        until = clock.monotonic() + (_PATIENCE if is_segment(self._name) else 0)
+        began = _server(data_dir)
+        while True:
+            if began and _server(data_dir) != began:
+                # Killed meanwhile: another server may ask for another file by the same path.
+                return Fed(None)
+            more = waits(data_dir)
+            doubt: Optional[LifeboatError] = None
+            self._notes.clear()
+            try:
+                fetched = self._ask(1 if more else 3)
+                if fetched is not None:
+                    return Fed(fetched, tuple(self._notes))
+            except WalConflict:
+                raise
+            except LifeboatError as exc:
+                doubt = exc
+            if not more or clock.monotonic() >= until:
+                if doubt and not os.path.exists(os.path.join(data_dir, "standby.signal")):
+                    # Not a standby: here "not there" would be the end of WAL.
+                    raise doubt
+                if doubt:
+                    self._notes.append(f"{self._name} cannot be had now: {doubt.message} [{doubt.error_code}]")
+                return Fed(None, tuple(self._notes))
+            clock.sleep(_POLL)
+
+    def _ask(self, rounds: int) -> Optional[Fetched]:
+        if is_history(self._name):
+            return self._history(rounds)
+        handed = read_handed(self._wal_dir, self._name)
+        found = look_up(self._repositories, self._system, self._name, self._whole, rounds)
+        if found is not None:
+            repository, content = found
+            if not handed.begins(content):
+                raise WalConflict(
+                    f"{self._name} in repository {repository.location} does not begin with the {handed.end} bytes that"
+                    " were put together from its pieces and replayed here.",
+                    "This standby holds what its primary never wrote: restore it anew. Find out who stored the pieces.",
+                    name=self._name,
+                    repository=repository.name,
+                )
+            return self._hand_out(repository, content)
+        if not (self._source.pieces and is_segment(self._name)):
+            return None
+        have = self._have(handed)
+        longer = longest(self._repositories, self._system, self._name, self._source, have)
+        if longer is None:
+            return None
+        repository, pieced = longer
+        if pieced.damaged:
+            self._notes.append(f"{self._name} ends early in repository {repository.name}: {pieced.damaged}")
+        if not handed.followed_by(pieced.content, pieced.end, bool(have)):
+            if pieced.end >= handed.end and not handed.begins(pieced.content):
+                self._notes.append(f"{self._name}: its pieces are not those that were replayed here")
+            return None
+        fetched = self._hand_out(repository, pieced.content)
+        write_handed(self._wal_dir, Handed.of(self._name, pieced.content, pieced.end))
+        return fetched
+
+    def _have(self, handed: Handed) -> bytes:
+        """What the server has of the segment, when it is just what was handed out."""
+        if handed is NOTHING:
+            return b""
+        try:
+            with open(os.path.join(self._wal_dir, self._name), "rb") as stream:
+                content = stream.read(handed.end)
+        except OSError:
+            return b""
+        return content if handed.begins(content) else b""
+
+    def _history(self, rounds: int) -> Optional[Fetched]:
+        """A history, when there is WAL of its timeline or a later one.
+
+        Whoever begins a promotion archives the history first: one that was never finished, or is forged, would lead
+        every standby to a timeline that never goes on.
+        """
+        found = look_up(self._repositories, self._system, self._name, self._whole, rounds)
+        if found is None:
+            return None
+        repository, content = found
+        if int(self._name[:8], 16) > leads_to(repository.store.list_names(repository.layout.wal_root(self._system))):
+            self._notes.append(f"{self._name} is not followed yet: there is no WAL of its timeline")
+            return None
+        return self._hand_out(repository, content)
+
+    def _hand_out(self, repository: Repository, content: bytes) -> Fetched:
+        write_wal(self._path, content)
+        return Fetched(self._name, repository.name, len(content))
+
+
+def leads_to(names: Iterable[str]) -> int:
+    """The last timeline with a history and WAL (segments or pieces), by the names below the cluster's WAL; 0 for none.
+
+    PostgreSQL asks for one history after the other up to the first that is missing. Pure.
+    """
+    there = set(names)
+    return max((int(n[:8], 16) for n in there if is_history(n) and f"{n[:8]}/" in there), default=0)
