@@ -17,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.postgres.recovery import (
     RECOVERY,
+    STANDBY,
     Ahead,
     quote,
     recovery_settings,
     restore_command,
     rewrite,
     set_signal,
+    standby_settings,
     with_settings,
     without_recovery,
 )
@@ -89,7 +91,7 @@ class Waiting:
         self.target = root / "RECOVERYXLOG"
         self.called = root / "called"
         self._command = command = root / "lifeboat"
-        command.write_text(f"#!/bin/sh\ntouch '{self.called}'\nexit {command_status}\n")
+        command.write_text(f"#!/bin/sh\necho $* >'{self.called}'\nexit {command_status}\n")
         command.chmod(0o755)
         self.process = subprocess.Popen(["sleep", "600"], cwd=self.directory)
         self._line = restore_command(str(command), "/etc/x.yml", Ahead(str(self.directory), self.process.pid))
@@ -103,6 +105,11 @@ class Waiting:
         self.end()
         self.process = subprocess.Popen(["sleep", "600"])
         self._line = restore_command(str(self._command), "/etc/x.yml", Ahead(str(self.directory), self.process.pid))
+
+    def follow(self) -> None:
+        """The command of a standby."""
+        ahead = Ahead(str(self.directory), self.process.pid)
+        self._line = restore_command(str(self._command), "/etc/x.yml", ahead, pieces=True, follow=True)
 
     def start(self) -> subprocess.Popen[bytes]:
         """As PostgreSQL does it, by ``system``."""
@@ -161,6 +168,17 @@ def test_a_confirmed_miss_is_told(waiting: Waiting) -> None:
     assert process.returncode == 1
     assert list(waiting.directory.iterdir()) == []
     assert not waiting.called.exists()
+
+
+def test_for_a_standby_the_host_command_decides_about_a_miss(waiting: Waiting) -> None:
+    waiting.follow()
+    with waiting.start() as process:
+        question = waiting.question()
+        question.with_name(question.name + ".missing").touch()
+    assert process.returncode == waiting.status
+    assert list(waiting.directory.iterdir()) == []
+    assert waiting.called.read_text().split()[2:4] == ["wal-fetch", "--not-found=100"]
+    assert "--follow --pieces" in waiting.called.read_text()
 
 
 @pytest.mark.parametrize("event", ["doubt", "death", "silence", "stale"])
@@ -244,6 +262,15 @@ def test_rewrite_replaces_the_settings_of_an_earlier_recovery(tmp_path: Path) ->
     assert auto.stat().st_mode & 0o777 == 0o600
     rewrite(str(tmp_path), {})
     assert "restore_command" not in auto.read_text()
+
+
+def test_a_standby_has_no_target_and_asks_often(tmp_path: Path) -> None:
+    rewrite(str(tmp_path), standby_settings("c"))
+    text = (tmp_path / "postgresql.auto.conf").read_text()
+    assert "recovery_target_timeline = 'latest'" in text and "hot_standby = 'on'" in text
+    assert "wal_retrieve_retry_interval = '1s'" in text and "recovery_target_action" not in text
+    set_signal(str(tmp_path), STANDBY)
+    assert (tmp_path / "standby.signal").exists() and not (tmp_path / "recovery.signal").exists()
 
 
 def test_only_one_signal_file_stays(tmp_path: Path) -> None:
