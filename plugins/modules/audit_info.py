@@ -40,6 +40,7 @@ options:
       - logs-read
       - git-push
       - notice
+      - leader-claim
     default: []
   verify:
     description: Whether to verify the trail.

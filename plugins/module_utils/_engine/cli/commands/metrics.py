@@ -41,5 +41,3 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
         replace_file(args.output, text, mode=0o644)
     data = {"output": args.output, "samples": [[m.full_name, dict(labels), value] for m, labels, value in samples]}
     return Answer(data, f"{len(data['samples'])} samples in {args.output}" if args.output else text.decode().rstrip())
-
-
