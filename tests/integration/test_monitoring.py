@@ -46,6 +46,7 @@ def told(sites: Sites, a_postgres: Installation, tmp_path: Path) -> Site:
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs/main:full").write_text("start=1000\nend=1010\nsuccess=900\nstatus=3\nskipped=2\n")
     (tmp_path / "jobs/main:check").write_text("start=2000\nend=2010\nsuccess=2010\nstatus=10\nskipped=0\n")
+    (tmp_path / "jobs/main.schedule").write_text("check=360\n")
     (tmp_path / "textfile").mkdir()
     output = tmp_path / "textfile/lifeboat-main.prom"
     site.lifeboat("metrics", "--jobs-dir", str(tmp_path / "jobs"), "--output", str(output), config_file=config)
