@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, List
 
 import pytest
 from support.controller import install
 from support.lost import Copy, Lost, lose_a_cluster
-from support.postgres import Installation, Templates, open_sites
+from support.postgres import Installation, Site, Templates, open_sites
+from support.walstream import StreamProcess, Streams
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("controller")
     install(home)
     return home
+
+
+@pytest.fixture
+def streams() -> Iterator[Streams]:
+    """Starts streams, and ends those that still live."""
+    made: List[StreamProcess] = []
+
+    def start(site: Site) -> StreamProcess:
+        made.append(StreamProcess(site))
+        return made[-1]
+
+    yield start
+    for stream in made:
+        stream.close()

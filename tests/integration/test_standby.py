@@ -7,43 +7,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import pytest
 from lifeboat.base.wal_names import parse_lsn
 from lifeboat.codec import zstd
-from lifeboat.config.load import S3Options, StoreOptions
+from lifeboat.config.load import S3Options
 from support.ledger import Entry, Ledger, expected, rows
 from support.lost import Lost
 from support.postgres import Installation, Site, Sites, restore_arguments, until
-from support.walstream import StreamProcess, reach, streaming
+from support.walstream import Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration
-Streams = Callable[[Site], StreamProcess]
-
-
-@pytest.fixture
-def streams() -> Iterator[Streams]:
-    """Starts streams, and ends those that still live."""
-    made: List[StreamProcess] = []
-
-    def start(site: Site) -> StreamProcess:
-        made.append(StreamProcess(site))
-        return made[-1]
-
-    yield start
-    for stream in made:
-        stream.close()
-
-
-def primary_of(sites: Sites, installation: Installation, *stores: StoreOptions, **settings: Any) -> Site:
-    """A primary with segments of 1 MiB that ends none by itself, configured to stream; a backup is made."""
-    site = sites(installation, *stores, segment_mb=1, start=False, archive_timeout=0, track_commit_timestamp="on",
-                 checkpoint_timeout="1h", **settings)  # fmt: skip
-    streaming(site)
-    site.cluster.start()
-    site.backup()
-    return site
 
 
 class Standby:
@@ -79,7 +54,7 @@ class Standby:
 def test_a_commit_arrives_by_a_piece_before_its_segment_is_complete(
     sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = primary_of(sites, postgres, s3_options)
+    site = streamed_site(sites, postgres, s3_options)
     ledger, stream = Ledger(site.cluster), streams(site)
     ledger.write(3)
     site.cluster.switch_wal()
@@ -129,7 +104,7 @@ def settled(standby: Standby) -> Dict[str, Any]:
 def test_a_restarted_standby_goes_on_and_a_second_run_changes_nothing(
     sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = primary_of(sites, postgres, s3_options)
+    site = streamed_site(sites, postgres, s3_options)
     ledger, _stream = Ledger(site.cluster), streams(site)
     ledger.write(2)
     stored_up_to(site)
@@ -178,7 +153,7 @@ def test_a_restarted_standby_goes_on_and_a_second_run_changes_nothing(
 def test_a_standby_that_is_promoted_by_hand_has_every_row_on_a_new_timeline(
     sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = primary_of(sites, postgres, s3_options)
+    site = streamed_site(sites, postgres, s3_options)
     ledger, stream = Ledger(site.cluster), streams(site)
     ledger.write(2)
     site.cluster.switch_wal()
@@ -204,7 +179,7 @@ def test_a_standby_that_is_promoted_by_hand_has_every_row_on_a_new_timeline(
 def test_a_standby_follows_its_primary_to_a_new_timeline(
     sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
-    site = primary_of(sites, postgres, s3_options)
+    site = streamed_site(sites, postgres, s3_options)
     ledger, stream = Ledger(site.cluster), streams(site)
     ledger.write(2)
     stored_up_to(site)
@@ -229,7 +204,7 @@ def test_a_standby_follows_its_primary_to_a_new_timeline(
 def test_a_store_that_is_away_does_not_end_a_standby(
     sites: Sites, newest_postgres: Installation, streams: Streams, tmp_path: Path
 ) -> None:
-    site = primary_of(sites, newest_postgres)
+    site = streamed_site(sites, newest_postgres)
     ledger = Ledger(site.cluster)
     ledger.write(2)
     site.cluster.switch_wal()
@@ -249,7 +224,7 @@ def test_a_store_that_is_away_does_not_end_a_standby(
 def test_a_damaged_piece_is_told_and_the_whole_segment_goes_on(
     sites: Sites, postgres: Installation, streams: Streams
 ) -> None:
-    site = primary_of(sites, postgres)
+    site = streamed_site(sites, postgres)
     ledger, stream = Ledger(site.cluster), streams(site)
     whole = list(ledger.write(2))
     stored_up_to(site)
@@ -276,7 +251,7 @@ def test_a_damaged_piece_is_told_and_the_whole_segment_goes_on(
 def test_a_forged_piece_stops_the_standby_when_the_segment_arrives(
     sites: Sites, newest_postgres: Installation, streams: Streams
 ) -> None:
-    site = primary_of(sites, newest_postgres)
+    site = streamed_site(sites, newest_postgres)
     ledger, stream = Ledger(site.cluster), streams(site)
     ledger.write(2)
     stored_up_to(site)
@@ -302,7 +277,7 @@ def forge_piece(site: Site, segment: str, end: int) -> None:
 
 
 def test_a_gap_is_named(sites: Sites, newest_postgres: Installation) -> None:
-    site = primary_of(sites, newest_postgres)
+    site = streamed_site(sites, newest_postgres)
     ledger = Ledger(site.cluster)
     standby = Standby(site)
     standby.restore()
@@ -323,7 +298,7 @@ def test_a_gap_is_named(sites: Sites, newest_postgres: Installation) -> None:
 def test_a_standby_that_would_archive_what_it_restores_is_refused(
     sites: Sites, newest_postgres: Installation, tmp_path: Path
 ) -> None:
-    site = primary_of(sites, newest_postgres, archive_mode="always")
+    site = streamed_site(sites, newest_postgres, archive_mode="always")
     standby = Standby(site)
     error = standby.restore("--set", "archive_mode=always", status=1).error
     assert (error["error_code"], error["details"]["value"]) == ("standby_refused", "always")

@@ -13,43 +13,18 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Iterator, List, Tuple
+from typing import List, Tuple
 
 import psycopg2
 import pytest
 from lifeboat.base.wal_names import parse_lsn
-from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.config.load import DirectoryOptions, S3Options
 from support.ledger import Ledger, expected, rows
 from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, until
 from support.walagent import AgentProcess, archive_by, spool_of
-from support.walstream import SEGMENT, StreamProcess, pieces, reach, streaming
+from support.walstream import SEGMENT, StreamProcess, Streams, pieces, reach, streamed_site, streaming
 
 pytestmark = pytest.mark.integration
-Streams = Callable[[Site], StreamProcess]
-
-
-@pytest.fixture
-def streams() -> Iterator[Streams]:
-    """Starts streams, and ends those that still live."""
-    made: List[StreamProcess] = []
-
-    def start(site: Site) -> StreamProcess:
-        made.append(StreamProcess(site))
-        return made[-1]
-
-    yield start
-    for stream in made:
-        stream.close()
-
-
-def streamed_site(sites: Sites, installation: Installation, *stores: StoreOptions) -> Site:
-    """A server with segments of 1 MiB that archives, and ends no segment by itself; a backup is made."""
-    site = sites(installation, *stores, segment_mb=1, start=False, archive_timeout=0, track_commit_timestamp="on",
-                 checkpoint_timeout="1h")  # fmt: skip
-    streaming(site)
-    site.cluster.start()
-    site.backup()
-    return site
 
 
 def stored_up_to(site: Site, lsn: str, number: int = 0) -> None:

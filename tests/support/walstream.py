@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
+from lifeboat.config.load import StoreOptions
 from lifeboat.repository.layout import piece_of
 from lifeboat.repository.repository import Repository
 
-from .postgres import Site, alive, children, until
+from .postgres import Installation, Site, Sites, alive, children, until
 from .walagent import AgentProcess, spool_of
 
 #: Segments of the tests are of 1 MiB.
@@ -31,6 +32,10 @@ class StreamProcess(AgentProcess):
         below = children(self.pid)
         self.kill9()
         until(lambda: not any(alive(pid) for pid in below), "pg_receivewal to end with its stream")
+
+
+#: The fixture ``streams``.
+Streams = Callable[[Site], StreamProcess]
 
 
 def streaming(site: Site, interval: float = 0.2) -> None:
@@ -70,3 +75,13 @@ def reach(site: Site, number: int = 0) -> int:
             break
         end = max(end, stop)
     return (int(name[8:16], 16) << 32) + int(name[16:], 16) * SEGMENT + end
+
+
+def streamed_site(sites: Sites, installation: Installation, *stores: StoreOptions, **settings: Any) -> Site:
+    """A primary with segments of 1 MiB that ends none by itself, configured to stream; a backup is made."""
+    site = sites(installation, *stores, segment_mb=1, start=False, archive_timeout=0, track_commit_timestamp="on",
+                 checkpoint_timeout="1h", **settings)  # fmt: skip
+    streaming(site)
+    site.cluster.start()
+    site.backup()
+    return site
