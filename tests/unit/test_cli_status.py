@@ -100,7 +100,7 @@ def test_an_error_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]
     assert error["details"] == {"path": "/nowhere/x.yml"}
 
 
-@pytest.mark.parametrize("lost", ["cli", "cli/commands", "wal", "audit", "base/errors.py"])
+@pytest.mark.parametrize("lost", ["cli", "cli/commands", "wal", "audit", "base/errors"])
 @pytest.mark.parametrize(("argv", "status"), [(FETCH, 254), (PUSH, 1)])
 def test_an_installation_that_is_broken_never_looks_like_the_end_of_wal(
     argv: List[str], status: int, lost: str, tmp_path: Path
