@@ -85,15 +85,6 @@ options:
       profile:
         type: str
         description: Profile of the AWS configuration files. For V(s3).
-      ca_bundle:
-        type: path
-        description: "PEM file with the CA that signed the store's certificate. Default: the system's CAs."
-      validate_certs:
-        type: bool
-        description: Check the store's certificate.
-      allow_http:
-        type: bool
-        description: Allow plain HTTP to another machine, which is refused otherwise.
       sse:
         type: str
         choices: [AES256, "aws:kms"]
@@ -112,6 +103,15 @@ options:
             Lock each object for as long as retention keeps it. The bucket needs Object Lock. Nobody can
             undo V(compliance) early; V(governance) can be undone with C(s3:BypassGovernanceRetention).
             For V(s3).
+      ca_bundle:
+        type: path
+        description: "PEM file with the CA that signed the store's certificate. Default: the system's CAs."
+      validate_certs:
+        type: bool
+        description: Check the store's certificate.
+      allow_http:
+        type: bool
+        description: Allow plain HTTP to another machine, which is refused otherwise.
       connect_timeout:
         type: float
         description: Seconds to wait for a connection.

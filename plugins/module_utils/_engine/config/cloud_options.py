@@ -13,18 +13,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .option import option
-from .traits import HttpStore, Traits, common_option
+from .traits import AnyStore, HttpStore, Traits, common_option
 
 
 @dataclass(frozen=True)
-class AzureOptions(HttpStore):
-    """A container of Azure Blob Storage. Without a key or SAS token the default chain of ``azure-identity`` is used.
-
-    Plain HTTP to another machine is refused unless ``allow_http``, here and below.
-
-    One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory, more beyond
-    a fifth of the parts that a store takes (``store/parts.py``).
-    """
+class _Azure(AnyStore):
+    """Where blobs are in Azure, and who asks."""
 
     account: str = option("Storage account.")
     container: str = option("Container.")
@@ -42,14 +36,17 @@ class AzureOptions(HttpStore):
     )
     # Archive is left out: such a blob cannot be read until it is rehydrated, which takes hours.
     access_tier: Optional[str] = option("Tier of new blobs.", None, choices=("Hot", "Cool", "Cold"))
-    ca_bundle: Optional[str] = common_option("ca_bundle")
-    validate_certs: bool = common_option("validate_certs")
-    allow_http: bool = common_option("allow_http")
-    connect_timeout: float = common_option("connect_timeout")
-    read_timeout: float = common_option("read_timeout")
-    max_attempts: int = common_option("max_attempts")
-    part_size: int = common_option("part_size")
-    parallel: int = common_option("parallel")
+
+
+@dataclass(frozen=True)
+class AzureOptions(HttpStore, _Azure):
+    """A container of Azure Blob Storage. Without a key or SAS token the default chain of ``azure-identity`` is used.
+
+    Plain HTTP to another machine is refused unless ``allow_http``, here and below.
+
+    One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory, more beyond
+    a fifth of the parts that a store takes (``store/parts.py``).
+    """
 
     TRAITS: typing.ClassVar[Traits] = Traits("azure", "container")
 
@@ -71,13 +68,8 @@ class AzureOptions(HttpStore):
 
 
 @dataclass(frozen=True)
-class GcsOptions(HttpStore):
-    """A bucket of Google Cloud Storage. Without a key or token the application default credentials are used.
-
-    ``service_account_key`` is the text of a JSON key, ``credentials_file`` a file with one (or with the configuration
-    of workload identity federation). An upload is one stream: it holds at most ``part_size * 3`` bytes, a download
-    ``part_size * (parallel + 1)``.
-    """
+class _Gcs(AnyStore):
+    """Where objects are in Google Cloud Storage, and who asks."""
 
     bucket: str = option("Bucket.")
     prefix: str = common_option("prefix")
@@ -92,14 +84,16 @@ class GcsOptions(HttpStore):
     )
     access_token: Optional[str] = option("Access token. It expires after an hour at most.", None, secret=True)
     storage_class: Optional[str] = option("Storage class of new objects.", None)
-    ca_bundle: Optional[str] = common_option("ca_bundle")
-    validate_certs: bool = common_option("validate_certs")
-    allow_http: bool = common_option("allow_http")
-    connect_timeout: float = common_option("connect_timeout")
-    read_timeout: float = common_option("read_timeout")
-    max_attempts: int = common_option("max_attempts")
-    part_size: int = common_option("part_size")
-    parallel: int = common_option("parallel")
+
+
+@dataclass(frozen=True)
+class GcsOptions(HttpStore, _Gcs):
+    """A bucket of Google Cloud Storage. Without a key or token the application default credentials are used.
+
+    ``service_account_key`` is the text of a JSON key, ``credentials_file`` a file with one (or with the configuration
+    of workload identity federation). An upload is one stream: it holds at most ``part_size * 3`` bytes, a download
+    ``part_size * (parallel + 1)``.
+    """
 
     TRAITS: typing.ClassVar[Traits] = Traits("gcs", "container")
 

@@ -15,16 +15,8 @@ from .traits import AnyStore, HttpStore, Traits, common_option
 
 
 @dataclass(frozen=True)
-class S3Options(HttpStore):
-    """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.
-
-    Plain HTTP to another machine is refused unless ``allow_http``.
-
-    With ``object_lock`` (``governance``, ``compliance``) each object is locked for as long as retention keeps it.
-
-    Sizes are bytes, times seconds. One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory, more
-    beyond a fifth of the parts that a store takes (``store/parts.py``).
-    """
+class _S3(AnyStore):
+    """Where objects are in S3, how they are stored, and who asks."""
 
     bucket: str = option("Bucket.")
     prefix: str = common_option("prefix")
@@ -37,9 +29,6 @@ class S3Options(HttpStore):
     secret_access_key: Optional[str] = option("Secret of the access key.", None, secret=True)
     session_token: Optional[str] = option("Token of temporary credentials.", None, secret=True)
     profile: Optional[str] = option("Profile of the AWS configuration files.", None)
-    ca_bundle: Optional[str] = common_option("ca_bundle")
-    validate_certs: bool = common_option("validate_certs")
-    allow_http: bool = common_option("allow_http")
     sse: Optional[str] = option("Encryption at rest.", None, choices=("AES256", "aws:kms"))
     sse_kms_key_id: Optional[str] = option("KMS key for V(aws:kms).", None)
     storage_class: Optional[str] = option("Storage class of new objects.", None)
@@ -49,11 +38,19 @@ class S3Options(HttpStore):
         None,
         choices=("governance", "compliance"),
     )
-    connect_timeout: float = common_option("connect_timeout")
-    read_timeout: float = common_option("read_timeout")
-    max_attempts: int = common_option("max_attempts")
-    part_size: int = common_option("part_size")
-    parallel: int = common_option("parallel")
+
+
+@dataclass(frozen=True)
+class S3Options(HttpStore, _S3):
+    """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.
+
+    Plain HTTP to another machine is refused unless ``allow_http``.
+
+    With ``object_lock`` (``governance``, ``compliance``) each object is locked for as long as retention keeps it.
+
+    Sizes are bytes, times seconds. One transfer holds at most ``part_size * (parallel + 2)`` bytes in memory, more
+    beyond a fifth of the parts that a store takes (``store/parts.py``).
+    """
 
     TRAITS: typing.ClassVar[Traits] = Traits("s3", "bucket", versions=True)
 

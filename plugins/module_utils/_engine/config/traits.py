@@ -80,15 +80,21 @@ class AnyStore:
         return self
 
 
+@dataclass(frozen=True)
 class HttpStore(AnyStore):
-    """The properties of a store that is reached by HTTP."""
+    """The options and properties of every store that is reached by HTTP.
 
-    allow_http: bool
-    ca_bundle: Optional[str]
-    validate_certs: bool
-    connect_timeout: float
-    read_timeout: float
-    max_attempts: int
+    They have defaults: a class of options names this one before the one with its own fields, which come first then.
+    """
+
+    ca_bundle: Optional[str] = common_option("ca_bundle")
+    validate_certs: bool = common_option("validate_certs")
+    allow_http: bool = common_option("allow_http")
+    connect_timeout: float = common_option("connect_timeout")
+    read_timeout: float = common_option("read_timeout")
+    max_attempts: int = common_option("max_attempts")
+    part_size: int = common_option("part_size")
+    parallel: int = common_option("parallel")
 
     @property
     def request_url(self) -> Optional[str]:
