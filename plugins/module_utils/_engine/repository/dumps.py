@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..base.errors import BackupMissing, ObjectCorrupt, ObjectMissing
+from ..base.errors import BackupMissing
 from ..records.fields import LABEL, SYSTEM, Fields
 from ..records.model import FORMAT, MOST_BYTES, ArchiveFile, format_time, open_fields, read_file
-from .layout import DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS, MANIFEST, clear_name
-from .plausible import Claim, copy_fault, implausible, lacking
-from .records import Aside, list_beside
+from .layout import DUMP_DATA, DUMP_DIRECTORY, DUMP_GLOBALS, clear_name
+from .plausible import Claim, copy_fault, lacking
+from .records import Aside, read_labelled
 from .repository import Repository
 
 
@@ -158,25 +158,18 @@ def read_dumps(repository: Repository, database: Optional[str] = None) -> Tuple[
         if database is not None
         else [f"{layout.dumps}{name}" for name in repository.store.list_names(layout.dumps) if name.endswith("/")]
     )
+
+    def fault(dump: Dump, claim: Claim, sizes: Mapping[str, int]) -> Optional[str]:
+        # The database in its key: its own prefix.
+        there, whose = claim.key.rsplit("/", 2)[0] + "/", layout.dump_prefix(dump.database)
+        return lacking((dump.data, dump.globals), sizes) or copy_fault(
+            there, dump.cluster, dump.label, dump.created_at, claim, whose, layout.cluster
+        )
+
     for prefix in prefixes:
-        for label, beside in list_beside(repository, prefix).items():
-            key = f"{prefix}{label}/{MANIFEST}"
-            if beside.stored is None:
-                continue
-            try:
-                dump = load_dump(repository.get_record(key), key)
-                claim, whose = Claim(key, label, beside.stored), layout.dump_prefix(dump.database)
-                why = lacking((dump.data, dump.globals), beside.sizes) or copy_fault(
-                    prefix, dump.cluster, dump.label, dump.created_at, claim, whose, layout.cluster
-                )
-                if why:
-                    raise implausible(key, why)
-            except ObjectMissing:
-                continue
-            except ObjectCorrupt as exc:
-                aside.append(Aside(key, exc))
-            else:
-                found.append(dump)
+        dumps, apart = read_labelled(repository, prefix, load_dump, fault)
+        found += dumps
+        aside += apart
     return sorted(found, key=lambda dump: (dump.label, dump.database)), aside
 
 

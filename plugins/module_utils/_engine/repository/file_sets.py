@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..base.errors import ObjectCorrupt, ObjectMissing
 from ..records.fields import LABEL, MOST_SMALL
 from ..records.model import FORMAT, MOST_BYTES, ArchiveFile, format_time, open_fields, read_file
 from .labels import label_order
-from .layout import FILE_SET_DATA, FILE_SET_INDEX, MANIFEST
-from .plausible import Claim, copy_fault, implausible, lacking
-from .records import Aside, list_beside
+from .layout import FILE_SET_DATA, FILE_SET_INDEX
+from .plausible import Claim, copy_fault, lacking
+from .records import Aside, read_labelled
 from .repository import Repository
 
 
@@ -98,28 +97,15 @@ def list_files(repository: Repository, name: str) -> List[FileSetBackup]:
 
 
 def read_copies(repository: Repository, name: str) -> Tuple[List[FileSetBackup], List[Aside]]:
-    """The same, and what was set apart. One listing, and a get for each copy."""
-    layout, prefix = repository.layout, repository.layout.file_set_prefix(name)
-    found: List[FileSetBackup] = []
-    aside: List[Aside] = []
-    for label, beside in list_beside(repository, prefix).items():
-        key = layout.file_set(name, label, MANIFEST)
-        if beside.stored is None:
-            continue
-        try:
-            copy = load_copy(repository.get_record(key), key)
-            claim = Claim(key, label, beside.stored)
-            why = lacking(copy.files, beside.sizes) or copy_fault(
-                name, copy.cluster, copy.label, copy.created_at, claim, copy.file_set, layout.cluster, copy.parents
-            )
-            if why:
-                raise implausible(key, why)
-        except ObjectMissing:
-            continue
-        except ObjectCorrupt as exc:
-            aside.append(Aside(key, exc))
-        else:
-            found.append(copy)
+    """The same, and what was set apart."""
+    layout = repository.layout
+
+    def fault(copy: FileSetBackup, claim: Claim, sizes: Mapping[str, int]) -> Optional[str]:
+        return lacking(copy.files, sizes) or copy_fault(
+            name, copy.cluster, copy.label, copy.created_at, claim, copy.file_set, layout.cluster, copy.parents
+        )
+
+    found, aside = read_labelled(repository, layout.file_set_prefix(name), load_copy, fault)
     return sorted(found, key=lambda b: label_order(b.label)), aside
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
 from ..base.errors import ObjectCorrupt, ObjectMissing, RecordImplausible
 from ..records.fields import MOST_SMALL, Fields, printable
@@ -23,10 +23,11 @@ from ..records.model import open_record
 from ..store.protocol import ObjectInfo
 from .kinds import kind_of, record_kind
 from .labels import stamp
-from .layout import stamp_of
-from .plausible import implausible, late
+from .layout import MANIFEST, stamp_of
+from .plausible import Claim, implausible, late
 from .repository import Repository
 
+_Record = TypeVar("_Record")
 _PARALLEL = 8
 #: So many verifications, or reports of restore tests, are read where nothing is removed on their strength: those of a
 #: hundred days where there is one each hour.
@@ -86,6 +87,37 @@ class Aside:
 
     def as_dict(self) -> Dict[str, Any]:
         return {"key": printable(self.key), **self.error.as_dict()}
+
+
+def read_labelled(
+    repository: Repository,
+    prefix: str,
+    load: Callable[[bytes, str], _Record],
+    fault: Callable[[_Record, Claim, Mapping[str, int]], Optional[str]],
+) -> Tuple[List[_Record], List[Aside]]:
+    """The finished copies or dumps below ``prefix``, and what was set apart: one listing, and a get for each record.
+
+    ``load`` gives the record of the bytes under a key, or ObjectCorrupt. ``fault`` says what in a record contradicts
+    the claim that its key makes, or the sizes of the files listed beside it.
+    """
+    found: List[_Record] = []
+    aside: List[Aside] = []
+    for label, beside in list_beside(repository, prefix).items():
+        if beside.stored is None:
+            continue
+        key = f"{prefix}{label}/{MANIFEST}"
+        try:
+            record = load(repository.get_record(key), key)
+            why = fault(record, Claim(key, label, beside.stored), beside.sizes)
+            if why:
+                raise implausible(key, why)
+        except ObjectMissing:
+            continue
+        except ObjectCorrupt as exc:
+            aside.append(Aside(key, exc))
+        else:
+            found.append(record)
+    return found, aside
 
 
 def foreign(key: str) -> Aside:
