@@ -160,8 +160,7 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.backup i
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.option import choices_of
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.sections import BackupConfig
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump.facts import require_databases
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump.make import make_dumps
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump import make
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import BACKUP_TYPES
 
 SPEC = ArgumentSpec(
@@ -204,10 +203,11 @@ def make_dump(module: AnsibleModule, config: Config) -> dict[str, Any]:
     options = {name: module.params[name] for name in ("format", "jobs", "staging_dir")}
     options = {name: value for name, value in options.items() if value is not None}
     config = replace(config, dumps=replace(config.dumps, count=module.params["count_rows"], **options))
-    wanted = require_databases(config.connection, module.params["databases"] or list(config.dumps.databases))
+    planned = make.plan(config, make.DumpsRequest(tuple(module.params["databases"])))
     if module.check_mode:
-        return {"changed": bool(wanted), "dumps": wanted, "diff": {"before": "", "after": text({"databases": wanted})}}
-    made = [d.as_dict() for d in make_dumps(config, wanted)]
+        names = list(planned.databases)
+        return {"changed": bool(names), "dumps": names, "diff": {"before": "", "after": text(planned.as_dict())}}
+    made = [d.as_dict() for d in make.apply(config, planned)]
     return {"changed": bool(made), "dumps": made, "diff": {"before": "", "after": text({"dumps": made})}}
 
 

@@ -87,7 +87,7 @@ def prove(module: AnsibleModule, config: Config) -> dict[str, Any]:
     request = test.TestRequest(module.params["label"], module.params["repository"])
     if module.check_mode:
         return {"changed": False, "report": test.plan(config, request)}
-    done = test.run(config, request)
+    done = test.apply(config, request)
     write_report(done.report, module.params["report_dir"])
     for name in done.unrecorded:
         module.warn(f"{name} took no report")

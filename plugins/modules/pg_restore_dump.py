@@ -17,6 +17,8 @@ author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
   - lifeboat.postgres.past
+  - lifeboat.postgres.restore
+  - lifeboat.postgres.restore.owners
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.diff
 options:
@@ -34,14 +36,6 @@ options:
     description: Whether to replace an existing database of that name, which is renamed and kept.
     type: bool
     default: false
-  owner:
-    description: Whether to restore the owners of objects.
-    type: bool
-    default: true
-  privileges:
-    description: Whether to restore the privileges on objects.
-    type: bool
-    default: true
   with_globals:
     description: Create the source server's roles and tablespaces first. Existing ones are left alone.
     type: bool
@@ -61,15 +55,6 @@ options:
     description: Reapply erasures registered after the dump, before it replaces any database.
     type: bool
     default: true
-  confirm_erasures:
-    description:
-      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) those
-        that the repository did not have at that time. Each consists of its ID, a colon and a digest.
-      - Without confirmation the restore is refused before anything is touched, and the error shows each of them with
-        its statement (C(erasures_unconfirmed)).
-    type: list
-    elements: str
-    default: []
 notes:
   - Stop the application before and start it afterwards, with the role C(application) or your own tasks.
   - Without O(replace) a second run fails, because the database then exists.
@@ -116,7 +101,11 @@ restored:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import (
+    ArgumentSpec,
+    owners_spec,
+    restore_spec,
+)
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.dump import restore
@@ -127,14 +116,11 @@ SPEC = ArgumentSpec(
         "label": {"type": "str"},
         "into": {"type": "str"},
         "replace": {"type": "bool", "default": False},
-        "owner": {"type": "bool", "default": True},
-        "privileges": {"type": "bool", "default": True},
         "with_globals": {"type": "bool", "default": False},
         "jobs": {"type": "int", "default": 1},
         "single_transaction": {"type": "bool", "default": False},
         "staging_dir": {"type": "path"},
         "erasures": {"type": "bool", "default": True},
-        "confirm_erasures": {"type": "list", "elements": "str", "default": []},
     }
 )
 
@@ -144,14 +130,14 @@ def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
     options = {name: module.params[name] for name in restore.DumpRequest.__dataclass_fields__}
     request = restore.DumpRequest(**{**options, "confirm_erasures": tuple(options["confirm_erasures"])})
     planned = restore.plan(config, request)
-    told = planned.as_dict() if module.check_mode else restore.apply(config, request, planned).as_dict()
+    told = planned.as_dict() if module.check_mode else restore.apply(config, planned).as_dict()
     before = {"into": planned.into, "kept_as": None} if planned.aside else {}
     return {"changed": True, "restored": told, "diff": {"before": text(before), "after": text(planned.as_dict())}}
 
 
 def main() -> None:
     """Run the module."""
-    run(past_spec().merged(SPEC), bring_back)
+    run(restore_spec().merged(owners_spec()).merged(SPEC), bring_back)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
   - lifeboat.postgres.past
+  - lifeboat.postgres.restore
+  - lifeboat.postgres.restore.target
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.diff
 options:
@@ -28,21 +30,6 @@ options:
       - V(latest) is the end of the archived WAL, V(immediate) the end of the backup, V(name) a restore point.
     type: str
     choices: [latest, immediate, time, lsn, xid, name]
-    default: latest
-  target_value:
-    description:
-      - The time, LSN, transaction ID or name. Required for the targets that need one.
-      - A time without a zone is interpreted in the server's C(TimeZone), as PostgreSQL does. If clocks changed at just
-        that time, or the zone is unknown here, the configured server interprets it; if it does not answer, the time is
-        refused.
-    type: str
-  target_inclusive:
-    description: Whether the target itself is replayed too. V(false) is only for V(time), V(lsn) and V(xid).
-    type: bool
-    default: true
-  target_timeline:
-    description: V(latest), V(current) (the backup's own) or the number of a timeline.
-    type: str
     default: latest
   target_action:
     description:
@@ -99,15 +86,6 @@ options:
         before anybody but this module can connect. If one fails, the restore fails and the server stays down.
     type: bool
     default: true
-  confirm_erasures:
-    description:
-      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) those
-        that the repository did not have at that time. Each consists of its ID, a colon and a digest.
-      - Without confirmation the restore is refused before anything is touched, and the error shows each of them with
-        its statement (C(erasures_unconfirmed)).
-    type: list
-    elements: str
-    default: []
   archiving:
     description: Whether the restored cluster archives its WAL. V(auto) means only in the configured data directory.
     type: str
@@ -203,7 +181,11 @@ restore:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import (
+    ArgumentSpec,
+    restore_spec,
+    target_spec,
+)
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import restore
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.base.progress import Written
@@ -219,9 +201,6 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore.
 SPEC = ArgumentSpec(
     {
         "target": {"type": "str", "choices": list(TARGET_KINDS), "default": "latest"},
-        "target_value": {"type": "str"},
-        "target_inclusive": {"type": "bool", "default": True},
-        "target_timeline": {"type": "str", "default": "latest"},
         "target_action": {"type": "str", "choices": list(ACTIONS), "default": "promote"},
         "label": {"type": "str"},
         "data_dir": {"type": "path"},
@@ -231,7 +210,6 @@ SPEC = ArgumentSpec(
         "delta": {"type": "bool", "default": False},
         "pieces": {"type": "bool", "default": True},
         "erasures": {"type": "bool", "default": True},
-        "confirm_erasures": {"type": "list", "elements": "str", "default": []},
         "archiving": {"type": "str", "choices": list(ARCHIVING), "default": "auto"},
         "settings": {"type": "dict", "default": {}},
         "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
@@ -281,7 +259,7 @@ def make_restore(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(past_spec().merged(SPEC), make_restore)
+    run(restore_spec().merged(target_spec()).merged(SPEC), make_restore)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
   - lifeboat.postgres.past
+  - lifeboat.postgres.restore
+  - lifeboat.postgres.restore.owners
+  - lifeboat.postgres.restore.target
   - lifeboat.postgres.attributes
   - lifeboat.postgres.attributes.diff
 options:
@@ -36,17 +39,6 @@ options:
     type: str
     choices: [latest, time, lsn, xid, name]
     default: time
-  target_value:
-    description: The target, such as V(2026-11-22 14:02:00+00).
-    type: str
-  target_inclusive:
-    description: Whether to stop just after the target, or just before it.
-    type: bool
-    default: true
-  target_timeline:
-    description: V(latest), V(current) or a number.
-    type: str
-    default: latest
   label:
     description: The backup to recover from. By default the newest one finished before the target.
     type: str
@@ -56,23 +48,6 @@ options:
   into:
     description: Another database to load the tables into, under their own names. It is created if it does not exist.
     type: str
-  owner:
-    description: Whether to restore the owners of the tables.
-    type: bool
-    default: true
-  privileges:
-    description: Whether to restore the privileges on the tables.
-    type: bool
-    default: true
-  confirm_erasures:
-    description:
-      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) those
-        that the repository did not have at that time. Each consists of its ID, a colon and a digest.
-      - Without confirmation the restore is refused before anything is touched, and the error shows each of them with
-        its statement (C(erasures_unconfirmed)).
-    type: list
-    elements: str
-    default: []
 notes:
   - A second run fails, because the tables then exist.
 seealso:
@@ -103,7 +78,12 @@ restored:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import ArgumentSpec, past_spec
+from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argument_spec import (
+    ArgumentSpec,
+    owners_spec,
+    restore_spec,
+    target_spec,
+)
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import Target
@@ -114,15 +94,9 @@ SPEC = ArgumentSpec(
         "database": {"type": "str", "required": True},
         "tables": {"type": "list", "elements": "str", "required": True},
         "target": {"type": "str", "choices": ["latest", "time", "lsn", "xid", "name"], "default": "time"},
-        "target_value": {"type": "str"},
-        "target_inclusive": {"type": "bool", "default": True},
-        "target_timeline": {"type": "str", "default": "latest"},
         "label": {"type": "str"},
         "suffix": {"type": "str"},
         "into": {"type": "str"},
-        "owner": {"type": "bool", "default": True},
-        "privileges": {"type": "bool", "default": True},
-        "confirm_erasures": {"type": "list", "elements": "str", "default": []},
     },
     mutually_exclusive=(("suffix", "into"),),
 )
@@ -136,7 +110,7 @@ def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
     confirmed = tuple(given["confirm_erasures"])
     request = restore.TableRequest(tables=tuple(given["tables"]), target=target, confirm_erasures=confirmed, **same)
     if module.check_mode:
-        planned = restore.plan(config, request)
+        planned = restore.plan(config, request).as_dict()
         return {"changed": True, "restored": planned, "diff": {"before": "", "after": text(planned)}}
     done = restore.apply(config, request).as_dict()
     return {"changed": True, "restored": done, "diff": {"before": "", "after": text(done["rows"])}}
@@ -144,7 +118,7 @@ def bring_back(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    run(past_spec().merged(SPEC), bring_back)
+    run(restore_spec().merged(owners_spec()).merged(target_spec()).merged(SPEC), bring_back)
 
 
 if __name__ == "__main__":

@@ -172,15 +172,9 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.l
     S3Options,
     parse_repository,
 )
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.provision.container import container_ready
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.provision.prepare import (
-    BucketRequest,
-    DirectoryRequest,
-    Identity,
-    Prepared,
-    bucket_ready,
-    directory_ready,
-)
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.provision import bucket, container, directory
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.provision.features import Prepared
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.provision.identities import Identity
 
 SPEC = ArgumentSpec(
     {
@@ -218,30 +212,31 @@ SPEC = ArgumentSpec(
 
 
 def prepare(module: AnsibleModule) -> dict[str, Any]:
-    """Make it ready, or in check mode tell what that would be."""
+    """Prepare it, or in check mode plan to."""
     params = module.params
     store = parse_repository(params["repository"]).store
-    apply = not module.check_mode
     kind = store.traits.prepared
     if kind == "directory":
-        asked = DirectoryRequest(cast(DirectoryOptions, store), params["create_directory"], tuple(params["apart_from"]))
-        prepared = directory_ready(asked, apply)
+        apart_from = tuple(params["apart_from"])
+        asked = directory.DirectoryRequest(cast(DirectoryOptions, store), params["create_directory"], apart_from)
+        prepared = directory.plan(asked) if module.check_mode else directory.apply(asked)
     elif kind == "container":
-        prepared = container_ready(store, apply)
+        prepared = container.plan(store) if module.check_mode else container.apply(store)
     else:
-        prepared = bucket_ready(_bucket_request(params, cast(S3Options, store)), apply)
+        wanted = _bucket_request(params, cast(S3Options, store))
+        prepared = bucket.plan(wanted) if module.check_mode else bucket.apply(wanted)
     for warning in prepared.warnings:
         module.warn(f"{params['repository'].get('name') or 'repository'}: {warning}")
-    if apply and prepared.changes:
+    if prepared.changes and not module.check_mode:
         announce("prepare", [store.location], {"changes": list(prepared.changes)})
     return _result(prepared)
 
 
-def _bucket_request(params: Mapping[str, Any], store: S3Options) -> BucketRequest:
+def _bucket_request(params: Mapping[str, Any], store: S3Options) -> bucket.BucketRequest:
     keys = {
         name: params[f"admin_{name}"] for name in ("access_key_id", "secret_access_key", "session_token", "profile")
     }
-    return BucketRequest(
+    return bucket.BucketRequest(
         admin=replace(store, **keys) if any(keys.values()) else store,
         hosts=store if store.access_key_id else None,
         identities=tuple(Identity(**given) for given in params["identities"]),

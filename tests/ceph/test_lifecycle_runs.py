@@ -12,7 +12,8 @@ from typing import Any, Dict, List, Set
 
 import pytest
 from lifeboat.config.load import S3Options
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.layout import Layout
 from lifeboat.store import open_store
@@ -72,7 +73,7 @@ def found(raw: Any, bucket: str) -> Dict[str, Set[str]]:
 
 def test_the_store_removes_what_was_removed_before_and_nothing_else(options: S3Options) -> None:
     raw, store = client_of(options, "s3"), open_store(options)
-    prepared = bucket_ready(BucketRequest(options, abort_days=1, version_days=2), apply=True)
+    prepared = bucket.apply(BucketRequest(options, abort_days=1, version_days=2))
     assert {"stale_uploads set", "old_versions set"} <= set(prepared.changes)
     stays, goes = keys("stays"), keys("goes")
     kinds = {kind_of("main", key).name for key in stays}

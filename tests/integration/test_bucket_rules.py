@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from lifeboat.config.load import S3Options
 from lifeboat.config.retention import RetentionConfig
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.retention import prune
 from lifeboat.retention.guards import GUARDS
 from lifeboat.retention.prune import is_stale
@@ -73,10 +74,10 @@ def test_the_rules_that_are_shown_can_be_put(site: Site, options: S3Options) -> 
 
 
 def test_prepare_puts_the_rule_for_older_versions_where_asked(options: S3Options) -> None:
-    assert "old_versions" not in bucket_ready(BucketRequest(options), apply=True).after
+    assert "old_versions" not in bucket.apply(BucketRequest(options)).after
     asked = BucketRequest(options, version_days=14)
-    assert bucket_ready(asked, apply=True).changes == ("old_versions set",)
-    assert bucket_ready(asked, apply=True).changes == ()
+    assert bucket.apply(asked).changes == ("old_versions set",)
+    assert bucket.apply(asked).changes == ()
 
 
 def test_prune_ends_uploads_that_were_left_behind(
@@ -87,9 +88,7 @@ def test_prune_ends_uploads_that_were_left_behind(
 
     def begin(key: str) -> None:
         begun = raw.create_multipart_upload(Bucket=options.bucket, Key=key)
-        raw.upload_part(
-            Bucket=options.bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=bytes(PART)
-        )
+        raw.upload_part(Bucket=options.bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=bytes(PART))
 
     def left() -> list[str]:
         found = raw.list_multipart_uploads(Bucket=options.bucket)

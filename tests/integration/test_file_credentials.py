@@ -19,8 +19,9 @@ from lifeboat.base.errors import StoreAccessDenied
 from lifeboat.cli.main import main
 from lifeboat.config.load import S3Options, load
 from lifeboat.fileset.credentials import load_for_files
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.identities import read_credentials, with_credentials
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.file_sets import list_files
 from lifeboat.repository.layout import Layout
 from lifeboat.repository.leases import being_written, writing
@@ -46,7 +47,7 @@ def keys(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Dict
     options = s3_options_for(seaweedfs, f"files-{secrets.token_hex(4)}", "team")
     path = str(tmp_path_factory.mktemp("keys") / "keys.json")
     made = identities(options, ["main"], apart=True)
-    bucket_ready(BucketRequest(options, identities=made, credentials_file=path), apply=True)
+    bucket.apply(BucketRequest(options, identities=made, credentials_file=path))
     found = {name: with_credentials(options, values) for name, values in read_credentials(path).items()}
     kept = {name: value for name, value in found.items() if value}
     store = open_store(kept["writer"])
@@ -159,7 +160,7 @@ def test_each_has_its_own_part(keys: Dict[str, S3Options], key: str) -> None:
 
 def test_the_writer_as_it_was_goes_on_storing_file_sets(options: S3Options, tmp_path: Path) -> None:
     path = str(tmp_path / "keys.json")
-    bucket_ready(BucketRequest(options, identities=identities(options), credentials_file=path), apply=True)
+    bucket.apply(BucketRequest(options, identities=identities(options), credentials_file=path))
     writer = with_credentials(options, read_credentials(path)["writer"])
     assert writer is not None
     store = open_store(writer)
@@ -167,8 +168,8 @@ def test_the_writer_as_it_was_goes_on_storing_file_sets(options: S3Options, tmp_
     store.close()
     # And is narrowed by the next run, once the host has credentials of their own.
     narrow = BucketRequest(options, identities=identities(options, ["main"], apart=True), credentials_file=path)
-    assert f"policy of {options.bucket}-writer put" in bucket_ready(narrow, apply=True).changes
-    assert bucket_ready(narrow, apply=True).changes == ()
+    assert f"policy of {options.bucket}-writer put" in bucket.apply(narrow).changes
+    assert bucket.apply(narrow).changes == ()
     client = client_of(writer, "s3")
     with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
         client.put_object(Bucket=options.bucket, Key="team/main/files/web/x", Body=b"x")

@@ -15,8 +15,9 @@ from typing import Any, Dict, Tuple
 
 import pytest
 from lifeboat.config.load import DirectoryOptions, StoreOptions
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.identities import read_credentials, with_credentials
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.repository import Repositories
 from support.forgeries import Forged, forge
 from support.identities import identities
@@ -40,7 +41,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Tuple[StoreOptions
     lock = "governance" if request.param == "locked" else None
     admin = replace(s3_options_for(seaweedfs, f"forged-{secrets.token_hex(4)}", "team"), object_lock=lock)
     path = str(tmp_path / "keys.json")
-    bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
+    bucket.apply(BucketRequest(admin, identities=identities(admin), credentials_file=path))
     writer = with_credentials(admin, read_credentials(path)["writer"])
     assert writer is not None
     return writer, admin

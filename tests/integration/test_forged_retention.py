@@ -16,8 +16,9 @@ import pytest
 from lifeboat.base import clock
 from lifeboat.base.errors import LifeboatError
 from lifeboat.config.load import Config, DirectoryOptions, S3Options
+from lifeboat.provision import bucket as buckets
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.identities import read_credentials, with_credentials
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.records.model import FORMAT, BackupManifest, format_time
 from lifeboat.repository.catalog import load_catalog
 from lifeboat.repository.dumps import list_dumps
@@ -46,7 +47,7 @@ LIFTED = ("share", "age", "clock")
 def bucket(seaweedfs: SeaweedFS, lock: str | None, path: Path) -> Dict[str, S3Options]:
     """A bucket with the identities of the role: its options by each of them."""
     admin = replace(s3_options_for(seaweedfs, f"forged-{secrets.token_hex(4)}", "team"), object_lock=lock)
-    bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=str(path)), apply=True)
+    buckets.apply(BucketRequest(admin, identities=identities(admin), credentials_file=str(path)))
     found = {name: with_credentials(admin, key) for name, key in read_credentials(str(path)).items()}
     return {name: options for name, options in found.items() if options}
 

@@ -14,7 +14,8 @@ from typing import Any, Dict, List, Tuple
 import pytest
 from botocore.exceptions import ClientError
 from lifeboat.config.load import S3Options
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.terms import term
 from lifeboat.store import open_store
@@ -53,7 +54,7 @@ def versions(options: S3Options) -> List[Tuple[str, str]]:
 def test_a_second_run_changes_nothing_and_leaves_nothing(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
     admin = locked_bucket(seaweedfs, "compliance", tmp_path)["admin"]
     path = str(tmp_path / "keys.json")
-    again = bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
+    again = bucket.apply(BucketRequest(admin, identities=identities(admin), credentials_file=path))
     assert again.changes == ()
     found = client_of(admin, "s3").list_object_versions(Bucket=admin.bucket)
     assert not found.get("Versions") and not found.get("DeleteMarkers")
@@ -181,9 +182,7 @@ def test_renewals_need_the_right_to_renew(
     assert error["error_code"] == "locks_not_renewed" and "s3:PutObjectRetention" in error["hint"]
 
 
-def test_a_bucket_without_locks_is_told(
-    newest_postgres: Installation, sites: Sites, s3_options: S3Options
-) -> None:
+def test_a_bucket_without_locks_is_told(newest_postgres: Installation, sites: Sites, s3_options: S3Options) -> None:
     site = sites(newest_postgres, replace(s3_options, object_lock="governance"), segment_mb=1)
     done = site.lifeboat("backup", status=None)
     assert done.status == 1 and "Object Lock" in done.error["hint"], done.error

@@ -17,7 +17,7 @@ from lifeboat.base import clock
 from lifeboat.base.errors import BackupMissing, FilesVanished, PruneIncomplete
 from lifeboat.base.progress import Silent
 from lifeboat.config.load import DirectoryOptions, S3Options
-from lifeboat.dump.make import make_dumps
+from lifeboat.dump import make
 from lifeboat.fileset.backup import backup_files
 from lifeboat.repository.holds import set_hold
 from lifeboat.repository.leases import reading, restores_under_way
@@ -113,8 +113,9 @@ def test_nothing_gets_a_record_whose_files_are_gone(site: Site, s3_options: S3Op
     with pytest.raises(FilesVanished, match=r"base\.tar\.zst is gone") as told:
         backup.apply(site.config, backup.plan(site.config, BackupRequest()), At("wait for WAL", remove("base.tar.zst")))
     assert "repo1" in told.value.message
+    planned = make.plan(site.config, make.DumpsRequest(("postgres",)))
     with pytest.raises(FilesVanished, match=r"globals\.sql\.zst is gone"):
-        make_dumps(site.config, ["postgres"], At("count rows", remove("globals.sql.zst")))
+        make.apply(site.config, planned, At("count rows", remove("globals.sql.zst")))
     assert not [key for found in keys(site.config).values() for key in found if key.endswith("/manifest.json")]
     backup_files(site.config, "set")
     assert len([key for key in keys(site.config)["repo1"] if key.endswith("/manifest.json")]) == 1

@@ -16,9 +16,11 @@ import pytest
 from botocore.exceptions import ClientError
 from lifeboat.base.errors import BucketMissing, ConfigError, ObjectExists, StoreAccessDenied, StoreUnavailable
 from lifeboat.config.load import DirectoryOptions, S3Options
-from lifeboat.provision.features import HOLDS, PLANNED, PROMISES, UNKNOWN, WEAKER
+from lifeboat.provision import bucket, directory
+from lifeboat.provision.bucket import BucketRequest
+from lifeboat.provision.directory import DirectoryRequest
+from lifeboat.provision.features import HOLDS, PLANNED, PROMISES, UNKNOWN, WEAKER, Prepared
 from lifeboat.provision.identities import read_credentials, with_credentials
-from lifeboat.provision.prepare import BucketRequest, DirectoryRequest, Prepared, bucket_ready, directory_ready
 from lifeboat.provision.settings import settings_for
 from lifeboat.store import open_store
 from support.faultproxy import FaultProxy
@@ -58,7 +60,7 @@ def objects_of(client: Any, bucket: str) -> List[str]:
 
 
 def test_a_new_bucket_gets_every_setting_that_the_store_has(options: S3Options, raw: Any) -> None:
-    prepared = bucket_ready(BucketRequest(options), apply=True)
+    prepared = bucket.apply(BucketRequest(options))
     assert raw.get_bucket_versioning(Bucket=options.bucket)["Status"] == "Enabled"
     (rule,) = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
@@ -79,7 +81,7 @@ def test_a_new_bucket_gets_every_setting_that_the_store_has(options: S3Options, 
 
 
 def test_what_the_store_lacks_is_a_warning_that_names_the_promise(options: S3Options, raw: Any) -> None:
-    prepared = bucket_ready(BucketRequest(options), apply=True)
+    prepared = bucket.apply(BucketRequest(options))
     said = {w.split(":")[0]: w for w in prepared.warnings}
     assert "plain HTTP" in said["tls_only"] and PROMISES["tls_only"] in said["tls_only"]
     lacks = refusal_of(raw, "get_public_access_block", Bucket=options.bucket)
@@ -93,8 +95,8 @@ def test_what_the_store_lacks_is_a_warning_that_names_the_promise(options: S3Opt
 
 
 def test_a_second_run_changes_nothing_and_leaves_no_object(options: S3Options, raw: Any) -> None:
-    first = bucket_ready(BucketRequest(options), apply=True)
-    second = bucket_ready(BucketRequest(options), apply=True)
+    first = bucket.apply(BucketRequest(options))
+    second = bucket.apply(BucketRequest(options))
     assert first.changes and second.changes == ()
     assert second.before == second.after
     assert objects_of(raw, options.bucket) == []
@@ -102,24 +104,24 @@ def test_a_second_run_changes_nothing_and_leaves_no_object(options: S3Options, r
 
 def test_check_mode_tells_what_would_be_done_and_does_nothing(options: S3Options, raw: Any, tmp_path: Path) -> None:
     request = BucketRequest(options, identities=identities(options), credentials_file=str(tmp_path / "keys.json"))
-    planned = bucket_ready(request, apply=False)
+    planned = bucket.plan(request)
     assert states(planned)["versioning"] == PLANNED and states(planned)["create_only"] == UNKNOWN
     assert f"user {options.bucket}-writer made" in planned.changes
     with pytest.raises(ClientError):
         raw.head_bucket(Bucket=options.bucket)
     assert not (tmp_path / "keys.json").exists()
-    bucket_ready(request, apply=True)
-    assert bucket_ready(request, apply=False).changes == ()
+    bucket.apply(request)
+    assert bucket.plan(request).changes == ()
 
 
 def test_rules_of_others_are_kept(options: S3Options, raw: Any) -> None:
     raw.create_bucket(Bucket=options.bucket)
     theirs = {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 30}}
     raw.put_bucket_lifecycle_configuration(Bucket=options.bucket, LifecycleConfiguration={"Rules": [theirs]})
-    bucket_ready(BucketRequest(options), apply=True)
+    bucket.apply(BucketRequest(options))
     rules = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
     assert sorted(rule["ID"] for rule in rules) == ["lifeboat-abort-stale-uploads", "logs"]
-    bucket_ready(BucketRequest(options, abort_days=3), apply=True)
+    bucket.apply(BucketRequest(options, abort_days=3))
     rules = raw.get_bucket_lifecycle_configuration(Bucket=options.bucket)["Rules"]
     assert {r["ID"]: r.get("AbortIncompleteMultipartUpload") for r in rules} == {
         "logs": None, "lifeboat-abort-stale-uploads": {"DaysAfterInitiation": 3},
@@ -127,7 +129,7 @@ def test_rules_of_others_are_kept(options: S3Options, raw: Any) -> None:
 
 
 def test_what_is_left_alone_is_not_touched(options: S3Options, raw: Any) -> None:
-    prepared = bucket_ready(BucketRequest(options, leave=("versioning", "encryption")), apply=True)
+    prepared = bucket.apply(BucketRequest(options, leave=("versioning", "encryption")))
     assert "Status" not in raw.get_bucket_versioning(Bucket=options.bucket)
     assert not {"versioning", "encryption"} & set(states(prepared))
 
@@ -151,8 +153,8 @@ def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
         ],
     }
     raw.put_bucket_policy(Bucket=options.bucket, Policy=json.dumps(theirs))
-    monkeypatch.setattr("lifeboat.provision.prepare.is_clear_text", lambda _: False)
-    prepared = bucket_ready(BucketRequest(options), apply=True)
+    monkeypatch.setattr("lifeboat.provision.bucket.is_clear_text", lambda _: False)
+    prepared = bucket.apply(BucketRequest(options))
     (feature,) = (f for f in prepared.features if f.name == "tls_only")
     kept = json.loads(raw.get_bucket_policy(Bucket=options.bucket)["Policy"])["Statement"]
     # The same policy in another bucket tells whether this store locks its administrator out.
@@ -186,7 +188,7 @@ def test_a_policy_against_clear_text_joins_the_statements_of_others() -> None:
 def made(options: S3Options, tmp_path: Path) -> Iterator[tuple[Prepared, Dict[str, S3Options]]]:
     """The identities, and the store's options with the keys of each."""
     path = str(tmp_path / "keys" / "keys.json")
-    prepared = bucket_ready(BucketRequest(options, identities=identities(options), credentials_file=path), apply=True)
+    prepared = bucket.apply(BucketRequest(options, identities=identities(options), credentials_file=path))
     assert os.stat(path).st_mode & 0o777 == 0o600
     keys = {name: with_credentials(options, values) for name, values in read_credentials(path).items()}
     yield prepared, {name: value for name, value in keys.items() if value}
@@ -257,7 +259,7 @@ def test_a_second_run_makes_no_second_key_and_mends_a_policy(
         options, identities=identities(options), credentials_file=str(tmp_path / "keys" / "keys.json")
     )
     before = read_credentials(request.credentials_file)
-    assert bucket_ready(request, apply=True).changes == ()
+    assert bucket.apply(request).changes == ()
     assert read_credentials(request.credentials_file) == before
     client_of(options, "iam").put_user_policy(
         UserName=f"{options.bucket}-reader",
@@ -266,7 +268,7 @@ def test_a_second_run_makes_no_second_key_and_mends_a_policy(
             {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
         ),
     )
-    assert bucket_ready(request, apply=True).changes == (f"policy of {options.bucket}-reader put",)
+    assert bucket.apply(request).changes == (f"policy of {options.bucket}-reader put",)
     reader = open_store(by_name(request.credentials_file, options, "reader"))
     with pytest.raises(StoreAccessDenied):
         reader.put("main/z", b"z")
@@ -280,12 +282,12 @@ def by_name(path: str, options: S3Options, name: str) -> S3Options:
 
 
 def test_hosts_that_hold_the_administrators_keys_are_told(options: S3Options) -> None:
-    prepared = bucket_ready(BucketRequest(options, hosts=options, leave=("versioning",)), apply=True)
+    prepared = bucket.apply(BucketRequest(options, hosts=options, leave=("versioning",)))
     found = {f.name: f for f in prepared.features}
     assert found["writer_cannot_delete"].state == WEAKER
     assert found["writer_cannot_overwrite"].state == WEAKER and "lost" in found["writer_cannot_overwrite"].detail
     with pytest.raises(ConfigError, match="credentials_file"):
-        bucket_ready(BucketRequest(options, identities=identities(options)), apply=True)
+        bucket.apply(BucketRequest(options, identities=identities(options)))
 
 
 def test_a_store_that_does_not_answer_is_an_error_and_no_weaker_promise(
@@ -294,9 +296,9 @@ def test_a_store_that_does_not_answer_is_an_error_and_no_weaker_promise(
     proxied = replace(options, endpoint_url=fault_proxy.endpoint_url, max_attempts=1)
     fault_proxy.close()
     with pytest.raises(StoreUnavailable):
-        bucket_ready(BucketRequest(proxied), apply=True)
+        bucket.apply(BucketRequest(proxied))
     with pytest.raises(StoreAccessDenied):
-        bucket_ready(BucketRequest(replace(options, secret_access_key="wrong")), apply=True)
+        bucket.apply(BucketRequest(replace(options, secret_access_key="wrong")))
 
 
 # --- directories ------------------------------------------------------------------------------------------------
@@ -306,29 +308,29 @@ def test_a_directory_is_checked_and_made_only_when_asked(tmp_path: Path) -> None
     path = tmp_path / "backups"
     request = DirectoryRequest(DirectoryOptions(str(path)))
     with pytest.raises(BucketMissing, match="does not exist"):
-        directory_ready(request, apply=True)
+        directory.apply(request)
     asked = replace(request, create=True, apart_from=(str(tmp_path / "data"),))
-    assert directory_ready(asked, apply=False).changes and not path.exists()
-    prepared = directory_ready(asked, apply=True)
+    assert directory.plan(asked).changes and not path.exists()
+    prepared = directory.apply(asked)
     assert states(prepared) == {"directory": HOLDS, "apart": WEAKER}
     assert str(tmp_path / "data") in prepared.warnings[0]
-    assert directory_ready(asked, apply=True).changes == () and list(path.iterdir()) == []
+    assert directory.apply(asked).changes == () and list(path.iterdir()) == []
     elsewhere = replace(asked, apart_from=("/proc",))
-    assert states(directory_ready(elsewhere, apply=True))["apart"] == HOLDS
+    assert states(directory.apply(elsewhere))["apart"] == HOLDS
 
 
 def test_a_directory_that_cannot_be_written_weakens_the_promise(tmp_path: Path) -> None:
     path = tmp_path / "backups"
     path.mkdir(mode=0o555)
     with unprivileged():
-        prepared = directory_ready(DirectoryRequest(DirectoryOptions(str(path))), apply=True)
+        prepared = directory.apply(DirectoryRequest(DirectoryOptions(str(path))))
     assert states(prepared)["directory"] == WEAKER and "cannot be written" in prepared.warnings[0]
 
 
 def test_a_store_that_lacks_nearly_everything(lesser_options: S3Options) -> None:
     """Each is told as the weaker promise, by what the store answered."""
     request = BucketRequest(lesser_options, hosts=lesser_options)
-    prepared = bucket_ready(request, apply=True)
+    prepared = bucket.apply(request)
     found = states(prepared)
     assert found.pop("writer_writes") == HOLDS
     assert set(found.values()) == {WEAKER}

@@ -14,8 +14,9 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.identities import read_credentials, with_credentials
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.records.model import seal_record
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
@@ -65,7 +66,7 @@ def signed(
     if request.param == "s3":
         admin = s3_options_for(seaweedfs, f"signed-{secrets.token_hex(4)}", "team")
         path = str(tmp_path / "keys.json")
-        bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
+        bucket.apply(BucketRequest(admin, identities=identities(admin), credentials_file=path))
         by = {name: with_credentials(admin, found) for name, found in read_credentials(path).items()}
         assert by["writer"] and by["janitor"]
         writer, janitor = by["writer"], by["janitor"]

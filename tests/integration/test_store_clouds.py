@@ -29,7 +29,7 @@ from lifeboat.base.errors import (
 from lifeboat.config.cloud_options import AzureOptions, GcsOptions
 from lifeboat.config.load import parse_repository
 from lifeboat.config.traits import MIB
-from lifeboat.provision.container import container_ready
+from lifeboat.provision import container
 from lifeboat.provision.features import HOLDS, UNKNOWN, WEAKER
 from lifeboat.store import open_store
 from lifeboat.store.azure.client import connect as connect_azure
@@ -251,7 +251,7 @@ def test_a_service_account_key_is_taken(tmp_path: Path) -> None:
 
 
 def states(options: CloudOptions, apply: bool = True) -> dict[str, str]:
-    prepared = container_ready(options, apply)
+    prepared = (container.apply if apply else container.plan)(options)
     assert prepared.changes == () and prepared.before == prepared.after
     return {feature.name: feature.state for feature in prepared.features}
 
@@ -263,7 +263,7 @@ def test_what_holds_in_a_container(options: CloudOptions) -> None:
     assert list(open_store(options).list()) == []
     assert states(options, apply=False)["create_only"] == UNKNOWN
     with pytest.raises(BucketMissing):
-        container_ready(elsewhere(options), apply=True)
+        container.apply(elsewhere(options))
 
 
 def test_hosts_that_may_not_write(azurite: Azurite, azure_options: AzureOptions) -> None:

@@ -19,8 +19,9 @@ from typing import Iterator, List
 import pytest
 from lifeboat.base.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError
 from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.features import WEAKER
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.store import open_store
 from lifeboat.store.azure import store as azure
 from lifeboat.store.azure.store import AzureStore
@@ -51,7 +52,7 @@ def create_only(request: pytest.FixtureRequest, options: StoreOptions) -> None:
     """For tests of a promise that a store may lack: then trying must have told so."""
     if "lesser" in request.node.callspec.id:
         assert isinstance(options, S3Options)
-        found = {f.name: f for f in bucket_ready(BucketRequest(options, hosts=options), apply=True).features}
+        found = {f.name: f for f in bucket.apply(BucketRequest(options, hosts=options)).features}
         assert found["create_only"].state == WEAKER
         pytest.skip(f"This store is told to be weaker: {found['create_only'].warning}")
 

@@ -14,8 +14,9 @@ from typing import Any, Dict, List, Set, Tuple
 
 import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.identities import read_credentials, with_credentials
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.repository import Repositories
 from lifeboat.store import open_store
 from support.identities import identities
@@ -254,7 +255,7 @@ def test_the_repairer_repairs_and_the_janitor_leaves_nothing(
     (tmp_path / "far").mkdir()
     admin = s3_options_for(seaweedfs, f"repair-{secrets.token_hex(4)}", "team")
     keys = str(tmp_path / "keys.json")
-    bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=keys), apply=True)
+    bucket.apply(BucketRequest(admin, identities=identities(admin), credentials_file=keys))
     by = {name: with_credentials(admin, found) for name, found in read_credentials(keys).items()}
     assert by["writer"] and by["janitor"] and by["repairer"]
     site = sites(newest_postgres, by["writer"], DirectoryOptions(str(tmp_path / "far")), segment_mb=1)

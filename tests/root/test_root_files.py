@@ -13,8 +13,9 @@ from lifeboat.base import files
 from lifeboat.base.errors import UntrustedPath
 from lifeboat.base.tree import Tree
 from lifeboat.config.load import DirectoryOptions
-from lifeboat.dump import directory
-from lifeboat.provision.prepare import DirectoryRequest, directory_ready
+from lifeboat.dump import directory as staging
+from lifeboat.provision import directory
+from lifeboat.provision.directory import DirectoryRequest
 from lifeboat.wal.spool import Spool, agent_lives
 from support.principal import SECRET, Principal
 
@@ -132,18 +133,18 @@ def test_what_is_anothers_work_refuses_root(theirs: Path, postgres: Principal, i
         pass
     postgres.run(lambda: (theirs / "agent.lock").symlink_to(inner / "job"))
     assert not agent_lives(str(theirs))
-    with pytest.raises(UntrustedPath), directory.place(str(theirs), 0):
+    with pytest.raises(UntrustedPath), staging.place(str(theirs), 0):
         pass
-    with directory.place(None, 0) as found:
+    with staging.place(None, 0) as found:
         assert Path(found).stat().st_mode & 0o777 == 0o700
     assert os.listdir(inner) == []
 
 
 def test_a_repository_is_not_made_where_others_write(theirs: Path, place: Path) -> None:
     with pytest.raises(UntrustedPath):
-        directory_ready(DirectoryRequest(DirectoryOptions(str(theirs / "new")), create=True), apply=True)
+        directory.apply(DirectoryRequest(DirectoryOptions(str(theirs / "new")), create=True))
     assert os.listdir(theirs) == []
     # One that is there is tried as the store writes it; where root alone writes it is made.
     for path in (theirs, place / "new"):
-        done = directory_ready(DirectoryRequest(DirectoryOptions(str(path)), create=True), apply=True)
+        done = directory.apply(DirectoryRequest(DirectoryOptions(str(path)), create=True))
         assert done.features[0].state == "holds" and os.listdir(path) == []

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Dict
 
 from lifeboat.config.load import S3Options
+from lifeboat.provision import bucket
+from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.features import HOLDS
 from lifeboat.provision.identities import read_credentials, with_credentials
-from lifeboat.provision.prepare import BucketRequest, bucket_ready
 
 from .identities import identities
 from .stores import SeaweedFS, s3_options_for
@@ -23,7 +24,7 @@ def locked_bucket(server: SeaweedFS, mode: str, directory: Path) -> Dict[str, S3
     """Its options by ``admin`` and by the identities of the role; below the prefix ``team``."""
     admin = replace(s3_options_for(server, f"locked-{secrets.token_hex(4)}", "team"), object_lock=mode)
     path = str(directory / "keys.json")
-    prepared = bucket_ready(BucketRequest(admin, identities=identities(admin), credentials_file=path), apply=True)
+    prepared = bucket.apply(BucketRequest(admin, identities=identities(admin), credentials_file=path))
     states = {f.name: (f.state, f.detail) for f in prepared.features}
     assert states["object_lock"] == states["lock_holds"] == (HOLDS, "")
     keys = {name: with_credentials(admin, found) for name, found in read_credentials(path).items()}

@@ -54,6 +54,27 @@ def past_spec() -> ArgumentSpec:
     return cluster_spec().merged(ArgumentSpec({"as_of": {"type": "str"}}))
 
 
+def restore_spec() -> ArgumentSpec:
+    """:func:`past_spec`, and the option of the doc fragment ``lifeboat.postgres.restore``."""
+    return past_spec().merged(ArgumentSpec({"confirm_erasures": {"type": "list", "elements": "str", "default": []}}))
+
+
+def target_spec() -> ArgumentSpec:
+    """The options of the doc fragment ``lifeboat.postgres.restore.target``."""
+    return ArgumentSpec(
+        {
+            "target_value": {"type": "str"},
+            "target_inclusive": {"type": "bool", "default": True},
+            "target_timeline": {"type": "str", "default": "latest"},
+        }
+    )
+
+
+def owners_spec() -> ArgumentSpec:
+    """The options of the doc fragment ``lifeboat.postgres.restore.owners``."""
+    return ArgumentSpec({name: {"type": "bool", "default": True} for name in ("owner", "privileges")})
+
+
 def repository_spec() -> ArgumentSpec:
     """The option of the doc fragment ``lifeboat.postgres.repository``; the engine has the defaults."""
     options = {option.name: _argument(option) for option in repository_options()}

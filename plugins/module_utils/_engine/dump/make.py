@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import platform
 import tempfile
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
 from ..base import clock
@@ -36,33 +37,70 @@ from . import directory
 from .facts import count_rows, read_extensions, read_properties, read_roles, require_databases, snapshot
 
 
-def make_dumps(config: Config, databases: Sequence[str] = (), progress: Optional[Progress] = None) -> Tuple[Dump, ...]:
-    """Dump these databases, or the configured ones, one after the other.
+@dataclass(frozen=True)
+class DumpsRequest:
+    """Which databases to dump; none: the configured ones, or else every one. The rest is in ``config.dumps``."""
 
-    Each is one snapshot, and exists once its record is in every required repository. Memory: the stores' bounds and
-    about 2 MiB. Raises ConfigError for an unknown database, ProcessFailed with the message of ``pg_dump``;
-    of several databases DumpsIncomplete, after every one had its turn.
+    databases: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DumpsPlan:
+    """The databases that will be dumped, one after the other, and the locations of the required repositories."""
+
+    databases: Tuple[str, ...]
+    repositories: Tuple[str, ...]
+    system_identifier: str
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "databases": list(self.databases),
+            "repositories": list(self.repositories),
+            "system_identifier": self.system_identifier,
+        }
+
+
+def plan(config: Config, request: DumpsRequest) -> DumpsPlan:
+    """Check that the server and every required repository are ready for it. Reads only.
+
+    Raises ConfigError for an unknown database, ForeignRepository, and what a signature or recipients lack.
     """
-    progress = progress or Silent()
     repositories = Repositories.open(config)
     try:
         repositories.seal.require()
         with session(config.connection) as sql:
             system = read_facts(sql).system_identifier
         for repository in repositories.required:
-            repository.adopt(system)
-        names = require_databases(config.connection, list(databases or config.dumps.databases))
+            repository.may_adopt(system, False)
+        names = require_databases(config.connection, list(request.databases or config.dumps.databases))
         layout = repositories.items[0].layout
         repositories.require_signing(*(f"dump/{layout.dump_prefix(name).split('/')[-2]}" for name in names))
+        return DumpsPlan(tuple(names), tuple(r.location for r in repositories.required), system)
+    finally:
+        repositories.close()
+
+
+def apply(config: Config, planned: DumpsPlan, progress: Optional[Progress] = None) -> Tuple[Dump, ...]:
+    """Make the planned dumps.
+
+    Each is one snapshot, and exists once its record is in every required repository. Memory: the stores' bounds and
+    about 2 MiB. Raises ProcessFailed with the message of ``pg_dump``; of several databases DumpsIncomplete, after all
+    of them were tried.
+    """
+    progress = progress or Silent()
+    repositories = Repositories.open(config)
+    try:
+        for repository in repositories.required:
+            repository.adopt(planned.system_identifier)
         made, failed = [], {}
-        for name in names:
+        for name in planned.databases:
             try:
                 with audited(config, "dump") as note:
                     note.details["database"] = name
                     made.append(_dump_held(config, repositories, name, progress))
                     note.objects.append(made[-1].label)
             except LifeboatError as exc:
-                if len(names) == 1:
+                if len(planned.databases) == 1:
                     raise
                 failed[name] = exc
         if failed:

@@ -68,11 +68,12 @@ class DumpRequest:
 
 @dataclass(frozen=True)
 class DumpPlan:
-    """What will be done: the dump, the new database, and under which name the old one stays, if there is one.
+    """What will be done for ``request``: the dump is restored into the database ``into``.
 
-    ``erasures`` are applied again in the new database.
+    ``aside``: the name under which an existing database is kept. ``erasures`` are applied again in the new one.
     """
 
+    request: DumpRequest
     dump: Dump
     repository: str
     into: str
@@ -125,7 +126,7 @@ def plan(config: Config, request: DumpRequest) -> DumpPlan:
                 database=into,
             )
         aside = _aside(into) if there else None
-        return DumpPlan(dump, repository.location, into, aside, _erasures(config, request, dump))
+        return DumpPlan(request, dump, repository.location, into, aside, _erasures(config, request, dump))
     finally:
         repositories.close()
 
@@ -175,7 +176,7 @@ def _aside(name: str) -> str:
     return with_end(name, f"_before_{clock.now():%Y%m%dt%H%M%Sz}")
 
 
-def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Optional[Progress] = None) -> DumpRestored:
+def apply(config: Config, planned: DumpPlan, progress: Optional[Progress] = None) -> DumpRestored:
     """Restore into a new database, compare its rows, and rename it to the requested name.
 
     ProcessFailed with the message of ``pg_restore``, BackupCorrupt if the rows differ, DiskFull; the new database is
@@ -183,12 +184,12 @@ def apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Opt
     """
     with audited(config, "dump restore", [planned.dump.label]) as note:
         note.details.update(planned.as_dict())
-        return _apply(config, request, planned, progress or Silent())
+        return _apply(config, planned, progress or Silent())
 
 
-def _apply(config: Config, request: DumpRequest, planned: DumpPlan, progress: Progress) -> DumpRestored:
+def _apply(config: Config, planned: DumpPlan, progress: Progress) -> DumpRestored:
     begin = clock.monotonic()
-    dump = planned.dump
+    request, dump = planned.request, planned.dump
     fresh = with_end(planned.into, "_lifeboat_new") if planned.aside else planned.into
     repositories = Repositories.open(config)
     try:

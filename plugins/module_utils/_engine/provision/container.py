@@ -1,16 +1,16 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an Azure container or a Google bucket offers a repository: ``container_ready``.
+"""Test an Azure container or a Google bucket: what hosts can do in it.
 
-The provider's own tools create and configure it; here what hosts can do in it is tested.
+The provider's own tools create and configure it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import List
+from typing import Iterator, List
 
 from ..base.errors import BucketMissing, ObjectExists, StoreAccessDenied, StoreError
 from ..config.store_options import StoreOptions
@@ -18,27 +18,38 @@ from ..config.transit import is_clear_text
 from ..repository import layout
 from ..store import open_store
 from ..store.protocol import Store
-from .features import HOLDS, UNKNOWN, WEAKER, Feature, lacking
-from .prepare import Prepared
+from .features import HOLDS, UNKNOWN, WEAKER, Feature, Prepared, lacking
 
 _FIRST, _SECOND = b"first\n", b"second\n"
 
 
-def container_ready(options: StoreOptions, apply: bool) -> Prepared:
-    """Test it with the hosts' credentials; with ``apply`` false, only check that it answers.
+def plan(options: StoreOptions) -> Prepared:
+    """Check that it answers; what only a write could tell is *unknown*. Raises as :func:`apply` does."""
+    with _opened(options):
+        return _prepared(options, [Feature("create_only", UNKNOWN, "not tried in check mode")])
 
-    Raises ``BucketMissing`` if it does not exist, and any other error of the store.
-    """
-    place = {"bucket": options.location}
-    tls = Feature("tls_only", HOLDS)
-    if is_clear_text(options.endpoint):
-        tls = Feature("tls_only", WEAKER, f"endpoint_url {options.endpoint} is plain HTTP")
+
+def apply(options: StoreOptions) -> Prepared:
+    """Test it with the hosts' credentials. Raises BucketMissing if it does not exist, and any other StoreError."""
+    with _opened(options) as store:
+        return _prepared(options, _tried(store))
+
+
+@contextlib.contextmanager
+def _opened(options: StoreOptions) -> Iterator[Store]:
     store = open_store(options)
     try:
         next(store.list(), None)
-        tried = _tried(store) if apply else [Feature("create_only", UNKNOWN, "not tried in check mode")]
+        yield store
     finally:
         store.close()
+
+
+def _prepared(options: StoreOptions, tried: List[Feature]) -> Prepared:
+    tls = Feature("tls_only", HOLDS)
+    if is_clear_text(options.endpoint):
+        tls = Feature("tls_only", WEAKER, f"endpoint_url {options.endpoint} is plain HTTP")
+    place = {"bucket": options.location}
     return Prepared((tls, *tried), (), place, place)
 
 

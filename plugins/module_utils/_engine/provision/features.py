@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..base.errors import BucketMissing, StoreError, StoreUnavailable
 
@@ -53,6 +53,21 @@ class Feature:
 
     def as_dict(self) -> Dict[str, Any]:
         return {**asdict(self), "promise": self.promise}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What holds, what was (or would be) changed, and the settings before and after."""
+
+    features: Tuple[Feature, ...]
+    changes: Tuple[str, ...]
+    before: Dict[str, Any]
+    after: Dict[str, Any]
+
+    @property
+    def warnings(self) -> List[str]:
+        """A sentence for each promise that is weaker."""
+        return [f.warning for f in self.features if f.warning]
 
 
 def lacking(exc: StoreError) -> str:

@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.errors import ConfigError, StoreError
 from ..config.load import S3Options
@@ -31,54 +31,99 @@ class Identity:
     policy: Mapping[str, Any]
 
 
-def ensure_identities(
-    options: S3Options, identities: Sequence[Identity], credentials_file: str, apply: bool
-) -> Tuple[Feature, List[str]]:
-    """Create the users, their policies and their keys. Returns the feature and the changes, made or planned."""
-    known = read_credentials(credentials_file)
-    iam = connect_iam(options)
+def plan_identities(
+    options: S3Options, identities: Sequence[Identity], credentials_file: str
+) -> Tuple[List[Feature], List[str]]:
+    """The feature (none without identities), and the changes that :func:`apply_identities` would make."""
     changes: List[str] = []
-    dropped: List[str] = []
-    try:
+    weakened: List[str] = []
+
+    def look(iam: Identities) -> None:
+        read_credentials(credentials_file)
         for identity in identities:
-            made, weakened = _ensure(iam, identity, known, credentials_file, apply)
-            changes += made
-            dropped += weakened
+            lacks = _compare(iam, identity)
+            changes.extend(lacks.changes)
+            weakened.extend([identity.name] if lacks.weakened else [])
+
+    feature = _feature(options, identities, look, weakened)
+    if changes and feature[0].state != WEAKER:
+        return [Feature("identities", PLANNED, ", ".join(changes))], changes
+    return feature, changes
+
+
+def apply_identities(
+    options: S3Options, identities: Sequence[Identity], credentials_file: str
+) -> Tuple[List[Feature], List[str]]:
+    """Create the users, their policies and their keys; the feature (none without identities) and the changes."""
+    changes: List[str] = []
+    weakened: List[str] = []
+
+    def give(iam: Identities) -> None:
+        known = read_credentials(credentials_file)
+        for identity in identities:
+            lacks = _compare(iam, identity)
+            dropped = _give(iam, identity, lacks, known, credentials_file)
+            changes.extend(lacks.changes)
+            weakened.extend([identity.name] if dropped else [])
+
+    return _feature(options, identities, give, weakened), changes
+
+
+def _feature(
+    options: S3Options, identities: Sequence[Identity], act: Callable[[Identities], None], weakened: List[str]
+) -> List[Feature]:
+    """Let ``act`` work with the store's users; what the store refuses makes the feature weaker."""
+    if not identities:
+        return []
+    iam = connect_iam(options)
+    try:
+        act(iam)
     except StoreError as exc:
-        return Feature("identities", WEAKER, lacking(exc)), changes
+        return [Feature("identities", WEAKER, lacking(exc))]
     finally:
         iam.close()
-    if changes and not apply:
-        return Feature("identities", PLANNED, ", ".join(changes)), changes
-    if dropped:
-        reason = f"the store takes no Deny in a policy, so that of {', '.join(dropped)} only allows"
-        return Feature("identities", WEAKER, reason), changes
-    return Feature("identities", HOLDS), changes
+    if weakened:
+        reason = f"the store takes no Deny in a policy, so that of {', '.join(weakened)} only allows"
+        return [Feature("identities", WEAKER, reason)]
+    return [Feature("identities", HOLDS)]
 
 
-def _ensure(
-    iam: Identities, identity: Identity, known: Dict[str, Dict[str, str]], credentials_file: str, apply: bool
-) -> Tuple[List[str], List[str]]:
-    changes: List[str] = []
-    exists = _found(iam, "get_user", identity.user) is not None
-    if not exists:
-        changes.append(f"user {identity.user} made")
-        if not apply:
-            return changes, []
-        iam.call("create_user", identity.user)
-    found = _found(iam, "get_user_policy", identity.user, PolicyName=_POLICY)
+@dataclass(frozen=True)
+class _Lacks:
+    """What a user lacks. ``weakened``: the store has only the part of its policy that allows."""
+
+    user: bool
+    policy: bool
+    key: bool
+    weakened: bool
+    changes: Tuple[str, ...]
+
+
+def _compare(iam: Identities, identity: Identity) -> _Lacks:
+    user = _found(iam, "get_user", identity.user) is None
+    found = None if user else _found(iam, "get_user_policy", identity.user, PolicyName=_POLICY)
     current = _document(found["PolicyDocument"]) if found else None
-    allowing = _only_allowing(identity.policy)
-    weakened = current == _normal(allowing) != _normal(identity.policy)
-    if current not in (_normal(identity.policy), _normal(allowing)):
-        changes.append(f"policy of {identity.user} put")
-        if apply:
-            weakened = _put_policy(iam, identity, allowing)
-    if not iam.call("list_access_keys", identity.user)["AccessKeyMetadata"]:
-        changes.append(f"access key of {identity.user} made")
-        if apply:
-            _make_key(iam, identity, known, credentials_file)
-    return changes, [identity.name] if weakened else []
+    whole, allowing = _normal(identity.policy), _normal(_only_allowing(identity.policy))
+    policy = current not in (whole, allowing)
+    key = user or not iam.call("list_access_keys", identity.user)["AccessKeyMetadata"]
+    changes = [f"user {identity.user} made"] if user else []
+    changes += [f"policy of {identity.user} put"] if policy else []
+    changes += [f"access key of {identity.user} made"] if key else []
+    return _Lacks(user, policy, key, current == allowing != whole, tuple(changes))
+
+
+def _give(
+    iam: Identities, identity: Identity, lacks: _Lacks, known: Dict[str, Dict[str, str]], credentials_file: str
+) -> bool:
+    """Create what the user lacks; whether only the part of its policy that allows is there afterwards."""
+    weakened = lacks.weakened
+    if lacks.user:
+        iam.call("create_user", identity.user)
+    if lacks.policy:
+        weakened = _put_policy(iam, identity, _only_allowing(identity.policy))
+    if lacks.key:
+        _make_key(iam, identity, known, credentials_file)
+    return weakened
 
 
 def _put_policy(iam: Identities, identity: Identity, allowing: Mapping[str, Any]) -> bool:

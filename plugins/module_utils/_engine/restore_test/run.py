@@ -61,7 +61,7 @@ def plan(config: Config, request: TestRequest) -> Dict[str, Any]:
         return scratch_plan(chosen, place, request.label).as_dict()
 
 
-def run(config: Config, request: TestRequest, progress: Optional[Progress] = None) -> RestoreTest:
+def apply(config: Config, request: TestRequest, progress: Optional[Progress] = None) -> RestoreTest:
     """Restore, check, report. A failed check is a finding; an error is raised only if nothing could be tested.
 
     The report goes into every repository; the scratch is dropped whatever happens. Memory and disk as for a restore.

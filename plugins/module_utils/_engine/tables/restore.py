@@ -26,7 +26,7 @@ from ..postgres.connection import libpq_environment, session
 from ..postgres.controldata import program
 from ..postgres.identifiers import conninfo, quoted, with_end
 from ..records.model import Target, parse_time
-from ..restore import LOG, RestoreResult
+from ..restore import LOG, RestorePlan, RestoreResult
 from ..scratch import clear_dead, scratch_config, scratch_place, scratch_plan, scratch_server
 from .found import Relation, count, find_tables, rename, stand_alone
 from .naming import suffix_of
@@ -71,12 +71,24 @@ class TablesRestored:
         return {**self.__dict__, "dropped": list(self.dropped)}
 
 
-def plan(config: Config, request: TableRequest) -> Dict[str, Any]:
-    """What would be restored into the scratch. Whether the tables are there is known only then."""
+@dataclass(frozen=True)
+class TablesPlan:
+    """What :func:`apply` would do: load ``tables`` into ``database``, out of a cluster restored as ``scratch`` says."""
+
+    database: str
+    tables: Tuple[str, ...]
+    scratch: RestorePlan
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {"database": self.database, "tables": list(self.tables), **self.scratch.as_dict()}
+
+
+def plan(config: Config, request: TableRequest) -> TablesPlan:
+    """Find out what would be restored. Only the restored scratch cluster will show whether it has the tables."""
     _require_sense(config, request)
     with scratch_place(config) as place:
         planned = scratch_plan(config, place, request.label, request.target, request.confirm_erasures)
-        return {"database": request.into or request.database, "tables": list(request.tables), **planned.as_dict()}
+        return TablesPlan(request.into or request.database, request.tables, planned)
 
 
 def apply(config: Config, request: TableRequest, progress: Optional[Progress] = None) -> TablesRestored:

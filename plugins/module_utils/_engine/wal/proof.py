@@ -43,7 +43,7 @@ class Proof:
         return asdict(self)
 
 
-def prove(
+def apply(
     config: Config, timeout: float = 120.0, progress: Optional[Progress] = None, accept_new: bool = False
 ) -> Proof:
     """Prove it within ``timeout`` seconds. ``accept_new``: see :meth:`.Repository.adopt`.

@@ -15,43 +15,38 @@ from ...base.errors import ConfigError
 from ...config.load import load
 from ...records.model import Target, format_time
 from ..terminal import Answer, Terminal, table
-from .described import add_command, described
+from .described import Actions, add_command
 
 
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "audit", 'audit list --since "2026-11-22 14:00:00+00"', "audit verify")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser(
+    actions = Actions(parser)
+    listing = actions.add(
         "list",
-        **described(
-            "list the events of all repositories and of the local file",
-            "audit list --what restore",
-            'audit list --since "2026-11-22 14:00:00+00"',
-        ),
+        run_list,
+        "list the events of all repositories and of the local file",
+        "audit list --what restore",
+        'audit list --since "2026-11-22 14:00:00+00"',
     )
     listing.add_argument("--since", metavar="TIME", help="only from then on")
     listing.add_argument(
         "--what", action="append", default=[], choices=WHATS, metavar="WHAT", help=f"{', '.join(WHATS)} (repeatable)"
     )
-    listing.set_defaults(handler=run_list)
-    verify = actions.add_parser(
-        "verify", **described("find missing, changed and reordered events", "audit verify", "audit verify --json")
+    actions.add(
+        "verify", run_verify, "find missing, changed and reordered events", "audit verify", "audit verify --json"
     )
-    verify.set_defaults(handler=run_verify)
-    note = actions.add_parser(
+    note = actions.add(
         "note",
-        **described(
-            "record what another program did",
-            "audit note restore --object main --detail by=snapshot",
-            "audit note backup --failed disk_full",
-        ),
+        run_note,
+        "record what another program did",
+        "audit note restore --object main --detail by=snapshot",
+        "audit note backup --failed disk_full",
     )
     note.add_argument("what", choices=WHATS)
     note.add_argument("--object", action="append", default=[], metavar="NAME", help="what it was about (repeatable)")
     note.add_argument("--detail", action="append", default=[], metavar="NAME=VALUE", help="never a secret (repeatable)")
     note.add_argument("--failed", metavar="CODE", help="it failed, with this error code")
-    note.set_defaults(handler=run_note)
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 from ..verbs import VERBS
 
@@ -40,6 +40,19 @@ def add_command(subparsers: Any, name: str, *examples: str) -> argparse.Argument
     return parser
 
 
+class Actions:
+    """The actions of a command, such as ``dump create``."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def add(self, name: str, handler: Callable[..., Any], words: str, *examples: str) -> argparse.ArgumentParser:
+        """The parser of one of them, which calls ``handler``; ``words`` and ``examples`` are its help."""
+        parser: argparse.ArgumentParser = self._actions.add_parser(name, **described(words, *examples))
+        parser.set_defaults(handler=handler)
+        return parser
+
+
 def described(words: str, *examples: str) -> Dict[str, Any]:
     """The help of a command: a line for the list of commands, the same as its first sentence, and how it is called."""
     sentence = words[:1].upper() + words[1:] + "."
@@ -50,3 +63,11 @@ def described(words: str, *examples: str) -> Dict[str, Any]:
 def add_plan(parser: argparse.ArgumentParser, words: str) -> None:
     """The option ``--plan``, and ``--dry-run``, as other tools call it."""
     parser.add_argument("--plan", "--dry-run", dest="plan", action="store_true", help=words)
+
+
+def add_owners(parser: argparse.ArgumentParser, what: str) -> None:
+    """The options that leave out to whom ``what`` belongs, and who may use it."""
+    parser.add_argument(
+        "--no-owner", action="store_true", help=f"do not restore owners: {what} belong to the connection's user"
+    )
+    parser.add_argument("--no-privileges", action="store_true", help="do not restore privileges")

@@ -10,53 +10,46 @@ from dataclasses import replace
 from typing import Any
 
 from ...config.load import load
-from ...dump import restore
-from ...dump.make import make_dumps
+from ...dump import make, restore
 from ...repository.dumps import list_dumps
 from ...repository.repository import Repositories
 from ...repository.signatures import told
 from ..terminal import Answer, Terminal, duration, size, table
-from .described import add_command, add_plan, described
+from .described import Actions, add_command, add_owners, add_plan
 from .erasure import add_confirmation
 
 
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "dump", "dump create shop", "dump restore shop --replace")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    create = actions.add_parser(
+    actions = Actions(parser)
+    create = actions.add(
         "create",
-        **described(
-            "dump databases (without a name: the configured ones, else every one)",
-            "dump create shop",
-            "dump create --format directory --jobs 4 shop",
-        ),
+        run_create,
+        "dump databases (without a name: the configured ones, else every one)",
+        "dump create shop",
+        "dump create --format directory --jobs 4 shop",
     )
     create.add_argument("databases", nargs="*", metavar="DATABASE")
     create.add_argument("--no-count", action="store_true", help="do not count the rows of every table")
     create.add_argument("--format", choices=["custom", "directory"], help="(default: as configured, else custom)")
     create.add_argument("--jobs", type=int, metavar="N", help="processes for the directory format")
     create.add_argument("--staging-dir", metavar="DIR", help="directory for the directory format")
-    create.set_defaults(handler=run_create)
-    listing = actions.add_parser("list", **described("list the dumps", "dump list", "dump list shop"))
+    add_plan(create, "show what would be dumped, and do nothing")
+    listing = actions.add("list", run_list, "list the dumps", "dump list", "dump list shop")
     listing.add_argument("database", nargs="?", metavar="DATABASE")
-    listing.set_defaults(handler=run_list)
-    back = actions.add_parser(
+    back = actions.add(
         "restore",
-        **described(
-            "restore a dump; a database that exists is renamed and kept",
-            "dump restore shop --into shop_copy",
-            "dump restore shop --replace",
-        ),
+        run_restore,
+        "restore a dump; a database that exists is renamed and kept",
+        "dump restore shop --into shop_copy",
+        "dump restore shop --replace",
     )
     back.add_argument("database", metavar="DATABASE")
     back.add_argument("--label", help="restore this dump instead of the newest")
     back.add_argument("--into", metavar="NAME", help="into a database of this name (default: the original one)")
     back.add_argument("--replace", action="store_true", help="replace the existing database, which is renamed and kept")
-    back.add_argument(
-        "--no-owner", action="store_true", help="do not restore owners: objects belong to the connection's user"
-    )
-    back.add_argument("--no-privileges", action="store_true", help="do not restore privileges")
+    add_owners(back, "objects")
     back.add_argument("--with-globals", action="store_true", help="create the roles and tablespaces first")
     back.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="restore in parallel, from a file (default: 1, without a file)"
@@ -66,7 +59,6 @@ def add_arguments(subparsers: Any) -> None:
     back.add_argument("--without-erasures", action="store_true", help="do not reapply erasures registered since")
     add_confirmation(back)
     add_plan(back, "show what would be done, and do nothing")
-    back.set_defaults(handler=run_restore)
 
 
 def run_create(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -75,7 +67,12 @@ def run_create(args: argparse.Namespace, terminal: Terminal) -> Answer:
     given = {"format": args.format, "jobs": args.jobs, "staging_dir": args.staging_dir}
     given["count"] = False if args.no_count else None
     dumps = replace(config.dumps, **{key: value for key, value in given.items() if value is not None})
-    made = make_dumps(replace(config, dumps=dumps), args.databases, terminal)
+    config = replace(config, dumps=dumps)
+    planned = make.plan(config, make.DumpsRequest(tuple(args.databases)))
+    if args.plan:
+        words = f"would dump {', '.join(planned.databases) or 'nothing'} to {', '.join(planned.repositories)}"
+        return Answer({"changed": bool(planned.databases), **planned.as_dict()}, words)
+    made = make.apply(config, planned, terminal)
     lines = [f"{d.database}: {d.label}, {size(d.data_size)} stored as {size(d.data.size)}" for d in made]
     return Answer({"changed": bool(made), "dumps": [d.as_dict() for d in made]}, "\n".join(lines))
 
@@ -109,7 +106,7 @@ def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     if args.plan:
         lines = [f"{key}: {value}" for key, value in planned.as_dict().items() if value is not None]
         return Answer({"changed": True, **planned.as_dict()}, "\n".join(lines))
-    done = restore.apply(config, request, planned, terminal)
+    done = restore.apply(config, planned, terminal)
     lines = [f"{planned.dump.label} is {planned.into} now, restored in {duration(done.seconds)}"]
     lines.append(
         f"{done.rows} rows in {done.tables} tables, as they were dumped" if done.tables else "its rows were not counted"

@@ -20,20 +20,19 @@ from ...erasure.register import read_register
 from ...records.model import Target, format_time
 from ...repository.erasures import ErasureRequest
 from ..terminal import Answer, Terminal, bullets, table
-from .described import add_command, add_plan, described
+from .described import Actions, add_command, add_plan
 
 
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "erasure", "erasure list", "erasure apply")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    add = actions.add_parser(
+    actions = Actions(parser)
+    add = actions.add(
         "add",
-        **described(
-            "register an erasure; the key is read from standard input",
-            "erasure add --table customers --column id <key",
-            "erasure add --table customers --column id --plan <key",
-        ),
+        run_add,
+        "register an erasure; the key is read from standard input",
+        "erasure add --table customers --column id <key",
+        "erasure add --table customers --column id --plan <key",
     )
     add.add_argument("--table", required=True, metavar="TABLE", help="table or schema.table")
     add.add_argument("--column", required=True, metavar="COLUMN", help="the column of the subject's key")
@@ -44,21 +43,15 @@ def add_arguments(subparsers: Any) -> None:
     add.add_argument("--erased-at", metavar="TIME", help="when it was erased (default: now)")
     add.add_argument("--reference", default="", metavar="TEXT", help="your own record of the request; no personal data")
     add_plan(add, "register nothing")
-    add.set_defaults(handler=run_add)
-    listing = actions.add_parser(
-        "list", **described("list what is registered, without keys", "erasure list", "erasure list --json")
-    )
-    listing.set_defaults(handler=run_list)
-    apply = actions.add_parser(
+    actions.add("list", run_list, "list what is registered, without keys", "erasure list", "erasure list --json")
+    apply = actions.add(
         "apply",
-        **described(
-            "apply the register to the running server, e.g. once it is promoted",
-            "erasure apply",
-            "erasure apply --confirm-erasures ID:DIGEST",
-        ),
+        run_apply,
+        "apply the register to the running server, e.g. once it is promoted",
+        "erasure apply",
+        "erasure apply --confirm-erasures ID:DIGEST",
     )
     add_confirmation(apply)
-    apply.set_defaults(handler=run_apply)
 
 
 def add_confirmation(parser: argparse.ArgumentParser) -> None:

@@ -21,40 +21,40 @@ from ...repository.repository import Repositories
 from ...repository.signatures import told
 from ...sync import run as sync
 from ..terminal import Answer, Terminal, size, table
-from .described import add_command, add_plan, described
+from .described import Actions, add_command, add_plan
 
 
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "files", "files backup config", "files restore config --plan --diff")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    backup = actions.add_parser(
+    actions = Actions(parser)
+    backup = actions.add(
         "backup",
-        **described("store a file set (without a name: every one)", "files backup", "files backup config --always"),
+        run_backup,
+        "store a file set (without a name: every one)",
+        "files backup",
+        "files backup config --always",
     )
     backup.add_argument("file_set", nargs="?", metavar="SET")
     backup.add_argument("--always", action="store_true", help="even if nothing has changed since the newest copy")
-    backup.set_defaults(handler=run_backup)
-    push = actions.add_parser(
+    push = actions.add(
         "push",
-        **described(
-            "push configuration without secrets to git (a backup does so too)", "files push", "files push config"
-        ),
+        run_push,
+        "push configuration without secrets to git (a backup does so too)",
+        "files push",
+        "files push config",
     )
     push.add_argument("file_set", nargs="*", metavar="SET")
-    push.set_defaults(handler=run_push)
-    listing = actions.add_parser(
-        "list", **described("list the copies of a file set", "files list config", "files list config --json")
+    listing = actions.add(
+        "list", run_list, "list the copies of a file set", "files list config", "files list config --json"
     )
     listing.add_argument("file_set", metavar="SET")
-    listing.set_defaults(handler=run_list)
-    restore = actions.add_parser(
+    restore = actions.add(
         "restore",
-        **described(
-            "restore a file set; replaced files are kept under another name",
-            "files restore config --plan --diff",
-            "files restore data --at 2026-11-22T14:00:00Z --target /root/look",
-        ),
+        run_restore,
+        "restore a file set; replaced files are kept under another name",
+        "files restore config --plan --diff",
+        "files restore data --at 2026-11-22T14:00:00Z --target /root/look",
     )
     restore.add_argument("file_set", metavar="SET")
     restore.add_argument("--label", help="restore this copy instead of the newest")
@@ -71,7 +71,6 @@ def add_arguments(subparsers: Any) -> None:
     )  # fmt: skip
     restore.add_argument("--diff", action="store_true", help="show what changes in text files")
     add_plan(restore, "show what differs and would be written, and do nothing")
-    restore.set_defaults(handler=run_restore)
 
 
 def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:

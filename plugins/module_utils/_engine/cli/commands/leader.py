@@ -19,7 +19,7 @@ from ...postgres.controldata import read_control
 from ...records.fields import printable
 from ...repository.repository import Repositories
 from ..terminal import Answer, Terminal, bullets, table
-from .described import add_command, add_plan, described
+from .described import Actions, add_command, add_plan
 
 _DEPOSED = 2
 
@@ -27,19 +27,17 @@ _DEPOSED = 2
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "leader", "leader show", "leader claim --kind first", "leader check")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = actions.add_parser(
-        "show", **described("list the epochs, and tell which site leads", "leader show", "leader show --json")
+    actions = Actions(parser)
+    actions.add(
+        "show", run_show, "list the epochs, and tell which site leads", "leader show", "leader show --json"
     )
-    show.set_defaults(handler=run_show)
-    lead = actions.add_parser(
+    lead = actions.add(
         "claim",
-        **described(
-            "put the next epoch into every required repository, so that this site leads",
-            "leader claim --kind first",
-            "leader claim --kind switchover --handover-lsn 0/3000028",
-            "leader claim --kind failover --plan",
-        ),
+        run_claim,
+        "put the next epoch into every required repository, so that this site leads",
+        "leader claim --kind first",
+        "leader claim --kind switchover --handover-lsn 0/3000028",
+        "leader claim --kind failover --plan",
     )
     lead.add_argument("--kind", required=True, choices=KINDS, help="why this site leads from now on")
     lead.add_argument("--handover-lsn", metavar="LSN", help="where the site before stopped")
@@ -51,16 +49,13 @@ def add_arguments(subparsers: Any) -> None:
         "--after", type=int, metavar="N", help="refuse if epoch N is not the newest any more (0: if there is any)"
     )
     add_plan(lead, "claim nothing")
-    lead.set_defaults(handler=run_claim)
-    question = actions.add_parser(
+    actions.add(
         "check",
-        **described(
-            "exit with 0 if this site leads or no leadership is kept, with 2 if it is deposed",
-            "leader check",
-            "leader check --json",
-        ),
+        run_check,
+        "exit with 0 if this site leads or no leadership is kept, with 2 if it is deposed",
+        "leader check",
+        "leader check --json",
     )
-    question.set_defaults(handler=run_check)
 
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:

@@ -20,7 +20,7 @@ from ...notify.deliver import Outcome, Sent, is_told, tell, try_channels
 from ...notify.notice import ACKNOWLEDGED, OPEN, RESOLVED, of_job, of_person, of_success, of_test, one_line
 from ...notify.ping import START, event_of, ping
 from ..terminal import Answer, Terminal
-from .described import add_command, described
+from .described import Actions, add_command
 
 _MOST = 1024 * 1024
 
@@ -30,19 +30,15 @@ def add_arguments(subparsers: Any) -> None:
     parser = add_command(
         subparsers, "notify", "notify test", "notify send --severity critical --subject 'The disk is full' <words.txt"
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    test = actions.add_parser(
-        "test", **described("send a test by every channel", "notify test", "notify test --channel mail")
-    )
+    actions = Actions(parser)
+    test = actions.add("test", run_test, "send a test by every channel", "notify test", "notify test --channel mail")
     test.add_argument("--channel", action="append", default=[], metavar="NAME", help="only this one (repeatable)")
-    test.set_defaults(handler=run_test)
-    send = actions.add_parser(
+    send = actions.add(
         "send",
-        **described(
-            "send a notice; its text comes from standard input",
-            "notify send --severity warning --subject 'The disk is 90 % full' --key disk </dev/null",
-            "notify send --severity warning --subject 'There is room again' --key disk --resolved </dev/null",
-        ),
+        run_send,
+        "send a notice; its text comes from standard input",
+        "notify send --severity warning --subject 'The disk is 90 % full' --key disk </dev/null",
+        "notify send --severity warning --subject 'There is room again' --key disk --resolved </dev/null",
     )
     send.add_argument("--severity", required=True, choices=SEVERITIES)
     send.add_argument("--subject", required=True, metavar="WORDS")
@@ -51,36 +47,31 @@ def add_arguments(subparsers: Any) -> None:
     state.add_argument("--acknowledged", action="store_true", help="somebody takes care of it (needs --key)")
     state.add_argument("--resolved", action="store_true", help="it is over (needs --key)")
     _add_text(send)
-    send.set_defaults(handler=run_send)
-    job = actions.add_parser(
+    job = actions.add(
         "job",
-        **described(
-            "tell how a job ended, where that is news",
-            "notify job --job full --status 1 --text /var/log/lifeboat/main-full.log",
-            "notify job --job full --status 0 </dev/null",
-        ),
+        run_job,
+        "tell how a job ended, where that is news",
+        "notify job --job full --status 1 --text /var/log/lifeboat/main-full.log",
+        "notify job --job full --status 0 </dev/null",
     )
     job.add_argument("--job", required=True, choices=JOBS, metavar="NAME")
     job.add_argument("--status", required=True, metavar="N", help="its exit status, or the signal that ended it")
     _add_text(job)
-    job.set_defaults(handler=run_job)
     _add_ping(actions)
 
 
-def _add_ping(actions: Any) -> None:
-    parser = actions.add_parser(
+def _add_ping(actions: Actions) -> None:
+    parser = actions.add(
         "ping",
-        **described(
-            "tell the dead man's switches of a job that it began or ended",
-            "notify ping --job full --start",
-            "notify ping --job full --status 0",
-        ),
+        run_ping,
+        "tell the dead man's switches of a job that it began or ended",
+        "notify ping --job full --start",
+        "notify ping --job full --status 0",
     )
     parser.add_argument("--job", required=True, choices=JOBS, metavar="NAME")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--start", action="store_true", help="it begins")
     what.add_argument("--status", metavar="N", help="its exit status, or the signal that ended it")
-    parser.set_defaults(handler=run_ping)
 
 
 def run_ping(args: argparse.Namespace, terminal: Terminal) -> Answer:

@@ -35,6 +35,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     if args.plan:
         names = proof.plan(config, args.accept_new_system)
         return Answer({"repositories": list(names)}, f"{', '.join(names)}: this cluster's, or new")
-    proven = proof.prove(config, args.timeout, terminal, args.accept_new_system)
+    proven = proof.apply(config, args.timeout, terminal, args.accept_new_system)
     how = f"after {proven.seconds:g} s" if proven.switched else "already, since the server read its settings"
     return Answer(proven.as_dict(), f"{proven.segment} is archived in {', '.join(proven.repositories)}, {how}")

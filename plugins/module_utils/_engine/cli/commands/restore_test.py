@@ -10,7 +10,7 @@ from typing import List, Optional
 from ...config.load import Config
 from ...restore_test.page import write_report
 from ...restore_test.questions import BROKEN
-from ...restore_test.run import RestoreTest, TestRequest, plan, run
+from ...restore_test.run import RestoreTest, TestRequest, apply, plan
 from ..terminal import Answer, Terminal, bullets, duration
 
 
@@ -21,7 +21,7 @@ def run_test(
     if only_plan:
         planned = plan(config, request)
         return Answer(planned, "\n".join(f"{key}: {value}" for key, value in planned.items()))
-    done = run(config, request, terminal)
+    done = apply(config, request, terminal)
     page = write_report(done.report, report_dir)
     lines = _lines(done) + ([f"report: {page}"] if page else [])
     return Answer(done.report, "\n".join(lines), 0 if done.proven else 1)

@@ -13,7 +13,7 @@ from ...config.load import load
 from ...records.model import Target, format_time, read_aware
 from ...tables import restore, search
 from ..terminal import Answer, Terminal, bullets, duration, table
-from .described import add_command, add_plan, described
+from .described import Actions, add_command, add_owners, add_plan
 from .erasure import add_confirmation
 
 
@@ -25,14 +25,13 @@ def add_arguments(subparsers: Any) -> None:
         'table search shop orders --from "2026-11-22 14:00:00+00"',
         'table restore shop orders --time "2026-11-22 14:02:00+00"',
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    back = actions.add_parser(
+    actions = Actions(parser)
+    back = actions.add(
         "restore",
-        **described(
-            "restore tables beside the live ones, or into another database",
-            'table restore shop orders --time "2026-11-22 14:02:00+00"',
-            "table restore shop sales.orders --latest --into rescue",
-        ),
+        run_restore,
+        "restore tables beside the live ones, or into another database",
+        'table restore shop orders --time "2026-11-22 14:02:00+00"',
+        "table restore shop sales.orders --latest --into rescue",
     )
     back.add_argument("database", metavar="DATABASE")
     back.add_argument("tables", nargs="+", metavar="TABLE", help="as in SQL: orders, sales.orders")
@@ -50,26 +49,20 @@ def add_arguments(subparsers: Any) -> None:
     place.add_argument(
         "--into", metavar="DATABASE", help="into this database, under their own names; created if needed"
     )
-    back.add_argument(
-        "--no-owner", action="store_true", help="do not restore owners: tables belong to the connection's user"
-    )
-    back.add_argument("--no-privileges", action="store_true", help="do not restore privileges")
+    add_owners(back, "tables")
     add_confirmation(back)
     add_plan(back, "show what would be recovered, and do nothing")
-    back.set_defaults(handler=run_restore)
-    find = actions.add_parser(
+    find = actions.add(
         "search",
-        **described(
-            "find when rows were deleted or updated, the table truncated or dropped",
-            'table search shop orders --from "2026-11-22 14:00:00+00"',
-            'table search shop orders --from "2026-11-22 14:00:00+00" --to "2026-11-22 15:00:00+00"',
-        ),
+        run_search,
+        "find when rows were deleted or updated, the table truncated or dropped",
+        'table search shop orders --from "2026-11-22 14:00:00+00"',
+        'table search shop orders --from "2026-11-22 14:00:00+00" --to "2026-11-22 15:00:00+00"',
     )
     find.add_argument("database", metavar="DATABASE")
     find.add_argument("tables", nargs="+", metavar="TABLE", help="as in SQL, by the name at --from")
     find.add_argument("--from", dest="since", required=True, metavar="TIME", help="'2026-11-22 14:00:00+00'")
     find.add_argument("--to", dest="until", metavar="TIME", help="(default: the end of the archived WAL)")
-    find.set_defaults(handler=run_search)
 
 
 def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -84,7 +77,7 @@ def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
         tuple(args.confirm_erasures),
     )  # fmt: skip
     if args.plan:
-        planned = restore.plan(config, request)
+        planned = restore.plan(config, request).as_dict()
         text = f"{', '.join(args.tables)} of {args.database} from backup {planned['label']}, {planned['target']}"
         return Answer({"changed": True, "plan": planned}, text)
     done = restore.apply(config, request, terminal)
