@@ -205,8 +205,6 @@ def test_what_fails_is_mailed_and_what_it_causes_is_not(watch: Watch) -> None:
     # A backup that stands still, and the starts that are skipped meanwhile.
     job.does("exec sleep 600")
     job.begun.unlink()
-    # A job's notes are to the second: one that begins when the one before ended would not seem to run.
-    time.sleep(1.1)
     began = time.monotonic()
     with job.start("main", "full") as hanging:
         until(job.begun.exists, "the job to begin")

@@ -80,7 +80,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     jobs = tmp_path / "jobs"
     jobs.mkdir()
     (jobs / "main:full").write_text("start=1000\nend=1010\nsuccess=1010\nstatus=0\nskipped=2\n")
-    (jobs / "main:check").write_text("start=2000\nend=1900\nstatus=10\nno line at all\n")
+    (jobs / "main:check").write_text("end=1900\nstatus=10\nstart=2000\nno line at all\n")
     (jobs / "main.schedule").write_text("check=360\n")
     (jobs / "other:full").write_text("start=1\n")
     output = tmp_path / "lifeboat-main.prom"

@@ -60,12 +60,20 @@ def test_a_note_of_a_job_is_never_an_error(text: str) -> None:
 
 
 def test_notes_of_jobs(tmp_path: Path) -> None:
-    (tmp_path / "main:full").write_text("start=5\nend=4\nsuccess=4\nstatus=0\nskipped=1\n")
+    (tmp_path / "main:full").write_text("end=4\nsuccess=4\nstatus=0\nstart=5\nskipped=1\n")
     (tmp_path / "main2:full").write_text("start=9\n")
     (tmp_path / "main").write_text("start=9\n")
     found = read_jobs(str(tmp_path), "main")
-    assert found == {"full": Job(5, 4, 4, 0, 1)} and found["full"].running
+    assert found == {"full": Job(5, 4, 4, 0, 1, running=True)}
     assert read_jobs(str(tmp_path / "none"), "main") == {}
+
+
+@pytest.mark.parametrize(("text", "running"), [
+    ("start=5\n", True), ("start=5\nend=5\n", False), ("end=5\nstart=5\n", True), ("end=9\nstart=5\n", True),
+    ("start=9\nend=5\n", False), ("end=5\n", False), ("", False),
+])  # fmt: skip
+def test_a_job_runs_if_its_start_is_the_later_line(text: str, running: bool) -> None:
+    assert parse_job(text).running is running
 
 
 def test_the_schedule_adds_what_is_to_run(tmp_path: Path) -> None:

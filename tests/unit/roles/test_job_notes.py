@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Callable
 
 import yaml
 from lifeboat.metrics.jobs import Job as Noted
 from lifeboat.metrics.jobs import read_jobs
 from support.jobs import Job
+from support.postgres import until
 from support.sinks import WebSink
 
 
@@ -82,3 +84,21 @@ def test_a_switch_that_does_not_answer_stops_no_job(job: Job) -> None:
     with WebSink() as sink:
         pinged(job, sink)
     assert job("main", "full") == 0
+
+
+def test_a_job_that_begins_in_the_second_in_which_its_last_run_ended_runs(job: Job, tmp_path: Path) -> None:
+    # The contacts are sourced: all of it happens in one second.
+    job.contacts("date() { echo 1000; }\n")
+    assert job("main", "check") == 0
+    ended = noted(job, "check")
+    assert (ended.start, ended.end, ended.running) == (1000, 1000, False)
+    gate = tmp_path / "gate"
+    job.begun.unlink()
+    job.does(f"while [ ! -e {gate} ]; do sleep 0.05; done")
+    with job.start("main", "check") as process:
+        until(job.begun.exists, "the job to begin")
+        begun = noted(job, "check")
+        gate.touch()
+        process.communicate()
+    assert (begun.start, begun.end, begun.running) == (1000, 1000, True)
+    assert not noted(job, "check").running

@@ -31,6 +31,7 @@ class Job:
     """Seconds since the epoch of the last start, end and success; the last exit status; starts that were skipped.
 
     ``interval`` is the longest time between two scheduled starts in seconds, ``scheduled`` since when it is so.
+    ``running``: it began and has not ended.
     """
 
     start: Optional[int] = None
@@ -40,17 +41,19 @@ class Job:
     skipped: int = 0
     interval: Optional[int] = None
     scheduled: Optional[int] = None
-
-    @property
-    def running(self) -> bool:
-        """Whether it began and has not ended."""
-        return self.start is not None and (self.end is None or self.end < self.start)
+    running: bool = False
 
 
 def parse_job(text: str) -> Job:
-    """The job of these lines; a line that is none says nothing. Pure."""
+    """The job of these lines; a line that is none says nothing. Pure.
+
+    The script moves the line that it changes to the end: a job runs if its start comes after its end. Their seconds do
+    not tell, because both may be the same, or a clock was set back.
+    """
     found = [match.groups() for line in text.split("\n") if (match := _LINE.match(line))]
-    return Job(**{name: int(number) for name, number in found})
+    order = [name for name, _number in found if name in ("start", "end")]
+    running = order[-1:] == ["start"]
+    return Job(**{name: int(number) for name, number in found}, running=running)
 
 
 def read_jobs(directory: str, cluster: str) -> Dict[str, Job]:
