@@ -163,7 +163,7 @@ def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
     (tls,) = (s for s in settings_for(replace(options, bucket=other), 7) if s.name == "tls_only")
     raw.put_bucket_policy(Bucket=other, Policy=json.dumps(tls.wanted(None)))
     if refusal_of(raw, "put_object", Bucket=other, Key="team/x", Body=b"x"):
-        assert feature.state == WEAKER and "taken back" in feature.detail
+        assert feature.state == WEAKER and "reverted" in feature.detail
         assert [statement["Sid"] for statement in kept] == ["Theirs"]
     else:
         assert feature.state == HOLDS

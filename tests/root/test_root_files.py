@@ -129,7 +129,7 @@ def test_another_directory_is_not_given_away(
 
 
 def test_what_is_anothers_work_refuses_root(theirs: Path, postgres: Principal, inner: Path) -> None:
-    with pytest.raises(UntrustedPath, match="others than root"), Spool(str(theirs), "/data"):
+    with pytest.raises(UntrustedPath, match="users other than root"), Spool(str(theirs), "/data"):
         pass
     postgres.run(lambda: (theirs / "agent.lock").symlink_to(inner / "job"))
     assert not agent_lives(str(theirs))

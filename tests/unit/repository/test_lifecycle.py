@@ -32,7 +32,7 @@ FREEZES = {"Transitions": [{"Days": 10, "StorageClass": "GLACIER"}]}
         (rule("pg/", **DELETES), "30 days old"),
         (rule("pg/main/wal/", **DELETES), "30 days old"),
         (rule("", Expiration={"Date": "2027-01-01"}), "from 2027-01-01 on"),
-        (rule("", **FREEZES), "10 days old to GLACIER, from where"),
+        (rule("", **FREEZES), "10 days old to GLACIER, where they"),
         (rule("", Transitions=[{"Days": 0, "StorageClass": "DEEP_ARCHIVE"}]), "0 days old to DEEP_ARCHIVE"),
         ({"Status": "Enabled", "Prefix": "pg/", **DELETES}, "(without a name) deletes"),
         ({**rule(), "Filter": {"Tag": {"Key": "tier", "Value": "old"}}, **DELETES}, "those tagged tier=old"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a signal ends an operation: it drops what is unfinished, stops what it started, and exits."""
+"""End an operation on a signal: drop unfinished work, stop the programs that it started, and exit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def end_in_order() -> None:
 
 
 def _interrupt(number: int, frame: Optional[FrameType]) -> None:
-    # A second signal would interrupt the cleanup; the programs that do it inherit this.
+    # A second signal would interrupt the cleanup. Programs started by the cleanup inherit this.
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt

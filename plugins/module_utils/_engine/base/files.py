@@ -24,7 +24,7 @@ from typing import IO, Iterable, Iterator, Tuple, Union
 
 from .errors import UntrustedPath
 
-#: To enter a directory, which may be without leave to list it.
+#: To enter a directory, even one that may not be listed.
 SEARCH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: No link, no waiting for a FIFO, no terminal.
 SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -44,7 +44,7 @@ class Facts:
 
     @classmethod
     def of(cls, found: os.stat_result) -> Facts:
-        """Those of a stat."""
+        """The attributes in the result of ``stat``."""
         return cls(found.st_uid, found.st_gid, found.st_mode, found.st_nlink)
 
 
@@ -52,7 +52,7 @@ class Facts:
 
 
 def others_write(directory: Facts) -> bool:
-    """Whether anybody but root can place names there. Sticky or not: that only keeps names from being removed.
+    """Whether anybody but root can create names there. The sticky bit does not matter: it only prevents removal.
 
     The mode's group bits are the mask of an ACL too (acl(5)), so they cover its entries.
     """
@@ -60,20 +60,20 @@ def others_write(directory: Facts) -> bool:
 
 
 def stays_put(directory: Facts, entry: Facts) -> bool:
-    """Whether this directory of that one has its name from root: nobody else can place one there, or move it away.
+    """Whether only root could have placed ``entry`` in ``directory``: nobody else can create or move it there.
 
-    A sticky directory of root's (/tmp) keeps what is root's in its place; a directory cannot be linked into it.
+    In a sticky directory of root's (/tmp) nobody else can move root's entries; directories cannot be hard-linked.
     """
     sticky = directory.uid == 0 and bool(directory.mode & stat.S_ISVTX)
     return not others_write(directory) or (sticky and entry.uid == 0 and stat.S_ISDIR(entry.mode))
 
 
 def why_not_read(directory: Facts, file: Facts, member: bool) -> str:
-    """Why root does not read this file of that directory; empty: it does. ``member``: the file's owner is a member of
+    """Why root must not read this file in that directory; empty: it may. ``member``: the file's owner is a member of
     the directory's group.
 
-    A hard link may lead to any file of the file system, and is the only name once the other one was replaced. So what
-    counts in the end is whether those who can write in the directory may read the file without root.
+    A hard link can lead to any file of the file system, and remains as the only name once the original is replaced.
+    So the deciding question is whether those who can write in the directory could read the file without root.
     """
     if not stat.S_ISREG(file.mode):
         return _IRREGULAR
@@ -97,7 +97,7 @@ def why_not_read(directory: Facts, file: Facts, member: bool) -> str:
 
 
 def bound() -> bool:
-    """Whether this process is root, whom the rules of this module bind."""
+    """Whether this process is root: only then do the rules of this module apply."""
     return os.geteuid() == 0
 
 
@@ -105,8 +105,8 @@ def bound() -> bool:
 def located(path: str, last: bool = True) -> Iterator[Tuple[int, str]]:
     """A descriptor (``O_PATH``) of the directory that holds the last part of ``path``, and that part.
 
-    Links are followed, the ``last`` part too or not, as long as nobody but root could have placed them.
-    UntrustedPath for another one, OSError.
+    Links are followed as long as only root could have placed them; ``last``: whether the last part is followed too.
+    UntrustedPath for any other link; OSError.
     """
     directory, name = _locate(os.path.abspath(path), last)
     try:
@@ -150,7 +150,7 @@ def _locate(path: str, last: bool) -> Tuple[int, str]:
 
 
 def instead(old: int, new: int) -> int:
-    """The new descriptor; the old one is closed."""
+    """Close the old descriptor and return the new one."""
     os.close(old)
     return new
 
@@ -175,7 +175,7 @@ def _is_link(directory: int, name: str) -> bool:
 def _link_refused(path: str, part: str) -> UntrustedPath:
     return UntrustedPath(
         f"{path}: {part!r} is a symbolic link, which is not followed here.",
-        "Put the file or directory itself there, or name the place that the link leads to.",
+        "Put the file or directory itself there, or configure the path that the link points to.",
         path=path,
     )
 
@@ -187,9 +187,9 @@ def open_directory(path: str) -> int:
 
 
 def root_alone_writes(path: str) -> bool:
-    """Whether this process may write in the directory ``path``: root where nobody else can, an ordinary user always.
+    """Whether this process may write in the directory ``path``: root only where nobody else can, other users always.
 
-    False for root where there is none.
+    False for root if it does not exist.
     """
     if not bound():
         return True
@@ -204,16 +204,16 @@ def root_alone_writes(path: str) -> bool:
 
 
 def open_to_read(path: str) -> IO[bytes]:
-    """A regular file that root may read (:func:`why_not_read`); never waits for the other end of a FIFO.
+    """A regular file that root may read (:func:`why_not_read`); never blocks on a FIFO.
 
-    UntrustedPath for another one, OSError.
+    UntrustedPath for any other file; OSError.
     """
     with located(path) as (parent, name):
         return os.fdopen(open_in(parent, name, path), "rb")
 
 
 def open_in(parent: int, name: str, path: str, owner: int = -1) -> int:
-    """:func:`open_to_read` of a name in an open directory; ``path`` is what messages call it.
+    """:func:`open_to_read` of a name in an open directory; ``path`` is its name in messages.
 
     A file of ``owner`` may have several names.
     """
@@ -255,25 +255,25 @@ def _is_member(uid: int, directory: Facts) -> bool:
 
 
 def irregular(path: str) -> UntrustedPath:
-    """For a FIFO, a socket, a device or a link where a file is expected."""
-    return UntrustedPath(f"{path} {_IRREGULAR}.", "Find out who made it, and remove it.", path=path)
+    """The error for a FIFO, a socket, a device or a link where a file is expected."""
+    return UntrustedPath(f"{path} {_IRREGULAR}.", "Find out who created it, and remove it.", path=path)
 
 
 def _refused(path: str, reason: str) -> UntrustedPath:
     return UntrustedPath(
-        f"{path} {reason}, in a directory that others than root can write: root does not read it.",
-        "Find out who made it; remove it, or give it to the owner of its directory.",
+        f"{path} {reason}, in a directory that users other than root can write: root does not read it.",
+        "Find out who created it; remove it, or chown it to the owner of its directory.",
         path=path,
     )
 
 
 @contextlib.contextmanager
 def _own_directory(path: str) -> Iterator[Tuple[int, str]]:
-    """Where ``path`` is to be written: UntrustedPath for root where others can write too."""
+    """The directory to write ``path`` in; UntrustedPath for root if others can write there too."""
     with located(path) as (parent, name):
         if bound() and others_write(Facts.of(os.fstat(parent))):
             raise UntrustedPath(
-                f"{path} lies in a directory that others than root can write: root does not write there.",
+                f"{path} is in a directory that users other than root can write: root does not write there.",
                 "Run this as the owner of the directory, or choose one that only root can write.",
                 path=path,
             )
@@ -281,7 +281,7 @@ def _own_directory(path: str) -> Iterator[Tuple[int, str]]:
 
 
 def open_to_write(path: str, mode: int = 0o600, append: bool = False, empty: bool = False) -> int:
-    """A descriptor of a regular file, made if need be, to read and write it. UntrustedPath, OSError."""
+    """A descriptor of a regular file, created if need be, to read and write. UntrustedPath, OSError."""
     flags = os.O_RDWR | os.O_CREAT | (os.O_APPEND if append else 0) | SAFE
     with _own_directory(path) as (parent, name):
         descriptor = os.open(name, flags, mode, dir_fd=parent)
@@ -298,7 +298,7 @@ def open_to_write(path: str, mode: int = 0o600, append: bool = False, empty: boo
 
 
 def replace_file(path: str, content: Union[bytes, Iterable[bytes]], mode: int = 0o600, sync: bool = False) -> None:
-    """Write a file as a whole: it has the old content or the new one; with ``sync`` on the disk when this returns."""
+    """Replace a file atomically: it has either the old content or the new one. ``sync``: flush it to disk as well."""
     with _own_directory(path) as (parent, name):
         temporary = f".{secrets.token_hex(16)}.tmp"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE, mode, dir_fd=parent)
@@ -318,7 +318,7 @@ def replace_file(path: str, content: Union[bytes, Iterable[bytes]], mode: int = 
 
 
 def make_directory(path: str, mode: int = 0o700) -> None:
-    """Make a directory and those above it, where they are missing; root only below what nobody else can write."""
+    """Create a directory and its missing parents; root does so only where nobody else can write."""
     try:
         os.close(open_directory(path))
         return
@@ -331,13 +331,13 @@ def make_directory(path: str, mode: int = 0o700) -> None:
 
 
 def remove_file(path: str) -> None:
-    """Remove a name; root only where nobody else can write."""
+    """Remove a name; root does so only where nobody else can write."""
     with _own_directory(path) as (parent, name):
         os.unlink(name, dir_fd=parent)
 
 
 def require_place(place: str) -> None:
-    """UntrustedPath where root is to make something in a directory whose entries somebody else can move away."""
+    """UntrustedPath if root would create something in a directory whose entries somebody else can move."""
     if bound():
         directory = open_directory(place)
         found = Facts.of(os.fstat(directory))
@@ -347,27 +347,27 @@ def require_place(place: str) -> None:
 
 
 def require_own(directory: str) -> None:
-    """UntrustedPath where root is to work in a directory of somebody else, whose work it is."""
+    """UntrustedPath if root would work in somebody else's directory: its owner should."""
     if bound() and os.path.lexists(directory) and not root_alone_writes(directory):
         raise _not_ours(directory)
 
 
 def _not_ours(directory: str) -> UntrustedPath:
     return UntrustedPath(
-        f"{directory} is a directory that others than root can write: root does not work there.",
+        f"{directory} is a directory that users other than root can write: root does not work there.",
         "Run this as its owner, e.g. sudo -u postgres, or become_user: postgres.",
         path=directory,
     )
 
 
 def give_group(descriptor: int, gid: int, mode: int) -> None:
-    """Let a group have what this process made and holds open."""
+    """Change the group of a file that this process created and holds open."""
     os.fchmod(descriptor, mode)
     os.fchown(descriptor, -1, gid)
 
 
 def sync_directory(descriptor: int) -> None:
-    """Bring a directory's entries to the disk. FAT and some network file systems cannot; they answer EINVAL."""
+    """Flush a directory's entries to disk. FAT and some network file systems cannot, and return EINVAL."""
     try:
         again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stream that goes through a program, from its standard input to its standard output."""
+"""Pass a stream through a program, from its standard input to its standard output."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Filter(Feed):
         self._drained()
 
     def _ended(self, status: int) -> None:
-        """All that came out was consumed when this returns."""
+        """Wait until all output is consumed."""
         self._drained()
         if self._trouble is not None:
             raise self._trouble
@@ -58,9 +58,9 @@ class Filter(Feed):
 def through(
     argv: Sequence[str], chunks: Iterable[bytes], stderr: IO[bytes], inherit: Sequence[int] = ()
 ) -> Iterator[bytes]:
-    """What the program makes of ``chunks``, in pieces of at most 1 MiB, while a thread feeds it.
+    """The program's output for the input ``chunks``, in pieces of at most 1 MiB, while a thread feeds it.
 
-    An error of ``chunks`` is raised here, in place of what the program says of an input that ends too early.
+    An error of ``chunks`` is raised here, instead of the program's complaint about truncated input.
     """
     trouble: List[BaseException] = []
     process = spawn(argv, stdin=PIPE, stdout=PIPE, stderr=stderr, inherit=inherit)
@@ -73,7 +73,7 @@ def through(
             for chunk in chunks:
                 stdin.write(chunk)
         except BrokenPipeError:
-            pass  # The program has exited: its status says why.
+            pass  # The program has exited: its status tells why.
         except BaseException as exc:
             trouble.append(exc)
         finally:

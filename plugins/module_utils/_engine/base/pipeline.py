@@ -13,16 +13,16 @@ _DEPTH = 8
 
 
 class _End:
-    """The end of the stream, and what ended it."""
+    """The end of the stream, with the exception that caused it, if any."""
 
     def __init__(self, error: Optional[BaseException] = None) -> None:
         self.error = error
 
 
 def ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same chunks, made by a thread that runs at most 8 of them ahead of their consumer.
+    """The same chunks, produced by a thread that is at most 8 of them ahead of their consumer.
 
-    An exception of the producer is raised here, in its place. When the consumer stops early, so does the producer.
+    An exception in the producer is raised here, after the chunks before it. If the consumer stops, the producer does.
     """
     ready: queue.Queue[Union[bytes, _End]] = queue.Queue(_DEPTH)
     stop = threading.Event()

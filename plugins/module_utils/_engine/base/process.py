@@ -34,7 +34,7 @@ _awaited: Set[subprocess.Popen[bytes]] = set()
 class Finished:
     """The result of a program: its exit status and its output as text (undecodable bytes replaced).
 
-    ``cut`` tells that it wrote more than the 64 MiB of either that are kept.
+    ``cut``: it wrote more than 64 MiB to one of them, and only the first 64 MiB were kept.
     """
 
     status: int
@@ -99,7 +99,7 @@ def _run(
         raise _missing(argv[0]) from exc
     except PermissionError as exc:
         raise ProcessFailed(
-            f"{argv[0]} may not be run: {exc.strerror}.", "Check its mode and its owner.", argv=list(argv)
+            f"Cannot run {argv[0]}: {exc.strerror}.", "Check its mode and owner.", argv=list(argv)
         ) from exc
     except subprocess.TimeoutExpired as exc:
         raise ProcessFailed(
@@ -109,7 +109,7 @@ def _run(
 
 
 def end_awaited() -> None:
-    """End every program that :func:`run` waits for, in whichever thread: what was interrupted needs none of them."""
+    """End every program that :func:`run` is waiting for, in any thread, after an interruption."""
     for process in list(_awaited):
         process.kill()
 
@@ -123,9 +123,9 @@ def spawn(
     inherit: Sequence[int] = (),
     env: Optional[Mapping[str, str]] = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program and give its handle. ``PIPE`` of this module stands for a pipe.
+    """Start a program and return its handle. ``PIPE`` of this module stands for a pipe.
 
-    ``inherit`` are descriptors that it has under the same numbers.
+    ``inherit``: descriptors that it gets under the same numbers.
     """
     try:
         return subprocess.Popen(  # pylint: disable=ansible-bad-function
@@ -142,7 +142,7 @@ def spawn(
 
 
 def widen(pipe: IO[bytes]) -> None:
-    """Let a pipe hold 1 MiB, where Linux allows it: at its usual 64 KiB both ends mostly wake each other."""
+    """Enlarge a pipe to 1 MiB if Linux allows it: with the usual 64 KiB, both ends mostly wake each other."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(pipe.fileno(), _SET_PIPE_SIZE, _PIPE_SIZE)
 
@@ -169,7 +169,7 @@ class Feed:
         self._argv = list(argv)
         self._stderr = stderr
         self._process = spawn(argv, stdin=PIPE, stdout=stdout or DEVNULL, stderr=stderr, cwd=cwd, env=env)
-        # Popen has it whenever a pipe was asked for.
+        # Popen sets it whenever a pipe was requested.
         self._stdin = cast(IO[bytes], self._process.stdin)
         widen(self._stdin)
 
@@ -182,10 +182,10 @@ class Feed:
             raise
 
     def pour(self, chunks: Iterable[bytes]) -> Iterator[int]:
-        """Write all the chunks, giving the size of each, then ``finish``.
+        """Write all chunks, yielding the size of each, then ``finish``.
 
-        A program may fail on damaged chunks before their final check: then the rest is read, so that the damage is
-        reported and not the program's failure. A full disk is reported immediately.
+        A program may fail on damaged chunks before their final checksum is known. Then the rest is still read, so that
+        the damage is reported instead of the program's failure. A full disk is reported immediately.
         """
         rest = iter(chunks)
         try:
@@ -235,7 +235,7 @@ class Drain:
         self._stdout = cast(IO[bytes], self._process.stdout)
 
     def chunks(self) -> Iterator[bytes]:
-        """All its output; the program is ended when the reader stops early."""
+        """All its output; if the reader stops early, the program is killed."""
         try:
             while chunk := self._stdout.read(1024 * 1024):
                 yield chunk
@@ -248,7 +248,7 @@ class Drain:
             raise failed(self._argv, status, _tail(self._stderr))
 
     def lines(self) -> Iterator[str]:
-        """All its output as lines; bytes that are no UTF-8 are replaced. Memory: 1 MiB and one line."""
+        """All its output as lines, with invalid UTF-8 replaced. Memory: 1 MiB and one line."""
         rest = b""
         for chunk in self.chunks():
             *whole, rest = (rest + chunk).split(b"\n")
@@ -263,7 +263,7 @@ def _head(stream: IO[bytes]) -> str:
 
 
 def _tail(stream: IO[bytes]) -> str:
-    """The end of what a program wrote into a file, and no more of it."""
+    """The last part of a program's output in a file; nothing else is read."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - 2 * _TAIL))
     return stream.read(2 * _TAIL).decode(errors="replace")
@@ -275,7 +275,7 @@ def failed(argv: Sequence[str], status: int, output: str) -> ProcessFailed:
     tail = output.strip()[-_TAIL:]
     return ProcessFailed(
         f"{_show(argv)} {how}: {tail or 'no output'}",
-        "Its own message above says why.",
+        "See its own message above.",
         argv=list(argv),
         status=status,
         output=tail,

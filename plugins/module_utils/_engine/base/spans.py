@@ -15,7 +15,7 @@ from .wal_names import SEGMENT_SIZES, Segment
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """The segments ``first`` to ``last`` (both are in it; numbers as in :class:`Segment`) of one timeline."""
+    """The segments ``first`` to ``last`` (inclusive; numbers as in :class:`Segment`) of one timeline."""
 
     timeline: int
     first: int
@@ -27,24 +27,24 @@ class Span:
         return (Segment(self.timeline, number, self.size) for number in range(self.first, self.last + 1))
 
     def as_dict(self) -> Mapping[str, Any]:
-        """By the names of the first and the last."""
+        """The names of the first and the last segment, and their size."""
         names = (Segment(self.timeline, number, self.size).name for number in (self.first, self.last))
         return {"first": next(names), "last": next(names), "segment_size": self.size}
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Span:
-        """The reverse of :meth:`as_dict`; ValueError, KeyError or TypeError when it is none."""
+        """The reverse of :meth:`as_dict`; ValueError, KeyError or TypeError if ``data`` is not a span."""
         size = data["segment_size"]
         if isinstance(size, bool) or size not in SEGMENT_SIZES:
-            raise ValueError(f"{size!r} is no size of segments")
+            raise ValueError(f"{size!r} is not a segment size")
         first, last = (Segment.parse(data[key], size) for key in ("first", "last"))
         if first.timeline != last.timeline or last.number < first.number:
-            raise ValueError(f"{data} is no span")
+            raise ValueError(f"{data} is not a span")
         return cls(first.timeline, first.number, last.number, first.size)
 
 
 def join(segments: Iterable[Segment]) -> List[Span]:
-    """The spans that hold exactly these segments, in their order."""
+    """The spans that contain exactly these segments, in order."""
     found: List[Span] = []
     for segment in sorted(set(segments)):
         last = found[-1] if found else None
@@ -86,10 +86,10 @@ class Stretch(Sequence[Segment]):
 
 
 class SpanSet:
-    """Segments as spans: a span of all there can be takes as little as one of a single segment."""
+    """A set of segments, stored as spans: any number of consecutive segments takes the memory of one."""
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
-        # Of each timeline and size disjoint spans in order: their firsts, and their lasts.
+        # For each timeline and size, the first and last numbers of disjoint spans, in order.
         self._known: Dict[Tuple[int, int], Tuple[List[int], List[int]]] = {}
         for span in spans:
             self.add(span)
@@ -103,13 +103,13 @@ class SpanSet:
 
     @property
     def count(self) -> int:
-        """How many segments they are."""
+        """The number of segments."""
         return sum(last - first + 1 for known in self._known.values() for first, last in zip(*known))
 
     def add(self, span: Span) -> None:
         """Add these segments."""
         firsts, lasts = self._known.setdefault((span.timeline, span.size), ([], []))
-        # Those that it overlaps or touches become one with it.
+        # Merge the spans that it overlaps or touches.
         begin, end = bisect_left(lasts, span.first - 1), bisect_right(firsts, span.last + 1)
         first = min([span.first, *firsts[begin:end]])
         last = max([span.last, *lasts[begin:end]])

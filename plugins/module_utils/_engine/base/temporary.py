@@ -17,15 +17,15 @@ from typing import Iterator, Optional
 from . import clock
 from .files import require_place
 
-# Between its creation and its lock a directory looks like that of a dead process.
+# Before it is locked, a new directory looks like that of a dead process.
 _SETTLED_SECONDS = 5.0
-# The suffix of every name, which nobody else would give to a directory with our prefix.
+# Every name ends in this, which nobody else would use with our prefix.
 SUFFIX = ".lifeboat-tmp"
 
 
 @contextlib.contextmanager
 def temporary_directory(prefix: str, where: Optional[str] = None) -> Iterator[str]:
-    """A private directory, removed at the end; root makes it only where nobody else can move it away (/tmp is such)."""
+    """A private directory, removed at the end. Root creates it only where nobody else can move it, as in /tmp."""
     place = where or tempfile.gettempdir()
     require_place(place)
     _sweep_once(place, prefix)
@@ -38,9 +38,9 @@ def temporary_directory(prefix: str, where: Optional[str] = None) -> Iterator[st
 
 
 def lock_directory(path: str) -> int:
-    """Lock it (``flock``) until the descriptor is closed; it ends with this process, and children do not inherit it."""
+    """Lock it (``flock``) until the descriptor is closed, at the latest by the end of this process; not inherited."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    # On a file system without locks nobody else can lock it either, and it is never swept.
+    # Without locks on the file system nobody else can lock it either, so it is never swept.
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return descriptor
@@ -48,12 +48,12 @@ def lock_directory(path: str) -> int:
 
 @cache
 def _sweep_once(place: str, prefix: str) -> None:
-    """Once in a process: a directory is made for each segment searched, and for each signature."""
+    """Sweep once per process: a directory is created for each segment searched and for each signature."""
     sweep(place, prefix)
 
 
 def sweep(place: str, prefix: str) -> None:
-    """Remove the directories of this prefix that :func:`lock_directory` locked and whose process is dead."""
+    """Remove directories of this prefix that :func:`lock_directory` locked and whose process no longer exists."""
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(place)):
             if entry.name.startswith(prefix) and entry.name.endswith(SUFFIX):

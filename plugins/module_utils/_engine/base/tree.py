@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory tree of another user, in which root works for its owner: a repository in a directory of ``postgres``."""
+"""A directory tree of another user in which root works on that user's behalf, such as a repository of ``postgres``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .files import SAFE, bound, enter, instead, open_in, sync_directory
 
 
 class Tree:
-    """Directories below an open one, reached without any link; what root makes there belongs to the tree's owner.
+    """Directories below an open one, reached without following links; root creates files for the tree's owner.
 
-    That gains nobody anything: names are placed and removed in the tree's directories only, a file is given away by the
-    descriptor that made it, and nothing that was there before is opened for writing, chowned or chmodded.
+    Nobody can exploit that: names are created and removed in the tree's directories only, a file is chowned through the
+    descriptor that created it, and nothing that already existed is opened for writing, chowned or chmodded.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -30,7 +30,7 @@ class Tree:
 
     @contextlib.contextmanager
     def directory(self, parts: Sequence[str], make: bool = False) -> Iterator[int]:
-        """A descriptor (``O_PATH``) of a directory below; with ``make`` what is missing is made (0750), and synced.
+        """A descriptor (``O_PATH``) of a directory below; ``make``: create missing ones (0750), and sync them.
 
         UntrustedPath for a link.
         """
@@ -58,7 +58,7 @@ class Tree:
         return enter(parent, name, name)
 
     def _give(self, parent: int, name: str) -> None:
-        """The new directory to the owner, unless a rival has put another one in its place: it is root's, and empty."""
+        """Chown the new directory, unless somebody has replaced it: the one that was created is root's and empty."""
         made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
             if os.fstat(made).st_uid == 0 and not os.listdir(made):
@@ -67,19 +67,19 @@ class Tree:
             os.close(made)
 
     def create(self, parent: int, name: str, mode: int = 0o640) -> int:
-        """A new file, open to write. FileExistsError for anything of that name, a link too."""
+        """A new file, open for writing. FileExistsError if the name exists, even as a link."""
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE, mode, dir_fd=parent)
         if bound():
             self._hand_over(descriptor)
         return descriptor
 
     def _hand_over(self, made: int) -> None:
-        # NFS may forbid giving files away (root_squash): then it decides whom they belong to.
+        # NFS may forbid chown (root_squash): then the server decides who owns the files.
         with contextlib.suppress(PermissionError):
             os.fchown(made, *self._owner)
 
     def open(self, parent: int, name: str, path: str) -> int:
-        """A regular file to read, which may have several names where it is the owner's own. UntrustedPath, OSError."""
+        """A regular file, open for reading; the owner's may have several names. UntrustedPath, OSError."""
         return open_in(parent, name, path, self._owner[0])
 
 
@@ -97,7 +97,7 @@ def copy_attributes(source: int, target: int) -> None:
 
 
 def _attributes(descriptor: int) -> Dict[str, bytes]:
-    """Those that tar keeps (--acls, --xattrs); none where the file system has none."""
+    """The attributes that tar keeps (--acls, --xattrs); empty if the file system has none."""
     try:
         names = [name for name in os.listxattr(descriptor) if name.startswith(("user.", "system.posix_acl_"))]
     except OSError:
@@ -106,8 +106,8 @@ def _attributes(descriptor: int) -> Dict[str, bytes]:
 
 
 def copy_file(source: int, name: str, target: int, new: str) -> None:
-    """A file or a link of a private directory (a descriptor) to another file system. It is not sparse then, and of
-    files with several names each gets its own; OSError (EXDEV) for a device, a FIFO or a socket.
+    """Copy a file or link out of a private directory (a descriptor) to another file system. Sparse files are filled,
+    and hard links become separate files. OSError (EXDEV) for a device, a FIFO or a socket.
     """
     found = os.stat(name, dir_fd=source, follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):

@@ -22,7 +22,7 @@ _EXTRA = re.compile(r"^([0-9A-F]{24})\.(partial|[0-9A-F]{8}\.backup)\Z")
 
 
 def parse_lsn(text: str) -> int:
-    """``"0/3000028"`` to 50331688; ValueError when it is no LSN."""
+    """``"0/3000028"`` to 50331688; ValueError if it is not an LSN."""
     match = _LSN.match(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not an LSN; write it like 0/3000028")
@@ -55,7 +55,7 @@ class Segment:
 
     @property
     def end(self) -> int:
-        """LSN just behind its last byte."""
+        """LSN just after its last byte."""
         return (self.number + 1) * self.size
 
     @property
@@ -65,7 +65,7 @@ class Segment:
 
     @classmethod
     def parse(cls, name: str, size: int = DEFAULT_SEGMENT_SIZE) -> Segment:
-        """The segment of a file name; ValueError when it is none."""
+        """The segment of a file name; ValueError if it is not the name of one."""
         match = _SEGMENT.match(name)
         if not match:
             raise ValueError(f"{name!r} is not the name of a WAL segment")
@@ -77,17 +77,17 @@ class Segment:
 
     @classmethod
     def at(cls, timeline: int, lsn: int, size: int = DEFAULT_SEGMENT_SIZE) -> Segment:
-        """The segment that holds the byte at ``lsn``."""
+        """The segment that contains the byte at ``lsn``."""
         return cls(timeline, lsn // size, size)
 
     @classmethod
     def ending_at(cls, timeline: int, lsn: int, size: int = DEFAULT_SEGMENT_SIZE) -> Segment:
-        """The segment that holds the last byte before ``lsn`` (``XLByteToPrevSeg``)."""
+        """The segment that contains the last byte before ``lsn`` (``XLByteToPrevSeg``)."""
         return cls(timeline, max(lsn - 1, 0) // size, size)
 
 
 def segments_between(timeline: int, start: int, stop: int, size: int = DEFAULT_SEGMENT_SIZE) -> Iterator[Segment]:
-    """The segments that hold the WAL from ``start`` up to, not including, ``stop``."""
+    """The segments that contain the WAL from ``start`` up to, not including, ``stop``."""
     last = Segment.ending_at(timeline, stop, size).number
     for number in range(start // size, max(last, start // size) + 1):
         yield Segment(timeline, number, size)

@@ -4,8 +4,8 @@
 """Seal a byte stream to recipients, and open it again: the command ``age`` (https://age-encryption.org/v1).
 
 Recipients are public and are arguments. An identity is secret: ``age`` gets it through an inherited pipe, which it
-reads as ``/dev/fd/N``; it is never a file of ours, an argument or a word of a message. ``age`` releases nothing that it
-has not authenticated, 64 KiB at a time, and an object that is cut short is an error.
+reads as ``/dev/fd/N``; it is never in a temporary file, an argument or a message. ``age`` releases only what it has
+authenticated, 64 KiB at a time, and a truncated object is an error.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from ..base.process import run
 from ..config.sections import SealConfig
 
 _AGE = "age"
-# What a pipe takes at once without a reader; an identity has some hundred bytes, one of ssh up to 4 KiB.
+# The capacity of a pipe without a reader; an identity has a few hundred bytes, one of ssh up to 4 KiB.
 _LARGEST = 60 * 1024
 _COMMAND_TIMEOUT = 60.0
 
 
 class Seal:
-    """Seals to the recipients of a configuration, and opens with its identity. Threads may share it."""
+    """Seals to the configured recipients, and opens with the configured identity. Thread-safe."""
 
     def __init__(self, config: Optional[SealConfig] = None) -> None:
         self._config = config or SealConfig()
@@ -44,7 +44,7 @@ class Seal:
 
     @property
     def seals(self) -> bool:
-        """Whether what is stored is sealed."""
+        """Whether stored objects are sealed."""
         return bool(self._config.recipients)
 
     @property
@@ -54,16 +54,16 @@ class Seal:
 
     @property
     def has_identity(self) -> bool:
-        """Whether the configuration says where this host's identity is."""
+        """Whether an identity is configured for this host."""
         return self._config.has_identity
 
     def require(self) -> None:
-        """Try to seal: RecipientInvalid or DependencyMissing, before anything is read or stored."""
+        """Seal a test string: RecipientInvalid or DependencyMissing before anything is read or stored."""
         if self.seals:
             self.close(b"")
 
     def stream(self, consume: Callable[[bytes], object]) -> Sealer:
-        """A push stream: passes what is written to it, sealed, to ``consume``, from another thread."""
+        """A push stream: whatever is written to it is sealed and passed to ``consume`` in another thread."""
         return Sealer(self._config.recipients, consume)
 
     def close(self, data: bytes) -> bytes:
@@ -80,7 +80,7 @@ class Seal:
     def open(self, chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
         """The content of the sealed object ``name``, as it arrives, in pieces of at most 1 MiB.
 
-        IdentityMissing, IdentityRefused, ObjectCorrupt when it is damaged or cut short, DependencyMissing.
+        IdentityMissing, IdentityRefused, ObjectCorrupt if it is damaged or truncated, DependencyMissing.
         """
         identity = self._get_identity(name)
         with tempfile.TemporaryFile() as words:
@@ -97,11 +97,11 @@ class Seal:
                 os.close(descriptor)
 
     def open_bytes(self, data: bytes, name: str) -> bytes:
-        """As :meth:`open`, for a small object."""
+        """:meth:`open` for a small object."""
         return b"".join(self.open([data], name))
 
     def _get_identity(self, name: str) -> bytes:
-        """Read once, when it is needed first, and kept in memory."""
+        """Read it once, when it is first needed, and keep it in memory."""
         with self._lock:
             if self._identity is None:
                 self._identity = _read_identity(self._config, name)
@@ -109,7 +109,7 @@ class Seal:
 
 
 class Sealer:
-    """A push stream through ``age``: ``write``, then ``finish``; ``kill`` where that does not come. Both may follow."""
+    """A push stream through ``age``: ``write``, then ``finish``, or ``kill`` instead of it or after it."""
 
     def __init__(self, recipients: Iterable[str], consume: Callable[[bytes], object]) -> None:
         self._recipients = list(recipients)
@@ -132,7 +132,7 @@ class Sealer:
             raise self._refused(exc) from exc
 
     def finish(self) -> None:
-        """The end of the content; all of the sealed object has come out when it returns."""
+        """End the content; wait until the whole sealed object has been passed on."""
         try:
             if self._filter:
                 self._filter.finish()
@@ -155,8 +155,8 @@ class Sealer:
         if "recipient" not in said:
             return exc
         return RecipientInvalid(
-            f"age refuses a recipient of seal.recipients: {said}",
-            "Give public keys as age-keygen -y prints them, or ssh-ed25519 ones. Nothing was stored.",
+            f"age rejects a recipient in seal.recipients: {said}",
+            "Use public keys as age-keygen -y prints them, or ssh-ed25519 keys. Nothing was stored.",
             recipients=self._recipients,
         )
 
@@ -168,14 +168,14 @@ def _read_identity(config: SealConfig, name: str) -> bytes:
                 return _checked(stream.read(_LARGEST + 1), f"seal.identity_file {config.identity_file}")
         except OSError as exc:
             raise IdentityMissing(
-                f"{name} is sealed, and seal.identity_file {config.identity_file} cannot be read: {exc.strerror}.",
-                "Bring the identity to this host, readable for this user, or set seal.identity_command.",
+                f"{name} is sealed, but seal.identity_file {config.identity_file} cannot be read: {exc.strerror}.",
+                "Copy the identity to this host, readable by this user, or set seal.identity_command.",
                 key=name,
             ) from exc
     if config.identity_command:
         return _from_command(config.identity_command, name)
     raise IdentityMissing(
-        f"{name} is sealed, and this host has no identity.",
+        f"{name} is sealed, but this host has no identity.",
         "Get the identity of a recipient from its owner, and name it in seal.identity_file or seal.identity_command"
         " (in the roles: lifeboat_identity).",
         key=name,
@@ -184,16 +184,16 @@ def _read_identity(config: SealConfig, name: str) -> bytes:
 
 def _from_command(words: tuple[str, ...], name: str) -> bytes:
     """The output of the command. Neither its arguments nor its output are ever shown: they may contain secrets."""
-    hint = "Run it by hand, as the same user, to see its words."
+    hint = "Run it manually as the same user to see its output."
     try:
         done = run(list(words), check=False, timeout=_COMMAND_TIMEOUT)
     except (LifeboatError, OSError):
         raise IdentityMissing(
-            f"{name} is sealed, and seal.identity_command ({words[0]} ...) cannot be run to its end.", hint, key=name
+            f"{name} is sealed, but seal.identity_command ({words[0]} ...) could not be run to its end.", hint, key=name
         ) from None
     if done.status:
         raise IdentityMissing(
-            f"{name} is sealed, and seal.identity_command ({words[0]} ...) ended with status {done.status}.",
+            f"{name} is sealed, but seal.identity_command ({words[0]} ...) ended with status {done.status}.",
             hint,
             key=name,
         )
@@ -203,14 +203,14 @@ def _from_command(words: tuple[str, ...], name: str) -> bytes:
 def _checked(identity: bytes, source: str) -> bytes:
     if not identity.strip() or len(identity) > _LARGEST:
         raise IdentityRefused(
-            f"{source} holds no identity: it has {'no' if not identity.strip() else 'too many'} bytes.",
-            "It must be the file that age-keygen made, or a private key of ssh.",
+            f"{source} is not an identity: it is {'empty' if not identity.strip() else 'too long'}.",
+            "Use a file created by age-keygen, or a private SSH key.",
         )
     return identity
 
 
 def _pipe_with(content: bytes) -> int:
-    """The reading end of a pipe that holds ``content``."""
+    """The reading end of a pipe that contains ``content``."""
     reading, writing = os.pipe()
     try:
         os.set_blocking(writing, False)
@@ -219,8 +219,8 @@ def _pipe_with(content: bytes) -> int:
     except BlockingIOError:
         os.close(reading)
         raise IdentityRefused(
-            f"The identity has {len(content)} bytes, more than a pipe of this host takes.",
-            "Keep only the identities that are needed.",
+            f"The identity has {len(content)} bytes, more than a pipe on this host can hold.",
+            "Remove identities that are not needed.",
         ) from None
     finally:
         os.close(writing)
@@ -228,17 +228,17 @@ def _pipe_with(content: bytes) -> int:
 
 
 def _not_opened(name: str, words: str) -> LifeboatError:
-    """The error for age's message, which is not repeated if it is about the identity."""
+    """The error for age's message, which is not quoted if it is about the identity."""
     if "no identity matched" in words:
         return IdentityRefused(
-            f"{name} is sealed to other recipients: the identity of this host does not open it.",
-            "Use the identity of one of the recipients that the backup's manifest.json names.",
+            f"{name} is sealed to other recipients: this host's identity cannot open it.",
+            "Use the identity of a recipient listed in the backup's manifest.json.",
             key=name,
         )
     if "/dev/fd/" in words or "identity" in words.lower() or "secret key" in words:
         return IdentityRefused(
-            f"{name} is sealed, and age cannot use the identity of this host.",
-            "It must be the file that age-keygen made, or a private key of ssh without a passphrase.",
+            f"{name} is sealed, but age cannot use this host's identity.",
+            "Use a file created by age-keygen, or a private SSH key without a passphrase.",
             key=name,
         )
     return ObjectCorrupt(
@@ -255,5 +255,5 @@ def _first_line(words: str) -> str:
 
 def _no_age() -> DependencyMissing:
     return DependencyMissing(
-        "Program age not found; seal needs it.", "Install the package age.", program=_AGE
+        "Program age not found; sealed repositories need it.", "Install the package age.", program=_AGE
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compressions that an archive of a base backup may have, by their names: zstd, lz4, none."""
+"""The compressions of a base backup's archives: zstd, lz4, none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class PushCompressor(Protocol):
     """Bytes in, compressed bytes out."""
 
     def feed(self, data: bytes) -> bytes:
-        """Compressed bytes that became ready, often none."""
+        """The compressed bytes that are ready, often none."""
 
     def finish(self) -> bytes:
         """The remaining compressed bytes."""
@@ -28,13 +28,13 @@ def compressor(method: str, level: int, threads: int) -> Optional[PushCompressor
 
 
 def require(methods: Iterable[str]) -> None:
-    """DependencyMissing unless what these compressions need is installed."""
+    """DependencyMissing unless the libraries for these compressions are installed."""
     if "lz4" in methods:
         lz4.library()
 
 
 def decompress(method: str, chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """The archive ``name``, in pieces. ObjectCorrupt where it is damaged; one that is cut short simply ends."""
+    """The content of the archive ``name``, in pieces. ObjectCorrupt if it is damaged; a truncated one simply ends."""
     if method == "zstd":
         return zstd.decompress_stream(chunks, name)
     return lz4.decompress_stream(chunks, name) if method == "lz4" else iter(chunks)

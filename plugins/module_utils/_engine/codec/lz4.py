@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LZ4 frames as byte streams: less work than Zstandard, and more bytes."""
+"""LZ4 frames as byte streams: faster than Zstandard, but larger."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _PIECE = 1024 * 1024
 
 
 def library() -> Any:
-    """``lz4.frame``; DependencyMissing where it is not installed."""
+    """``lz4.frame``; DependencyMissing if it is not installed."""
     return libraries.library("lz4", "python3-lz4", "lz4", "lz4", "lz4.frame").frame
 
 
 class Compressor:
-    """A push compressor: ``feed`` bytes, get compressed bytes; ``finish`` gives the rest of the one frame."""
+    """A push compressor: ``feed`` it bytes for compressed bytes; ``finish`` returns the rest of the frame."""
 
     def __init__(self, level: int = 1) -> None:
         self._stream = library().LZ4FrameCompressor(compression_level=level, content_checksum=True)
         self._begun = False
 
     def feed(self, data: bytes) -> bytes:
-        """Compressed bytes that became ready, often none."""
+        """The compressed bytes that are ready, often none."""
         return self._begin() + bytes(self._stream.compress(data))
 
     def finish(self) -> bytes:
@@ -43,8 +43,8 @@ class Compressor:
 def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """The content of a sequence of frames, as it arrives, in pieces of at most 1 MiB.
 
-    A frame that is damaged raises ObjectCorrupt. A stream that is cut short simply ends: whoever reads an object also
-    checks its size and SHA-256. Memory: one incoming chunk and one piece.
+    A damaged frame raises ObjectCorrupt. A truncated stream simply ends: readers of an object also check its size and
+    SHA-256. Memory: one incoming chunk and one piece.
     """
     frame = library()
     decoder = frame.LZ4FrameDecompressor()
@@ -60,7 +60,7 @@ def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
                     data, decoder = decoder.unused_data or b"", frame.LZ4FrameDecompressor()
     except RuntimeError as exc:
         raise ObjectCorrupt(
-            f"{name} is not intact: {exc}.",
+            f"{name} is damaged: {exc}.",
             "The stored object is damaged: heal it from another repository (lifeboat verify --repair), or use another"
             " backup.",
             key=name,

@@ -16,19 +16,19 @@ from ..base.errors import DependencyMissing, SigningFailed
 from ..base.temporary import temporary_directory
 
 NAMESPACE = "lifeboat"
-#: Characters of an armored signature at most; one of RSA with 16384 bits has 6000.
+#: The most characters of an armored signature; one by a 16384-bit RSA key has 6000.
 MOST = 16384
 _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)\n-----END SSH SIGNATURE-----\n?\Z")
 _MAGIC = b"SSHSIG"
 _REFUSED = "Could not verify signature"
-# Seconds; a key in an agent or on a token may have to be confirmed.
+# Seconds; the use of a key in an agent or on a token may have to be confirmed.
 _TIMEOUT = 60.0
-# The program that is asked for a passphrase has none, so that nothing waits for a terminal.
+# Without a program that asks for a passphrase, nothing waits for a terminal.
 _NO_QUESTIONS = {"SSH_ASKPASS": "/bin/false", "SSH_ASKPASS_REQUIRE": "force"}
 
 
 def sign(data: bytes, key_file: str) -> str:
-    """The armored signature by this private key, or by an agent (``SSH_AUTH_SOCK``) that has it. SigningFailed."""
+    """The armored signature by this private key, or by an agent (``SSH_AUTH_SOCK``) that holds it. SigningFailed."""
     done = _keygen(["-Y", "sign", "-f", key_file, "-n", NAMESPACE], data)
     if done.status or not _ARMOR.match(done.stdout):
         raise _refused(key_file, done.stderr)
@@ -36,7 +36,7 @@ def sign(data: bytes, key_file: str) -> str:
 
 
 def verify(data: bytes, signature: str, public_key: str) -> bool:
-    """Whether this is the signature of ``public_key`` (type and key) over ``data``, in our namespace."""
+    """Whether this is a signature by ``public_key`` (type and key) of ``data``, in our namespace."""
     if len(signature) > MOST or not _ARMOR.match(signature):
         return False
     try:
@@ -51,10 +51,10 @@ def verify(data: bytes, signature: str, public_key: str) -> bool:
             done = _keygen(["-Y", "verify", "-f", allowed, "-I", NAMESPACE, "-n", NAMESPACE, "-s", armored], data)
     except OSError as exc:
         raise SigningFailed(
-            f"No signature can be verified: {exc.strerror} ({exc.filename}).", "Make room for temporary files."
+            f"Cannot verify signatures: {exc.strerror} ({exc.filename}).", "Make room for temporary files."
         ) from exc
     if done.status and _REFUSED not in done.stdout:
-        # No answer: it was killed, this user has no entry in passwd, or it is too old for -Y.
+        # Neither yes nor no: it was killed, this user has no entry in passwd, or it is too old for -Y.
         words = done.stderr.strip().split("\n", maxsplit=1)[0]
         raise SigningFailed(
             f"ssh-keygen -Y verify ended with status {done.status}: {words}", "Install OpenSSH 8.2 or newer."
@@ -63,7 +63,7 @@ def verify(data: bytes, signature: str, public_key: str) -> bool:
 
 
 def key_of(signature: str) -> Optional[bytes]:
-    """The public key that a signature names, as :attr:`SignerConfig.blob` has it; None where there is none. Pure."""
+    """The public key in a signature, in the form of :attr:`SignerConfig.blob`; None if there is none. Pure."""
     match = _ARMOR.match(signature) if len(signature) <= MOST else None
     if not match:
         return None
@@ -91,11 +91,11 @@ def _keygen(arguments: List[str], data: bytes) -> process.Finished:
 
 def _refused(key_file: str, said: str) -> SigningFailed:
     words = " ".join(line for line in said.split("\n") if line.strip(" @")).strip()
-    hint = "Check signing.key_file: a private key of OpenSSH, which this user can read."
+    hint = "Set signing.key_file to a private OpenSSH key that this user can read."
     if "passphrase" in said:
         hint = "Use a key without a passphrase (ssh-keygen -p -f FILE), or load it into an ssh-agent (SSH_AUTH_SOCK)."
     elif "too open" in said:
-        hint = f"chmod 0600 {key_file}: ssh-keygen refuses a key of the user itself that others can read."
+        hint = f"chmod 0600 {key_file}: ssh-keygen refuses a private key that others can read."
     elif not os.access(key_file, os.R_OK):
-        hint = "Check the path, its owner and its mode; ssh-keygen -t ed25519 -N '' -f FILE makes a key."
-    return SigningFailed(f"{key_file} did not sign: {words or 'no output'}", hint, key_file=key_file)
+        hint = "Check the path, owner and mode; ssh-keygen -t ed25519 -N '' -f FILE creates a key."
+    return SigningFailed(f"Cannot sign with {key_file}: {words or 'no output'}", hint, key_file=key_file)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Zstandard as byte streams. Every frame carries a checksum of its content, which the decoder verifies."""
+"""Zstandard frames as byte streams. Every frame has a checksum of its content, which the decoder verifies."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _zstandard() -> Any:
 
 
 class Compressor:
-    """A push compressor: ``feed`` bytes, get compressed bytes; ``finish`` gives the rest of the one frame."""
+    """A push compressor: ``feed`` it bytes for compressed bytes; ``finish`` returns the rest of the frame."""
 
     def __init__(self, level: int = 1, threads: int = 0) -> None:
         self._stream = _zstandard().ZstdCompressor(level=level, threads=threads, write_checksum=True).compressobj()
 
     def feed(self, data: bytes) -> bytes:
-        """Compressed bytes that became ready, often none."""
+        """The compressed bytes that are ready, often none."""
         out: bytes = self._stream.compress(data)
         return out
 
@@ -36,7 +36,7 @@ class Compressor:
         return out
 
 
-# A compressor's tables cost a third of the time that a WAL segment takes; it serves one thread.
+# Setting up a compressor takes a third of the time of a WAL segment; each thread keeps one.
 _kept = threading.local()
 
 
@@ -57,7 +57,7 @@ _DAMAGED = (
 def decompress(data: bytes, name: str, limit: int) -> bytes:
     """The content of one frame made by :func:`compress`, at most ``limit`` bytes.
 
-    ObjectCorrupt (naming ``name``) when it is empty, damaged, cut short or too large.
+    ObjectCorrupt (naming ``name``) if it is empty, damaged, truncated or too large.
     """
     zstandard = _zstandard()
     try:
@@ -66,15 +66,15 @@ def decompress(data: bytes, name: str, limit: int) -> bytes:
             raise ObjectCorrupt(f"{name} announces {size} bytes of content, more than {limit}.", _DAMAGED, key=name)
         out: bytes = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
     except zstandard.ZstdError as exc:
-        raise ObjectCorrupt(f"{name} ({len(data)} bytes) is not intact: {exc}.", _DAMAGED, key=name) from exc
+        raise ObjectCorrupt(f"{name} ({len(data)} bytes) is damaged: {exc}.", _DAMAGED, key=name) from exc
     return out
 
 
 def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """The content of a sequence of frames, as it arrives, in pieces of at most 1 MiB.
 
-    A frame with a wrong checksum raises ObjectCorrupt. A stream that is cut short simply ends: whoever reads an
-    object also checks its size and SHA-256. Memory: one incoming chunk and one piece.
+    A frame with a wrong checksum raises ObjectCorrupt. A truncated stream simply ends: readers of an object also
+    check its size and SHA-256. Memory: one incoming chunk and one piece.
     """
     zstandard = _zstandard()
     try:
@@ -87,4 +87,4 @@ def decompress_stream(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
                     return
                 yield piece
     except zstandard.ZstdError as exc:
-        raise ObjectCorrupt(f"{name} is not intact: {exc}.", _DAMAGED, key=name) from exc
+        raise ObjectCorrupt(f"{name} is damaged: {exc}.", _DAMAGED, key=name) from exc

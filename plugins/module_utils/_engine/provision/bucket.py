@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prepare a bucket and report which promises its store keeps.
 
-A missing feature is not an error: it is returned as *weaker*, with the promise that depends on it. Whatever can be
-tested is tested instead of trusted. A second run changes nothing.
+A missing feature is not an error: it is returned as *weaker*, with the promise that depends on it. Features are tested
+wherever possible, not taken on trust. A second run changes nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .trial import try_encrypted, try_put, try_store
 class BucketRequest:
     """A bucket to prepare.
 
-    ``admin`` are the store's options with the credentials of who may change the bucket, ``hosts`` those with which
-    hosts will work (None: not known here). ``identities`` are made when given, and their keys kept in
-    ``credentials_file``. Features in ``leave`` are not touched. ``abort_days``: age of a stale upload,
-    ``version_days``: for how long an older version stays (None: whatever the bucket says).
+    ``admin``: the store's options with credentials that may change the bucket; ``hosts``: those that hosts will use
+    (None: unknown here). ``identities`` are created, and their keys saved in ``credentials_file``. Features in
+    ``leave`` are not touched. ``abort_days``: age of a stale upload; ``version_days``: how long older versions are
+    kept (None: as the bucket is configured).
     """
 
     admin: S3Options
@@ -57,7 +57,7 @@ def apply(request: BucketRequest) -> Prepared:
         exists = _exists(connection)
         if not exists:
             _create(connection)
-        # Each is decided when it is its turn: two of them are rules of one list.
+        # Decide on each only when its turn has come: two of the settings are rules of the same list.
         settled = [_settle(connection, _decide(connection, s, True)) for s in _settings(connection, request)]
         made, changes = apply_identities(request.admin, request.identities, request.credentials_file)
         versioned = any(s.name == "versioning" and s.after == "Enabled" for s in settled)
@@ -68,7 +68,7 @@ def apply(request: BucketRequest) -> Prepared:
 @contextlib.contextmanager
 def _connected(request: BucketRequest) -> Iterator[Connection]:
     if request.identities and not request.credentials_file:
-        raise ConfigError("identities need a credentials_file.", "Name a file for their keys.")
+        raise ConfigError("identities require credentials_file.", "Set credentials_file to the file for their keys.")
     connection = connect(request.admin)
     try:
         yield connection
@@ -90,7 +90,7 @@ class _Settled:
     feature: Feature
     before: Any = None
     after: Any = None
-    # Not reported: there is nothing to compare.
+    # Otherwise left out of before and after.
     compared: bool = True
 
     @property
@@ -119,12 +119,12 @@ def _prefix(options: S3Options) -> str:
 
 
 def is_clear_text(connection: Connection) -> bool:
-    """Whether the endpoint is plain HTTP: a policy against that would lock everybody out."""
+    """Whether the endpoint is plain HTTP: then a policy that requires TLS would lock everybody out."""
     return connection.place.endpoint.startswith("http://")
 
 
 def _writer(request: BucketRequest) -> Optional[S3Options]:
-    """The writer that was made for the hosts, or else what they use today."""
+    """The writer that was created for the hosts, or else the options that they use today."""
     if request.identities:
         made = with_credentials(request.admin, read_credentials(request.credentials_file).get("writer"))
         if made is not None:
@@ -138,7 +138,7 @@ def _exists(connection: Connection) -> bool:
     except BucketMissing:
         return False
     except StoreError as exc:
-        # HeadBucket has no body: a 404 carries no code.
+        # HeadBucket has no body, so a 404 has no error code.
         if exc.details.get("http_status") == 404:
             return False
         raise
@@ -160,14 +160,14 @@ def _create(connection: Connection) -> None:
         if exc.details.get("code") == "BucketAlreadyExists":
             raise StoreAccessDenied(
                 f"The bucket {connection.options.bucket!r} belongs to somebody else.",
-                "Bucket names are shared by all customers of a store: choose another one.",
+                "Choose another name: all customers of the store share one namespace.",
                 **exc.details,
             ) from exc
         raise
 
 
 def _decide(connection: Connection, setting: Setting, exists: bool) -> _Settled:
-    """Compare the setting with what it should be: *planned* if it is to be put. What the store refuses is weaker."""
+    """Compare the setting with its target: *planned* if they differ, *weaker* if the store refuses."""
     if setting.name == "tls_only" and is_clear_text(connection):
         why = f"endpoint_url {connection.place.endpoint} is plain HTTP"
         return _Settled(setting, Feature(setting.name, WEAKER, why), compared=False)
@@ -186,7 +186,7 @@ def _decide(connection: Connection, setting: Setting, exists: bool) -> _Settled:
 
 
 def _settle(connection: Connection, decided: _Settled) -> _Settled:
-    """Put a planned setting and read it back. What the store refuses, or does not keep, is weaker, and no change."""
+    """Put a planned setting and read it back. If the store refuses or loses it, it is *weaker*, and not a change."""
     if decided.feature.state != PLANNED:
         return decided
     setting, found = decided.setting, decided.before
@@ -196,7 +196,7 @@ def _settle(connection: Connection, decided: _Settled) -> _Settled:
     except StoreError as exc:
         return _Settled(setting, Feature(setting.name, WEAKER, lacking(exc)))
     if setting.wanted(kept) != kept:
-        why = "the store accepted the setting and did not keep it"
+        why = "the store accepted the setting but did not keep it"
         return _Settled(setting, Feature(setting.name, WEAKER, why), found, found)
     refusal = _consequence(connection, setting, found)
     if refusal:
@@ -205,7 +205,7 @@ def _settle(connection: Connection, decided: _Settled) -> _Settled:
 
 
 def _consequence(connection: Connection, setting: Setting, before: Any) -> Optional[str]:
-    """Why a new setting would lock everybody out; then it is taken back."""
+    """Why a new setting locks everybody out, in which case it is reverted; None if it does not."""
     undo = {"encryption": write_encryption, "tls_only": write_policy}.get(setting.name)
     if undo is None:
         return None
@@ -213,4 +213,4 @@ def _consequence(connection: Connection, setting: Setting, before: Any) -> Optio
     if refusal is None:
         return None
     undo(connection, before)
-    return f"with it {refusal}, so it was taken back"
+    return f"with it {refusal}, so it was reverted"

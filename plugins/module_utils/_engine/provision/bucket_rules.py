@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lifecycle rules that a bucket has, beside those that would fit it."""
+"""The lifecycle rules of a bucket, and those that suit it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ABORT_DAYS = 7
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules to put, including existing ones, and notes about them."""
+    """The rules to put, including the existing ones, and notes about them."""
 
     rules: List[Dict[str, Any]]
     notes: Tuple[str, ...] = ()
@@ -32,14 +32,14 @@ def rules_for(options: S3Options, version_days: int) -> Rules:
         found = _read(options)
     except StoreError as exc:
         found = None
-        notes.append(f"the rules that are there could not be read, and would be replaced: {exc.message}")
+        notes.append(f"the existing rules could not be read, and would be replaced: {exc.message}")
     notes += harms(found, prefix)
     wanted = with_old_versions(with_abort(found, prefix, _ABORT_DAYS), prefix, version_days)
     return Rules([dict(rule) for rule in wanted], tuple(notes))
 
 
 def harmful_rules(options: StoreOptions, below: str) -> List[str]:
-    """A sentence for each rule that deletes or freezes what is below the relative prefix; none where none is told."""
+    """A sentence for each rule that deletes or freezes objects below the relative prefix; none if rules are unknown."""
     bucket = bucket_of(options)
     if bucket is None:
         return []
@@ -50,13 +50,13 @@ def harmful_rules(options: StoreOptions, below: str) -> List[str]:
             raise
         return []
     except StoreError:
-        # Hosts need not be allowed to read the rules, and not every store has them.
+        # Hosts may lack permission to read the rules, and not every store has rules.
         return []
     return harms(found, _prefix(bucket) + below)
 
 
 def _read(options: S3Options) -> Any:
-    # boto3 takes long to import: only who has a bucket pays for it.
+    # boto3 is slow to import: do so only if there is a bucket.
     from ..store.s3.client import connect
     from .settings import read_rules
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test an Azure container or a Google bucket: what hosts can do in it.
+"""Test what hosts can do in an Azure container or a Google bucket.
 
 The provider's own tools create and configure it.
 """
@@ -24,7 +24,7 @@ _FIRST, _SECOND = b"first\n", b"second\n"
 
 
 def plan(options: StoreOptions) -> Prepared:
-    """Check that it answers; what only a write could tell is *unknown*. Raises as :func:`apply` does."""
+    """Check that it responds; features that only a write could test are *unknown*. Raises as :func:`apply` does."""
     with _opened(options):
         return _prepared(options, [Feature("create_only", UNKNOWN, "not tried in check mode")])
 
@@ -64,10 +64,10 @@ def _tried(store: Store) -> List[Feature]:
             return [Feature("writer_writes", WEAKER, lacking(exc)), *unknown]
         try:
             store.put(key, _SECOND)
-            create_only = Feature(names[0], WEAKER, "the store ignores the condition that nothing is there")
+            create_only = Feature(names[0], WEAKER, "the store ignores the create-only condition")
         except ObjectExists:
             create_only = Feature(names[0], HOLDS)
-        overwrite = Feature(names[1], UNKNOWN, "it is the provider's roles that refuse it")
+        overwrite = Feature(names[1], UNKNOWN, "it is up to the provider's roles")
         return [Feature("writer_writes", HOLDS), create_only, overwrite, _delete(store, key)]
     finally:
         with contextlib.suppress(StoreError):

@@ -15,15 +15,15 @@ HOLDS, WEAKER, PLANNED, UNKNOWN = "holds", "weaker", "planned", "unknown"
 #: Every feature with the promise that rests on it.
 PROMISES: Mapping[str, str] = {
     "versioning": "an object that is deleted or replaced, by mistake or by an intruder, can be brought back",
-    "encryption": "whoever gets hold of the store's disks reads nothing",
+    "encryption": "nobody can read backups from stolen disks of the store",
     "public_access_block": "no mistake in a policy or an ACL makes the backups public",
     "tls_only": "backups and credentials never cross the network in clear",
-    "stale_uploads": "an upload that was interrupted is not paid for forever",
-    "old_versions": "what was removed or replaced is not paid for forever",
+    "stale_uploads": "interrupted uploads do not cost money forever",
+    "old_versions": "removed and replaced objects do not cost money forever",
     "object_lock": "objects can be locked for as long as retention keeps them",
-    "lock_holds": "nobody can destroy a backup before its time, not even with the keys of retention",
-    "create_only": "nothing in the repository is ever rewritten, whoever writes at the same time",
-    "checksums": "a put is acknowledged only when the store has verified the bytes",
+    "lock_holds": "nobody can destroy a locked backup early, not even with the credentials of retention",
+    "create_only": "no object is ever overwritten, not even by concurrent writers",
+    "checksums": "the store verifies the bytes of an object before it acknowledges it",
     "identities": "each host has no more rights than it needs",
     "writer_writes": "hosts can store and read backups",
     "writer_cannot_overwrite": "an intruder on a host cannot replace backups",
@@ -57,7 +57,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What holds, what was (or would be) changed, and the settings before and after."""
+    """The features, the changes made (or planned), and the settings before and after."""
 
     features: Tuple[Feature, ...]
     changes: Tuple[str, ...]
@@ -66,12 +66,12 @@ class Prepared:
 
     @property
     def warnings(self) -> List[str]:
-        """A sentence for each promise that is weaker."""
+        """A sentence for each weakened promise."""
         return [f.warning for f in self.features if f.warning]
 
 
 def lacking(exc: StoreError) -> str:
-    """Why a store lacks a feature, from its refusal; reraises anything else (no answer, no bucket)."""
+    """Why a store lacks a feature, from its refusal; reraises other errors (no response, no bucket)."""
     if isinstance(exc, BucketMissing) or (isinstance(exc, StoreUnavailable) and exc.details.get("http_status") != 501):
         raise exc
     answer = " ".join(str(exc.details[name]) for name in ("http_status", "code") if exc.details.get(name))

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users of least privilege, if the store has AWS' IAM API: created once, their policy kept as it is given.
+"""Users of least privilege, if the store has AWS' IAM API: created once, with their policies kept up to date.
 
-A new access key is written to a file of mode 0600 before anything else happens: the store shows its secret only once.
+A new access key is first of all written to a file of mode 0600: the store shows its secret only once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _POLICY = "lifeboat"
 
 @dataclass(frozen=True)
 class Identity:
-    """A user: ``name`` is its part (writer, files, reader, janitor, repairer), ``policy`` an IAM policy document."""
+    """A user. ``name`` is its role (writer, files, reader, janitor, repairer), ``policy`` an IAM policy document."""
 
     name: str
     user: str
@@ -72,7 +72,7 @@ def apply_identities(
 def _feature(
     options: S3Options, identities: Sequence[Identity], act: Callable[[Identities], None], weakened: List[str]
 ) -> List[Feature]:
-    """Let ``act`` work with the store's users; what the store refuses makes the feature weaker."""
+    """Run ``act`` with the store's users; if the store refuses, the feature is *weaker*."""
     if not identities:
         return []
     iam = connect_iam(options)
@@ -83,14 +83,14 @@ def _feature(
     finally:
         iam.close()
     if weakened:
-        reason = f"the store takes no Deny in a policy, so that of {', '.join(weakened)} only allows"
+        reason = f"the store accepts no Deny statements: policies of {', '.join(weakened)} have only Allow statements"
         return [Feature("identities", WEAKER, reason)]
     return [Feature("identities", HOLDS)]
 
 
 @dataclass(frozen=True)
 class _Lacks:
-    """What a user lacks. ``weakened``: the store has only the part of its policy that allows."""
+    """What a user lacks. ``weakened``: its policy in the store has only the Allow statements."""
 
     user: bool
     policy: bool
@@ -115,7 +115,7 @@ def _compare(iam: Identities, identity: Identity) -> _Lacks:
 def _give(
     iam: Identities, identity: Identity, lacks: _Lacks, known: Dict[str, Dict[str, str]], credentials_file: str
 ) -> bool:
-    """Create what the user lacks; whether only the part of its policy that allows is there afterwards."""
+    """Create what the user lacks; whether its policy then has only the Allow statements."""
     weakened = lacks.weakened
     if lacks.user:
         iam.call("create_user", identity.user)
@@ -127,7 +127,7 @@ def _give(
 
 
 def _put_policy(iam: Identities, identity: Identity, allowing: Mapping[str, Any]) -> bool:
-    """Whether only the part of it that allows was taken."""
+    """Put the policy; whether the store accepted only its Allow statements."""
     try:
         iam.call("put_user_policy", identity.user, PolicyName=_POLICY, PolicyDocument=json.dumps(identity.policy))
     except StoreError as exc:
@@ -140,7 +140,7 @@ def _put_policy(iam: Identities, identity: Identity, allowing: Mapping[str, Any]
 
 
 def _make_key(iam: Identities, identity: Identity, known: Dict[str, Dict[str, str]], credentials_file: str) -> None:
-    # Checked to be writable first: a secret that cannot be saved is lost.
+    # Check first that the file can be written: a secret that cannot be saved is lost.
     write_credentials(credentials_file, known)
     key = iam.call("create_access_key", identity.user)["AccessKey"]
     known[identity.name] = {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
@@ -162,7 +162,7 @@ def _document(policy: Any) -> Any:
 
 
 def _normal(value: Any) -> Any:
-    """Stores return a list of one as its element, and lists in any order."""
+    """Normalize: stores return a list of one element as that element, and lists in any order."""
     if isinstance(value, Mapping):
         return {k: _normal(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -176,7 +176,7 @@ def _only_allowing(policy: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def read_credentials(path: str) -> Dict[str, Dict[str, str]]:
-    """The keys of earlier runs by identity; empty if there is no such file."""
+    """The keys of earlier runs by identity; empty if the file does not exist."""
     try:
         with open(path, encoding="utf-8") as stream:
             found = json.load(stream)
@@ -184,13 +184,14 @@ def read_credentials(path: str) -> Dict[str, Dict[str, str]]:
         return {}
     except (OSError, ValueError):
         raise ConfigError(
-            f"The credentials file {path} cannot be read, or is not JSON.", "Correct it, or name another one."
+            f"The credentials file {path} cannot be read, or is not JSON.",
+            "Correct it, or set credentials_file to another file.",
         ) from None
     return dict(found)
 
 
 def write_credentials(path: str, credentials: Mapping[str, Mapping[str, str]]) -> None:
-    """Replace the file at once, mode 0600."""
+    """Replace the file atomically, with mode 0600."""
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
         temporary = f"{path}.{secrets.token_hex(8)}"

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lifecycle rules of a bucket: those that are safe beside the retention policy, and those that would undo it. Pure.
+"""Lifecycle rules of a bucket: those that are compatible with retention, and those that would undermine it. Pure.
 
-Rules are as S3's ``PutBucketLifecycleConfiguration`` takes them. None of ours removes a current object: a rule knows
-the age of an object, and not what is based on it, which WAL it needs, or what is held.
+Rules have the form of S3's ``PutBucketLifecycleConfiguration``. None of ours removes a current object: a rule can only
+see an object's age, not which backups depend on it, which WAL they need, or whether they are held.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 _ABORT_RULE = "lifeboat-abort-stale-uploads"
 _VERSIONS_RULE = "lifeboat-expire-old-versions"
-#: What is read only after it was brought back, which takes minutes to days ("S3 Glacier storage classes").
+#: Objects in these must be restored before they can be read, in minutes to days ("S3 Glacier storage classes").
 _FROZEN = ("GLACIER", "DEEP_ARCHIVE")
 Rule = Mapping[str, Any]
 
 
 def with_abort(found: Optional[Sequence[Rule]], prefix: str, days: int) -> Optional[Sequence[Rule]]:
-    """The rules with one that ends uploads of so many days; ``found`` itself where one serves below ``prefix``."""
+    """The rules, with one that aborts uploads after so many days; ``found`` itself if one covers ``prefix`` already."""
     ours = {
         "ID": _ABORT_RULE,
         "Status": "Enabled",
@@ -36,9 +36,9 @@ def with_abort(found: Optional[Sequence[Rule]], prefix: str, days: int) -> Optio
 
 
 def with_old_versions(found: Optional[Sequence[Rule]], prefix: str, days: int) -> Sequence[Rule]:
-    """The rules with one that removes, below ``prefix``, versions that were replaced or deleted so many days ago.
+    """The rules, with one that removes versions below ``prefix`` that were replaced or deleted so many days ago.
 
-    And delete markers that no version is left of.
+    It also removes delete markers without any version.
     """
     ours = {
         "ID": _VERSIONS_RULE,
@@ -68,7 +68,7 @@ def _deeds(rule: Rule) -> List[str]:
     if expiration.get("Days") or expiration.get("Date"):
         deeds.append(f"deletes objects {_when(expiration)}")
     deeds += [
-        f"moves objects {_when(t)} to {t['StorageClass']}, from where they cannot be read at once"
+        f"moves objects {_when(t)} to {t['StorageClass']}, where they cannot be read immediately"
         for t in rule.get("Transitions") or []
         if t.get("StorageClass") in _FROZEN
     ]
@@ -81,13 +81,13 @@ def _when(action: Mapping[str, Any]) -> str:
 
 
 def _begins(rule: Rule) -> str:
-    """What the keys of a rule begin with. Older rules have the prefix outside of the filter."""
+    """The prefix of a rule. Older rules have it outside the filter."""
     narrowed = rule.get("Filter") or {}
     return str(narrowed.get("Prefix") or (narrowed.get("And") or {}).get("Prefix") or rule.get("Prefix") or "")
 
 
 def _limits(rule: Rule) -> str:
-    """By what else than their names a rule chooses objects."""
+    """The other criteria by which a rule selects objects, in words."""
     narrowed = rule.get("Filter") or {}
     both = narrowed.get("And") or {}
     tags = [*([narrowed["Tag"]] if narrowed.get("Tag") else []), *(both.get("Tags") or [])]

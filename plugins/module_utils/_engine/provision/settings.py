@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bucket settings that promises depend on: how each is read, what it should be, how it is put.
+"""The bucket settings that promises depend on: how to read each one, its target, and how to put it.
 
-A setting that already serves the promise is left as it is; rules and statements of others are kept. Operations
+A setting that already keeps the promise is not changed, and other people's rules and statements are kept. Operations
 and bodies are those of the S3 API reference.
 """
 
@@ -18,7 +18,7 @@ from ..config.load import S3Options
 from ..store.s3.client import Connection
 from .lifecycle import with_abort, with_old_versions
 
-#: What a store answers where nothing was set yet.
+#: The codes for a setting that was never set.
 _NOTHING = (
     "ServerSideEncryptionConfigurationNotFoundError",
     "NoSuchPublicAccessBlockConfiguration",
@@ -32,7 +32,7 @@ _PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "R
 
 @dataclass(frozen=True)
 class Setting:
-    """``read`` gives plain JSON, or None where nothing is set; ``wanted`` gives its argument back when that serves."""
+    """``read`` returns plain JSON, or None if nothing is set; ``wanted`` returns its argument if that is sufficient."""
 
     name: str
     read: Callable[[Connection], Any]
@@ -58,7 +58,7 @@ def settings_for(options: S3Options, abort_days: int, version_days: Optional[int
 
 
 def _or_nothing(connection: Connection, method: str, field: str) -> Any:
-    """The field of the answer, or None where nothing is set; StoreError where the answer is about something else."""
+    """The field of the response, or None if nothing is set; StoreError if the response is about something else."""
     try:
         answer: Dict[str, Any] = connection.call(method)
     except StoreError as exc:
@@ -71,10 +71,10 @@ def _or_nothing(connection: Connection, method: str, field: str) -> Any:
 
 
 def _other_answer(connection: Connection, method: str) -> StoreError:
-    """A store without the setting may list the bucket instead."""
+    """The error for an unrelated response: a store without the setting may list the bucket instead."""
     operation = connection.client.meta.method_to_api_mapping[method]
     return StoreError(
-        f"The store at {connection.place.endpoint} answered {operation} with something else.",
+        f"The store at {connection.place.endpoint} answered {operation} with an unrelated response.",
         "The store may not support this setting.",
         store=connection.place.endpoint,
         operation=operation,
@@ -161,7 +161,7 @@ def _policy(found: Any, bucket: str) -> Any:
         "Sid": _TLS_STATEMENT,
         "Effect": "Deny",
         "Principal": "*",
-        # Not s3:*, so that the policy can still be taken away where a proxy makes the store see plain HTTP.
+        # Not s3:*, so that the policy can still be removed if, behind a proxy, the store sees plain HTTP.
         "Action": ["s3:GetObject*", "s3:PutObject*", "s3:DeleteObject*", "s3:ListBucket*", "s3:AbortMultipartUpload"],
         "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},

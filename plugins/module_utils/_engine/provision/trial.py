@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a store really enforces, tested on an object that is removed afterwards."""
+"""Test what a store really enforces, with an object that is removed afterwards."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ..store.s3.client import Connection, checksum_params, connect
 from .features import HOLDS, UNKNOWN, WEAKER, Feature, lacking
 
 _FIRST, _SECOND = b"first\n", b"second\n"
-# AWS' IAM is eventually consistent: a new key or policy works after some seconds.
+# AWS' IAM is eventually consistent: a new key or policy takes effect after some seconds.
 _PROPAGATION = 30.0
-# Long enough for two tests; preparing a bucket waits for its end, to leave nothing behind.
+# Long enough for two tests; afterwards the lock has to expire before the object can be removed.
 _LOCKED = timedelta(seconds=6)
 
 
 def try_store(admin: Connection, prefix: str, writer: Optional[S3Options], versioned: bool) -> List[Feature]:
-    """Test what a put promises, and with ``writer`` what the hosts' credentials can do; leaves nothing behind."""
+    """Test the guarantees of a put and, with ``writer``, what the hosts' credentials can do; leaves nothing behind."""
     key = prefix + layout.trial(secrets.token_hex(8))
     try:
         locks = [_lock(admin, f"{key}-lock")] if admin.options.object_lock else []
@@ -50,9 +50,9 @@ def try_put(admin: Connection, prefix: str) -> Optional[str]:
 
 
 def try_encrypted(admin: Connection, prefix: str, rules: Any) -> Optional[str]:
-    """Why an upload that is encrypted as these rules say is refused, or None. It is begun and ended: none is made.
+    """Why an upload encrypted by these rules is refused, or None. It is started and aborted, so no object is created.
 
-    A store may take the rules without being able to encrypt, and then refuse every put.
+    A store may accept the rules without being able to encrypt, and then refuse every put.
     """
     default = rules[0]["ApplyServerSideEncryptionByDefault"]
     named = {"ServerSideEncryption": default["SSEAlgorithm"], "SSEKMSKeyId": default.get("KMSMasterKeyID")}
@@ -92,13 +92,13 @@ def _lock(admin: Connection, key: str) -> Feature:
     name, mode = "lock_holds", str(admin.options.object_lock).upper()
     try:
         headers = admin.call("head_bucket")["ResponseMetadata"]["HTTPHeaders"]
-        # By the store's clock: the store refuses a lock that has already ended.
+        # By the store's clock: the store refuses a lock that has already expired.
         until = parsedate_to_datetime(headers["date"]).astimezone(timezone.utc) + _LOCKED
         lock = {"ObjectLockMode": mode, "ObjectLockRetainUntilDate": until}
         version = admin.call("put_object", key, Body=_FIRST, **checksum_params(_FIRST), **lock)["VersionId"]
         locked = admin.call("head_object", key).get("ObjectLockRetainUntilDate")
     except (KeyError, ValueError):
-        return Feature(name, WEAKER, "the store takes a lock and tells no version")
+        return Feature(name, WEAKER, "the store accepts a lock but reports no version")
     except StoreError as exc:
         return Feature(name, WEAKER, lacking(exc))
     earlier = {"Mode": mode, "RetainUntilDate": until - _LOCKED / 2}
@@ -163,9 +163,9 @@ def _overwrite(writer: Connection, key: str, versioned: bool) -> Feature:
         lacking(exc)
         return Feature(name, HOLDS)
     after = (
-        "the former bytes stay as an older version, and who reads without a version gets the new ones"
+        "the former content remains as an older version, but readers get the new content"
         if versioned
-        else "the former bytes are lost"
+        else "the former content is lost"
     )
     return Feature(name, WEAKER, f"the store let the hosts' credentials replace an object: {after}")
 
@@ -188,7 +188,7 @@ def _put(connection: Connection, key: str, data: bytes) -> Any:
 
 
 def _remove(admin: Connection, prefix: str) -> None:
-    """Every version of every trial object; where the bucket keeps them under a lock, they stay until it ends."""
+    """Remove every version of every trial object; versions that the bucket locks stay until their locks expire."""
     found: List[Tuple[str, Optional[str]]] = []
     with contextlib.suppress(StoreError):
         answer = admin.call("list_object_versions", Prefix=prefix)

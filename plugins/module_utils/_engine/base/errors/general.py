@@ -51,7 +51,7 @@ class ProcessFailed(LifeboatError):
 
 
 class UntrustedPath(LifeboatError):
-    """Root was to use a file or directory that somebody else may have placed; ``details`` has ``path``."""
+    """Root would have used a file or directory that somebody else may have placed; ``details`` has ``path``."""
 
     error_code = "path_untrusted"
 

@@ -36,37 +36,37 @@ class IncrementalImpossible(ServerNotReady):
 
 
 class TargetUnreachable(LifeboatError):
-    """No restore can reach the recovery target; ``details`` tell the window that can be reached."""
+    """No restore can reach the recovery target; ``details`` has the window that can be reached."""
 
     error_code = "target_unreachable"
 
 
 class StandbyRefused(LifeboatError):
-    """The standby would damage the archive, or this server is none."""
+    """The standby would damage the archive, or the server is not a standby."""
 
     error_code = "standby_refused"
 
 
 class DataDirectoryRefused(LifeboatError):
-    """The data directory (or a tablespace directory) is in use, not empty, or not a cluster's."""
+    """The data directory (or a tablespace directory) is in use, not empty, or does not belong to a cluster."""
 
     error_code = "data_directory_refused"
 
 
 class BackupCorrupt(LifeboatError):
-    """A backup does not pass ``pg_verifybackup``, or one of its files fails its checksum."""
+    """``pg_verifybackup`` rejects a backup, or one of its files has the wrong checksum."""
 
     error_code = "backup_corrupt"
 
 
 class DatabaseRefused(LifeboatError):
-    """A dump does not go into this database, or into this server."""
+    """A dump cannot be restored into this database, or into this server."""
 
     error_code = "database_refused"
 
 
 class TableMissing(LifeboatError):
-    """There is no such table at the target."""
+    """The table does not exist at the recovery target."""
 
     error_code = "table_missing"
 
@@ -78,13 +78,13 @@ class TableRefused(LifeboatError):
 
 
 class BackupUnproven(LifeboatError):
-    """A backup was restored for a test, and something of it does not hold."""
+    """A restore test of a backup failed one of its checks."""
 
     error_code = "backup_unproven"
 
 
 class RecoveryFailed(LifeboatError):
-    """The server stopped during recovery, or ended it elsewhere than at the target."""
+    """The server stopped during recovery, or recovery did not end at the target."""
 
     error_code = "recovery_failed"
 
@@ -93,7 +93,7 @@ class RecoveryFailed(LifeboatError):
 
 
 class DumpsIncomplete(LifeboatError):
-    """Of several databases some could not be dumped; the dumps of the others were made."""
+    """Some of several databases could not be dumped; the dumps of the others exist."""
 
     error_code = "dumps_incomplete"
 
@@ -102,31 +102,31 @@ class DumpsIncomplete(LifeboatError):
 
 
 class SecretsUnsealed(LifeboatError):
-    """A file set has files whose names suggest secrets, and nothing seals what is stored."""
+    """A file set contains files whose names suggest secrets, but no recipients are configured to seal it."""
 
     error_code = "secrets_unsealed"
 
 
 class FileSetOutside(LifeboatError):
-    """A stored copy of a file set would write where its configuration does not let it, or what no copy of ours has."""
+    """A stored copy of a file set would write outside the configured paths, or has unexpected members."""
 
     error_code = "file_set_outside"
 
 
 class SecretFound(LifeboatError):
-    """Configuration that should go to git holds what looks like a secret; nothing was pushed."""
+    """Configuration to be pushed to git contains an apparent secret; nothing was pushed."""
 
     error_code = "secret_found"
 
 
 class GitUnavailable(LifeboatError):
-    """The remote does not answer, or git does not work here; nothing was pushed."""
+    """The remote does not respond, or git does not work here; nothing was pushed."""
 
     error_code = "git_unavailable"
 
 
 class GitRejected(LifeboatError):
-    """The remote answered, and does not take the push."""
+    """The remote rejected the push."""
 
     error_code = "git_rejected"
 
@@ -135,18 +135,18 @@ class GitRejected(LifeboatError):
 
 
 class NoticeUndelivered(LifeboatError):
-    """No channel took a notice: nobody knows of it."""
+    """No channel delivered a notice: nobody has received it."""
 
     error_code = "notice_undelivered"
 
 
 class ChannelRefused(LifeboatError):
-    """A channel does not take this notice, and would not take it a moment later either."""
+    """A channel rejected this notice; trying again would not help."""
 
     error_code = "channel_refused"
 
 
 class ChannelUnavailable(LifeboatError):
-    """A channel does not answer, or asks to try again later; whether it has the notice may be unknown."""
+    """A channel does not respond, or asks to retry later; whether the notice was delivered may be unknown."""
 
     error_code = "channel_unavailable"

@@ -11,7 +11,7 @@ from .general import LifeboatError
 
 
 class ForeignRepository(LifeboatError):
-    """The repository belongs to another cluster (system identifier), or is no Lifeboat repository."""
+    """The repository belongs to another cluster (system identifier), or is not a Lifeboat repository."""
 
     error_code = "repository_foreign"
 
@@ -23,19 +23,19 @@ class BackupMissing(LifeboatError):
 
 
 class ClockWrong(LifeboatError):
-    """The server's or the host's clock is far from the store's."""
+    """The server's or the host's clock differs too much from the store's."""
 
     error_code = "clock_wrong"
 
 
 class BackupRunning(LifeboatError):
-    """Another backup of the same cluster is under way."""
+    """Another backup of the same cluster is running."""
 
     error_code = "backup_running"
 
 
 class FilesVanished(LifeboatError):
-    """What a record was about to name is not in the repository any more; the record was not put."""
+    """Files disappeared from the repository before the record that lists them was stored; it was not stored."""
 
     error_code = "files_vanished"
 
@@ -50,19 +50,19 @@ class ChainBroken(LifeboatError):
 
 
 class WalInvalid(LifeboatError):
-    """A file that is offered or fetched as WAL is not the WAL that its name says."""
+    """The content of a WAL file does not match its name."""
 
     error_code = "wal_invalid"
 
 
 class WalConflict(LifeboatError):
-    """The repository holds a segment of that name with different content."""
+    """The repository has a file of this name with different content."""
 
     error_code = "wal_conflict"
 
 
 class WalGap(LifeboatError):
-    """A WAL segment that is needed is not in the repository; ``details["missing"]`` lists the names."""
+    """A required WAL segment is not in the repository; ``details["missing"]`` lists the names."""
 
     error_code = "wal_gap"
 
@@ -80,13 +80,13 @@ class AgentRunning(LifeboatError):
 
 
 class StreamBroken(LifeboatError):
-    """The replication stream ended: ``pg_receivewal`` stopped, or another one holds the slot."""
+    """The replication stream ended: ``pg_receivewal`` stopped, or another process uses the slot."""
 
     error_code = "stream_broken"
 
 
 class SpoolUnusable(LifeboatError):
-    """The spool directory cannot be written, or does not keep what is written."""
+    """The spool directory cannot be written, or loses what is written to it."""
 
     error_code = "spool_unusable"
 
@@ -107,7 +107,7 @@ class PruneIncomplete(LifeboatError):
 
 
 class ReleaseRefused(LifeboatError):
-    """A hold is not released: these credentials may not, or the release would not count."""
+    """A hold was not released: the credentials do not allow it, or the release would not count."""
 
     error_code = "release_refused"
 
@@ -116,13 +116,13 @@ class ReleaseRefused(LifeboatError):
 
 
 class LocksNotRenewed(LifeboatError):
-    """Retention removed what was due, but could not renew the locks of what is kept."""
+    """Retention removed what was due, but could not extend the locks of the remaining objects."""
 
     error_code = "locks_not_renewed"
 
 
 class RepairRefused(LifeboatError):
-    """A damaged object is not replaced: no other repository has a good one, or this one does not let it be removed."""
+    """A damaged object was not replaced: no other repository has an intact one, or this one refuses its removal."""
 
     error_code = "repair_refused"
 
@@ -137,13 +137,13 @@ class AuditUnreadable(LifeboatError):
 
 
 class ErasureFailed(LifeboatError):
-    """A registered erasure cannot be read or applied again; ``details["id"]`` names it."""
+    """A registered erasure cannot be read or reapplied; ``details["id"]`` names it."""
 
     error_code = "erasure_failed"
 
 
 class ErasuresUnconfirmed(LifeboatError):
-    """Registered erasures that nobody confirmed would run a statement, or are later than ``as_of``; see ``details``."""
+    """Unconfirmed erasures would run a custom statement, or were registered after ``as_of``; see ``details``."""
 
     error_code = "erasures_unconfirmed"
 
@@ -152,18 +152,18 @@ class ErasuresUnconfirmed(LifeboatError):
 
 
 class Deposed(LifeboatError):
-    """Another site leads: this one may not archive. ``details`` name both, and the epoch."""
+    """Another site leads, so this one may not archive. ``details`` has both sites and the epoch."""
 
     error_code = "deposed"
 
 
 class LeadershipTaken(LifeboatError):
-    """Somebody else has the epoch that was to be claimed; ``details["site"]`` names the winner."""
+    """Another site claimed the epoch first; ``details["site"]`` names it."""
 
     error_code = "leadership_taken"
 
 
 class LeadershipUnsure(LifeboatError):
-    """An epoch cannot be claimed or does not count: the repositories differ, or cannot keep one winner."""
+    """An epoch cannot be claimed or does not count: the repositories differ, or cannot guarantee a single winner."""
 
     error_code = "leadership_unsure"

@@ -17,13 +17,13 @@ class StoreError(LifeboatError):
 
 
 class StoreUnavailable(StoreError):
-    """No answer, a time-out or a 5xx after all retries: the state of the object is unknown."""
+    """No response, a timeout or a 5xx after all retries: the state of the object is unknown."""
 
     error_code = "store_unavailable"
 
 
 class StoreAccessDenied(StoreError):
-    """The store answered, and the credentials do not allow this (HTTP 401/403, or EACCES)."""
+    """The credentials do not allow this operation (HTTP 401/403, or EACCES)."""
 
     error_code = "store_access_denied"
 
@@ -35,25 +35,25 @@ class BucketMissing(StoreError):
 
 
 class ObjectMissing(StoreError):
-    """The store confirmed that there is no such object."""
+    """The store confirmed that the object does not exist."""
 
     error_code = "object_missing"
 
 
 class ObjectExists(StoreError):
-    """A create-only put met an object of that name; the object in the store is untouched."""
+    """A create-only put found an existing object of that name, which is unchanged."""
 
     error_code = "object_exists"
 
 
 class ObjectCorrupt(StoreError):
-    """The bytes read are not the bytes that were written (size, checksum or frame do not match)."""
+    """The bytes read differ from those written (size, checksum or frame does not match)."""
 
     error_code = "object_corrupt"
 
 
 class RecordTooNew(ObjectCorrupt):
-    """A whole record of a format that this release does not read yet; ``details["written_by"]`` names one that does."""
+    """An intact record whose format is newer than this release; ``details["written_by"]`` names the release."""
 
     error_code = "record_too_new"
 
@@ -65,31 +65,31 @@ class RecordImplausible(ObjectCorrupt):
 
 
 class RecordForeign(ObjectCorrupt):
-    """A record is not signed by a signer of the configuration for this key and kind; it counts for nothing."""
+    """A record lacks a signature by a configured signer for its key and kind; it is ignored."""
 
     error_code = "record_foreign"
 
 
 class RecordUnsigned(RecordForeign):
-    """A record has no signature, where records are signed."""
+    """A record has no signature, although signatures are required."""
 
     error_code = "record_unsigned"
 
 
 class NotVersioned(StoreError):
-    """The store keeps no versions, so that its past cannot be seen."""
+    """The store keeps no versions, so its past cannot be read."""
 
     error_code = "store_not_versioned"
 
 
 class PastReadOnly(StoreError):
-    """Something was to be written into a store that is seen as it was."""
+    """A write to a store that was opened as of a past time."""
 
     error_code = "store_read_only"
 
 
 class StoreFull(StoreError):
-    """The store, or the file system under it, has no room left."""
+    """The store, or its file system, has no space left."""
 
     error_code = "store_full"
 
@@ -104,18 +104,18 @@ class RecipientInvalid(LifeboatError):
 
 
 class IdentityMissing(LifeboatError):
-    """A sealed object must be opened, and this host has no identity, or cannot get it."""
+    """A sealed object has to be opened, but this host has no identity, or cannot read it."""
 
     error_code = "identity_missing"
 
 
 class IdentityRefused(LifeboatError):
-    """The identity is none, or the object is sealed to other recipients."""
+    """The identity is invalid, or the object is sealed to other recipients."""
 
     error_code = "identity_refused"
 
 
 class SigningFailed(LifeboatError):
-    """A record cannot be signed here, or its signature would not count."""
+    """A record cannot be signed on this host, or its signature would not be accepted."""
 
     error_code = "signing_failed"
