@@ -37,7 +37,7 @@ def test_what_the_store_and_the_seal_do_is_told(
     told = lines(site)
     assert told["repository repo0: in transit"] == ("ok", "plain HTTP, to this machine itself")
     assert told["repository repo2: in transit"] == ("ok", "a directory: as its mount does it")
-    assert told["repository repo0: at rest"] == ("ok", "the store tells of no encryption; not sealed")
+    assert told["repository repo0: at rest"] == ("ok", "the store reports no encryption; not sealed")
     assert told["repository repo1: at rest"] == ("ok", "encrypted by the store (AES256); not sealed")
     assert told["repository repo2: at rest"][1].endswith("file system's encryption is not known; not sealed")
 
@@ -56,7 +56,7 @@ def test_what_the_store_and_the_seal_do_is_told(
 
 
 @pytest.mark.parametrize(
-    "kind,words", [("azure", "encrypted by the store (Azure Storage)"), ("gcs", "the store tells of no")]
+    "kind,words", [("azure", "encrypted by the store (Azure Storage)"), ("gcs", "the store reports no")]
 )
 def test_other_stores_are_asked_too(request: pytest.FixtureRequest, kind: str, words: str) -> None:
     options: StoreOptions = request.getfixturevalue(f"{kind}_options")

@@ -83,7 +83,7 @@ def test_a_bucket_that_is_not_there(options: CloudOptions, use: str) -> None:
 
 def test_a_closed_port(options: CloudOptions, proxy: FaultProxy) -> None:
     proxy.close()
-    with pytest.raises(StoreUnavailable, match="no complete answer") as caught:
+    with pytest.raises(StoreUnavailable, match="no complete response") as caught:
         open_store(replace(at(options, proxy), max_attempts=1)).get("x")
     assert "endpoint_url" in caught.value.hint
 

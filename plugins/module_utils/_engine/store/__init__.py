@@ -24,21 +24,21 @@ __all__ = [
 
 def open_store(options: StoreOptions, as_of: Optional[datetime] = None, term: Optional[Term] = None) -> Store:
     """The store that the options describe; with ``as_of`` (aware), as it was at that time.
-    Where objects are locked, ``term`` tells for how long the object of a key is when it is put.
+    ``term``: for how long a new object is locked, by its key, if objects are locked.
 
-    Nothing is asked of a store in the network yet; a directory must be there (``BucketMissing``). An option that cannot
-    work is a ``ConfigError``; a library that is not installed is ``DependencyMissing``; a kind of store that has no
-    past is ``NotVersioned``.
+    No request is sent yet, but a directory must exist (``BucketMissing``). An option that cannot work is a
+    ``ConfigError``, a library that is not installed ``DependencyMissing``, a kind of store without versions
+    ``NotVersioned``.
     """
     if as_of is not None and not options.traits.versions:
         raise NotVersioned(
             "Only a versioned S3 bucket can be read as of an earlier time.",
-            "Restore from one, or without as_of (--as-of).",
+            "Use a repository in one, or omit as_of (--as-of).",
             store=getattr(options, "path", "") or getattr(options, "container", "") or getattr(options, "bucket", ""),
         )
     if isinstance(options, DirectoryOptions):
         return DirectoryStore(options)
-    # The libraries take 0.4 s and more to import: only who has such a repository pays for it.
+    # The libraries take 0.4 s or more to import: do so only if there is such a repository.
     if isinstance(options, AzureOptions):
         from .azure.store import AzureStore
 

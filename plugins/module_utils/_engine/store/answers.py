@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the responses of HTTP stores other than S3 mean, and how their requests are retried."""
+"""The responses of HTTP stores other than S3 as errors, and the delay before requests are retried."""
 
 from __future__ import annotations
 
@@ -26,34 +26,42 @@ Options = Union[AzureOptions, GcsOptions]
 
 
 def refused(what: str, status: int, said: str, writes: bool, details: Dict[str, Any]) -> LifeboatError:
-    """The error for an HTTP status (RFC 9110) that is no success; the caller names what is missing.
+    """The error for an unsuccessful HTTP status (RFC 9110); the caller handles missing objects.
 
-    ``writes`` tells whether the condition of the request was that nothing is there (412: the key is taken) or that it
-    is still the same (412: replaced).
+    ``writes``: whether the request's condition was that the object does not exist (412: the key is taken), or that it
+    is unchanged (412: replaced).
     """
     details = {**details, "http_status": status}
-    words = f"{what} was answered with HTTP {status}: {said}".rstrip(": .") + "."
+    words = f"{what} failed with HTTP {status}: {said}".rstrip(": .") + "."
     if status == 412 and writes:
         return ObjectExists(f"{what}: the key is already taken.", "Nothing was overwritten.", **details)
     if status == 412:
         return ObjectCorrupt(
-            f"{what}: the object was replaced while it was read.", "Find out who writes into the repository.", **details
+            f"{what}: the object was replaced while it was read.",
+            "Find out who else writes to the repository.",
+            **details,
         )
     if status in (401, 403):
         return StoreAccessDenied(
-            words, "Check the credentials, that they may read, list and write here, and the host's clock.", **details
+            words,
+            "Check that the credentials allow reading, listing and writing here, and check the host's clock.",
+            **details,
         )
     if status == 507:
-        return StoreFull(words, "Make room in the store or raise its quota.", **details)
+        return StoreFull(words, "Free up space in the store, or raise its quota.", **details)
     if status in (408, 429) or status >= 500:
-        return StoreUnavailable(words, "The store is busy or broken: check its health, then try again.", **details)
+        return StoreUnavailable(words, "Check the health of the store, then try again.", **details)
     if status == 404:
-        return StoreError(words, "The answer is not this kind of store's: check type and endpoint_url.", **details)
-    return StoreError(words, "Check the options of this repository, and that the store knows this request.", **details)
+        return StoreError(
+            words, "Check type and endpoint_url: a store of this type does not respond like this.", **details
+        )
+    return StoreError(
+        words, "Check the options of this repository, and that the store supports this request.", **details
+    )
 
 
 def unanswered(what: str, exc: BaseException, details: Dict[str, Any]) -> LifeboatError:
-    """The error for a request without a complete answer."""
+    """The error for a request without a complete response."""
     if "CERTIFICATE_VERIFY_FAILED" in str(exc):
         return StoreUnavailable(
             f"{what}: the store's TLS certificate was not accepted ({exc}).",
@@ -61,7 +69,7 @@ def unanswered(what: str, exc: BaseException, details: Dict[str, Any]) -> Lifebo
             **details,
         )
     return StoreUnavailable(
-        f"{what}: no complete answer ({exc}).",
+        f"{what}: no complete response ({exc}).",
         "Check endpoint_url, the network, the firewall and the store; then try again.",
         **details,
     )
@@ -78,10 +86,10 @@ def check_options(place: str, options: Options) -> None:
 
 
 def verify(options: Options) -> Union[bool, str]:
-    """What the TLS certificate is checked against, as ``requests`` expects it."""
+    """The ``verify`` argument of ``requests``: what to check the TLS certificate against."""
     return (options.ca_bundle or True) if options.validate_certs else False
 
 
 def back_off(attempt: int) -> None:
-    """Wait before retrying what failed for the ``attempt``-th time (from 1): at random, at most 5 seconds."""
+    """Wait before a retry, after ``attempt`` failures (from 1): a random time of at most 5 seconds."""
     clock.sleep(random.uniform(0, min(5.0, 0.25 * 2**attempt)))  # noqa: S311 - jitter, not a secret

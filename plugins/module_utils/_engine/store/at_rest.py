@@ -18,14 +18,14 @@ _GOOGLE = "storage.googleapis.com"
 
 @dataclass(frozen=True)
 class AtRest:
-    """What the store reports about an object, as text, and what is wrong with it (None: it is as configured)."""
+    """What the store reports about an object, as text, and what is wrong with that (None: it is as configured)."""
 
     words: str
     wrong: Optional[str] = None
 
 
 def at_rest(options: StoreOptions, name: str) -> AtRest:
-    """How the object of this name (relative to the prefix) is encrypted. Errors of the store as of any request."""
+    """How the object of this key (relative to the prefix) is encrypted. Raises the store's errors."""
     found: AtRest = _KINDS[type(options)](options, name)
     return found
 
@@ -48,14 +48,16 @@ def _s3(options: S3Options, name: str) -> AtRest:
         default = "" if method else _default(connection)
     finally:
         connection.close()
-    asked = f"sse is {options.sse}, and the store does not say that it did it." if options.sse else None
+    asked = (
+        f"sse is {options.sse}, but the store does not confirm that it encrypted the object." if options.sse else None
+    )
     if method:
         return AtRest(f"encrypted by the store ({method})", None if method == (options.sse or method) else asked)
-    return AtRest(f"the store tells of no encryption{default}", asked)
+    return AtRest(f"the store reports no encryption{default}", asked)
 
 
 def _default(connection: Any) -> str:
-    """The bucket's setting for new objects; "" if there is none, or it may not be read."""
+    """The bucket's default for new objects; "" if there is none, or it cannot be read."""
     try:
         found = connection.call("get_bucket_encryption")
     except StoreError:
@@ -77,7 +79,7 @@ def _azure(options: AzureOptions, name: str) -> AtRest:
     finally:
         container.close()
     if not found.server_encrypted:
-        return AtRest("the store tells of no encryption")
+        return AtRest("the store reports no encryption")
     scope = getattr(found, "encryption_scope", None)
     return AtRest(f"encrypted by the store ({f'scope {scope}' if scope else 'Azure Storage'})")
 
@@ -94,8 +96,8 @@ def _gcs(options: GcsOptions, name: str) -> AtRest:
     if key:
         return AtRest(f"encrypted by the store ({str(key).split('/cryptoKeyVersions/', maxsplit=1)[0]})")
     if urlsplit(options.endpoint).hostname == _GOOGLE:
-        return AtRest("the store names no key: Google Cloud Storage encrypts with its own, says its documentation")
-    return AtRest("the store tells of no encryption")
+        return AtRest("the store names no key: by its documentation, Google Cloud Storage encrypts with its own")
+    return AtRest("the store reports no encryption")
 
 
 _KINDS: Mapping[Any, Callable[[Any, str], AtRest]] = {

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks that all stores share: of keys that are written, and of bytes that are read."""
+"""Checks that all stores share: of keys to write, and of bytes read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MAX_KEY_BYTES = 1024  # S3's limit, for the whole key
 
 
 def check_key(key: str) -> str:
-    """The key itself, or ``StoreError`` if no store could keep it under exactly this name."""
+    """The key itself; ``StoreError`` if some store could not keep an object under exactly this name."""
     parts = key.split("/")
     if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
         raise StoreError(
             f"{key!r} is not a valid object key.",
-            "A key is relative, has no NUL, no empty component, no '.' and no '..'.",
+            "Use a relative key without NUL, empty components, '.' and '..'.",
             key=key,
         )
     if len(key.encode("utf-8", "surrogateescape")) > _MAX_KEY_BYTES:
@@ -33,12 +33,12 @@ def key_order(key: str) -> bytes:
 
 
 def check_size(what: str, found: int, expected: Optional[int]) -> None:
-    """Raise ``ObjectCorrupt`` if the size of an object, in bytes, is not the one it was written with."""
+    """Raise ``ObjectCorrupt`` if an object's size in bytes is not the size it was written with."""
     if expected is not None and found != expected:
         raise ObjectCorrupt(
             f"{what} has {found} bytes instead of {expected}.",
-            "It was cut or replaced after it was written: heal it from another repository (lifeboat verify --repair),"
-            " or use an older backup.",
+            "It was truncated or replaced after it was written: heal it from another repository (lifeboat verify"
+            " --repair), or use an older backup.",
             size=found,
             expected_size=expected,
         )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store with a limited transfer rate, whatever its kind."""
+"""Any store, with a limited transfer rate."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Store, Unfinished
 
 
 class Budget:
-    """Bytes a second that several threads share. ``spend`` after the transfer; without a rate it returns at once."""
+    """Bytes per second, shared by several threads. ``spend`` after a transfer; without a rate it returns at once."""
 
     def __init__(self, rate: Optional[float]) -> None:
         self._rate, self._lock, self._paid_until = rate, threading.Lock(), 0.0
 
     def spend(self, size: int) -> None:
-        """Wait for as long as these bytes should have taken, after those of the other threads."""
+        """Wait as long as these bytes should have taken, after those of the other threads."""
         if not self._rate:
             return
         with self._lock:
@@ -31,12 +31,12 @@ class Budget:
 
 
 def after(paid_until: float, now: float, size: int, rate: float) -> float:
-    """Until when these bytes keep the line busy; unused time is not saved up. Pure; seconds."""
+    """Until when (seconds) these bytes keep the line busy; unused time is not saved up. Pure."""
     return max(paid_until, now) + size / rate
 
 
 class LimitedStore:
-    """Another store, slowed down. Lists, heads and deletes are free."""
+    """Another store, slowed down. Lists, heads and deletes are not limited."""
 
     def __init__(self, store: Store, upload: Optional[float], download: Optional[float]) -> None:
         self._store, self._up, self._down = store, Budget(upload), Budget(download)
@@ -62,7 +62,7 @@ class LimitedStore:
         return data
 
     def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
-        """The object's chunks, each after a wait; the other store fetches no more ahead than its memory's bound."""
+        """The object's chunks, each after a wait; the other store prefetches no more than its memory bound allows."""
         for chunk in self._store.read(key, sha256, size):
             self._down.spend(len(chunk))
             yield chunk

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A streaming put in parts, the same for every object store.
 
-The answer to a put may be lost after the store has kept the object; the retry then finds it and is refused.
-So every object carries a random token in its metadata, which shows whether the object that was found is our own. A
-rival's object of equal content is still ``ObjectExists``.
+The response to a put may be lost after the store has kept the object; the retry then finds the object and is refused.
+So every object carries a random token in its metadata, which shows whether an existing object is our own. Another
+writer's object is still ``ObjectExists``, even with equal content.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ..base.errors import ConfigError, StoreError
 from .protocol import Written
 
 MIB = 1024 * 1024
-#: So large an object may become, whatever is known of it before: S3's largest ("Amazon S3 multipart upload limits").
+#: The size that every upload can reach: that of S3's largest object ("Amazon S3 multipart upload limits").
 REACH = 5 * MIB**2
-#: Bytes that parts on their way and the next one may take where ``parallel`` parts of the first size need less.
+#: Bytes that parts in flight and the next one may take, if ``parallel`` parts of the first size need less.
 HELD = 512 * MIB
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long each part of an object of unknown size is, in bytes: all of them together hold ``reach``.
+    """The length of each part of an object of unknown size, in bytes; all parts together hold ``reach``.
 
-    The first fifth of the ``parts`` that the store takes are ``first`` long; from there they grow with the square of
-    their number, by whole ``unit``. So the longest part so far is about as long as what was written needs: of S3's
-    10,000 parts, from 16 MiB on, 16 MiB up to 31 GiB, 96 MiB at 100 GiB, 0.6 GiB at 1 TiB, 1.9 GiB at 5 TiB.
+    The first fifth of the ``parts`` that the store accepts are ``first`` long; later ones grow with the square of their
+    number, in multiples of ``unit``. So parts are never much longer than the amount written requires: with S3's 10,000
+    parts, starting at 16 MiB, 16 MiB up to 31 GiB, 96 MiB at 100 GiB, 0.6 GiB at 1 TiB, 1.9 GiB at 5 TiB.
     """
 
     first: int
@@ -42,7 +42,7 @@ class Schedule:
     unit: int = MIB
 
     def length(self, number: int) -> int:
-        """Of part ``number``, from 1."""
+        """The length of part ``number`` (from 1)."""
         flat = self.parts // 5
         growing, lacking = self.parts - flat, self.reach - self.first * self.parts
         if number <= flat or lacking <= 0:
@@ -51,15 +51,15 @@ class Schedule:
         return self.first + -(-more // (growing**3 * self.unit)) * self.unit
 
     def held(self, parallel: int) -> int:
-        """The bytes that are held if two parts need no more."""
+        """The bytes held in memory, unless two parts need more."""
         return max(self.first * (parallel + 2), min(HELD, self.length(self.parts) * (parallel + 2)))
 
 
 class Upload(Protocol):
-    """One create-only put of one object, as its store does it. Nothing is visible before ``put`` or ``complete``."""
+    """One create-only put of one object, by one kind of store. Nothing is visible before ``put`` or ``complete``."""
 
     def put(self, data: bytes, sha256: str) -> None:
-        """The whole object by one request. Raises ``ObjectExists`` when the key is taken."""
+        """Put the whole object in one request. Raises ``ObjectExists`` if the key is taken."""
 
     def begin(self) -> None:
         """Start the upload, before the first part."""
@@ -68,18 +68,18 @@ class Upload(Protocol):
         """Send part ``number`` (from 1), from any thread; the results go to ``complete`` in the order of the parts."""
 
     def complete(self, parts: List[Any]) -> None:
-        """Make the parts the object. Raises ``ObjectExists`` when the key is taken."""
+        """Create the object out of the parts. Raises ``ObjectExists`` if the key is taken."""
 
     def drop(self) -> None:
-        """Remove what ``begin`` and ``send`` left in the store."""
+        """Remove whatever ``begin`` and ``send`` left in the store."""
 
 
 class PartsWriter:
-    """A streaming put. Up to one part it is one request at commit, beyond that parts as ``schedule`` says.
+    """A streaming put: up to one part in one request at commit, beyond that in parts by the ``schedule``.
 
-    At most ``parallel`` parts are on their way at once. Holds at most ``part_size * (parallel + 2)`` bytes while parts
-    have the first length (of S3 31 GiB of an object). As they grow, 512 MiB or two parts, whichever is more: fewer are
-    on their way then. Of S3, with parts of 16 MiB, that is 512 MiB up to 300 GiB, 1.3 GiB at 1 TiB, 3.8 GiB at 5 TiB.
+    At most ``parallel`` parts are in flight at once. Holds at most ``part_size * (parallel + 2)`` bytes while parts
+    have the first length (with S3 for 31 GiB). Once they grow, it holds 512 MiB or two parts, whichever is more, with
+    fewer in flight. With S3 and parts of 16 MiB, that is 512 MiB up to 300 GiB, 1.3 GiB at 1 TiB, 3.8 GiB at 5 TiB.
     """
 
     def __init__(self, name: str, upload: Upload, schedule: Schedule, parallel: int) -> None:
@@ -98,7 +98,7 @@ class PartsWriter:
         self._closed = False
 
     def write(self, data: bytes) -> int:
-        """Take the next bytes; waits while ``parallel`` parts are on their way. A part's failure ends it here."""
+        """Take the next bytes; waits while ``parallel`` parts are in flight. Raises the error of a failed part."""
         self._check_open()
         view = memoryview(data).cast("B")
         self._digest.update(view)
@@ -113,7 +113,7 @@ class PartsWriter:
         return len(view)
 
     def commit(self) -> Written:
-        """Make the object visible. On any failure the upload is aborted, so that nothing is left."""
+        """Make the object visible. On failure the upload is aborted, so that nothing is left behind."""
         if self._written is not None:
             return self._written
         self._check_open()
@@ -136,7 +136,7 @@ class PartsWriter:
         return self._written
 
     def abort(self) -> None:
-        """Wait for the parts on their way, then drop them all."""
+        """Wait for the parts in flight, then drop them all."""
         if self._closed:
             return
         self._close()
@@ -153,7 +153,7 @@ class PartsWriter:
             self.commit()
 
     def _abort_after_failure(self) -> None:
-        # Report the first failure to the caller; the store, or retention, removes what is left.
+        # Report only the first failure; the store, or retention, removes the leftovers.
         with contextlib.suppress(StoreError):
             self.abort()
 
@@ -182,15 +182,15 @@ class PartsWriter:
         number = len(self._parts) + len(self._pending) + 1
         if number > self._schedule.parts:
             raise ConfigError(
-                f"{self._name!r} needs more than {self._schedule.parts} parts, which hold {self._size} bytes at most.",
-                "Split it: a tablespace is an archive of its own, and so is a file set. Or raise part_size.",
+                f"{self._name!r} needs more than {self._schedule.parts} parts, which hold at most {self._size} bytes.",
+                "Raise part_size, or split the object: each tablespace and each file set is an archive of its own.",
                 key=self._name,
                 part_size=self._schedule.first,
             )
         if not self._begun:
             self._upload.begin()
             self._begun = True
-        # This part, and its copy in the buffer, where the next one follows.
+        # This part, and its copy in the buffer, where the next one starts.
         self._length = self._schedule.length(number + 1)
         while self._pending and not self._has_room(len(self._buffer) + self._length):
             self._parts.append(self._pending.popleft().result())

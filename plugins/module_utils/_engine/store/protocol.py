@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Callable, Iterable, Iterator, List, Optional, Protocol
 
-#: For how long the object of a key is locked when it is put; None: not at all.
+#: For how long an object of this key is locked when it is put; None: not at all.
 Term = Callable[[str], Optional[timedelta]]
 
 
@@ -21,8 +21,8 @@ Term = Callable[[str], Optional[timedelta]]
 class ObjectInfo:
     """What a listing reports about an object: its key, size in bytes and the time (UTC, aware) it was stored.
 
-    ``md5`` is a digest of the stored bytes (hex) where the listing has one: equal ones mean equal bytes. Others do not
-    always mean other bytes: S3's ETag is no MD5 where the store encrypts by KMS.
+    ``md5`` is a digest of the stored bytes (hex), if the listing has one. Equal digests mean equal bytes, but different
+    ones need not mean different bytes: S3's ETag is not an MD5 if the store encrypts with KMS.
     """
 
     key: str
@@ -68,13 +68,13 @@ class ObjectWriter(Protocol):
     """
 
     def write(self, data: bytes) -> int:
-        """Take the next bytes; may block until a part has room. Returns ``len(data)``."""
+        """Take the next bytes; may block until there is room for a part. Returns ``len(data)``."""
 
     def commit(self) -> Written:
-        """Make the object visible. Raises ``ObjectExists`` when the key was taken meanwhile."""
+        """Make the object visible. Raises ``ObjectExists`` if the key has been taken meanwhile."""
 
     def abort(self) -> None:
-        """Drop everything that was written; safe to call twice and after a failure."""
+        """Drop everything written so far; safe to call twice and after a failure."""
 
     def __enter__(self) -> ObjectWriter: ...
 
@@ -86,26 +86,26 @@ class Store(Protocol):
 
     @property
     def location(self) -> str:
-        """The name of this store for people, without secrets: ``s3://bucket/prefix`` or ``/mnt/backup``."""
+        """The human-readable name of this store, without secrets: ``s3://bucket/prefix`` or ``/mnt/backup``."""
 
     def put(self, key: str, data: bytes) -> Written:
-        """Store a small object, create-only. Raises ``ObjectExists`` when the key is taken."""
+        """Store a small object, create-only. Raises ``ObjectExists`` if the key is taken."""
 
     def writer(self, key: str) -> ObjectWriter:
         """A streaming put of unknown length."""
 
     def get(self, key: str) -> bytes:
-        """The whole object in memory, for small ones. Raises ``ObjectMissing`` only when the store confirmed it."""
+        """A small object as a whole. Raises ``ObjectMissing`` only if the store confirmed that it does not exist."""
 
     def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
-        """The object in order as chunks, fetched by parallel ranges within a bounded memory.
+        """The object as chunks in order, fetched as parallel ranges in bounded memory.
 
-        With ``sha256``/``size`` the whole object is checked and ``ObjectCorrupt`` raised at its end on a mismatch.
+        With ``sha256`` or ``size`` the whole object is checked; a mismatch raises ``ObjectCorrupt`` at its end.
         A ranged read pins the object it began with (``If-Match``) so that it never mixes two versions.
         """
 
     def head(self, key: str) -> Optional[ObjectInfo]:
-        """The object's facts, or None when the store confirmed that it does not exist."""
+        """The object's facts, or None if the store confirmed that it does not exist."""
 
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key begins with ``prefix``, in key order (UTF-8 bytes), page by page."""
@@ -117,10 +117,10 @@ class Store(Protocol):
         """
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
-        """Delete in batches; a key that does not exist is no failure. Returns what could not be deleted."""
+        """Delete in batches; a missing key is not a failure. Returns the objects that could not be deleted."""
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """Uploads below ``prefix`` that may have been left behind; none if the store removes them by itself."""
+        """Uploads below ``prefix`` that may have been abandoned; none if the store removes them by itself."""
 
     def drop(self, upload: Unfinished) -> None:
         """Abort an upload; does nothing if it has ended meanwhile."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read an object by parallel ranges in order, the same for every object store."""
+"""Read an object in order by parallel range requests, the same way for every object store."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Callable, Deque, Iterator, Optional
 from ..base.errors import StoreError
 from .checks import check_size
 
-# As fast as 16 MiB beside the same store, in half the memory: an upload's parts are larger because S3 counts them.
+# As fast as 16 MiB, in half the memory. Parts of an upload are larger because S3 limits their number.
 _RANGE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """The bytes of one answer, and the object they belong to (``version``: its ETag or generation; its whole size)."""
+    """The bytes of one response, and their object (``version``: its ETag or generation; ``size``: its whole size)."""
 
     data: bytes
     version: str
     object_size: int
 
 
-#: ``fetch(first, length, version)``: the bytes from ``first`` on; all of them where ``length`` is None; with a
-#: ``version`` of exactly that one, or ``ObjectCorrupt``.
+#: ``fetch(first, length, version)``: ``length`` bytes (None: all) from ``first`` on, of exactly this ``version`` if
+#: given; ``ObjectCorrupt`` if it has been replaced.
 Fetch = Callable[[int, Optional[int], str], Fetched]
 
 
 def _fetch_start(fetch: Fetch, length: int) -> Fetched:
-    """The object's first range. An empty object has none: stores answer 416, and it is read whole."""
+    """The object's first range. For an empty object stores return 416, and it is read as a whole."""
     try:
         return fetch(0, length, "")
     except StoreError as exc:
@@ -42,10 +42,10 @@ def _fetch_start(fetch: Fetch, length: int) -> Fetched:
 
 
 def read_ranges(fetch: Fetch, part_size: int, parallel: int, what: str, size: Optional[int]) -> Iterator[bytes]:
-    """The object in order, in chunks of ``part_size`` or 8 MiB, ``parallel`` of them being fetched ahead.
+    """The object in order, in chunks of ``part_size`` or 8 MiB, with ``parallel`` of them prefetched.
 
-    Holds at most ``parallel + 1`` of them, with the chunk that the consumer works on. All ranges are of the object that
-    the first one met. ``size`` (bytes) is compared before the first chunk is given.
+    Holds at most ``parallel + 1`` of them, including the consumer's. All ranges are of the version that the first one
+    found. ``size`` (bytes) is compared before the first chunk is returned.
     """
     step = min(part_size, _RANGE)
     start = _fetch_start(fetch, step)
@@ -71,7 +71,7 @@ def read_ranges(fetch: Fetch, part_size: int, parallel: int, what: str, size: Op
         del data
         while offset < total or pending:
             fill()
-            # No name is bound to the chunk: while it is being used elsewhere, it must not be held here as well.
+            # Bind no name to the chunk: it must not be kept alive here while the consumer uses it.
             yield pending.popleft().result().data
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

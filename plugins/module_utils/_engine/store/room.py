@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much room a store has, where it can tell."""
+"""How much space a store has, if it can tell."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .directory.errors import bucket_missing, translated
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes: ``size`` is what ordinary users can fill in all, ``free`` what is left of it."""
+    """Bytes: ``size`` is the total that ordinary users can fill, ``free`` the rest of it."""
 
     size: int
     free: int
 
 
 def room_of(options: StoreOptions) -> Optional[Room]:
-    """The file system of a directory (``fstatvfs``); None: object stores have no end that they tell of.
+    """The space of a directory's file system (``fstatvfs``); None for object stores, which report no limit.
 
     BucketMissing, and the store's other errors.
     """
@@ -40,6 +40,6 @@ def room_of(options: StoreOptions) -> Optional[Room]:
             found = os.fstatvfs(top)
     finally:
         os.close(top)
-    # As df does it: what is reserved for root is nobody's room.
+    # Like df: space reserved for root does not count.
     used = found.f_blocks - found.f_bfree
     return Room((used + found.f_bavail) * found.f_frsize, found.f_bavail * found.f_frsize)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store that could not be opened: a failing repository must not hide the others."""
+"""Stands in for a store that could not be opened, so that one failing repository does not hide the others."""
 
 from __future__ import annotations
 
@@ -57,4 +57,4 @@ class UnopenedStore:
         raise self._error
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to release."""

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client of one Azure container: how it is made, and what its failures mean.
+"""Create the client of one Azure container, and translate its failures.
 
-``azure-storage-blob`` 12.14 (Debian 12) and newer. It repeats requests that met a 5xx, 408, a reset or a time-out, at
-most ``max_attempts`` times in all.
+For ``azure-storage-blob`` 12.14 (Debian 12) and newer. It retries requests after a 5xx, 408, reset or timeout, with
+at most ``max_attempts`` attempts in total.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..answers import check_options, refused, unanswered, verify
 
 @dataclass(frozen=True)
 class Sdk:
-    """What is used of the libraries."""
+    """The parts of the libraries that are used."""
 
     exceptions: Any
     match_conditions: Any
@@ -39,14 +39,14 @@ class Sdk:
 
 @dataclass(frozen=True)
 class Container:
-    """A thread-safe client of one container, and the names of what it raises."""
+    """A thread-safe client of one container, and the exceptions that it raises."""
 
     client: Any
     options: AzureOptions
     sdk: Sdk
 
     def blob(self, full: str) -> Any:
-        """The client of one blob; nothing is sent."""
+        """The client of one blob; sends nothing."""
         return self.client.get_blob_client(full)
 
     def tier(self) -> Dict[str, Any]:
@@ -55,7 +55,7 @@ class Container:
 
     @contextlib.contextmanager
     def doing(self, operation: str, full: str, writes: bool = False) -> Iterator[None]:
-        """Translate the failures of one operation of the REST API on a full key (may be empty)."""
+        """Translate failures of one REST operation on a full key (may be empty)."""
         try:
             yield
         except (self.sdk.exceptions.AzureError, OSError) as exc:
@@ -67,7 +67,7 @@ class Container:
 
 
 def connect(options: AzureOptions) -> Container:
-    """Make the client; nothing is sent. Options that cannot work are a ``ConfigError``."""
+    """Create the client; sends nothing. Options that cannot work are a ``ConfigError``."""
     blob = library("azure-storage-blob", "python3-azure-storage", "azure-storage-blob (PyPI)", "azure.storage.blob")
     core = library("azure-core", "python3-azure", "azure-core (PyPI)", "azure.core", "azure.core.exceptions")
     if options.account_key and options.sas_token:
@@ -87,14 +87,14 @@ def connect(options: AzureOptions) -> Container:
             connection_timeout=options.connect_timeout,
             read_timeout=options.read_timeout,
             connection_verify=verify(options),
-            # Whatever is given in one piece is stored by one request, and read by one.
+            # Store in one request whatever is passed in one piece, and read it in one.
             max_single_put_size=5000 * 1024 * 1024,
             max_single_get_size=1024 * 1024 * 1024,
         )
     except ValueError as exc:
         raise ConfigError(
-            f"The client of container {options.container!r} cannot be made: {exc}.",
-            "Check account, endpoint_url, and that account_key is the whole key.",
+            f"Cannot create a client for container {options.container!r}: {exc}.",
+            "Check account and endpoint_url, and that account_key is complete.",
         ) from exc
     return Container(client, options, Sdk(core.exceptions, core.MatchConditions, blob.BlobBlock, blob.StandardBlobTier))
 
@@ -112,7 +112,7 @@ def _translated(exc: BaseException, container: Container, operation: str, full: 
     options, known = container.options, container.sdk.exceptions
     blob = f" of {full!r}" if full else ""
     what = f"Azure {operation}{blob} in container {options.container!r} at {options.endpoint}"
-    # Of type enum or text, depending on the operation.
+    # An enum or text, depending on the operation.
     code = str(getattr(getattr(exc, "error_code", None), "value", None) or getattr(exc, "error_code", None) or "")
     details: Dict[str, Any] = {
         "store": options.endpoint, "bucket": options.container, "key": full, "operation": operation, "code": code,
@@ -128,10 +128,12 @@ def _translated(exc: BaseException, container: Container, operation: str, full: 
         return unanswered(what, exc, details)
     status = int(response.status_code)
     if code == "BlobNotFound":
-        return ObjectMissing(f"{what}: there is no such object.", "Check the cluster's name and the prefix.", **details)
+        return ObjectMissing(
+            f"{what}: the object does not exist.", "Check the cluster's name and the prefix.", **details
+        )
     if code in ("ContainerNotFound", "ContainerBeingDeleted"):
         return BucketMissing(
-            f"{what}: there is no container {options.container!r}.", "Create it, or check account and endpoint_url.",
+            f"{what}: container {options.container!r} does not exist.", "Create it, or check account and endpoint_url.",
             **details,
         )  # fmt: skip
     if code in ("BlobAlreadyExists", "BlobImmutableDueToPolicy") and writes:
@@ -139,8 +141,8 @@ def _translated(exc: BaseException, container: Container, operation: str, full: 
     if code == "BlobArchived":
         return StoreError(
             f"{what}: the blob is in the archive tier.",
-            "Bring it back to an online tier first (az storage blob set-tier), which takes hours; look for a lifecycle"
-            " rule that archives what is here.",
+            "Rehydrate it first (az storage blob set-tier), which takes hours; look for a lifecycle rule that"
+            " archives blobs here.",
             **{**details, "http_status": status},
         )
     first = str(getattr(exc, "message", None) or exc).splitlines() or [""]

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A container of Azure Blob Storage, below one prefix.
 
-A put is conditional (``If-None-Match: *``) and carries an MD5 that the store verifies; a long one is blocks (``Put
-Block``) that ``Put Block List`` makes the blob. Blocks of an upload that was dropped are never visible, and the service
-removes them after a week. Operations are those of the Blob service REST API.
+A put is conditional (``If-None-Match: *``) and carries an MD5 that the store verifies; a long one consists of blocks
+(``Put Block``) that ``Put Block List`` joins. Blocks of an abandoned upload are never visible, and the service removes
+them after a week. Operations are those of the Blob service REST API.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .client import Container, connect
 
 _MAX_BLOCKS = 50_000  # of one blob
 _DELETE_BATCH = 256  # of one Blob Batch
-_PAGE = 5000  # the most that one List Blobs gives
+_PAGE = 5000  # the most that one List Blobs returns
 _TOKEN = "lifeboat_put"  # noqa: S105 - the name of metadata, which must be an identifier
 
 
@@ -58,13 +58,13 @@ class AzureStore:
         return PartsWriter(key, upload, Schedule(options.part_size, _MAX_BLOCKS), options.parallel)
 
     def get(self, key: str) -> bytes:
-        """The whole blob by one ``Get Blob``."""
+        """The whole blob in one ``Get Blob``."""
         return self._fetch(self._full(key), 0, None, "").data
 
     def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
         """Chunks of half a part, at most 8 MiB; holds at most ``part_size * (parallel + 1)`` bytes.
 
-        Half, because the HTTP client holds what it received twice while it puts it together.
+        Half, because the HTTP client holds received data twice while assembling it.
         A wrong ``size`` is raised before the first chunk, a wrong ``sha256`` after the last one.
         """
         what, full, options = f"{self.location}/{key}", self._full(key), self._container.options
@@ -75,7 +75,7 @@ class AzureStore:
         return verified(read_ranges(part, options.part_size // 2, options.parallel, what, size), what, sha256, size)
 
     def head(self, key: str) -> Optional[ObjectInfo]:
-        """``Get Blob Properties``; None only when the service says ``BlobNotFound``."""
+        """``Get Blob Properties``; None only if the service responds ``BlobNotFound``."""
         full = self._full(key)
         try:
             with self._container.doing("Get Blob Properties", full):
@@ -87,8 +87,8 @@ class AzureStore:
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
         """``List Blobs``, page by page, in the service's order.
 
-        That is key order; a storage account with a hierarchical namespace orders directory by directory. What comes
-        before ``start_after`` is listed as well and skipped here.
+        That is key order; a storage account with a hierarchical namespace sorts by directory. Blobs before
+        ``start_after`` are listed as well, and skipped here.
         """
         after = key_order(start_after)
         with self._container.doing("List Blobs", ""):
@@ -98,7 +98,7 @@ class AzureStore:
                     yield _info(key, item)
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """``List Blobs`` with a delimiter. All names of the level are held, to give them in order."""
+        """``List Blobs`` with a delimiter. Holds all names of the level in memory, to sort them."""
         below = self._prefix + prefix
         with self._container.doing("List Blobs", ""):
             names = [item.name[len(below) :] for item in self._container.client.walk_blobs(below)]
@@ -120,14 +120,14 @@ class AzureStore:
         return failures
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """The service removes the blocks of dropped uploads after a week."""
+        """None: the service removes the blocks of abandoned uploads after a week."""
         return iter(())
 
     def drop(self, upload: Unfinished) -> None:
-        """There is none."""
+        """Nothing to abort."""
 
     def clock(self) -> datetime:
-        """The ``Date`` of an answer to ``List Blobs`` (RFC 9110)."""
+        """The ``Date`` of a response to ``List Blobs`` (RFC 9110)."""
         said: List[str] = []
 
         def note(response: Any) -> None:
@@ -140,8 +140,8 @@ class AzureStore:
             return parsedate_to_datetime(said[0]).astimezone(timezone.utc)
         except (IndexError, TypeError, ValueError) as exc:
             raise StoreError(
-                f"The store at {self._container.options.endpoint} answers without a date ({said!r}).",
-                "Every HTTP server with a clock sends one: check for a proxy that removes it.",
+                f"The store at {self._container.options.endpoint} responds without a date ({said!r}).",
+                "Look for a proxy that removes it: every HTTP server with a clock sends one.",
                 store=self._container.options.endpoint,
             ) from exc
 
@@ -164,7 +164,7 @@ class AzureStore:
 
 
 def _whole_size(found: Any) -> int:
-    """Of the blob, not of the range: the last number of ``Content-Range``."""
+    """The size of the blob, not of the range: the last number of ``Content-Range``."""
     total = str(found.properties.content_range or "").rpartition("/")[2]
     return int(total) if total.isdigit() else int(found.properties.size)
 
@@ -176,7 +176,7 @@ def _info(key: str, found: Any) -> ObjectInfo:
 
 
 class _AzureUpload:
-    """Blocks have names of this upload alone, so that rivals and leftovers are never mixed in."""
+    """One put of one blob. Block names are unique to it, so that blocks of other uploads are never mixed in."""
 
     def __init__(self, container: Container, full: str) -> None:
         self._container, self._full = container, full
@@ -197,11 +197,11 @@ class _AzureUpload:
         except ObjectExists:
             if self._found() is not None:
                 raise
-            # Blocks that another upload left under this name may count as a blob here, but not for Put Block List.
+            # Leftover blocks of another upload may count as a blob here, but not for Put Block List.
             self.complete([self.send(1, data, last=True)] if data else [])
 
     def begin(self) -> None:
-        """Blocks need no beginning."""
+        """Nothing to do: blocks need no session."""
 
     def send(self, number: int, data: bytes, last: bool) -> str:
         block = base64.b64encode(f"{self._token}{number:08d}".encode()).decode()
@@ -219,11 +219,11 @@ class _AzureUpload:
             )
 
     def drop(self) -> None:
-        """There is no request for it: the service removes them."""
+        """Nothing to do: the service removes the blocks."""
 
     @contextlib.contextmanager
     def _settled(self, operation: str) -> Iterator[None]:
-        """A repeated request that meets what its first try stored has succeeded."""
+        """Success if a retry found what the first attempt stored; ``ObjectExists`` otherwise."""
         try:
             with self._container.doing(operation, self._full, writes=True):
                 yield

@@ -12,7 +12,7 @@ from typing import Iterator, Mapping, Tuple, Type
 from ...base.errors import BucketMissing, StoreAccessDenied, StoreError, StoreFull, StoreUnavailable, UntrustedPath
 
 _DENIED = (StoreAccessDenied, "Check the owner and the mode of the directory, and that it is mounted writable.")
-_FULL = (StoreFull, "Make room on the file system, or raise the quota.")
+_FULL = (StoreFull, "Free up space on the file system, or raise the quota.")
 _GONE = (StoreUnavailable, "Check the disk or the mount, then try again.")
 
 _BY_ERRNO: Mapping[int, Tuple[Type[StoreError], str]] = {
@@ -24,19 +24,19 @@ _CALLERS = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 def bucket_missing(root: str) -> BucketMissing:
-    """The root is not there."""
+    """The error for a missing root."""
     return BucketMissing(
         f"{root} is not a directory.",
-        "Mount it; where it is no mount point, make it for the account that runs PostgreSQL.",
+        "Mount it; if it is not a mount point, create it for the account that runs PostgreSQL.",
         store=root,
     )
 
 
 @contextlib.contextmanager
 def translated(root: str, operation: str, key: str) -> Iterator[None]:
-    """Raise what the system refused, or root refuses, as an error of :mod:`..errors`.
+    """Raise the system's refusals, and those of root's rules, as errors of :mod:`..errors`.
 
-    While opening and reading, what is not there passes as the ``OSError`` it is: only the caller knows what that means.
+    ``FileNotFoundError`` while opening and reading passes unchanged: only the caller knows what it means.
     """
     try:
         yield

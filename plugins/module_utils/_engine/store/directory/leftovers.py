@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What crashed writers left in ``.tmp/`` of a directory store.
+"""Files that crashed writers left in ``.tmp/`` of a directory store.
 
-A writer holds ``flock(2)`` on its file until it is closed, so that whoever gets the lock knows that nobody writes it.
+A writer holds ``flock(2)`` on its file until it closes it, so whoever gets the lock knows that nobody is writing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _OURS = re.compile(r"[0-9a-f]{32}\Z", re.ASCII)
 
 
 def claim(descriptor: int) -> None:
-    """Hold the file for as long as it is open; a file system without locks leaves it to its age."""
+    """Lock the file for as long as it is open. Without locks on the file system, only the age of a file counts."""
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def names_in(temp: int) -> List[str]:
-    """What lies in ``.tmp/``, of which this is a descriptor that may not be read by itself."""
+    """The names in ``.tmp/``; ``descriptor`` is of that directory, and may not be readable itself."""
     readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=temp)
     try:
         return os.listdir(readable)
@@ -37,7 +37,7 @@ def names_in(temp: int) -> List[str]:
 
 
 def left_behind(tree: Tree, temp: int, name: str, remove_of: Optional[datetime] = None) -> Optional[os.stat_result]:
-    """The facts of a file of ours that nobody writes; None for any other, and for one that was written meanwhile.
+    """The facts of our own file if nobody is writing it; None for any other, and for one that was written meanwhile.
 
     With ``remove_of``, the time it was last written, it is unlinked under the lock.
     """
@@ -48,7 +48,7 @@ def left_behind(tree: Tree, temp: int, name: str, remove_of: Optional[datetime] 
     except (OSError, UntrustedPath):
         return None
     try:
-        # Shared: the file is open for reading only, which is all that NFS lets lock so.
+        # Shared, because the file is open for reading only, and NFS then allows nothing else.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid():

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory as an object store: an NFS mount, a mounted cold disk.
+"""A directory as an object store, such as an NFS mount or a mounted cold disk.
 
-An object is written to ``.tmp/`` at the root, synced, and given its name by ``link(2)``, which refuses a name that is
-taken; then the directories are synced. Nothing is ever visible half-written, not after a crash either. A file system
-without hard links (FAT, some CIFS mounts) has no such call: there the name is checked and given by ``rename(2)`` under
-an ``flock(2)`` on ``.tmp/rename.lock``, which is create-only among all writers that see the same lock.
+An object is written to ``.tmp/`` at the root, synced, and given its name by ``link(2)``, which fails if the name is
+taken; then the directories are synced. No object is ever visible half-written, not even after a crash. On a file system
+without hard links (FAT, some CIFS mounts) the name is checked, then given by ``rename(2)``, under an ``flock(2)`` on
+``.tmp/rename.lock``: create-only among all writers that see the same lock.
 
 Everything below the root is reached by directory descriptors, and no link is followed: root writes file sets into a
 directory that belongs to somebody else.
@@ -40,7 +40,7 @@ _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class DirectoryStore:
-    """Objects are files of mode 0640 below ``options.path``; directories come and go with them."""
+    """Objects are files of mode 0640 below ``options.path``; directories are created and removed with them."""
 
     def __init__(self, options: DirectoryOptions) -> None:
         self._root = os.path.abspath(options.path)
@@ -52,7 +52,7 @@ class DirectoryStore:
         return self._root
 
     def put(self, key: str, data: bytes) -> Written:
-        """Write, sync and link."""
+        """Write, sync and link the file."""
         with self.writer(key) as writer:
             writer.write(data)
             return writer.commit()
@@ -80,7 +80,7 @@ class DirectoryStore:
                 yield chunk
 
     def head(self, key: str) -> Optional[ObjectInfo]:
-        """The file's facts; None only while the root is the directory that was opened."""
+        """The file's facts; None only if the root is still the directory that was opened."""
         try:
             with self._reading("head", key), _parent_of(self._root, key) as (_tree, parent, name):
                 found = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -93,7 +93,7 @@ class DirectoryStore:
             return None
 
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
-        """Walks only the directories that ``prefix`` and ``start_after`` leave."""
+        """Visits only directories that can contain keys below ``prefix`` after ``start_after``."""
         base = prefix.rpartition("/")[0]
         after = key_order(start_after)
         with translated(self._root, "list", prefix):
@@ -104,7 +104,7 @@ class DirectoryStore:
         self._confirm_root()
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """One level; a directory without any object below it does not exist for an object store."""
+        """One level; for an object store, a directory without objects below it does not exist."""
         with translated(self._root, "list", prefix):
             with self._entries(prefix) as entries:
                 names = [name for name, _entry in entries]
@@ -114,7 +114,7 @@ class DirectoryStore:
         self._confirm_root()
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
-        """Unlink the files and the directories that this empties."""
+        """Unlink the files, and the directories that become empty."""
         failures: List[DeleteFailure] = []
         self._confirm_root()
         for key in keys:
@@ -133,9 +133,9 @@ class DirectoryStore:
         return failures
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """Files in ``.tmp/`` whose writer is gone, below every prefix: nothing there tells whose they are.
+        """Files in ``.tmp/`` whose writer is gone, whatever ``prefix`` is: they do not tell to which one they belong.
 
-        A writer holds a lock on its file. One of an earlier release holds none, and has the grace of whoever asks.
+        A writer holds a lock on its file. Writers of earlier releases do not, so callers should allow some time.
         """
         with contextlib.suppress(FileNotFoundError), _temp_at(self._root) as (tree, temp):
             found = [(name, left_behind(tree, temp, name)) for name in sorted(names_in(temp))]
@@ -143,14 +143,14 @@ class DirectoryStore:
             yield from (Unfinished(f"{_TEMP}/{name}", name, written, written) for name, written in told)
 
     def drop(self, upload: Unfinished) -> None:
-        """Unlink it, if it is still as it was told."""
+        """Unlink it, if it has not changed since it was listed."""
         with contextlib.suppress(FileNotFoundError), _temp_at(self._root) as (tree, temp):
             found = left_behind(tree, temp, upload.upload, remove_of=upload.touched)
             if found is not None:
                 sync_directory(temp)
 
     def clock(self) -> datetime:
-        """The time that a new file gets: of NFS the server's. The file never has a name of its own."""
+        """The time of a new file: with NFS, the server's. The file is created without a name."""
         writer = self.writer("clock")
         try:
             return writer.created
@@ -158,11 +158,13 @@ class DirectoryStore:
             writer.abort()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to release."""
 
     def _check(self, key: str) -> None:
         if check_key(key).split("/")[0] == _TEMP:
-            raise StoreError(f"{key!r} is not a valid object key.", f"Below {_TEMP}/ are unfinished writes.", key=key)
+            raise StoreError(
+                f"{key!r} is not a valid object key.", f"Use another key: {_TEMP}/ is for unfinished writes.", key=key
+            )
 
     def _open(self, key: str) -> int:
         with _parent_of(self._root, key) as (tree, parent, name):
@@ -177,11 +179,11 @@ class DirectoryStore:
         return found.st_dev, found.st_ino
 
     def _confirm_root(self) -> None:
-        """A file that is not found proves nothing once the file system under the path is gone."""
+        """StoreUnavailable if the root is gone: then a missing file proves nothing."""
         if self._root_identity() != self._identity:
             raise StoreUnavailable(
-                f"The directory {self._root} is not the one that was opened.",
-                "Check that it is still mounted.",
+                f"The directory {self._root} was replaced or unmounted.",
+                "Check that it is mounted.",
                 store=self._root,
             )
 
@@ -194,7 +196,7 @@ class DirectoryStore:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
             self._confirm_root()
             raise ObjectMissing(
-                f"There is no object {key!r} in {self._root}.",
+                f"The object {key!r} does not exist in {self._root}.",
                 "Check the cluster's name and the path.",
                 store=self._root, key=key, operation=operation,
             ) from exc  # fmt: skip
@@ -203,7 +205,7 @@ class DirectoryStore:
     def _entries(self, directory: str) -> Iterator[List[Tuple[str, os.DirEntry[str]]]]:
         """Names below a relative directory (empty or ending in ``/``), directories with ``/``, in key order.
 
-        The entries can be asked until the end.
+        The entries can be queried until the iteration ends.
         """
         with contextlib.ExitStack() as opened:
             try:
@@ -270,7 +272,7 @@ class DirectoryWriter:
 
     @property
     def created(self) -> datetime:
-        """When the file system says that it began."""
+        """When it was started, by the file system's clock."""
         return datetime.fromtimestamp(os.fstat(self._stream.fileno()).st_mtime, timezone.utc)
 
     def commit(self) -> Written:
@@ -320,7 +322,7 @@ class DirectoryWriter:
             ) from exc  # fmt: skip
 
     def _in_parent(self) -> None:
-        """Another process may prune the empty directory between its making and its use."""
+        """Retry if another process prunes the new, empty directory before it is used."""
         *above, name = self._key.split("/")
         with _temp_at(self._root) as (tree, temp):
             for _attempt in range(10):
@@ -334,7 +336,7 @@ class DirectoryWriter:
         try:
             os.link(self._temp, name, src_dir_fd=temp, dst_dir_fd=parent, follow_symlinks=False)
         except FileExistsError:
-            # NFS repeats a request whose answer was lost and then meets its own link.
+            # NFS retries a request whose response was lost, and then finds its own link.
             ours = os.stat(self._temp, dir_fd=temp, follow_symlinks=False)
             if not os.path.samestat(ours, os.stat(name, dir_fd=parent, follow_symlinks=False)):
                 raise
@@ -355,7 +357,7 @@ class DirectoryWriter:
             os.close(lock)
 
     def _rename_lock(self, temp: int) -> int:
-        """Open to be locked, never to be written."""
+        """A descriptor of the lock file; the file is never written."""
         with _tree_at(self._root) as (tree, _top):
             for _attempt in range(10):
                 try:
@@ -378,7 +380,7 @@ def _tree_at(root: str) -> Iterator[Tuple[Tree, int]]:
 
 @contextlib.contextmanager
 def _temp_at(root: str, make: bool = False) -> Iterator[Tuple[Tree, int]]:
-    """The tree, and the directory of what is being written."""
+    """The tree, and its directory of unfinished files."""
     with _tree_at(root) as (tree, _top):
         with tree.directory([_TEMP], make=make) as temp:
             yield tree, temp
@@ -386,7 +388,7 @@ def _temp_at(root: str, make: bool = False) -> Iterator[Tuple[Tree, int]]:
 
 @contextlib.contextmanager
 def _parent_of(root: str, key: str) -> Iterator[Tuple[Tree, int, str]]:
-    """The tree, the directory that holds an object, and its name there."""
+    """The tree, the directory of an object, and the object's name there."""
     *above, name = key.split("/")
     with _tree_at(root) as (tree, _top):
         with tree.directory(above) as parent:

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The requests of one Google Cloud Storage bucket: sent, repeated, and what their failures mean.
+"""Send and retry requests to one Google Cloud Storage bucket, and translate failures.
 
-It speaks the JSON API over ``google-auth`` and ``requests``, which distributions package; ``google-cloud-storage`` they
-do not, and its writer publishes what it has when it is dropped. A request that met a 408, 429, a 5xx, a reset or a
-time-out is repeated, at most ``max_attempts`` times in all.
+It uses the JSON API through ``google-auth`` and ``requests``, which distributions package. They do not package
+``google-cloud-storage``, whose writer also publishes incomplete objects when it is dropped. A request is retried after
+a 408, 429, 5xx, reset or timeout, with at most ``max_attempts`` attempts in total.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ CHUNK_UNIT = 256 * 1024
 class Bucket:
     """A session with one bucket.
 
-    ``failures`` and ``refusals`` are tuples of exceptions: what a request without an answer raises, and what bad
-    credentials do.
+    ``failures`` and ``refusals`` are tuples of exceptions: those of a request without a response, and those of bad
+    credentials.
     """
 
     session: Any
@@ -41,24 +41,24 @@ class Bucket:
     refusals: Any
 
     def object_url(self, full: str) -> str:
-        """The metadata of a full key; of an empty one: the list of objects."""
+        """The URL of the metadata of a full key; of an empty key: of the list of objects."""
         base = f"{self.options.endpoint}/storage/v1/b/{quote(self.options.bucket, safe='')}/o"
         return f"{base}/{quote(full, safe='')}" if full else base
 
     @property
     def upload_url(self) -> str:
-        """Where new objects are sent."""
+        """The URL to send new objects to."""
         return f"{self.options.endpoint}/upload/storage/v1/b/{quote(self.options.bucket, safe='')}/o"
 
     def call(self, method: str, full: str, params: Optional[Mapping[str, str]] = None, **more: Any) -> Any:
-        """One request about a full key (empty: the bucket's list) whose answer must be a success."""
+        """Send one request about a full key (empty: the bucket's list) that must succeed."""
         answer = self.ask(method, self.object_url(full), full, params=params, **more)
         if answer.status_code >= 400:
             raise self.refusal(answer, method, full)
         return answer
 
     def ask(self, method: str, url: str, full: str, **more: Any) -> Any:
-        """The answer, whatever its status, after as many attempts as it takes; what is sent again must be safe to."""
+        """The response, whatever its status, after as many attempts as needed; the request must be safe to repeat."""
         attempt = 0
         while True:
             attempt += 1
@@ -78,37 +78,37 @@ class Bucket:
             back_off(attempt)
 
     def once(self, method: str, url: str, **more: Any) -> Any:
-        """One attempt; the answer's body is read."""
+        """Make one attempt; the body of the response is read."""
         timeout = (self.options.connect_timeout, self.options.read_timeout)
         return self.session.request(method, url, timeout=timeout, allow_redirects=False, **more)
 
     def broken(self, exc: BaseException, method: str, full: str) -> LifeboatError:
-        """The error for a request without a complete answer."""
+        """The error for a request without a complete response."""
         what, details = self._words(method, full)
         return unanswered(what, exc, details)
 
     def unauthorized(self, exc: BaseException, method: str, full: str) -> LifeboatError:
-        """The error for credentials that give no access token."""
+        """The error for credentials that yield no access token."""
         what, details = self._words(method, full)
         return StoreAccessDenied(
-            f"{what}: no access token was given ({exc}).",
-            "Check the service account's key, or the application default credentials, and this host's clock.",
+            f"{what}: could not get an access token ({exc}).",
+            "Check the service account key or the application default credentials, and this host's clock.",
             **details,
         )
 
     def refusal(self, answer: Any, method: str, full: str, writes: bool = False) -> LifeboatError:
-        """The error for an answer that is no success. That an object is missing the bucket's list must confirm."""
+        """The error for an unsuccessful response. The bucket's list must confirm that an object is missing."""
         what, details = self._words(method, full)
         if answer.status_code == 404 and full and not writes:
             listed = self.ask("GET", self.object_url(""), "", params={"prefix": full, "maxResults": "1"})
             if listed.status_code == 200 and _json(listed).get("kind") == "storage#objects":
                 return ObjectMissing(
-                    f"{what}: there is no such object.", "Check the cluster's name and the prefix.", **details
+                    f"{what}: the object does not exist.", "Check the cluster's name and the prefix.", **details
                 )
             answer = listed
         if answer.status_code == 404 and "error" in _json(answer):
             return BucketMissing(
-                f"{what}: there is no bucket {self.options.bucket!r}.", "Create it, or check its name.", **details
+                f"{what}: bucket {self.options.bucket!r} does not exist.", "Create it, or check its name.", **details
             )
         said = _json(answer).get("error", {})
         message = said.get("message", "") if isinstance(said, dict) else str(said)
@@ -125,7 +125,7 @@ class Bucket:
 
 
 def connect(options: GcsOptions) -> Bucket:
-    """Make the session; nothing is sent. Options that cannot work are a ``ConfigError``."""
+    """Create the session; sends nothing. Options that cannot work are a ``ConfigError``."""
     check_options(f"Bucket {options.bucket!r}", options)
     if options.part_size % CHUNK_UNIT:
         raise ConfigError(
@@ -138,7 +138,7 @@ def connect(options: GcsOptions) -> Bucket:
         "google.oauth2.service_account",
     )  # fmt: skip
     google = library("google-auth", "python3-google-auth", "google-auth (PyPI)", "google")
-    # What fails for want of an answer is repeated by ask() alone.
+    # Only ask() retries requests without a response.
     session = google.auth.transport.requests.AuthorizedSession(_credentials(google, options), max_refresh_attempts=1)
     session.verify = verify(options)
     session.mount(
@@ -161,17 +161,17 @@ def _credentials(google: Any, options: GcsOptions) -> Any:
         if options.credentials_file:
             return google.auth.load_credentials_from_file(options.credentials_file, scopes=[_SCOPE])[0]
     except (OSError, ValueError, google.auth.exceptions.GoogleAuthError) as exc:
-        # No cause: what the libraries say may quote the key.
+        # Without a cause: the libraries' messages may quote the key.
         raise ConfigError(
             f"Bucket {options.bucket!r}: {given[0]} cannot be used ({type(exc).__name__}).",
-            "It is a service account's key in JSON, as Google Cloud gives it.",
+            "Use a service account key in JSON, as Google Cloud issues it.",
         ) from None
     try:
         return google.auth.default(scopes=[_SCOPE])[0]
     except google.auth.exceptions.GoogleAuthError as exc:
         raise StoreAccessDenied(
             f"Bucket {options.bucket!r}: no usable credentials were found ({exc}).",
-            "Set credentials_file or service_account_key, or give this host application default credentials.",
+            "Set credentials_file or service_account_key, or set up application default credentials on this host.",
             store=options.endpoint,
         ) from exc
 
@@ -185,7 +185,7 @@ def _json(answer: Any) -> Dict[str, Any]:
 
 
 def received(answer: Any) -> Optional[int]:
-    """How many bytes a resumable upload has, by its 308; ``Range`` is absent while it has none."""
+    """How many bytes a resumable upload has received, by a 308; without any, ``Range`` is absent."""
     if answer.status_code != 308:
         return None
     said = str(answer.headers.get("range", ""))

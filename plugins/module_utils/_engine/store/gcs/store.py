@@ -43,24 +43,24 @@ class GcsStore:
         return self._bucket.options.location
 
     def put(self, key: str, data: bytes) -> Written:
-        """One request with the object and its metadata, create-only."""
+        """Put the object and its metadata in one request, create-only."""
         with self.writer(key) as writer:
             writer.write(bytes(data))
             return writer.commit()
 
     def writer(self, key: str) -> PartsWriter:
-        """A streaming put. A resumable upload takes its bytes in order, so one chunk is on its way at once."""
+        """A streaming put. A resumable upload accepts bytes in order only, so one chunk is in flight at a time."""
         schedule = Schedule(self._bucket.options.part_size, MAX_CHUNKS)
         return PartsWriter(key, GcsUpload(self._bucket, self._full(key)), schedule, 1)
 
     def get(self, key: str) -> bytes:
-        """The whole object by one request."""
+        """The whole object in one request."""
         return self._fetch(self._full(key), 0, None, "").data
 
     def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
         """Chunks of half a part, at most 8 MiB; holds at most ``part_size * (parallel + 1)`` bytes.
 
-        Half, because the HTTP client holds what it received twice while it puts it together.
+        Half, because the HTTP client holds received data twice while assembling it.
         A wrong ``size`` is raised before the first chunk, a wrong ``sha256`` after the last one.
         """
         what, full, options = f"{self.location}/{key}", self._full(key), self._bucket.options
@@ -71,7 +71,7 @@ class GcsStore:
         return verified(read_ranges(part, options.part_size // 2, options.parallel, what, size), what, sha256, size)
 
     def head(self, key: str) -> Optional[ObjectInfo]:
-        """The object's metadata. A 404 is only believed when the bucket itself answers."""
+        """The object's metadata. A 404 is only believed if the bucket itself responds."""
         full = self._full(key)
         try:
             return self._info(self._bucket.call("GET", full, params={"fields": _FACTS}).json())
@@ -88,7 +88,7 @@ class GcsStore:
                     yield info
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """A listing with a delimiter. All names of the level are held, to give them in order."""
+        """A listing with a delimiter. Holds all names of the level in memory, to sort them."""
         names: List[str] = []
         skip = len(self._prefix) + len(prefix)
         for page in self._pages(prefix, delimiter="/", fields="nextPageToken,prefixes,items(name)"):
@@ -97,7 +97,7 @@ class GcsStore:
         return iter(sorted(filter(None, names), key=key_order))
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
-        """One request for each, ``parallel`` at a time; with soft delete or versioning they can be restored."""
+        """One request for each object, ``parallel`` at a time; with soft delete or versioning they can be restored."""
         failures: List[DeleteFailure] = []
         remaining = iter(keys)
         with ThreadPoolExecutor(self._bucket.options.parallel, "lifeboat-delete") as pool:
@@ -108,21 +108,21 @@ class GcsStore:
         return failures
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """The service ends an upload a week after it was begun."""
+        """None: the service ends uploads after a week."""
         return iter(())
 
     def drop(self, upload: Unfinished) -> None:
-        """There is none."""
+        """Nothing to abort."""
 
     def clock(self) -> datetime:
-        """The ``Date`` of an answer to a listing (RFC 9110)."""
+        """The ``Date`` of a response to a listing (RFC 9110)."""
         said = self._bucket.call("GET", "", params={"prefix": self._prefix, "maxResults": "1"}).headers.get("date", "")
         try:
             return parsedate_to_datetime(said).astimezone(timezone.utc)
         except (TypeError, ValueError) as exc:
             raise StoreError(
-                f"The store at {self._bucket.options.endpoint} answers without a date ({said!r}).",
-                "Every HTTP server with a clock sends one: check for a proxy that removes it.",
+                f"The store at {self._bucket.options.endpoint} responds without a date ({said!r}).",
+                "Look for a proxy that removes it: every HTTP server with a clock sends one.",
                 store=self._bucket.options.endpoint,
             ) from exc
 
@@ -145,21 +145,21 @@ class GcsStore:
                 raise
             raise ObjectCorrupt(
                 f"{self._bucket.options.location}: {full!r} was replaced or removed while it was read.",
-                "Find out who writes into the repository.",
+                "Find out who else writes to the repository.",
                 **exc.details,
             ) from exc
         total = str(answer.headers.get("content-range", "")).rpartition("/")[2]
         if length is not None and not total.isdigit() and len(answer.content) > length:
             raise StoreError(
                 f"The store at {self._bucket.options.endpoint} ignored the range {headers['Range']} of {full!r}.",
-                "The store must support HTTP ranges.",
+                "Use a store that supports HTTP ranges.",
                 store=self._bucket.options.endpoint, key=full, operation="GET",
             )  # fmt: skip
         size = int(total) if total.isdigit() else len(answer.content)
         return Fetched(answer.content, answer.headers.get("x-goog-generation", ""), size)
 
     def _delete(self, full: str) -> str:
-        """Why it could not be deleted; empty where it is gone."""
+        """Why it could not be deleted; empty if it is gone."""
         try:
             self._bucket.call("DELETE", full)
         except ObjectMissing:
@@ -181,7 +181,7 @@ class GcsStore:
             asked["pageToken"] = page["nextPageToken"]
 
     def _info(self, item: Dict[str, Any]) -> ObjectInfo:
-        # Python before 3.11 reads no "Z", and fractions of 3 or 6 digits only: seconds are enough.
+        # Python before 3.11 cannot parse "Z", and only fractions of 3 or 6 digits: seconds are enough.
         created = datetime.fromisoformat(item["timeCreated"][:19] + "+00:00")
         md5 = base64.b64decode(item["md5Hash"]).hex() if item.get("md5Hash") else None
         return ObjectInfo(item["name"][len(self._prefix) :], int(item.get("size", 0)), created, md5)

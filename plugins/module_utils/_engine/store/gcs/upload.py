@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Create-only puts into Google Cloud Storage: one request for small objects, a resumable upload for the others.
 
-"Resumable uploads" of the manual: chunks go in order, the last one tells the size and makes the object; after a failure
-the session tells how many bytes it has.
+See "Resumable uploads" in the manual: chunks are sent in order, the last one states the size and creates the object.
+After a failure the session reports how many bytes it has.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...base.errors import ObjectExists, ObjectMissing, StoreAccessDenied, Store
 from ..answers import back_off
 from .client import REPEAT, Bucket, received
 
-#: The service counts no chunks; this bounds an object of the smallest parts to far more than it takes (5 TiB).
+#: The service does not limit chunks; with the smallest parts, this allows far more than its 5 TiB per object.
 MAX_CHUNKS = 1_000_000
 _TOKEN = "lifeboat-put"  # noqa: S105 - the name of metadata
 _CREATE_ONLY = {"ifGenerationMatch": "0"}
@@ -36,7 +36,7 @@ class GcsUpload:
         self._session, self._sent = "", 0
 
     def put(self, data: bytes, sha256: str) -> None:
-        """``uploadType=multipart``: the metadata, with the MD5, and the bytes."""
+        """Send the metadata, with the MD5, and the bytes (``uploadType=multipart``)."""
         self._md5.update(data)
         boundary = secrets.token_hex(16)
         facts = json.dumps({**self._facts(), "md5Hash": self._hash()})
@@ -59,7 +59,7 @@ class GcsUpload:
         self._judge(answer)
 
     def begin(self) -> None:
-        """Ask for a session. The service tests the condition when the object is made: this asks before all is sent."""
+        """Start a session. The service tests the condition only when it creates the object, so test it first here."""
         with contextlib.suppress(ObjectMissing):
             self._bucket.call("GET", self._full, params={"fields": "name"})
             raise ObjectExists(
@@ -79,7 +79,7 @@ class GcsUpload:
         self._session = answer.headers["location"]
 
     def send(self, number: int, data: bytes, last: bool) -> None:
-        """One chunk; after a failure only what the service has not got yet."""
+        """Send one chunk; after a failure only the bytes that the service lacks."""
         self._md5.update(data)
         first, end = self._sent, self._sent + len(data)
         total = str(end) if last else "*"
@@ -96,18 +96,18 @@ class GcsUpload:
             if has == end and not last:
                 self._sent = end
                 return None
-            # A stalled upload is retried as often as one without a response.
+            # Retry a stalled upload as often as one without a response.
             attempt += has <= self._sent
             if attempt >= self._bucket.options.max_attempts or not first <= has <= end:
                 raise StoreUnavailable(
-                    f"The upload of {self._full!r} to {self._bucket.options.location} stays at {has} bytes of {end}.",
-                    "The store is busy or broken: check its health, then try again.",
+                    f"Upload of {self._full!r} to {self._bucket.options.location} is stuck at {has} of {end} bytes.",
+                    "Check the health of the store, then try again.",
                     store=self._bucket.options.endpoint, key=self._full, operation="PUT",
                 )  # fmt: skip
             self._sent = has
 
     def complete(self, parts: List[Any]) -> None:
-        """The last chunk has made the object."""
+        """Nothing to do: the last chunk created the object."""
 
     def drop(self) -> None:
         """Cancel the session; the service answers 499."""
@@ -115,7 +115,7 @@ class GcsUpload:
             self._bucket.ask("DELETE", self._session, self._full, headers={"Content-Length": "0"})
 
     def _once(self, data: bytes, end: int, total: str) -> Any:
-        """The answer to what is left of a chunk; None where there was none."""
+        """The response to the rest of a chunk; None if there was none."""
         headers = {"Content-Range": f"bytes {self._sent}-{end - 1}/{total}"}
         if total != "*":
             headers["X-Goog-Hash"] = f"md5={self._hash()}"
@@ -127,7 +127,7 @@ class GcsUpload:
             raise self._bucket.unauthorized(exc, "PUT", self._full) from exc
 
     def _ask(self, total: str) -> Any:
-        """How far the session is."""
+        """How many bytes the session has."""
         headers = {"Content-Range": f"bytes */{total}", "Content-Length": "0"}
         return self._bucket.ask("PUT", self._session, self._full, headers=headers)
 
@@ -141,11 +141,11 @@ class GcsUpload:
         return base64.b64encode(self._md5.digest()).decode()
 
     def _judge(self, answer: Any) -> None:
-        """A success, also when a repeated request met what its first try stored; the bytes must be those we sent."""
+        """Success, also if a retry found what its first attempt stored; the stored bytes must be those sent."""
         if answer.status_code >= 400:
             refusal = self._bucket.refusal(answer, "POST", self._full, writes=True)
-            # A session that has made its object may be gone (404, 410) when queried again; and create-only credentials
-            # get 403 if the object exists.
+            # A session that has created its object may be gone (404, 410) when queried again; and create-only
+            # credentials get 403 if the object exists.
             if not isinstance(refusal, ObjectExists) and answer.status_code not in (403, 404, 410):
                 raise refusal
             try:
@@ -161,6 +161,6 @@ class GcsUpload:
             self._bucket.call("DELETE", self._full, params={"ifGenerationMatch": found["generation"]})
             raise StoreError(
                 f"{self._full!r} in {self._bucket.options.location} has the MD5 {kept} instead of {ours}.",
-                "The bytes were damaged on their way: check the network and any proxy, then try again.",
+                "Check the network and any proxy, which damaged the data in transit, then try again.",
                 store=self._bucket.options.endpoint, key=self._full, operation="POST",
             )  # fmt: skip

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only some kinds of store have: locks of objects, and a bucket with settings of its own."""
+"""Features that only some kinds of store have: object locks, and a bucket with settings of its own."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class Locks(Protocol):
         """When the lock of the object ends; None without one."""
 
     def extend(self, key: str, until: datetime) -> None:
-        """Lock it until then."""
+        """Lock the object until then."""
 
     def close(self) -> None:
         """Release connections."""
 
 
 def bucket_of(options: StoreOptions) -> Optional[S3Options]:
-    """The bucket whose settings and lifecycle rules we can read and put; None for every other kind of store."""
+    """The bucket whose settings and lifecycle rules can be read and put; None for every other kind of store."""
     return options if isinstance(options, S3Options) else None
 
 
 def open_locks(options: StoreOptions) -> Optional[Locks]:
-    """None where objects are not locked."""
+    """The locks of a store; None if objects are not locked."""
     bucket = bucket_of(options)
     if bucket is None or not bucket.lock_mode:
         return None
-    # It imports boto3, which only who has such a store pays for.
+    # This imports boto3, which is slow.
     from .lock import S3Locks
 
     return S3Locks(bucket)

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The boto3 clients of one S3 store: how they are made, called and retried.
+"""Create the boto3 clients of one S3 store, call them, and retry.
 
-Works with boto3 1.26 (Debian 12) and newer. botocore's *standard* retry mode repeats requests that met a 5xx,
-``SlowDown``, a reset or a time-out, after a jittered back-off; a 4xx is final. Time is bounded by ``max_attempts``
-times (``connect_timeout`` or ``read_timeout``) plus the back-off (each at most 20 s); but for uploads a store that says
-nothing is given a minute.
+Works with boto3 1.26 (Debian 12) and newer. botocore's *standard* retry mode retries requests after a 5xx,
+``SlowDown``, reset or timeout, with a jittered back-off; a 4xx is final. The time limit is ``max_attempts`` times
+(``connect_timeout`` or ``read_timeout``) plus the back-off (each at most 20 s); except for uploads, a store that does
+not respond at all is given up after a minute.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _UPLOADS = ("UploadPart", "CompleteMultipartUpload", "PutObject")
 #: Seconds.
 SILENCE = 60.0
 _CREATE_ONLY = ("PutObject", "CompleteMultipartUpload")
-_NO_LOCK = "Does the bucket have Object Lock? The role repository sets it; or take object_lock from the repository."
+_NO_LOCK = "Enable Object Lock on the bucket (the role repository does), or remove object_lock from the repository."
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A thread-safe client together with what every request needs.
+    """A thread-safe client, with the parameters of every request.
 
-    ``create_only`` holds, per S3 operation, the parameters that make it refuse to replace an object.
+    ``create_only`` has, for each S3 operation, the parameters that make it refuse to replace an object.
     """
 
     session: Rotating
@@ -51,17 +51,17 @@ class Connection:
 
     @property
     def client(self) -> Any:
-        """The client with the credentials that were loaded last."""
+        """The client with the most recently loaded credentials."""
         return self.session.client
 
     def call(self, method: str, key: str = "", **params: Any) -> Any:
-        """One request about a full key (empty: about the bucket), with failures translated."""
+        """Send one request about a full key (empty: about the bucket), with failures translated."""
         operation: str = self.client.meta.method_to_api_mapping[method]
         if key:
             params["Key"] = key
         client = self.client
         try:
-            # A body of its own for each request: it is read to its end.
+            # A new body for each attempt, because it is read to its end.
             body = {"Body": SteadyBody(params["Body"])} if "Body" in params else {}
             return getattr(client, method)(Bucket=self.options.bucket, **{**params, **body})
         except S3_FAILURES as exc:
@@ -73,11 +73,11 @@ class Connection:
             raise error from exc
 
     def call_create_only(self, method: str, key: str, **params: Any) -> Any:
-        """:meth:`call` with ``If-None-Match: *``: the store refuses when the key is taken."""
+        """:meth:`call` with ``If-None-Match: *``: the store refuses if the key is taken."""
         return self.call(method, key, **params, **self.create_only[self.client.meta.method_to_api_mapping[method]])
 
     def object_params(self) -> Dict[str, str]:
-        """How new objects are stored: encryption at rest and storage class."""
+        """Parameters of new objects: encryption at rest and storage class."""
         options = self.options
         named = {
             "ServerSideEncryption": options.sse,
@@ -87,7 +87,7 @@ class Connection:
         return {name: value for name, value in named.items() if value}
 
     def lock_params(self, name: str) -> Dict[str, Any]:
-        """The lock with which the object of this name (relative to the prefix) is put."""
+        """Parameters of the lock of a new object with this key (relative to the prefix)."""
         term = self.term(name) if self.term and self.options.object_lock else None
         if term is None:
             return {}
@@ -108,7 +108,7 @@ class Identities:
     place: Place
 
     def call(self, method: str, user: str, **params: Any) -> Any:
-        """One request about a user, with failures translated."""
+        """Send one request about a user, with failures translated."""
         operation: str = self.client.meta.method_to_api_mapping[method]
         try:
             return getattr(self.client, method)(UserName=user, **params)
@@ -120,9 +120,9 @@ class Identities:
 
 
 def connect(options: S3Options, term: Optional[Term] = None) -> Connection:
-    """Make the client; nothing is sent. Options that cannot work are a ``ConfigError``.
+    """Create the client; sends nothing. Options that cannot work are a ``ConfigError``.
 
-    ``term`` tells for how long the object of a name is locked when it is put.
+    ``term``: for how long a new object is locked, by its key.
     """
     create_only: Dict[str, Mapping[str, str]] = {}
 
@@ -146,7 +146,7 @@ def _s3_client(options: S3Options) -> Any:
 
 
 def connect_iam(options: S3Options) -> Identities:
-    """The IAM client of the same account: at ``endpoint_url``, or AWS' own where there is none."""
+    """The IAM client of the same account, at ``endpoint_url`` or else AWS."""
     client = _client("iam", options)
     return Identities(client, Place(options.bucket, client.meta.endpoint_url))
 
@@ -172,7 +172,7 @@ def _client(service: str, options: S3Options) -> Any:
         return client
     except (sdk.exceptions.BotoCoreError, ValueError) as exc:
         raise ConfigError(
-            f"The client of {service} for bucket {options.bucket!r} cannot be made: {exc}.",
+            f"Cannot create a client of {service} for bucket {options.bucket!r}: {exc}.",
             "Check endpoint_url, region and profile.",
             bucket=options.bucket,
         ) from exc
@@ -202,7 +202,7 @@ def _client_config(options: S3Options) -> Any:
         "read_timeout": options.read_timeout,
         "retries": {"mode": "standard", "total_max_attempts": options.max_attempts},
         "max_pool_connections": max(32, 4 * options.parallel),  # several transfers share the client
-        # Over TLS the CRC-32 of each request is enough; over plain HTTP the body is signed too.
+        # Over TLS the CRC-32 of each request suffices; over plain HTTP the body is signed too.
         "s3": {"addressing_style": options.addressing_style, **({"payload_signing_enabled": False} if tls else {})},
     }
     # We send our own checksums as plain headers, which older S3-compatible stores understand too.
@@ -214,7 +214,7 @@ def _client_config(options: S3Options) -> Any:
 
 
 def _create_only(client: Any) -> Mapping[str, Mapping[str, str]]:
-    """``IfNoneMatch`` where the client knows the parameter; before botocore 1.35 the header is added by an event."""
+    """``IfNoneMatch`` if the client knows the parameter; before botocore 1.35 an event adds the header."""
     params: Dict[str, Mapping[str, str]] = {}
     for operation in _CREATE_ONLY:
         if "IfNoneMatch" in client.meta.service_model.operation_model(operation).input_shape.members:
@@ -230,7 +230,7 @@ def _add_if_none_match(params: Dict[str, Any], **_: Any) -> None:
 
 
 def _add_content_md5(params: Dict[str, Any], **_: Any) -> None:
-    """Newer clients send a CRC instead, and some S3 compatible stores insist on the MD5."""
+    """Add the MD5: newer clients send a CRC instead, but some S3-compatible stores require the MD5."""
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
 
@@ -241,9 +241,9 @@ def _never_retry_certificates(caught_exception: Optional[BaseException] = None, 
 
 
 def _end_silence(read_timeout: float) -> Callable[..., None]:
-    """A store that takes requests and says nothing is told after a minute, however many attempts there are.
+    """Give up after a minute if a store accepts requests but never responds, however many attempts are left.
 
-    What is being uploaded has all of them: it may be the last part of hours.
+    Uploads use all attempts: it may be the last part after hours.
     """
 
     def check(
@@ -257,7 +257,7 @@ def _end_silence(read_timeout: float) -> Callable[..., None]:
 
 
 def checksum_params(data: bytes) -> Dict[str, str]:
-    """The CRC-32 by which the store checks what it received (``PutObject``, ``UploadPart``)."""
+    """The CRC-32 with which the store checks the received bytes (``PutObject``, ``UploadPart``)."""
     return {
         "ChecksumAlgorithm": "CRC32",
         "ChecksumCRC32": base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode(),
@@ -265,5 +265,5 @@ def checksum_params(data: bytes) -> Dict[str, str]:
 
 
 def back_off(attempt: int) -> None:
-    """Wait before repeating what failed for the ``attempt``-th time (from 1): at random, at most 5 seconds."""
+    """Wait before a retry, after ``attempt`` failures (from 1): a random time of at most 5 seconds."""
     clock.sleep(random.uniform(0, min(5.0, 0.25 * 2**attempt)))  # noqa: S311 - jitter, not a secret

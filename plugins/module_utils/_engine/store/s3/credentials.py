@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials that are replaced while a process runs.
+"""Credentials that change while a process runs.
 
-boto3 reads a profile, a shared credentials file and what a ``credential_process`` gives without an expiry once. So
-after a refusal they are reread, and if they have changed the request is retried with them.
+boto3 reads a profile, a shared credentials file and the output of a ``credential_process`` without an expiry only
+once. So after a refusal they are reread, and if they have changed the request is retried with them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional, Tuple
 from ...base.errors import ConfigError
 from .sdk import exceptions
 
-#: What renews itself (a role of the instance or container), or cannot change in a process.
+#: Credentials that renew themselves (a role of the instance or container), or cannot change within a process.
 _OWN = ("explicit", "env", "iam-role", "container-role")
 
 
@@ -27,7 +27,7 @@ class Rotating:
         self.client = make()
 
     def renewed(self, refused: Any) -> bool:
-        """Whether there are others than those of the client that was refused; :attr:`client` has them then."""
+        """Whether credentials other than the refused client's were found; :attr:`client` then uses them."""
         with self._lock:
             if self.client is not refused:
                 return True  # Another thread has already renewed them.
@@ -46,7 +46,7 @@ class Rotating:
 
 
 def _credentials(client: Any) -> Optional[Tuple[str, ...]]:
-    """Those of a client, for which there is no public way; None where reading them anew would give no others."""
+    """A client's credentials, for which there is no public API; None if rereading could not yield others."""
     found = getattr(getattr(client, "_request_signer", None), "_credentials", None)
     if found is None or found.method in _OWN:
         return None

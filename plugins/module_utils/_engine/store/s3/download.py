@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading objects: whole, or a range of one version."""
+"""Read objects: whole, or a range of one version."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .errors import S3_FAILURES, translate
 def fetch(
     connection: Connection, key: str, first: int = 0, length: Optional[int] = None, etag: str = "", version: str = ""
 ) -> Fetched:
-    """``GetObject`` of a full key, whole or ``length`` bytes from ``first``; of that ETag or version when given.
+    """``GetObject`` of a full key, whole or ``length`` bytes from ``first``, of that ETag or version if given.
 
-    botocore repeats requests, but not the reading of a body: a body that breaks is fetched again from its beginning.
+    botocore retries requests, but not the reading of a body: after a broken body everything is fetched again.
     """
     params: Dict[str, Any] = {"IfMatch": etag} if etag else {}
     if version:
@@ -35,7 +35,7 @@ def fetch(
             answer["Body"].close()
             raise ObjectCorrupt(
                 f"{key!r} in bucket {connection.place.bucket!r} was replaced while it was read.",
-                "Find out who writes into the repository.",
+                "Find out who else writes to the repository.",
                 store=connection.place.endpoint, key=key, operation="GetObject",
             )  # fmt: skip
         size = _object_size(answer, length)
@@ -43,7 +43,7 @@ def fetch(
             answer["Body"].close()
             raise StoreError(
                 f"The store at {connection.place.endpoint} ignored the range {params['Range']} of {key!r}.",
-                "The store must support HTTP ranges.",
+                "Use a store that supports HTTP ranges.",
                 store=connection.place.endpoint, key=key, operation="GetObject",
             )  # fmt: skip
         try:
@@ -56,7 +56,7 @@ def fetch(
 
 
 def _object_size(answer: Dict[str, Any], length: Optional[int]) -> Optional[int]:
-    """The whole object's size; None when a range was asked for and something longer is coming."""
+    """The whole object's size; None if a range was requested and the response is longer."""
     total = str(answer.get("ContentRange", "")).rpartition("/")[2]
     if length is None or total.isdigit():
         return int(total or answer["ContentLength"])

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors of an S3 store, translated.
+"""Translate the errors of an S3 store.
 
-Codes are those of the S3 API reference, "Error responses". A missing object is only believed when the store says
+Codes are those of the S3 API reference, "Error responses". An object is only considered missing if the store responds
 ``NoSuchKey``: a bare 404 may come from a proxy or from a wrong endpoint.
 """
 
@@ -31,7 +31,7 @@ from ...base.errors import (
 from .sdk import HTTPError, ResponseParserError
 from .sdk import exceptions as boto
 
-#: Everything that a call of the client, or the reading of its answer's body, raises for a reason outside this program.
+#: All exceptions of a client call, or of reading a response body, whose cause is outside this program.
 S3_FAILURES: Tuple[Type[BaseException], ...] = (
     boto.BotoCoreError,
     boto.ClientError,
@@ -56,11 +56,11 @@ _NO_ANSWER = (
     OSError,
 )
 _DENIED_HINTS: Dict[str, str] = {
-    "InvalidAccessKeyId": "The store does not know this access key: check access_key_id and endpoint_url.",
-    "SignatureDoesNotMatch": "Check secret_access_key, and the region when the store uses one of its own.",
-    "RequestTimeTooSkewed": "The clock of this host differs from the store's: check its time synchronisation.",
-    "ExpiredToken": "The session token has expired: renew the credentials.",
-    "InvalidToken": "The session token is not valid: renew the credentials.",
+    "InvalidAccessKeyId": "Check access_key_id and endpoint_url: the store does not know this access key.",
+    "SignatureDoesNotMatch": "Check secret_access_key, and the region if the store has its own.",
+    "RequestTimeTooSkewed": "Check time synchronization: this host's clock differs from the store's.",
+    "ExpiredToken": "Renew the credentials: the session token has expired.",
+    "InvalidToken": "Renew the credentials: the session token is not valid.",
 }
 _FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "ServiceQuotaExceeded")
 _BUSY = ("SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "ServiceUnavailable")
@@ -70,14 +70,14 @@ _WRITES = ("PutObject", "CompleteMultipartUpload")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a request goes, for messages: the bucket and the endpoint's URL."""
+    """The destination of a request, for messages: the bucket and the endpoint's URL."""
 
     bucket: str
     endpoint: str
 
 
 def translate(exc: BaseException, place: Place, operation: str, key: str) -> LifeboatError:
-    """The error of :mod:`..errors` for a failure of the S3 operation (``PutObject``) on a full key (may be empty)."""
+    """The error of :mod:`..errors` for a failed S3 operation (``PutObject``) on a full key (may be empty)."""
     what = f"S3 {operation}{f' of {key!r}' if key else ''} in bucket {place.bucket!r} at {place.endpoint}"
     details: Dict[str, Any] = {"store": place.endpoint, "bucket": place.bucket, "key": key, "operation": operation}
     if isinstance(exc, boto.ClientError):
@@ -89,23 +89,29 @@ def _answered(exc: Any, what: str, details: Dict[str, Any]) -> LifeboatError:
     error, meta = exc.response.get("Error", {}), exc.response.get("ResponseMetadata", {})
     code, status = str(error.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
     details.update(code=code, http_status=status, retries=int(meta.get("RetryAttempts", 0)))
-    said = f"{what} was answered with HTTP {status} {code}: {error.get('Message', '')}".rstrip(": ") + "."
+    said = f"{what} failed with HTTP {status} {code}: {error.get('Message', '')}".rstrip(": ") + "."
     bucket, operation = details["bucket"], details["operation"]
 
     if code == "NoSuchKey":
-        return ObjectMissing(f"{what}: there is no such object.", "Check the cluster's name and the prefix.", **details)
+        return ObjectMissing(
+            f"{what}: the object does not exist.", "Check the cluster's name and the prefix.", **details
+        )
     if code == "NoSuchBucket":
         return BucketMissing(
-            f"{what}: there is no bucket {bucket!r}.", "Create it, or check bucket, region and endpoint_url.", **details
+            f"{what}: bucket {bucket!r} does not exist.",
+            "Create it, or check bucket, region and endpoint_url.",
+            **details,
         )
     if (status == 412 and operation in _WRITES) or code == "ConditionalRequestConflict":
         return ObjectExists(f"{what}: the key is already taken.", "Nothing was overwritten.", **details)
     if status == 412:
         return ObjectCorrupt(
-            f"{what}: the object was replaced while it was read.", "Find out who writes into the repository.", **details
+            f"{what}: the object was replaced while it was read.",
+            "Find out who else writes to the repository.",
+            **details,
         )
     if code in _FULL or status == 507:
-        return StoreFull(said, "Make room in the store or raise its quota.", **details)
+        return StoreFull(said, "Free up space in the store, or raise its quota.", **details)
     if status in (401, 403) or code in _DENIED_HINTS:
         hint = (
             _DENIED_HINTS.get(code)
@@ -114,17 +120,17 @@ def _answered(exc: Any, what: str, details: Dict[str, Any]) -> LifeboatError:
         )
         return StoreAccessDenied(said, hint, **details)
     if status >= 500 or status == 429 or code in _BUSY:
-        return StoreUnavailable(said, "The store is busy or broken: check its health, then try again.", **details)
+        return StoreUnavailable(said, "Check the health of the store, then try again.", **details)
     return StoreError(said, _hint_of(code, status), **details)
 
 
 def _skewed(date: str) -> str:
-    """What the ``Date`` of a refusal tells of this host's clock: the answer to a HEAD has no words of its own."""
+    """A hint if the ``Date`` of a refusal shows that this host's clock is wrong: a HEAD has no error body."""
     try:
         ahead = (clock.now() - parsedate_to_datetime(date).astimezone(timezone.utc)).total_seconds()
     except (TypeError, ValueError):
         return ""
-    # S3 refuses what was signed more than 15 minutes ago, or ahead ("RequestTimeTooSkewed").
+    # S3 refuses signatures that are more than 15 minutes old, or ahead ("RequestTimeTooSkewed").
     if abs(ahead) < _MOST_SKEW:
         return ""
     words = f"The clock of this host is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the store's"
@@ -135,13 +141,13 @@ def _hint_of(code: str, status: int) -> str:
     if code in ("EntityTooSmall", "EntityTooLarge", "InvalidPart"):
         return "Set part_size to at least 5 MiB and at most 5 GiB."
     if code == "NoSuchUpload":
-        return "Something else ended the upload: check the bucket's lifecycle rules for incomplete uploads."
+        return "Check the bucket's lifecycle rules for incomplete uploads: something else ended the upload."
     if code in ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"):
-        return "The bucket is in another region: set region."
+        return "Set region: the bucket is in another one."
     if code in ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch"):
-        return "The bytes were damaged on their way: check the network and any proxy, then try again."
+        return "Check the network and any proxy, which damaged the data in transit, then try again."
     if status == 404:
-        return "The answer is not an S3 store's: check endpoint_url and addressing_style."
+        return "Check endpoint_url and addressing_style: an S3 store does not respond like this."
     return "Check that the store supports the request and that endpoint_url is an S3 endpoint."
 
 
@@ -162,7 +168,7 @@ def _unanswered(exc: BaseException, what: str, details: Dict[str, Any]) -> Lifeb
         )
     if isinstance(exc, _NO_ANSWER):
         return StoreUnavailable(
-            f"{what}: no complete answer ({exc}).",
+            f"{what}: no complete response ({exc}).",
             "Check endpoint_url, the network, the firewall and the store; then try again.",
             **details,
         )
@@ -170,5 +176,5 @@ def _unanswered(exc: BaseException, what: str, details: Dict[str, Any]) -> Lifeb
 
 
 def is_certificate_failure(exc: BaseException) -> bool:
-    """Whether TLS failed for a reason that trying again cannot heal."""
+    """Whether TLS failed for a reason that retrying cannot fix."""
     return isinstance(exc, boto.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(exc)

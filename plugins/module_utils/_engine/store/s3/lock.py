@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Object Lock of S3 ("Locking objects with Object Lock"): until when an object is locked, and a later end."""
+"""S3's Object Lock ("Locking objects with Object Lock"): read when a lock ends, and extend it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class S3Locks:
         self.mode = (options.object_lock or "").upper()
 
     def until(self, key: str) -> Optional[datetime]:
-        """When the lock of the newest version ends (``HeadObject``); None without a lock, or where it is not told."""
+        """When the lock of the newest version ends (``HeadObject``); None without a lock, or if it is not reported."""
         found = self._connection.call("head_object", self._prefix + key).get("ObjectLockRetainUntilDate")
         return found.astimezone(timezone.utc) if found else None
 
     def extend(self, key: str, until: datetime) -> None:
-        """``PutObjectRetention``, never with the right to bypass: the store refuses an earlier end."""
+        """``PutObjectRetention``, never with bypass: the store refuses an earlier end."""
         retention = {"Mode": self.mode, "RetainUntilDate": until}
         self._connection.call("put_object_retention", self._prefix + key, Retention=retention)
 

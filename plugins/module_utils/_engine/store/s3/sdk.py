@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""boto3 and its dependencies, behind one guard: without them, ``DependencyMissing`` instead of a traceback."""
+"""boto3 and its dependencies, imported in one place: ``DependencyMissing`` instead of a traceback without them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 
 class Never(Exception):
-    """Stands for each exception of a library that is absent: nothing ever raises it."""
+    """Stands in for every exception of a missing library: nothing ever raises it."""
 
 
 class _Absent:
@@ -19,7 +19,7 @@ class _Absent:
 
 
 def _load() -> Optional[str]:
-    """Fill this module's names; gives the library that is missing."""
+    """Set this module's names; returns the missing library, or None."""
     global boto3, exceptions, Config, ResponseParserError, HTTPError  # noqa: PLW0603
     try:
         boto3 = importlib.import_module("boto3")
@@ -37,5 +37,5 @@ exceptions: Any = _Absent()
 Config: Any = Never
 ResponseParserError: Any = Never
 HTTPError: Any = Never
-#: The library that is missing, or None.
+#: The missing library, or None.
 MISSING: Optional[str] = _load()

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Uploads over a slow line.
 
-botocore sends a body by ``sendall`` of 128 KiB at a time, each within ``connect_timeout`` (urllib3 sets the socket's
-time-out for the answer only when the body is sent). A body that gives less at a time needs less of the line for that;
-and where the kernel takes little ahead of the line, its buffer neither blocks for long nor delays the answer.
+botocore sends a body with ``sendall``, 128 KiB at a time, each within ``connect_timeout`` (urllib3 sets the socket's
+timeout for the response only after the body is sent). A body that yields less at a time makes do with a slower line,
+and if the kernel buffers little, its buffer neither blocks for long nor delays the response.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Optional
 
 # Bytes of one sendall: with the default of 5 s, 3.3 kB/s are enough. TLS has records of this size.
 _STEP = 16 * 1024
-# Bytes that wait in the kernel for the line (tcp(7)); it asks for more when half of them have left.
+# Bytes buffered in the kernel (tcp(7)); it asks for more when half of them are sent.
 _AHEAD = 2 * _STEP
 
 
 class SteadyBody(io.BytesIO):
-    """A request's body, of which a bounded read gives at most 16 KiB."""
+    """A request body whose bounded reads return at most 16 KiB."""
 
     def read(self, size: Optional[int] = -1, /) -> bytes:
         """As ``io.BytesIO``."""
@@ -30,7 +30,7 @@ class SteadyBody(io.BytesIO):
 
 
 def send_steadily(client: Any) -> None:
-    """Let the connections of a new boto3 client take little ahead of the line; for that there is no public way."""
+    """Let connections of a new boto3 client buffer little unsent data; there is no public API for that."""
     session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     options = getattr(session, "_socket_options", None)
     with suppress(AttributeError):  # Linux and macOS have it.

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A bucket of any S3-compatible store, below one prefix.
 
-Every put is conditional (``If-None-Match: *``) and carries a CRC-32 that the store verifies. Requests are retried as
-:mod:`.s3_client` says; nothing hangs longer than its time-outs allow.
+Every put is conditional (``If-None-Match: *``) and carries a CRC-32 that the store verifies. :mod:`.client` describes
+retries and timeouts.
 
-Among rivals in the same moment, an object of one part has one winner everywhere. Of a multipart object SeaweedFS 4.48
-tests the condition just before it completes it, not while: give such objects names that nobody else writes.
+Among concurrent writers of a single-part object, exactly one wins in every store. For multipart objects, SeaweedFS 4.48
+tests the condition just before completing them, not atomically: give such objects unique names.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class S3Store:
         return f"s3://{self._connection.options.bucket}/{self._prefix}".rstrip("/")
 
     def put(self, key: str, data: bytes) -> Written:
-        """One ``PutObject``, create-only."""
+        """Store it with one ``PutObject``, create-only."""
         return put_small(self._connection, self._full(key), key, bytes(data))
 
     def writer(self, key: str) -> PartsWriter:
@@ -54,7 +54,7 @@ class S3Store:
         return writer(self._connection, self._full(key), key)
 
     def get(self, key: str) -> bytes:
-        """The whole object by one ``GetObject``."""
+        """The whole object in one ``GetObject``."""
         return fetch(self._connection, self._full(key)).data
 
     def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
@@ -87,17 +87,17 @@ class S3Store:
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
         """``ListObjectsV2``, page by page, in the store's order.
 
-        That is key order with S3 and Ceph. SeaweedFS orders directory by directory: there ``a/x`` comes before
-        ``a-b`` and ``a.b``, while keys that differ in nothing but their last component are in key order.
+        That is key order with S3 and Ceph. SeaweedFS sorts by directory: ``a/x`` comes before ``a-b`` and ``a.b``, but
+        keys that differ only in their last component are in key order.
         """
         extra = {"StartAfter": self._prefix + start_after} if start_after else {}
         for objects, _prefixes in self._pages(prefix, **extra):
             yield from (_info(self._relative(item["Key"]), item, "Size") for item in objects)
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """``ListObjectsV2`` with a delimiter. All names of the level are held, to give them in order.
+        """``ListObjectsV2`` with a delimiter. Holds all names of the level in memory, to sort them.
 
-        SeaweedFS still tells of a directory for a while after its last object was deleted.
+        SeaweedFS still lists a directory for a while after its last object was deleted.
         """
         names: List[str] = []
         skip = len(self._prefix) + len(prefix)
@@ -119,7 +119,7 @@ class S3Store:
         return failures
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """``ListMultipartUploads``, and ``ListParts`` where the credentials may."""
+        """``ListMultipartUploads``, and ``ListParts`` if the credentials allow it."""
         return unfinished(self._connection, self._prefix, prefix)
 
     def drop(self, upload: Unfinished) -> None:
@@ -127,15 +127,15 @@ class S3Store:
         abort_upload(self._connection, self._full(upload.key), upload.upload)
 
     def clock(self) -> datetime:
-        """The ``Date`` of an answer to ``ListObjectsV2`` (RFC 9110)."""
+        """The ``Date`` of a response to ``ListObjectsV2`` (RFC 9110)."""
         answer = self._connection.call("list_objects_v2", Prefix=self._prefix, MaxKeys=1)
         said = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
         try:
             return parsedate_to_datetime(said).astimezone(timezone.utc)
         except (TypeError, ValueError) as exc:
             raise StoreError(
-                f"The store at {self._connection.place.endpoint} answers without a date ({said!r}).",
-                "Every HTTP server with a clock sends one: check for a proxy that removes it.",
+                f"The store at {self._connection.place.endpoint} responds without a date ({said!r}).",
+                "Look for a proxy that removes it: every HTTP server with a clock sends one.",
                 store=self._connection.place.endpoint,
             ) from exc
 
@@ -164,11 +164,11 @@ def _info(key: str, answer: Dict[str, Any], size_field: str = "ContentLength") -
     modified: Optional[datetime] = answer.get("LastModified")
     if modified is None:
         raise StoreError(
-            f"The store tells of {key!r} without the time it was stored (Last-Modified).",
-            "Every S3 store sends it: check for a proxy that removes it.",
+            f"The store lists {key!r} without the time it was stored (Last-Modified).",
+            "Look for a proxy that removes it: every S3 store sends it.",
             key=key,
         )
     etag = str(answer.get("ETag", "")).strip('"')
-    # Of an object of parts it is the MD5 of their MD5s, and ends in their number.
+    # For a multipart object this is the MD5 of the parts' MD5s, and ends in their number.
     md5 = etag.lower() if _MD5.match(etag) else None
     return ObjectInfo(key, int(answer[size_field]), modified.astimezone(timezone.utc), md5)

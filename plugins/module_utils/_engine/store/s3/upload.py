@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Create-only puts: one request for small objects, parallel parts (a multipart upload) for the others.
 
-A repeated put that meets its own object is told 412; the token of :mod:`.parts` tells whether it is its own.
+A retried put that finds its own object gets a 412; the token of :mod:`.parts` shows whether the object is its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _METADATA = "lifeboat-put"
 
 
 def put_small(connection: Connection, key: str, name: str, data: bytes, sha256: Optional[str] = None) -> Written:
-    """Store ``data`` under the full key by one ``PutObject``; ``name`` is the key that the caller knows."""
+    """Store ``data`` under the full key with one ``PutObject``; ``name`` is the key without the prefix."""
     token = secrets.token_hex(16)
     try:
         connection.call_create_only(
@@ -43,7 +43,7 @@ def put_small(connection: Connection, key: str, name: str, data: bytes, sha256: 
 
 
 def _settle(connection: Connection, key: str, token: str, refusal: StoreError) -> None:
-    """Return when the object that a put met is the one that an earlier attempt of the same put stored, else raise."""
+    """Return if the existing object was stored by an earlier attempt of the same put; otherwise raise."""
     conflict = refusal.details.get("code") == "ConditionalRequestConflict"
     if not conflict and not refusal.details.get("retries"):
         raise refusal
@@ -52,7 +52,7 @@ def _settle(connection: Connection, key: str, token: str, refusal: StoreError) -
     except ObjectMissing:
         if isinstance(refusal, ObjectExists):
             raise StoreUnavailable(
-                f"Another put of {key!r} in bucket {connection.place.bucket!r} was under way, and left no object.",
+                f"Another put of {key!r} in bucket {connection.place.bucket!r} was in progress, but left no object.",
                 "Try again.",
                 **refusal.details,
             ) from refusal
@@ -64,7 +64,7 @@ def _settle(connection: Connection, key: str, token: str, refusal: StoreError) -
 
 
 def writer(connection: Connection, key: str, name: str) -> PartsWriter:
-    """A streaming put of the full key; ``name`` is the key that the caller knows."""
+    """A streaming put of the full key; ``name`` is the key without the prefix."""
     options = connection.options
     schedule = Schedule(options.part_size, MAX_PARTS, REACH)
     return PartsWriter(name, _S3Upload(connection, key, name), schedule, options.parallel)
@@ -103,7 +103,7 @@ class _S3Upload:
                 "complete_multipart_upload", self._key, UploadId=self._upload_id, MultipartUpload={"Parts": parts}
             )
         except StoreError as exc:
-            # The upload is gone after it was completed, so a repeated request may report that too.
+            # A completed upload no longer exists, so a retry may report that.
             if not isinstance(exc, ObjectExists) and exc.details.get("code") != "NoSuchUpload":
                 raise
             _settle(self._connection, self._key, self._token, exc)
@@ -113,7 +113,7 @@ class _S3Upload:
 
 
 def abort_upload(connection: Connection, key: str, upload: str) -> None:
-    """``AbortMultipartUpload`` of a full key; that it is gone already is no failure."""
+    """``AbortMultipartUpload`` of a full key; does nothing if it no longer exists."""
     with contextlib.suppress(ObjectMissing):
         try:
             connection.call("abort_multipart_upload", key, UploadId=upload)
@@ -123,7 +123,7 @@ def abort_upload(connection: Connection, key: str, upload: str) -> None:
 
 
 def unfinished(connection: Connection, base: str, prefix: str) -> Iterator[Unfinished]:
-    """The multipart uploads below ``base + prefix``, their keys relative to ``base``; none where they are not told."""
+    """The multipart uploads below ``base + prefix``, with keys relative to ``base``; none if the store lists none."""
     marker: Dict[str, str] = {}
     while True:
         try:
@@ -142,7 +142,7 @@ def unfinished(connection: Connection, base: str, prefix: str) -> Iterator[Unfin
 
 
 def _newest_part(connection: Connection, key: str, upload: str) -> Optional[datetime]:
-    """When the newest part arrived; None where there is none yet, or where it may not be asked."""
+    """When the newest part arrived; None if there is none yet, or the credentials cannot list parts."""
     newest: Optional[datetime] = None
     marker = 0
     while True:

@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A versioned bucket as it was at a time: under what was deleted and overwritten since.
+"""A versioned bucket as of a past time, beneath everything deleted and overwritten since.
 
-Whoever has the writer's keys may hide an object (a delete marker) or put another one over it, but in a versioned bucket
-the former version stays. The time of a version is when it was put, by the store's word (:mod:`.s3_version_time`):
-nothing that an object says of itself counts (label, record, metadata), and a lock that is renewed moves nothing.
-Nothing can be written here.
+With the writer's keys one can hide an object (with a delete marker) or overwrite it, but in a versioned bucket the
+former version remains. The time of a version is when it was put, according to the store (:mod:`.version_time`): nothing
+in the object itself counts (label, record, metadata), and renewing a lock changes nothing. This store is read-only.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from .download import fetch
 from .store import S3Store
 from .version_time import put_at, tell_times
 
-# Versions that are looked at to find out whether ids tell times.
+# How many versions to sample to find out whether ids encode times.
 _SAMPLE = 100
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of an object, or the marker that hid it. ``modified`` is when it was put, by the store."""
+    """One version of an object, or a delete marker. ``modified`` is when it was put, according to the store."""
 
     key: str
     id: str
@@ -42,10 +41,10 @@ class Version:
 
 
 def as_it_was(versions: Iterable[Version], moment: datetime) -> Dict[str, Version]:
-    """What was there at the moment, by key: of each its newest version until then, unless that hid it. Pure.
+    """What existed at the moment, by key: the newest version of each until then, unless it is a delete marker. Pure.
 
-    Of several at the same time (many stores tell it to the second) the first one that the store tells of is the newest;
-    an object counts before a marker, since whoever looks back would rather see too much.
+    Of several at the same time (many stores have a resolution of a second) the first one listed is the newest; objects
+    take precedence over markers, because it is better to see too much of the past than too little.
     """
     newest: Dict[str, Version] = {}
     for version in versions:
@@ -64,9 +63,9 @@ def as_it_was(versions: Iterable[Version], moment: datetime) -> Dict[str, Versio
 class S3StoreAsOf:
     """The bucket of these options as it was at ``moment`` (aware).
 
-    Memory: about 300 bytes for each version in one "directory". Each is listed by itself: SeaweedFS 4.48 goes through a
-    bucket directory by directory and continues a page by key order, and where the two differ (``2/x``, ``2.history``) a
-    listing over several pages leaves keys out.
+    Memory: about 300 bytes for each version in one "directory". Each directory is listed separately: SeaweedFS 4.48
+    lists a bucket by directory but continues pages by key, and where these orders differ (``2/x``, ``2.history``), a
+    listing over several pages skips keys.
     """
 
     def __init__(self, options: S3Options, moment: datetime) -> None:
@@ -99,7 +98,7 @@ class S3StoreAsOf:
         return verified(read_ranges(part, options.part_size, options.parallel, what, size), what, sha256, size)
 
     def head(self, key: str) -> Optional[ObjectInfo]:
-        """From the list of its versions."""
+        """The facts of the version, from the list of its versions."""
         version = self._find(key)
         return ObjectInfo(key, version.size, version.modified) if version else None
 
@@ -110,7 +109,7 @@ class S3StoreAsOf:
                 yield ObjectInfo(version.key, version.size, version.modified)
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """A "directory" is given where it had an object then: it may hold nothing but what came later."""
+        """Includes a "directory" only if it had an object then: everything in it may be newer."""
         found, directories = self._level(prefix)
         names = [*found, *(d for d in directories if next(self._walk(d), None) is not None)]
         return iter(sorted(filter(None, (name[len(prefix) :] for name in names)), key=key_order))
@@ -136,7 +135,7 @@ class S3StoreAsOf:
         raise self._read_only(upload.key)
 
     def clock(self) -> datetime:
-        """What time it is now."""
+        """The current time."""
         return self._now.clock()
 
     def close(self) -> None:
@@ -155,17 +154,17 @@ class S3StoreAsOf:
         version = self._find(key)
         if version is None:
             raise ObjectMissing(
-                f"{key} was not in {self.location}.", "Look at another time, or into another repository.", key=key
+                f"{key} was not in {self.location}.", "Try another time, or another repository.", key=key
             )
         return version
 
     def _read_only(self, key: str) -> PastReadOnly:
         return PastReadOnly(
-            f"{key} cannot be written: {self.location} is the past.", "Leave as_of (--as-of) out to write.", key=key
+            f"Cannot write {key}: {self.location} is read-only.", "Omit as_of (--as-of) to write.", key=key
         )
 
     def _walk(self, prefix: str) -> Iterator[Version]:
-        """What was there below the prefix, in key order. No recursion: whoever plants keys chooses their depth."""
+        """The objects below the prefix, in key order. Not recursive: an attacker could plant keys of any depth."""
         levels = [self._entries(prefix)]
         while levels:
             entry = next(levels[-1], None)
@@ -181,9 +180,9 @@ class S3StoreAsOf:
         return iter([found.get(name, name) for name in sorted([*found, *directories], key=key_order)])
 
     def _level(self, prefix: str) -> Tuple[Dict[str, Version], List[str]]:
-        """What was there of one level, by key, and all its "directories"; keys relative to the store's prefix.
+        """The objects of one level, by key, and all its "directories"; keys relative to the store's prefix.
 
-        A page may end between the versions of a key: they are looked at when all pages are there.
+        A page may end between the versions of a key, so they are only compared after the last page.
         """
         self._require_versioned()
         params: Dict[str, Any] = {"Prefix": self._prefix + prefix, "Delimiter": "/"}
@@ -208,7 +207,7 @@ class S3StoreAsOf:
         return Version(key, item["VersionId"], put, int(item.get("Size", 0)), marker)
 
     def _told_by_ids(self) -> bool:
-        """Whether the version ids of this bucket tell when a version was put: asked once, of a sample."""
+        """Whether the version ids of this bucket encode times: determined once, from a sample."""
         if self._ids_tell_times is None:
             page = self._connection.call("list_object_versions", Prefix=self._prefix, MaxKeys=_SAMPLE)
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
@@ -216,7 +215,7 @@ class S3StoreAsOf:
         return self._ids_tell_times
 
     def _require_versioned(self) -> None:
-        """NotVersioned if the bucket never kept versions; passes if the credentials may not query that."""
+        """NotVersioned if the bucket never kept versions; passes if the credentials do not allow the query."""
         if self._versioned:
             return
         try:
@@ -228,8 +227,8 @@ class S3StoreAsOf:
         if not status:
             raise NotVersioned(
                 f"The bucket of {self._now.location} keeps no versions, so it cannot be read as of an earlier time.",
-                "Restore from a repository that does, or without as_of (--as-of). Versioning keeps what comes after it"
-                " is switched on: the role lifeboat.postgres.repository does.",
+                "Use a repository that does, or omit as_of (--as-of). Enable versioning for the future, with the role"
+                " lifeboat.postgres.repository.",
                 store=self._now.location,
             )
         self._versioned = True
