@@ -50,7 +50,7 @@ def module(site: Site, home: Path, name: str, *words: str, status: int = 0, **op
 def test_an_erasure_is_registered_once(site: Site, tmp_path: Path) -> None:
     # A repository that was never used may be a mount point without its mount.
     error = module(site, tmp_path, "gdpr_erasure", status=2, **ERASE)
-    assert error["error_code"] == "repository_foreign" and "Is it mounted?" in error["hint"]
+    assert error["error_code"] == "repository_foreign" and "Check that it is mounted" in error["hint"]
     site.backup()
     planned = module(site, tmp_path, "gdpr_erasure", "--check", "--diff", **ERASE)
     assert planned["changed"] and planned["repositories"] == ["repo0"]

@@ -73,7 +73,7 @@ def test_a_release_from_the_past_does_not_count_until_the_clock_is_right(site: S
     site.lifeboat("hold", label, "--reason", "a trial")
     behind = wrong_clock(tmp_path, -AHEAD)
     error = site.lifeboat("hold", label, "--release", status=1, env=behind).error
-    assert error["error_code"] == "release_refused" and error["hint"].startswith("Set the clock of this host")
+    assert error["error_code"] == "release_refused" and error["hint"].startswith("Correct this host's clock")
     # A record that cannot be read is not in the way.
     (hold,) = site.repository_dir.glob(f"holds/{label}/*")
     flip(hold)

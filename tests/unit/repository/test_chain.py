@@ -68,9 +68,9 @@ def test_a_parent_of_another_cluster_or_of_later_is_none() -> None:
     assert "later" in broken_by([replace(full, stop_lsn=child.start_lsn + 1), child])[1]
 
 
-def test_a_backup_that_should_have_a_parent_and_names_none_is_broken() -> None:
+def test_a_backup_that_should_have_a_parent_and_has_none_is_broken() -> None:
     _, child = a_line_of_backups(["full", "incremental"], [0, 0])
-    assert "names no parent" in broken_by([replace(child, parent=None)])[1]
+    assert "has no parent although" in broken_by([replace(child, parent=None)])[1]
 
 
 def test_the_error_names_both_ends() -> None:

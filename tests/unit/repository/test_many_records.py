@@ -136,7 +136,7 @@ def test_thousands_of_holds(repository: Repository, monkeypatch: pytest.MonkeyPa
         put_at(repository, LAYOUT.hold(other, NOW, f"{number:08x}"), b"junk", NOW + timedelta(seconds=number))
     del repository.store.asked[:]  # type: ignore[attr-defined]
     found = look_at_holds(repository)
-    assert set(found.held) == {LABEL, other} and "cannot be believed" in found.held[other].reason
+    assert set(found.held) == {LABEL, other} and "is not credible" in found.held[other].reason
     assert len(asked(repository)) <= 4
     assert set(look_at_holds(repository, other).held) == {other}
 

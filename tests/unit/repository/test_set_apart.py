@@ -111,7 +111,7 @@ def test_a_bad_hold_holds_and_a_bad_release_does_not_release(repository: Reposit
     ]  # fmt: skip
     found = look_at_holds(repository)
     assert {item.key for item in found.aside} == set(bad)
-    assert set(found.held) == set(labels) and "cannot be believed" in found.held[labels[0]].reason
+    assert set(found.held) == set(labels) and "is not credible" in found.held[labels[0]].reason
     assert read_holds(repository) == found.held
     # Nothing of the repository was in the way of the next hold.
     there = [*read_records(repository, layout.holds), *read_records(repository, layout.releases)]

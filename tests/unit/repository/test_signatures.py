@@ -227,7 +227,7 @@ def test_a_retired_key_counts_for_what_the_store_had_by_then(opened: Opened, our
             "main/erasures/20261122T020000Z-3.json", RECORD
         )
     # It is listed already, and a key is listed once.
-    assert caught.value.hint.startswith("Make a new key")
+    assert caught.value.hint.startswith("Create a new key")
 
 
 KINDS: List[Any] = [
@@ -257,7 +257,7 @@ def test_a_key_that_is_limited_to_kinds_signs_nothing_else(
 ) -> None:
     record = {**RECORD, **more}
     limited = opened(key_file=str(ours.key_file), signers=[ours.signer(kinds=others)])
-    with pytest.raises(SigningFailed, match="would count for nothing"):
+    with pytest.raises(SigningFailed, match="would be ignored"):
         limited.put_record(key, record)
     opened(key_file=str(ours.key_file)).put_record(key, record)
     with pytest.raises(RecordForeign, match="ours, who may not sign"):
@@ -305,7 +305,7 @@ def test_a_forged_release_frees_nothing_and_what_lies_over_a_hold_keeps_the_back
     assert read_holds(repository)[backup.label].reason == "legal hold"
     (held,) = [i.key for i in repository.store.list(repository.layout.holds) if "-held-" in i.key]
     forge(repository, held, {**forged, "held": False})
-    assert "cannot be believed" in read_holds(repository)[backup.label].reason
+    assert "is not credible" in read_holds(repository)[backup.label].reason
     # A genuine release, later by the store's time, frees it.
     stamp = (NOW - timedelta(hours=1)).timestamp()
     os.utime(path_of(repository, held), (stamp, stamp))

@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contents of a repository: keys, records, chains, leases, locks, and which records are plausible."""
+"""The contents of a repository: keys, records, chains, leases and locks, and checks of their plausibility."""

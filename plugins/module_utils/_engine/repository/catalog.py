@@ -28,31 +28,31 @@ class Damaged:
 
     @property
     def foreign(self) -> bool:
-        """Whether it is whole, and not signed by somebody whose signature counts."""
+        """Whether the record is intact, but lacks a valid signature."""
         return isinstance(self.error, RecordForeign)
 
     @property
     def newer(self) -> bool:
-        """Whether it is whole, and of a format that this release does not read."""
+        """Whether the record is intact, but its format is too new for this release."""
         return isinstance(self.error, RecordTooNew)
 
     @property
     def words(self) -> str:
-        """Why a chain that needs it is broken."""
+        """Why chains that need it are broken."""
         if self.foreign:
             return "has a record that counts for nothing"
         if self.newer:
             return "has a record of a newer Lifeboat"
         doubted = isinstance(self.error, RecordImplausible)
-        return "has a record that is not plausible" if doubted else "has a damaged record"
+        return "has an implausible record" if doubted else "has a damaged record"
 
 
 @dataclass(frozen=True)
 class Catalog:
     """The backups of one repository, oldest first; ``unfinished`` have files but no manifest.
 
-    ``lacking`` says, by label, which file of a backup is not listed in its size: no chain with it is whole. ``foreign``
-    are keys below ``backups/`` that no backup names.
+    ``lacking``: by label, which file of a backup is missing or has the wrong size, so that its chains are incomplete.
+    ``foreign``: keys below ``backups/`` that belong to no backup.
     """
 
     repository: str
@@ -67,14 +67,14 @@ class Catalog:
         return tuple(b for b in self.backups if b.system_identifier == system)
 
     def chains(self, more: Optional[Mapping[str, str]] = None) -> Chains:
-        """The chain of every backup, or what breaks it; ``more`` tells what else is known to be wrong, by label."""
+        """The chain of every backup, or what breaks it; ``more``: other known faults, by label."""
         faults = dict.fromkeys(self.unfinished, "was never finished")
         faults.update({d.label: d.words for d in self.damaged})
         faults.update(self.lacking)
         return find_chains(self.backups, {**faults, **(more or {})})
 
     def newest(self) -> BackupManifest:
-        """The newest backup, if possible one whose files are there; BackupMissing when there is none."""
+        """The newest backup, preferably one with all its files; BackupMissing if there is none."""
         newest = newest_of(b for b in self.backups if b.label not in self.lacking) or newest_of(self.backups)
         if newest is None:
             extra = (
@@ -83,8 +83,8 @@ class Catalog:
                 else ""
             )
             raise BackupMissing(
-                f"Repository {self.repository} holds no finished backup{extra}.", "lifeboat list shows what is there;"
-                " lifeboat backup makes one."
+                f"Repository {self.repository} has no finished backup{extra}.",
+                "Make one with lifeboat backup; lifeboat list shows the contents.",
             )
         return newest
 
@@ -99,13 +99,13 @@ class Catalog:
         if label in self.unfinished:
             raise BackupMissing(
                 f"Backup {label} in repository {self.repository} was never finished.",
-                "Choose one that lifeboat list shows.",
+                "Choose a backup from lifeboat list.",
                 label=label,
             )
         newest = f"the newest is {self.newest().label}" if self.backups else "there is none at all"
         raise BackupMissing(
             f"Repository {self.repository} has no backup {label!r}; {newest}.",
-            "lifeboat list shows all labels.",
+            "Choose a label from lifeboat list.",
             label=label,
         )
 
@@ -147,7 +147,7 @@ def _load(repository: Repository, label: str, beside: Beside) -> Optional[Union[
         return None
     except ObjectCorrupt as exc:
         return Damaged(label, exc)
-    # By its label it is held against the listing: another one's would be looked up elsewhere.
+    # Its files are compared with the listing by label, so the label must be its own.
     if found.label != label:
         return Damaged(label, implausible(key, f"it claims the label {found.label}"))
     return found
@@ -175,7 +175,7 @@ def _believed(
 
 
 def missing_files(repository: Repository, chain: Chain) -> Mapping[str, str]:
-    """What is wrong with the stored files of these backups, by label: one head for each file, no content is read."""
+    """The faults of these backups' files, by label: one head request for each file, without reading content."""
     wrong = {}
     for backup in chain:
         heads = ((f.name, repository.store.head(repository.layout.backup(backup.label, f.name))) for f in backup.files)

@@ -16,7 +16,7 @@ Chain = Tuple[BackupManifest, ...]
 
 @dataclass(frozen=True)
 class Break:
-    """Why a backup cannot be put together: its chain needs ``link``, which ``fault`` (``is not there``, …)."""
+    """Why a backup cannot be restored: its chain needs ``link``, which has a ``fault`` (``is not there``, …)."""
 
     label: str
     link: str
@@ -27,7 +27,7 @@ class Break:
         return f"{self.link}{whose} {self.fault}"
 
     def error(self, repository: str, way_out: str) -> ChainBroken:
-        """The error for whoever wants this backup."""
+        """The error for an attempt to use this backup."""
         what = "itself" if self.link == self.label else f"its parent {self.link}"
         return ChainBroken(
             f"Backup {self.label} in repository {repository} cannot be restored: {what} {self.fault}.",
@@ -39,7 +39,7 @@ class Break:
 
 @dataclass(frozen=True)
 class Chains:
-    """Of every ``known`` backup either its whole chain, the full one first and itself last, or what breaks it."""
+    """For every ``known`` backup its complete chain, from the full backup to itself, or what breaks it."""
 
     known: Mapping[str, BackupManifest]
     whole: Mapping[str, Chain]
@@ -52,20 +52,20 @@ class Chains:
 
     @property
     def newest(self) -> Optional[BackupManifest]:
-        """The one of them that is furthest on."""
+        """The restorable backup whose WAL goes furthest."""
         return newest_of(self.restorable)
 
 
 def progress_of(backup: BackupManifest) -> Tuple[int, int, str]:
-    """How far a cluster had come: of the backups of one cluster identity, the last by this is the newest.
+    """The sort key by which the last backup of one cluster identity is the newest: how far its WAL goes.
 
-    Clocks are set wrong and set back, but WAL only advances. A backup dated tomorrow must not stay the newest forever.
+    Clocks may be wrong or set back, but WAL only advances. A backup dated tomorrow must not stay the newest forever.
     """
     return backup.timeline, backup.stop_lsn, backup.label
 
 
 def newest_of(backups: Iterable[BackupManifest]) -> Optional[BackupManifest]:
-    """The newest backup. Between cluster identities, whose WAL has nothing in common, the time decides."""
+    """The newest backup. Across cluster identities, whose WAL is unrelated, the time decides."""
     last: Dict[str, BackupManifest] = {}
     for backup in sorted(backups, key=progress_of):
         last[backup.system_identifier] = backup
@@ -73,7 +73,7 @@ def newest_of(backups: Iterable[BackupManifest]) -> Optional[BackupManifest]:
 
 
 def find_chains(backups: Iterable[BackupManifest], unusable: Mapping[str, str]) -> Chains:
-    """Follow every backup to its full one. ``unusable`` tells of labels (with a record or not) what is wrong."""
+    """Follow every backup to its full one. ``unusable``: faults by label, with or without a record."""
     known: Dict[str, BackupManifest] = {}
     twice: Dict[str, str] = {}
     for backup in backups:
@@ -102,14 +102,14 @@ def _follow(
         if first.parent is None:
             if first.type == "full":
                 return tuple(links)
-            return Break(backup.label, first.label, "names no parent although it is no full backup")
+            return Break(backup.label, first.label, "has no parent although it is not a full backup")
         parent = known.get(first.parent)
         if parent is None:
             return Break(backup.label, first.parent, unusable.get(first.parent, "is not there"))
-        # A parent ends before its child begins, so that no chain ever comes back to itself.
+        # A parent ends before its child begins, so no chain can be a cycle.
         later = parent.stop_lsn > first.start_lsn or parent.start_lsn >= first.start_lsn
         if parent.system_identifier != first.system_identifier or later:
             return Break(
-                backup.label, parent.label, f"is no parent for {first.label}: it is another cluster's or later"
+                backup.label, parent.label, f"cannot be the parent of {first.label}: it is later, or another cluster's"
             )
         links.insert(0, parent)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a dump: what it is, what a server must have to take it, and how many rows it holds."""
+"""The record of a dump: its contents, what a server needs to restore it, and its row counts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .repository import Repository
 
 @dataclass(frozen=True)
 class Properties:
-    """A database's own properties, which ``pg_restore`` sets only where it creates a database of the same name.
+    """A database's own properties, which ``pg_restore`` only sets if it creates a database of the same name.
 
-    ``provider`` is ``pg_database.datlocprovider``. ``settings`` are those of ``ALTER DATABASE … SET``; ``grants`` are
-    grantee ("" for PUBLIC), privilege and whether it may be passed on; None where the privileges are the default.
-    ``role_settings`` are roles and those of ``ALTER ROLE … IN DATABASE … SET``; ``connection_limit`` is -1 for none.
+    ``provider`` is ``pg_database.datlocprovider``. ``settings`` are those of ``ALTER DATABASE … SET``. ``grants`` are
+    grantee ("" for PUBLIC), privilege and grant option; None for default privileges. ``role_settings`` are pairs of a
+    role and a setting (``ALTER ROLE … IN DATABASE … SET``). ``connection_limit`` is -1 for none.
     """
 
     owner: str
@@ -43,10 +43,10 @@ class Properties:
 
 @dataclass(frozen=True)
 class Dump:
-    """One dump. ``rows`` are the rows of each table in the snapshot of the dump, by quoted name; empty: not counted.
+    """One dump. ``rows`` are the row counts of its tables in the dump's snapshot, by quoted name; empty: not counted.
 
-    ``extensions`` are names and versions, ``roles`` those that objects of the database belong or are granted to.
-    ``data_size`` is what ``pg_dump`` wrote, in bytes. ``recipients`` can open it; without any it is clear.
+    ``extensions`` are names and versions, ``roles`` the owners and grantees of objects in the database. ``data_size``
+    is the size of ``pg_dump``'s output in bytes. ``recipients`` can open the dump; without any it is not sealed.
     """
 
     label: str
@@ -68,11 +68,11 @@ class Dump:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is a tar archive of the directory format, not the custom format."""
+        """Whether it is a tar archive of the directory format, as opposed to the custom format."""
         return clear_name(self.data.name) == DUMP_DIRECTORY
 
     def as_dict(self) -> Dict[str, Any]:
-        """The record as JSON knows it."""
+        """The record as JSON-serializable data."""
         return {
             "format": FORMAT,
             **asdict(self),
@@ -84,13 +84,13 @@ class Dump:
 
 _DATA = re.compile(rf"(?:{re.escape(DUMP_DATA)}|{re.escape(DUMP_DIRECTORY)})(?:\.age)?\Z")
 _GLOBALS = re.compile(rf"{re.escape(DUMP_GLOBALS)}(?:\.age)?\Z")
-#: A name of PostgreSQL's has 63 bytes, unless it was built otherwise.
+#: Names in PostgreSQL have up to 63 bytes, unless it was built with a higher limit.
 _NAME = 255
 _MOST_CONNECTIONS = 2**31 - 1
 
 
 def load_dump(raw: bytes, key: str) -> Dump:
-    """The record of these bytes; ObjectCorrupt (naming ``key``) when anything is off."""
+    """The record of these bytes; ObjectCorrupt (naming ``key``) if anything is wrong."""
     fields = open_fields(raw, key)
     extensions, rows = fields.entries("extensions", default={}), fields.entries("rows", default={})
     return Dump(
@@ -117,7 +117,7 @@ def _properties(fields: Fields) -> Properties:
     roles: List[Tuple[str, str]] = []
     for value in fields.listed("role_settings", ()):
         if not isinstance(value, list) or len(value) != 2:
-            raise fields.wrong("role_settings", "are not of role and setting")
+            raise fields.wrong("role_settings", "are not pairs of role and setting")
         own = Fields(dict(zip(("role", "setting"), value)), fields.name, "properties.role_settings.")
         roles.append((own.lines("role", _NAME), own.lines("setting")))
     grants: Optional[List[Tuple[str, str, bool]]] = None
@@ -125,7 +125,7 @@ def _properties(fields: Fields) -> Properties:
         grants = []
         for value in fields.listed("grants"):
             if not isinstance(value, list) or len(value) != 3:
-                raise fields.wrong("grants", "are not of grantee, privilege and option")
+                raise fields.wrong("grants", "are not of the form grantee, privilege, option")
             grant = Fields(dict(zip(("grantee", "privilege", "option"), value)), fields.name, "properties.grants.")
             grants.append((grant.lines("grantee", _NAME), grant.text("privilege"), grant.flag("option")))
     return Properties(
@@ -144,12 +144,12 @@ def _properties(fields: Fields) -> Properties:
 
 
 def list_dumps(repository: Repository, database: Optional[str] = None) -> List[Dump]:
-    """The finished dumps, oldest first, of one database or of all, but for those that are damaged or not plausible."""
+    """The finished dumps, oldest first, of one database or of all, except damaged and implausible ones."""
     return read_dumps(repository, database)[0]
 
 
 def read_dumps(repository: Repository, database: Optional[str] = None) -> Tuple[List[Dump], List[Aside]]:
-    """The same, and what was set apart."""
+    """The finished dumps as :func:`list_dumps`, and those that were set apart."""
     layout = repository.layout
     found: List[Dump] = []
     aside: List[Aside] = []
@@ -160,7 +160,7 @@ def read_dumps(repository: Repository, database: Optional[str] = None) -> Tuple[
     )
 
     def fault(dump: Dump, claim: Claim, sizes: Mapping[str, int]) -> Optional[str]:
-        # The database in its key: its own prefix.
+        # The key has the database's name percent-encoded, so prefixes are compared.
         there, whose = claim.key.rsplit("/", 2)[0] + "/", layout.dump_prefix(dump.database)
         return lacking((dump.data, dump.globals), sizes) or copy_fault(
             there, dump.cluster, dump.label, dump.created_at, claim, whose, layout.cluster
@@ -183,7 +183,7 @@ def find_dump(repository: Repository, database: str, label: Optional[str] = None
         raise BackupMissing(
             f"Repository {repository.location} has no dump{f' {label}' if label else ''} of database {database!r}"
             f" (newest: {known}{apart}).",
-            "lifeboat dump list shows all; lifeboat dump create DATABASE makes one.",
+            "Choose one from lifeboat dump list, or make one with lifeboat dump create DATABASE.",
             database=database,
             label=label,
         )

@@ -16,18 +16,18 @@ from ..base.errors import ConfigError, ErasureFailed, ObjectCorrupt
 from ..records.fields import LABEL, MOST_SMALL, SHA256, printable
 from ..records.model import FORMAT, format_time, open_fields, seal_record
 
-# Clocks differ, and an erasure may be registered before its transaction has ended. Reapplying one is harmless.
+# Clocks differ, and an erasure may be registered before its transaction ends. Reapplying one is harmless.
 MARGIN = timedelta(hours=1)
 _PLACEHOLDER = re.compile(r"%\(([A-Za-z_][A-Za-z0-9_]*)\)s|%%|%")
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """That a subject was erased.
+    """The erasure of a subject.
 
-    ``table`` (``table`` or ``schema.table``, as in the catalog) and ``column`` tell where the subject's ``key`` is;
-    a hashed one is told by ``key_hash``, the SHA-256 of ``salt`` and key. ``statement`` erases it again, as often as it
-    is run; its parameters (``%(key)s``, ``%(salt)s``, ``%(key_hash)s``, and those of ``parameters``) are kept apart.
+    The subject's ``key`` is in ``column`` of ``table`` (``table`` or ``schema.table``, as in the catalog). A hashed key
+    is stored as ``key_hash``, the SHA-256 of ``salt`` and key. ``statement`` erases the subject again, and can be run
+    repeatedly; its parameters (``%(key)s``, ``%(salt)s``, ``%(key_hash)s`` and ``parameters``) are passed separately.
     """
 
     id: str
@@ -46,12 +46,12 @@ class Erasure:
 
     @property
     def is_default(self) -> bool:
-        """Whether it only deletes the rows of the key: then its statement is not run, but rebuilt."""
+        """Whether it only deletes the rows of the key. Such a statement is never run as stored, but rebuilt."""
         return self.statement == default_statement(self.table, self.column, self.key is None)
 
     @property
     def confirmation(self) -> str:
-        """How it is confirmed: its id and the digest of all of it, so that what was confirmed is what is run."""
+        """The text that confirms it: its id and a digest of the whole record, so that exactly this record is run."""
         return f"{self.id}:{hashlib.sha256(self.record()).hexdigest()[:32]}"
 
     def as_dict(self) -> Dict[str, Any]:
@@ -60,11 +60,11 @@ class Erasure:
         return {**data, "erased_at": format_time(self.erased_at), "recorded_at": format_time(self.recorded_at)}
 
     def record(self) -> bytes:
-        """The stored bytes, without a signature."""
+        """The stored bytes, without the signature."""
         return seal_record(self.as_dict())
 
     def shown(self) -> Dict[str, Any]:
-        """The record for people and logs: without key, hash and parameters."""
+        """The record for output and logs: without key, hash and parameters."""
         return {
             "id": self.id,
             "erased_at": format_time(self.erased_at),
@@ -80,7 +80,7 @@ class Erasure:
         }
 
     def values(self) -> Dict[str, Any]:
-        """What the statement's parameters stand for."""
+        """The values of the statement's parameters."""
         known = {"key": self.key, "salt": self.salt, "key_hash": self.key_hash}
         return {**self.parameters, **{k: v for k, v in known.items() if v is not None}}
 
@@ -96,7 +96,7 @@ class Erasure:
 
 @dataclass(frozen=True)
 class ErasureRequest:
-    """What is to be registered; ``erased_at`` None: now."""
+    """An erasure to register; ``erased_at`` None: now."""
 
     database: str
     table: str
@@ -111,18 +111,18 @@ class ErasureRequest:
     def __post_init__(self) -> None:
         for name in ("database", "table", "column", "key"):
             if not getattr(self, name):
-                raise ConfigError(f"The erasure has no {name}.", "Tell database, table, column and key.")
+                raise ConfigError(f"The erasure has no {name}.", "Specify database, table, column and key.")
         known = {*self.parameters, *(("salt", "key_hash") if self.hash_key else ("key",))}
         for found in _PLACEHOLDER.finditer(self.statement or ""):
             if found.group() == "%" or (found.group(1) and found.group(1) not in known):
                 raise ConfigError(
-                    f"The statement's {found.group()!r} stands for nothing.",
-                    f"Parameters are {', '.join(f'%({n})s' for n in sorted(known))}; a per cent sign is %%.",
+                    f"The statement's placeholder {found.group()!r} is unknown.",
+                    f"Use {', '.join(f'%({n})s' for n in sorted(known))}; write a percent sign as %%.",
                 )
 
 
 def hashed(salt: str, key: str) -> str:
-    """What PostgreSQL gives for ``encode(sha256(convert_to(salt || key, 'UTF8')), 'hex')``."""
+    """The result of PostgreSQL's ``encode(sha256(convert_to(salt || key, 'UTF8')), 'hex')``."""
     return hashlib.sha256((salt + key).encode()).hexdigest()
 
 
@@ -144,7 +144,7 @@ def default_statement(table: str, column: str, hash_key: bool) -> str:
 
 
 def deletion(table: str, column: str, hash_key: bool) -> str:
-    """What deletes the rows of the key from the table of this quoted name, whatever the search path is."""
+    """The statement that deletes the rows of the key from the table of this quoted name, under any search path."""
     place, value = table.replace("%", "%%"), f"{_quoted(column)}::pg_catalog.text"
     if not hash_key:
         return f"DELETE FROM {place} WHERE {value} OPERATOR(pg_catalog.=) %(key)s"  # noqa: S608
@@ -178,7 +178,7 @@ def make_erasure(request: ErasureRequest, now: datetime, by: str) -> Erasure:
 
 
 def load_erasure(raw: bytes, name: str) -> Erasure:
-    """The erasure of these bytes. ErasureFailed when anything is off: what must be forgotten is not passed over."""
+    """The erasure of these bytes. ErasureFailed if anything is wrong, because an erasure must not be skipped."""
     try:
         fields = open_fields(raw, name, MOST_SMALL)
         parameters = fields.entries("parameters", default={})
@@ -199,8 +199,8 @@ def load_erasure(raw: bytes, name: str) -> Erasure:
         )
     except ObjectCorrupt as exc:
         raise ErasureFailed(
-            f"The registered erasure {printable(name)} cannot be read.",
-            "Bring it from another repository: lifeboat verify --repair. If none has it intact, set it apart by hand"
+            f"Cannot read the registered erasure {printable(name)}.",
+            "Copy it from another repository: lifeboat verify --repair. If none has it intact, set it apart manually"
             " (docs/ransomware.md) and register the erasure again: lifeboat erasure add. --without-erasures restores"
             " without the register.",
             id=name,
@@ -208,5 +208,5 @@ def load_erasure(raw: bytes, name: str) -> Erasure:
 
 
 def due(register: Iterable[Erasure], reached: datetime) -> List[Erasure]:
-    """Those that a cluster whose last commit is of ``reached`` may not contain, in their order."""
+    """The erasures that a cluster may lack if its last commit is of ``reached``, in order."""
     return sorted((e for e in register if e.erased_at > reached - MARGIN), key=lambda e: (e.erased_at, e.id))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a copy of a file set, which makes the copy exist."""
+"""The record of a copy of a file set: without it, the copy does not exist."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .repository import Repository
 class FileSetBackup:
     """One stored copy of a file set. ``data_size`` is that of the tar archive, in bytes.
 
-    ``index`` names each of its ``members`` with owner, mode, ACL and the digest of its content; ``content_sha256`` is
-    the digest of all that. ``unsettled`` are tar's words about files that changed while they were read, three times.
-    ``parents`` are the labels of the copies that hold what did not change since.
+    ``index`` lists the ``members`` with owner, mode, ACL and digest of the content; ``content_sha256`` is the digest of
+    the index. ``unsettled`` are tar's messages about files that changed while they were read, in three attempts.
+    ``parents`` are the labels of the copies that contain the unchanged members.
     """
 
     label: str
@@ -46,11 +46,11 @@ class FileSetBackup:
 
     @property
     def files(self) -> Tuple[ArchiveFile, ...]:
-        """What is stored beside the record."""
+        """The stored files beside the record."""
         return (self.file, self.index) if self.index else (self.file,)
 
     def as_dict(self) -> Dict[str, Any]:
-        """The record as JSON knows it."""
+        """The record as JSON-serializable data."""
         return {
             "format": FORMAT,
             **asdict(self),
@@ -70,7 +70,7 @@ _SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")
 
 
 def load_copy(raw: bytes, key: str) -> FileSetBackup:
-    """The record of these bytes; ObjectCorrupt (naming ``key``) when anything is off."""
+    """The record of these bytes; ObjectCorrupt (naming ``key``) if anything is wrong."""
     fields = open_fields(raw, key)
     return FileSetBackup(
         label=fields.text("label", LABEL),
@@ -92,12 +92,12 @@ def load_copy(raw: bytes, key: str) -> FileSetBackup:
 
 
 def list_files(repository: Repository, name: str) -> List[FileSetBackup]:
-    """The finished copies of a file set, oldest first, but for those that are damaged or not plausible."""
+    """The finished copies of a file set, oldest first, except damaged and implausible ones."""
     return read_copies(repository, name)[0]
 
 
 def read_copies(repository: Repository, name: str) -> Tuple[List[FileSetBackup], List[Aside]]:
-    """The same, and what was set apart."""
+    """The finished copies as :func:`list_files`, and those that were set apart."""
     layout = repository.layout
 
     def fault(copy: FileSetBackup, claim: Claim, sizes: Mapping[str, int]) -> Optional[str]:
@@ -112,9 +112,9 @@ def read_copies(repository: Repository, name: str) -> Tuple[List[FileSetBackup],
 def choose_copy(
     copies: Sequence[FileSetBackup], label: Optional[str] = None, at: Optional[datetime] = None
 ) -> Optional[FileSetBackup]:
-    """Of copies from oldest to newest: ``label``'s, or the newest that existed at ``at``, or the newest. Pure.
+    """The copy with this ``label``, or the newest one at the time ``at``, or the newest; ``copies`` in order. Pure.
 
-    Before the first copy there is only the oldest to take: it is the nearest to what was there then.
+    For a time before the first copy, the oldest is chosen, because it is the closest.
     """
     if label is not None:
         return next((c for c in copies if c.label == label), None)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second that no label has yet: labels tell the second in which something began."""
+"""Find a second that no label has yet: labels contain the second in which a backup began."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .repository import Repository
 def free_second(
     repositories: Sequence[Repository], now: Callable[[], datetime], prefix: Callable[[Layout], str]
 ) -> datetime:
-    """``now()``, once nothing below ``prefix`` began in its second; waits for the next one if something did."""
+    """``now()``, in a second that no label below ``prefix`` has; waits for the next one if need be."""
     while True:
         at = now()
         if not any(next(r.store.list(f"{prefix(r.layout)}{stamp(at)}-"), None) for r in repositories):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repositories with short time-outs: for work that must not delay an operation if one of them is unavailable."""
+"""Open repositories with short timeouts, for work that must not delay an operation if one of them is unavailable."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _CONNECT, _READ = 3.0, 10.0
 
 
 def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repository, ...]:
-    """Every repository, with so many attempts at most and short time-outs; close each.
+    """Every repository, with at most so many attempts and short timeouts; close each.
 
-    As it is now; with ``past`` those that are to be seen as they were, as they were.
+    In their current state; with ``past``, as of the configured time.
     """
     chosen = [r if past else replace(r, as_of=None) for r in config.repositories if r.as_of or not past]
     return tuple(_open(r, config, attempts) for r in chosen)
 
 
 def require_begun(repository: Repository) -> None:
-    """ForeignRepository where this cluster never was: the repository is new, or a mount point without its mount."""
+    """ForeignRepository if it has nothing of this cluster: it is new, or a mount point that is not mounted."""
     if repository.store.head(repository.layout.repository) is None:
         raise ForeignRepository(
-            f"Repository {repository.location} holds no cluster of this name.",
-            "Is it mounted? A repository begins with the first archived segment or backup.",
+            f"Repository {repository.location} has no cluster of this name.",
+            "Check that it is mounted. A new repository is set up by the first archived segment or backup.",
             repository=repository.name,
         )
 

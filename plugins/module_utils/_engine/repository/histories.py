@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timeline histories in a repository, each checked by its digest; those of earlier releases have none."""
+"""The timeline histories in a repository, checked by their digests; those of earlier releases have none."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..postgres.timeline import parse_history
 from ..records.fields import printable
 from .repository import Repository
 
-# PostgreSQL writes a line of some sixty bytes for each ancestor.
+# PostgreSQL writes a line of about sixty bytes for each ancestor.
 _LARGEST = 1024 * 1024
-# A new timeline takes the next number that is free, so that none is far ahead of all others.
+# A new timeline takes the next free number, so none is far ahead of all others.
 _FAR = 100_000
 _PARALLEL = 8
 #: The text of a sound history, or what is wrong with it.
@@ -30,9 +30,9 @@ _Read = Union[str, ObjectMissing, ObjectCorrupt]
 
 @dataclass
 class Histories:
-    """``texts`` by timeline are sound; ``unchecked`` of them have no digest; ``damaged`` has what is wrong with others.
+    """``texts``: the sound histories by timeline, of which ``unchecked`` have no digest; ``damaged``: faults of others.
 
-    ``lost`` have a digest and are not there. ``stored`` are the timelines of which there is WAL, with a history or not.
+    ``lost`` have a digest but are missing. ``stored`` are the timelines with WAL, with a history or not.
     """
 
     texts: Dict[int, str] = field(default_factory=dict)
@@ -42,17 +42,17 @@ class Histories:
     stored: Set[int] = field(default_factory=set)
 
     def aside(self, repository: Repository, system: str) -> Dict[str, ObjectCorrupt]:
-        """Those that are damaged, or not plausible, by key."""
+        """The damaged and the implausible ones, by key."""
         return {repository.layout.wal(system, history_name(t)): error for t, error in self.damaged.items()}
 
 
 def digest_line(content: bytes, name: str) -> bytes:
-    """What is stored as the digest of this content: a line of ``sha256sum``."""
+    """The stored digest of this content: a line of ``sha256sum``."""
     return f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
 
 
 def read_histories(repository: Repository, system: str) -> Histories:
-    """All of them. A damaged one is set apart; the store's own errors are raised."""
+    """Read all histories. Damaged ones are set apart; the store's errors are raised."""
     layout, found, last = repository.layout, Histories(), 1
     names = list(repository.store.list_names(layout.wal_root(system)))
     there = {n for n in names if is_history(n)}
@@ -69,7 +69,7 @@ def read_histories(repository: Repository, system: str) -> Histories:
             ready = dict(zip(near, pool.map(read, near)))
             for name in batch:
                 timeline, key = int(name[:8], 16), layout.wal(system, name)
-                # What is too far ahead of all others is not even read.
+                # Do not read those that are too far ahead of all others.
                 said = _far(key, last) if timeline > last + _FAR else ready[name] if name in ready else read(name)
                 if isinstance(said, ObjectCorrupt):
                     found.damaged[timeline] = said
@@ -89,14 +89,14 @@ def _read(repository: Repository, system: str, name: str, promised: bool) -> _Re
     except (ObjectMissing, ObjectCorrupt) as exc:
         return exc
     except WalInvalid as exc:
-        words = f"{key} is no history of a timeline: {printable(exc.message)}"
+        words = f"{key} is not a timeline history: {printable(exc.message)}"
         return ObjectCorrupt(words, exc.hint, key=key)
 
 
 def _far(key: str, last: int) -> RecordImplausible:
     return RecordImplausible(
         f"{key} is not plausible: the timeline before it is {last}.",
-        "It is set apart. Find out who stored it.",
+        "Find out who stored it; it is set apart.",
         key=key,
     )
 
@@ -107,15 +107,15 @@ def histories(repository: Repository, system: str) -> Iterator[Tuple[int, str]]:
 
 
 def sound_history(repository: Repository, system: str, name: str, raw: bytes, promised: Optional[bool] = None) -> bytes:
-    """``raw``, when it is a history, and the one that its digest names. ObjectCorrupt or WalInvalid when it is not.
+    """``raw``, if it is a history that matches its digest; otherwise ObjectCorrupt or WalInvalid.
 
-    ``promised`` tells whether there is a digest, where that is known.
+    ``promised``: whether there is a digest, if that is known.
     """
     key = repository.layout.wal(system, name)
     if len(raw) > _LARGEST:
         raise ObjectCorrupt(
-            f"{key} has {len(raw)} bytes: no timeline history is so large.",
-            "Bring it from another repository: lifeboat verify --repair.",
+            f"{key} has {len(raw)} bytes, too many for a timeline history.",
+            "Copy it from another repository: lifeboat verify --repair.",
             key=key,
         )
     if promised is not False:
@@ -126,7 +126,7 @@ def sound_history(repository: Repository, system: str, name: str, raw: bytes, pr
         if known is not None and known != digest_line(raw, name):
             raise ObjectCorrupt(
                 f"{key} does not match its digest {repository.layout.wal_digest(system, name)}.",
-                "Bring it from another repository: lifeboat verify --repair.",
+                "Copy it from another repository: lifeboat verify --repair.",
                 key=key,
             )
     parse_history(int(name[:8], 16), raw.decode(errors="replace"))

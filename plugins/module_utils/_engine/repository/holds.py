@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Holds on backups, which retention respects. A hold and its release are separate objects, written once.
 
-Releases are stored apart from holds, so that a store can keep those who may hold from releasing. Older versions put
-them beside the holds, where whoever writes backups can forge them: such a release only ends the holds of those
+Releases are stored under another prefix than holds, so that a store can allow one and deny the other. Older versions
+stored them beside the holds, where the writer's credentials can forge them: such a release only ends holds of those
 versions.
 """
 
@@ -36,10 +36,10 @@ from .records import Aside, StoredRecord, read_listed, read_one
 from .repository import Repository
 
 _MOST = 500
-#: So many records are read, whatever they are.
+#: Up to this number, all records are read.
 _ALL = 1000
 _PARALLEL = 8
-#: A release dated further ahead of the store's clock does not count.
+#: A release that is dated further ahead of the store's clock does not count.
 _AHEAD = timedelta(hours=1)
 
 
@@ -47,7 +47,7 @@ _AHEAD = timedelta(hours=1)
 class HoldEvent:
     """A hold of a backup (or its release, if not ``held``): when, by whom and why.
 
-    ``apart``: for a hold, only a release below ``releases/`` ends it; for a release, it is stored there. ``stored`` is
+    ``apart``: of a hold, that only a release below ``releases/`` ends it; of a release, that it is there. ``stored``:
     when the store received it.
     """
 
@@ -61,7 +61,7 @@ class HoldEvent:
 
     @property
     def since(self) -> datetime:
-        """When it was made: never later than when it was stored, whatever the record says."""
+        """When it was made: at the latest when it was stored, whatever the record claims."""
         return self.at if self.stored is None else min(self.at, self.stored)
 
     def as_dict(self) -> Dict[str, Any]:
@@ -77,8 +77,8 @@ class HoldEvent:
 
 @dataclass(frozen=True)
 class Holds:
-    """The current holds, by label, and what was set apart. A damaged hold still holds; a damaged release does not
-    release.
+    """The current holds, by label, and what was set apart. A damaged hold still holds; a damaged release has no
+    effect.
     """
 
     held: Mapping[str, HoldEvent]
@@ -94,7 +94,7 @@ def look_at_holds(repository: Repository, label: str = "") -> Holds:
     """Read the holds of one backup or of all. The key of a hold contains its label, so that a damaged one still
     holds.
 
-    Of more than 1000 records only those are read that decide: :func:`decide`.
+    Of more than 1000 records only the decisive ones are read: :func:`decide`.
     """
     below = f"{label}/" if label else ""
     prefixes = (f"{repository.layout.holds}{below}", f"{repository.layout.releases}{below}")
@@ -111,7 +111,7 @@ def look_at_holds(repository: Repository, label: str = "") -> Holds:
 
 
 def _look_at_many(repository: Repository, infos: Sequence[ObjectInfo], label: str) -> Holds:
-    """Whoever may store can store thousands. What holds a backup that is not there holds nothing."""
+    """Read few of many: a writer can store thousands. Holds of backups that do not exist are ignored."""
     there = {label} if label else {n.rstrip("/") for n in repository.store.list_names(repository.layout.backups)}
     by_label: Dict[str, List[ObjectInfo]] = {}
     aside: List[Aside] = []
@@ -137,8 +137,8 @@ def _look_at_many(repository: Repository, infos: Sequence[ObjectInfo], label: st
     left = len(infos) - len(read)
     if left:
         error = RecordImplausible(
-            f"{left} of {len(infos)} records of holds and releases were not read: no hold depends on them.",
-            "Find out who stores so many.",
+            f"{left} of {len(infos)} records of holds and releases were not read, because no hold depends on them.",
+            "Find out who stores so many of them.",
             key=infos[0].key,
         )
         aside.append(Aside(infos[0].key, error))
@@ -146,10 +146,10 @@ def _look_at_many(repository: Repository, infos: Sequence[ObjectInfo], label: st
 
 
 def decide(infos: Sequence[ObjectInfo], read: Callable[[ObjectInfo], Optional[HoldEvent]]) -> Optional[HoldEvent]:
-    """What :func:`current` gives for the records of one backup, with no more of them read than it takes.
+    """The result of :func:`current` for the records of one backup, reading no more of them than necessary.
 
-    A hold was made no later than it was stored. So the last stored are looked at first, up to the first that was
-    stored before the one that counts was made; of releases only those that can end it.
+    A hold was made no later than it was stored. So the records are read from the last stored one back to the first that
+    was stored before the deciding one was made; of the releases only those that can end it.
     """
     holds = [info for info in infos if _is_hold(info)]
     releases = sorted((info for info in infos if not _is_hold(info)), key=lambda info: info.modified, reverse=True)
@@ -184,8 +184,8 @@ def _is_hold(info: ObjectInfo) -> bool:
 
 
 def read_event(found: StoredRecord) -> Tuple[Optional[HoldEvent], Optional[Aside]]:
-    """What the record says, or why it is set apart: then a hold all the same where holds lie, since it may lie over
-    one, and never a release. Pure.
+    """The event in the record, or why it is set apart. Below ``holds/`` even such a record counts as a hold, because it
+    may hide one, but never as a release. Pure.
     """
     place, stored = hold_place(found.key), found.info.modified
     if place is None:
@@ -193,7 +193,7 @@ def read_event(found: StoredRecord) -> Tuple[Optional[HoldEvent], Optional[Aside
     try:
         return _event(found, place), None
     except ObjectCorrupt as exc:
-        why = f"{found.key} cannot be believed"
+        why = f"{found.key} is not credible"
         hold = HoldEvent(place.label, True, why, "", stored, True, stored) if place.held else None
         return hold, Aside(found.key, exc)
 
@@ -207,7 +207,7 @@ def _event(found: StoredRecord, place: HoldPlace) -> HoldEvent:
         fields.lines("reason"),
         fields.text("by", most=1000),
         fields.moment("at"),
-        # What a release says of itself makes it none that lies apart.
+        # A release is apart by its key alone, whatever its record claims.
         place.apart or (place.held and fields.data.get("apart") is True),
         stored,
     )
@@ -222,7 +222,7 @@ def _event(found: StoredRecord, place: HoldPlace) -> HoldEvent:
 
 
 def current(events: Iterable[HoldEvent]) -> Mapping[str, HoldEvent]:
-    """What is held after these events: the last event of a backup decides; of two at the same time, the hold. Pure."""
+    """The holds after these events. The last event of a backup decides; of two at the same time, the hold. Pure."""
     released: Dict[Tuple[str, bool], datetime] = {}
     holds: List[HoldEvent] = []
     for event in events:
@@ -246,20 +246,20 @@ def would_change(repository: Repository, label: str, held: bool, reason: str) ->
     if held and not 0 < len(reason.strip()) <= _MOST:
         raise ConfigError(
             f"A hold needs a reason, of at most {_MOST} characters.",
-            "Say why the backup must stay: 'legal hold 2026-114', 'before the migration to 18'.",
+            "State why the backup must be kept: 'legal hold 2026-114', 'before the migration to 18'.",
         )
     now = read_holds(repository).get(label)
     if now is None:
         load_catalog(repository).find(label)
-    # A hold of an older version is renewed, because whoever writes backups could release it.
+    # Renew a hold of an older version, because the writer's credentials could release it.
     return not (now is not None and now.reason == reason and now.apart) if held else now is not None
 
 
 def set_hold(repository: Repository, label: str, held: bool, reason: str, by: str) -> bool:
-    """Hold or release a backup; False if nothing changes. Another hold may give another reason.
+    """Hold or release a backup; False if nothing changes. A new hold may have another reason.
 
-    Raises BackupMissing for a backup that does not exist, ConfigError without a reason, and ReleaseRefused if these
-    credentials may not release.
+    Raises BackupMissing if the backup does not exist, ConfigError without a reason, and ReleaseRefused if the
+    credentials do not allow the release.
     """
     if not would_change(repository, label, held, reason):
         return False
@@ -269,9 +269,9 @@ def set_hold(repository: Repository, label: str, held: bool, reason: str, by: st
         repository.put_record(key, {"format": FORMAT, **event.as_dict()})
         if repository.store.head(repository.layout.manifest(label)) is None:
             raise BackupMissing(
-                f"Backup {label} in repository {repository.location} is held, but has no record any more: it was"
-                " removed before the hold was stored.",
-                "lifeboat list shows what is there.",
+                f"Backup {label} in repository {repository.location} is held, but was removed before the hold was"
+                " stored.",
+                "Choose a backup from lifeboat list.",
                 label=label,
             )
     else:
@@ -285,9 +285,9 @@ def _release(repository: Repository, event: HoldEvent) -> None:
         repository.put_record(key, {"format": FORMAT, **event.as_dict()})
     except StoreAccessDenied as exc:
         raise ReleaseRefused(
-            f"The hold of {event.label} in repository {repository.location} is not released: these credentials may not"
-            f" put {key}.",
-            "Release it by the janitor's credentials (role repository); the writer's may hold only.",
+            f"The hold of {event.label} in repository {repository.location} is not released: the credentials do not"
+            f" allow writing {key}.",
+            "Release it with the janitor's credentials (role repository); the writer's can only hold.",
             label=event.label,
         ) from exc
     left = read_holds(repository).get(event.label)
@@ -295,6 +295,6 @@ def _release(repository: Repository, event: HoldEvent) -> None:
         raise ReleaseRefused(
             f"Backup {event.label} in repository {repository.location} is still held, since"
             f" {format_time(left.since)}: {left.reason}. The release of {format_time(event.at)} does not count.",
-            "Set the clock of this host, which is behind the store's (timedatectl), then release it again.",
+            "Correct this host's clock, which is behind the store's (timedatectl), then release it again.",
             label=event.label,
         )

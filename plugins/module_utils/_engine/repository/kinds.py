@@ -52,12 +52,11 @@ class Kind:
     ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
     ``epoch`` (of leadership), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
 
-    ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL or of an epoch; ``part`` the
-    rest: an epoch's number, the file's name of a backup, the set of a copy, the database of a dump (percent-encoded),
-    the segment's name of WAL; of an event of the audit trail they are its chain, and day and number; of a chunk of a
-    log its stream and day.
-    ``record`` marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one,
-    ``mark`` that WAL is acknowledged up to the end of the segment.
+    ``owner`` and ``part``: for a backup, label and file name; for a copy, label and set; for a dump, label and database
+    (percent-encoded); for WAL, system identifier and segment name; for an epoch, system identifier and number; for an
+    event of the audit trail, chain and day with number; for a chunk of a log, stream and day.
+    ``record``: the object without which a backup, copy or dump does not exist. ``segment``: a complete segment.
+    ``piece``: part of one. ``mark``: WAL is acknowledged up to the end of the segment.
     """
 
     name: str
@@ -73,7 +72,7 @@ FOREIGN = Kind("foreign")
 
 
 def kind_of(cluster: str, key: str) -> Kind:
-    """What the object ``key`` (relative to the store's prefix) is in the repository of this cluster."""
+    """The kind of the object ``key`` (relative to the store's prefix) in the repository of this cluster."""
     if not key.startswith(f"{cluster}/"):
         return FOREIGN
     rest = key[len(cluster) + 1 :]
@@ -107,7 +106,7 @@ def kind_of(cluster: str, key: str) -> Kind:
 
 
 def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
-    """The kind of a record, in the words of :data:`..signing.KINDS`, with its set or database; ``other`` for none."""
+    """The kind of a record, as in :data:`..signing.KINDS`, with its set or database; ``other`` for none of them."""
     if key.startswith(f"{cluster}/verifications/"):
         return "verification"
     kind = kind_of(cluster, key)
@@ -116,7 +115,7 @@ def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
             return "other"
         return "backup" if kind.name == "backup" else f"{kind.name}/{kind.part}"
     if kind.name in ("hold", "release"):
-        # A release is one by its name or by its content.
+        # Releases are recognized by name or by content.
         is_hold = kind.name == "hold" and "-held-" in key.rsplit("/", 1)[1]
         return "hold" if is_hold and record.get("held") is True else "release"
     if kind.name == "damaged" and not key.endswith("/repair.json"):

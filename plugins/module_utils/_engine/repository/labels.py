@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labels of backups, copies of file sets and dumps: when they began, and of which kind they are."""
+"""Labels of backups, copies of file sets and dumps: when they began, and their kind."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import re
 from datetime import datetime, timezone
 from typing import Optional, Tuple
 
-#: How a backup's label looks, as a regular expression (ASCII).
+#: A regular expression for a backup's label (ASCII).
 LABEL = r"\d{8}T\d{6}Z-(?:full|diff|incr)"
 _LABEL = re.compile(rf"{LABEL}\Z", re.ASCII)
 _SHORT = {"differential": "diff", "incremental": "incr"}
-#: The last words of the labels of copies of file sets: with everything, or with what changed.
+#: The suffixes of the labels of copies of file sets: complete, or only with changes.
 FILES, CHANGES = "files", "changes"
 
 
@@ -23,7 +23,7 @@ def make_label(started: datetime, backup_type: str) -> str:
 
 
 def stamp(moment: datetime) -> str:
-    """``20261122T020000Z``: a moment in UTC, as labels and keys have it."""
+    """``20261122T020000Z``: a moment in UTC, in the form of labels and keys."""
     return f"{moment.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}"
 
 
@@ -34,12 +34,12 @@ def type_of(label: str) -> str:
 
 
 def label_order(label: str) -> Tuple[str, int, str]:
-    """To sort labels by. Within a second what needs a parent comes after what needs none, an incremental one last."""
+    """The sort key of labels. Within a second, those with a parent come after those without, incremental ones last."""
     return label[:16], {"full": 0, FILES: 0, "differential": 1}.get(type_of(label), 2), label
 
 
 def begun(label: str) -> Optional[datetime]:
-    """The reverse of :func:`make_label`: when what has this label began; None for a label of somebody else's."""
+    """The reverse of :func:`make_label`: when the backup began; None if it is not one of our labels."""
     try:
         return datetime.strptime(label[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError:

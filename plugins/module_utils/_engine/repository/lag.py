@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one repository lacks compared with another. Pure."""
+"""The objects that one repository lacks compared with another. Pure."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from .layout import Layout
 
 Owner = Tuple[str, str, str]
 
-# Whose it is comes first; what makes a backup or copy exist comes last, after the WAL that it needs.
+# The owner first; the record that makes a backup or copy exist last, after the WAL that it needs.
 _RANKS = {
     "core": 0, "history": 1, "epoch": 1, "wal": 3, "backup": 4, "files": 4, "dump": 4,
     "hold": 6, "report": 6, "erasure": 6, "audit": 7, "log": 8,
 }  # fmt: skip
-# That WAL is acknowledged comes before it: what is not copied yet is known to be missing.
+# The acknowledgement before its WAL, so that WAL not yet copied is known to be missing.
 _MARK, _RECORD = 2, 5
-# What is the same bytes in every repository. WAL may be compressed in another way.
+# Objects with the same bytes in every repository. WAL may be compressed differently.
 _SAME = ("backup", "files", "dump", "history", "erasure", "epoch", "audit", "log")
 
 
 @dataclass(frozen=True)
 class Lacking:
-    """An object to copy, what it is, and of a backup, a copy of a file set or a dump whose it is."""
+    """An object to copy, its kind, and the backup, copy of a file set or dump that it belongs to."""
 
     info: ObjectInfo
     kind: Kind
 
     @property
     def owner(self) -> Optional[Owner]:
-        """Of a backup ``backup``, an empty word and its label; of a copy ``files``, its set and label; of a dump
-        ``dump``, its database and label; else None.
+        """For a backup ``backup``, an empty string and its label; for a copy ``files``, its set and label; for a dump
+        ``dump``, its database and label; otherwise None.
         """
         kind = self.kind
         if kind.name not in ("backup", "files", "dump"):
@@ -45,9 +45,9 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Lag:
-    """What is to be copied, in its order, and the keys that hold something else in the two.
+    """The objects to copy, in order, and the keys whose objects differ between the two.
 
-    Of ``doubtful`` ones the listings tell other bytes, which may hold the same content.
+    ``doubtful``: different bytes according to the listings, but possibly the same content.
     """
 
     lacking: Tuple[Lacking, ...]
@@ -56,14 +56,14 @@ class Lag:
 
     @property
     def bytes(self) -> int:
-        """Of all that is to be copied."""
+        """The total size of the objects to copy."""
         return sum(item.info.size for item in self.lacking)
 
 
 def find_lag(
     cluster: str, source: Iterable[ObjectInfo], target: Mapping[str, int], digests: Optional[Mapping[str, str]] = None
 ) -> Lag:
-    """What ``target`` (sizes by key, and MD5s where they are known) lacks of ``source``.
+    """The objects of ``source`` that ``target`` (sizes by key, and MD5s if known) lacks.
 
     Backups and copies without a record, pieces of complete segments, leases and foreign objects are not copied. An
     object of another size is a conflict: it is reported and left alone, since nothing is ever replaced.
@@ -83,7 +83,7 @@ def find_lag(
         if item.kind.segment:
             complete.add((item.kind.owner, item.kind.part))
         if info.key not in target:
-            # A segment has one form in a repository: the other one has its content.
+            # A repository has a segment in one form only: the other form has the same content.
             forms = layout.wal_forms(item.kind.owner, item.kind.part) if item.kind.segment else ()
             if not any(form in target for form in forms):
                 lacking.append(item)
@@ -102,7 +102,7 @@ def find_lag(
 
 
 def _differs(item: Lacking, size: int, md5: Optional[str]) -> bool:
-    """Whether the listings tell of other bytes, where the same are expected; a piece goes once its segment is there."""
+    """Whether the listings show different bytes although equal ones are expected; pieces may disappear meanwhile."""
     if item.kind.piece or (item.kind.name != "wal" and item.kind.name not in _SAME):
         return False
     return item.info.size != size or (None not in (md5, item.info.md5) and md5 != item.info.md5)
@@ -113,7 +113,7 @@ def _rank(kind: Kind) -> int:
 
 
 def by_owner(lacking: Iterable[Lacking]) -> Dict[str, int]:
-    """How many objects are lacking of what, for people."""
+    """The number of missing objects by owner, in words."""
     found: Dict[str, int] = {}
     for item in lacking:
         word = " ".join(filter(None, item.owner)) if item.owner else item.kind.name

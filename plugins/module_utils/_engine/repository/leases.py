@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Leases: a process that reads or writes a backup announces that in the repository, so that retention waits.
 
-The beginning, each renewal and the end are objects of their own, written once. A lease is renewed every hour for as
-long as its work runs, and believed for a day from its last word: so one that died holds retention up for a day. Who may
-not write there says nothing.
+The beginning, each renewal and the end are separate objects, written once. A lease is renewed every hour while its work
+runs, and honored for a day after the last renewal, so a dead process delays retention for a day. Processes without
+permission to write there announce nothing.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .repository import Repository
 
 RENEWED = timedelta(hours=1)
 BELIEVED = timedelta(days=1)
-# Bytes: of a restore a label and a host, of a sync a line for each backup, copy and dump.
+# Bytes: for a restore a label and a host, for a sync a line for each backup, copy and dump.
 _MOST = 1024 * 1024
-# So many restores are named in words; retention waits for one as for all of them.
+# How many restores are described; a single one is enough for retention to wait.
 _NAMED = 20
-# So many writers are asked what they write; nobody has as many, and where there are more it may be anything.
+# How many writers' leases are read; with more than that, assume that anything is being written.
 _ASKED = 500
 _PARALLEL = 8
 _READING, _WRITING = "restores", "writes"
@@ -40,18 +40,18 @@ _READING, _WRITING = "restores", "writes"
 
 @dataclass(frozen=True)
 class Writing:
-    """What is being written: directories of keys, or ``everything`` where a lease cannot be read."""
+    """What is being written: directories of keys, or ``everything`` if a lease cannot be read."""
 
     directories: FrozenSet[str] = frozenset()
     everything: bool = False
 
     def has(self, key: str) -> bool:
-        """Whether a writer that is still running may have put this object."""
+        """Whether a running writer may have put this object."""
         return self.everything or key.rsplit("/", 1)[0] in self.directories
 
 
 class _Lease:
-    """One that was told; a thread renews it."""
+    """An announced lease, which a thread renews."""
 
     def __init__(self, repository: Repository, area: str, words: str, every: timedelta) -> None:
         self._repository, self._area, self._token = repository, area, secrets.token_hex(6)
@@ -78,14 +78,14 @@ class _Lease:
 
 @contextmanager
 def reading(repository: Repository, label: str, every: timedelta = RENEWED) -> Iterator[None]:
-    """While inside, other hosts see that this backup is being restored, if this one may write that."""
+    """Announce to other hosts that this backup is being restored, if permissions allow it, until the block ends."""
     with _held([repository], _READING, f"{label} on {socket.gethostname()}\n", every):
         yield
 
 
 @contextmanager
 def writing(repositories: Sequence[Repository], keys: Sequence[str], every: timedelta = RENEWED) -> Iterator[None]:
-    """While inside, retention leaves alone what lies beside these keys, though it has no record."""
+    """Make retention spare the files beside these keys, although they have no record, until the block ends."""
     words = "".join(f"{directory}\n" for directory in sorted({key.rsplit("/", 1)[0] for key in keys}))
     with _held(repositories, _WRITING, words, every):
         yield
@@ -101,7 +101,7 @@ def _held(repositories: Sequence[Repository], area: str, words: str, every: time
 
 
 def restores_under_way(repository: Repository, now: datetime) -> List[str]:
-    """What is being restored and where, in words; of those beyond the first 20 the keys."""
+    """The running restores and their hosts, in words; beyond the first 20 only their keys."""
     words: List[str] = []
     for key in _live(repository, _READING, now):
         if len(words) >= _NAMED:
@@ -117,9 +117,9 @@ def restores_under_way(repository: Repository, now: datetime) -> List[str]:
 
 
 def being_written(repository: Repository, now: datetime) -> Writing:
-    """What is being written. Asked before the objects are listed: what ends in between has its record by then.
+    """What is being written. Call this before listing the objects: a writer that ends in between has stored its record.
 
-    It may be everything where one cannot be read, or where there are more than 500.
+    It is everything if a lease cannot be read, or if there are more than 500.
     """
     live = list(islice(_live(repository, _WRITING, now), _ASKED + 1))
     if len(live) > _ASKED:
@@ -133,7 +133,7 @@ def being_written(repository: Repository, now: datetime) -> Writing:
 
 
 def _live(repository: Repository, area: str, now: datetime) -> Iterator[str]:
-    """The keys of the beginnings of those that have not ended, and whose last word is believed."""
+    """The keys of leases that have not ended and were renewed recently enough."""
     layout = repository.layout
     listed = ((kind_of(layout.cluster, info.key), info) for info in repository.store.list(layout.leases(area)))
     ours = ((kind.owner, info) for kind, info in listed if kind.name == "lease")

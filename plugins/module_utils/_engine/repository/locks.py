@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Extend the locks of stored objects, where the store of a repository has locks."""
+"""Extend the locks of stored objects, if the store of a repository has locks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PARALLEL = 8
 
 @dataclass(frozen=True)
 class Renewed:
-    """How many locks were extended, and whose could not be, with the first error."""
+    """How many locks were extended, and which could not be, with the first error."""
 
     extended: int = 0
     failed: Tuple[str, ...] = ()
@@ -34,17 +34,17 @@ class Renewed:
 
 
 def term_of(config: Config) -> Term:
-    """For how long the object of a key is locked when it is put, by the policy of this configuration."""
+    """For how long a new object is locked, by its key and the configured retention."""
     return lambda key: term(kind_of(config.cluster, key), config.retention)
 
 
 def is_locking(options: StoreOptions) -> bool:
-    """Whether objects are locked when they are put."""
+    """Whether new objects are locked."""
     return bool(options.lock_mode)
 
 
 def locked_until(options: StoreOptions, key: str) -> Optional[datetime]:
-    """Until when a lock keeps the object; None where there is no lock, or where these credentials may not see it."""
+    """When the lock of the object ends; None if there is none, or if the credentials cannot see it."""
     locks = open_locks(options)
     if locks is None:
         return None
@@ -55,13 +55,13 @@ def locked_until(options: StoreOptions, key: str) -> Optional[datetime]:
 
 
 def is_locked(locks: Locks, key: str) -> bool:
-    """Whether a lock keeps the object."""
+    """Whether the object is locked."""
     until = locks.until(key)
     return until is not None and until > clock.now()
 
 
 def extend(locks: Locks, keys: Sequence[str], least: datetime, until: datetime) -> Renewed:
-    """Lock these to ``until`` where the lock ends before ``least``: one or two requests for each, 8 at a time."""
+    """Extend locks that end before ``least`` to ``until``: one or two requests per object, 8 at a time."""
 
     def one(key: str) -> Tuple[bool, Optional[LifeboatError]]:
         try:
@@ -70,7 +70,7 @@ def extend(locks: Locks, keys: Sequence[str], least: datetime, until: datetime) 
                 return False, None
             locks.extend(key, until)
         except LifeboatError as exc:
-            # An object that has vanished meanwhile needs no lock.
+            # An object that has disappeared meanwhile needs no lock.
             return False, None if exc.details.get("http_status") == 404 else exc
         return True, None
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare what a record claims with its key, the listing and its neighbors. Pure.
+"""Compare the claims of a record with its key, the listing and its neighbors. Pure.
 
-Whoever can create objects can create a record with a valid checksum: what it says is a claim.
+Anybody who can create objects can create a record with a valid checksum, so its content is only a claim.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from ..records.model import ArchiveFile, BackupManifest, format_time
 from .labels import begun, is_label, label_order, type_of
 from .layout import MANIFEST, SERVER_MANIFEST, clear_name
 
-#: How far the clock of whoever wrote a record may be ahead of the store's. A wrong time zone must not hide a backup.
+#: How far the clock of a record's writer may be ahead of the store's. A wrong time zone must not hide a backup.
 SKEW = timedelta(days=1)
-#: How far the clocks of a server and of a store may be apart for what others are removed for.
+#: How far the clocks of a server and a store may differ for a backup that justifies the removal of others.
 CLOCKS = timedelta(hours=1)
-# A clock may be set back while a backup is made.
+# A clock may be set back during a backup.
 _STEP = timedelta(minutes=10)
-# More WAL than this passes during no backup: 16 TiB.
+# No backup spans more WAL than this: 16 TiB.
 _MOST_WAL = 2**44
 _SEGMENT_SIZES = frozenset(1 << power for power in range(20, 31))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Where a record lies: its key, the label in it, and when the store took it."""
+    """The place of a record: its key, the label in the key, and when it was stored."""
 
     key: str
     label: str
@@ -44,29 +44,29 @@ def implausible(key: str, why: str) -> RecordImplausible:
     """The error that names the contradiction."""
     return RecordImplausible(
         f"{printable(key)} is not plausible: {why}.",
-        "It is set apart and counts for nothing. If Lifeboat did not store it, somebody else has the writer's keys.",
+        "Find out who stored it; it is set apart and ignored. If it was not Lifeboat, somebody has the writer's keys.",
         key=key,
         why=why,
     )
 
 
 def late(at: datetime, stored: datetime, skew: timedelta = SKEW) -> Optional[str]:
-    """That a record claims to be of a later time than the store took it at."""
+    """The fault of a record that claims a later time than that at which it was stored."""
     if at <= stored + skew:
         return None
     return f"it claims to be of {format_time(at)}, but was stored at {format_time(stored)}"
 
 
 def settled(at: datetime, stored: datetime) -> datetime:
-    """When that happened, at the latest: a record that claims to be of the future is older than what is said later.
+    """When it happened at the latest: a record that claims a future time is older than the records stored later.
 
-    A store tells its time to the second.
+    Stores report times to the second.
     """
     return min(at, stored + timedelta(seconds=1))
 
 
 def apart(at: datetime, told: Optional[datetime]) -> Optional[str]:
-    """That the time in a record is not the one in its key, to the second."""
+    """The fault of a record whose time, to the second, is not that of its key."""
     if told is not None and at.replace(microsecond=0) == told:
         return None
     return f"its time {format_time(at)} is not that of its key"
@@ -83,16 +83,16 @@ def _first(faults: Iterator[Optional[str]]) -> Optional[str]:
     try:
         return next((fault for fault in faults if fault), None)
     except (TypeError, ValueError, OverflowError, AttributeError):
-        # The reader refuses these already: no plan depends on it alone.
+        # The reader rejects these already, but plans must not depend on that alone.
         return "it has values of the wrong kind"
 
 
 def backup_fault(
     backup: BackupManifest, claim: Claim, cluster: str, systems: Collection[str], histories: Mapping[int, str]
 ) -> Optional[str]:
-    """What does not fit in the record of a backup; None for a plausible one.
+    """What contradicts the record of a backup; None for a plausible one.
 
-    ``systems`` are the identifiers that the repository knows, ``histories`` the history files of the backup's.
+    ``systems`` are the identifiers that the repository knows, ``histories`` the history files of the backup's system.
     """
     if backup.cluster != cluster:
         return f"it is of the cluster {backup.cluster}"
@@ -104,7 +104,7 @@ def backup_fault(
 
 
 def record_fault(backup: BackupManifest, claim: Claim, skew: timedelta = SKEW) -> Optional[str]:
-    """What cannot be true in the record of a backup, whatever else the repository holds; None for a plausible one."""
+    """What cannot be true in the record of a backup by itself; None for a plausible one."""
     return _first(_record(backup, claim, skew))
 
 
@@ -165,7 +165,7 @@ def _timeline(backup: BackupManifest, histories: Mapping[int, str]) -> Optional[
 
 
 def lacking(files: Sequence[ArchiveFile], beside: Mapping[str, int]) -> Optional[str]:
-    """The first of these files that is not listed ``beside`` the record in its size, in words."""
+    """In words, the first of these files that is missing ``beside`` the record or has another size; or None."""
     for file, size in misfits(files, beside):
         return (
             f"lacks its file {file.name}" if size is None else f"has {size} bytes of {file.name} instead of {file.size}"
@@ -174,12 +174,12 @@ def lacking(files: Sequence[ArchiveFile], beside: Mapping[str, int]) -> Optional
 
 
 def misfits(files: Iterable[ArchiveFile], sizes: Mapping[str, int]) -> Iterator[Tuple[ArchiveFile, Optional[int]]]:
-    """The files that are not listed in their size, and the size that is listed; None for none at all."""
+    """The files whose listed size differs, with that size; None if they are not listed."""
     return ((file, sizes.get(file.name)) for file in files if sizes.get(file.name) != file.size)
 
 
 def unnamed(files: Sequence[ArchiveFile], beside: Mapping[str, int]) -> Sequence[str]:
-    """The files beside a record that it does not name."""
+    """The files beside a record that the record does not name."""
     named = {MANIFEST, *(file.name for file in files)}
     return [name for name in sorted(beside) if name not in named]
 
@@ -188,9 +188,9 @@ def copy_fault(
     name: str, cluster: str, label: str, created_at: datetime, claim: Claim, whose: str, here: str,
     parents: Sequence[str] = (), skew: timedelta = SKEW,
 ) -> Optional[str]:  # fmt: skip
-    """What does not fit in the record of a copy of a file set, or of a dump.
+    """What contradicts the record of a copy of a file set, or of a dump.
 
-    ``whose`` is the set or database that the record names, ``name`` the one that its key does; ``here`` is the cluster.
+    ``whose`` is the set or database in the record, ``name`` the one in its key; ``here`` is the cluster.
     """
 
     def faults() -> Iterator[Optional[str]]:

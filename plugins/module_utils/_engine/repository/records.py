@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read the small records below a prefix: one listing, and a get for each of them, several at a time.
 
-One that cannot be read does not keep the others from being read: it is set apart, with the error that names it.
+An unreadable record does not affect the others: it is set apart, with an error that names it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from .repository import Repository
 
 _Record = TypeVar("_Record")
 _PARALLEL = 8
-#: So many verifications, or reports of restore tests, are read where nothing is removed on their strength: those of a
-#: hundred days where there is one each hour.
+#: How many verifications, or reports of restore tests, are read if nothing is removed on their strength: those of a
+#: hundred days with one each hour.
 ENOUGH = 2500
 
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A stored record: what the listing shows of it, and its bytes; ``error`` says why they were not read."""
+    """A stored record: its entry in the listing, and its bytes; ``error``: why they were not read."""
 
     info: ObjectInfo
     raw: bytes
@@ -56,14 +56,14 @@ class StoredRecord:
 
 @dataclass
 class Beside:
-    """What is listed of one label: sizes by name, and when its record was stored; None where it has none."""
+    """The listed objects of one label: sizes by name, and when its record was stored (None: it has none)."""
 
     sizes: Dict[str, int] = field(default_factory=dict)
     stored: Optional[datetime] = None
 
 
 def list_beside(repository: Repository, prefix: str, foreign: Optional[List[str]] = None) -> Dict[str, Beside]:
-    """By label what lies below ``prefix``, in one listing; keys that no writer gives are added to ``foreign``."""
+    """The objects below ``prefix`` by label, in one listing; keys that Lifeboat never uses are added to ``foreign``."""
     found: Dict[str, Beside] = {}
     for info in repository.store.list(prefix):
         kind = kind_of(repository.layout.cluster, info.key)
@@ -121,19 +121,19 @@ def read_labelled(
 
 
 def foreign(key: str) -> Aside:
-    """An object that no writer of Lifeboat put there."""
+    """An object that Lifeboat did not put there."""
     return Aside(key, implausible(key, "no part of the repository has such a name"))
 
 
 def read_records(repository: Repository, prefix: str) -> List[StoredRecord]:
-    """Every record there, in the order of the listing; one that vanished meanwhile is not among them."""
+    """Every record there, in the order of the listing, except those that have disappeared meanwhile."""
     return list(iterate_records(repository, prefix))
 
 
 def iterate_records(repository: Repository, prefix: str, most: Optional[int] = None) -> Iterator[StoredRecord]:
-    """The same, a few at a time; of records with a time in their keys the newest ``most``.
+    """The same, a few at a time; of records with a time in their keys only the newest ``most``.
 
-    In the place of all others there is one that says how many were not read: whoever may store can store thousands.
+    One more stands for all others and states how many were not read: a writer can store thousands.
     """
     infos = repository.store.list(prefix)
     if most is not None:
@@ -154,9 +154,9 @@ def read_listed(repository: Repository, infos: Iterable[ObjectInfo]) -> Iterator
 
 
 def newest_of(infos: Iterable[ObjectInfo], most: int) -> Tuple[List[ObjectInfo], List[StoredRecord]]:
-    """The newest ``most`` by the times in their keys, in the order that they came in, and what stands for the rest.
+    """The newest ``most`` by the times in their keys, in their original order, and a record that stands for the rest.
 
-    One whose key is of a time after the store got it can only be set apart, and takes the place of no other. Pure.
+    A record whose key has a later time than it was stored will be set apart, and does not displace others. Pure.
     """
     newest: List[Tuple[str, str, ObjectInfo]] = []
     others = 0
@@ -172,15 +172,15 @@ def newest_of(infos: Iterable[ObjectInfo], most: int) -> Tuple[List[ObjectInfo],
         return kept, []
     error = RecordImplausible(
         f"{printable(last.key)} and {others - 1} older ones were not read: there are more than {most}.",
-        "Find out who stores so many. Retention reads them all the same.",
+        "Find out who stores so many of them. Retention reads them all anyway.",
         key=last.key,
     )
     return kept, [StoredRecord(last, b"", error)]
 
 
 def read_one(repository: Repository, info: ObjectInfo) -> Optional[StoredRecord]:
-    """The record of this object; None where it is gone."""
-    # Its key says enough: whoever may store can store thousands, and a get of each would take minutes.
+    """The record of this object; None if it is gone."""
+    # The key is enough: a writer can store thousands, and getting each would take minutes.
     if kind_of(repository.layout.cluster, info.key).name == "foreign":
         return StoredRecord(info, b"", foreign(info.key).error)
     try:
@@ -192,7 +192,7 @@ def read_one(repository: Repository, info: ObjectInfo) -> Optional[StoredRecord]
 
 
 def look_at_all(repository: Repository) -> None:
-    """Read every record that was not read yet, where records are signed: ``repository.signatures`` tells of all then.
+    """Read every record not read so far, if records are signed, so that ``repository.signatures`` knows all of them.
 
     One listing of each kind, and a small get for each record.
     """

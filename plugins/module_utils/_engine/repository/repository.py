@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster's part of a store: which cluster owns it, and the records and WAL in it."""
+"""A cluster's part of a store: its owner, and the records and WAL in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .signatures import Signatures
 
 @dataclass(frozen=True)
 class Repository:
-    """One opened repository of a cluster. ``seal`` opens its sealed objects, and seals what is to be sealed."""
+    """One opened repository of a cluster. ``seal`` seals and opens its objects."""
 
     name: str
     store: Store
@@ -39,7 +39,7 @@ class Repository:
     def open(
         cls, config: RepositoryConfig, cluster: str, seal: Optional[Seal] = None, term: Optional[Term] = None
     ) -> Repository:
-        """Connect; nothing is read yet. A missing directory is an error of the first operation on it."""
+        """Connect, without reading anything. A missing directory is reported by the first operation on it."""
         store: Store
         try:
             store = open_store(config.store, config.as_of, term)
@@ -53,19 +53,19 @@ class Repository:
 
     @property
     def location(self) -> str:
-        """For messages: the repository's name and where it is."""
+        """The repository's name and location, for messages."""
         return f"{self.name} ({self.store.location}/{self.layout.cluster})"
 
     def read(self, key: str, file: ArchiveFile) -> Iterator[bytes]:
-        """The stored object ``key``, checked against size and SHA-256 of ``file``, and opened where it is sealed."""
+        """The stored object ``key``, checked against size and SHA-256 of ``file``, and opened if it is sealed."""
         raw = self.store.read(key, sha256=file.sha256, size=file.size)
         return self.seal.open(raw, key) if is_sealed(key) else raw
 
     def get_record(self, key: str, most: int = MOST_RECORD, info: Optional[ObjectInfo] = None) -> bytes:
-        """The bytes of the record ``key``: the only way by which one is read. ``info`` is what a listing told of it.
+        """The bytes of the record ``key``: the only way to read one. ``info``: its entry in a listing.
 
-        ObjectCorrupt, and no more is fetched, beyond ``most`` bytes: no record is so large. RecordForeign where it has
-        no signature that counts, and needs one.
+        ObjectCorrupt, without fetching the rest, beyond ``most`` bytes, which no record has. RecordForeign if it needs
+        a valid signature and has none.
         """
         raw = bytearray()
         for chunk in self.store.read(key):
@@ -73,16 +73,16 @@ class Repository:
             if len(raw) > most:
                 raise ObjectCorrupt(
                     f"{printable(key)} has more than {most} bytes, which no record has.",
-                    "It is set apart. Find out who stored it.",
+                    "Find out who stored it; it is set apart.",
                     key=key,
                 )
         self.signatures.require_genuine(key, bytes(raw), lambda: self._modified(key, info))
         return bytes(raw)
 
     def put_record(self, key: str, record: Mapping[str, Any]) -> None:
-        """Store a record, signed where there is a key: the only way by which one is written.
+        """Store a record, signed if there is a key: the only way to write one.
 
-        ObjectExists where there is one.
+        ObjectExists if it exists.
         """
         self.store.put(key, seal_record(self.signatures.sign(key, record)))
 
@@ -91,19 +91,19 @@ class Repository:
         return found.modified if found else None
 
     def systems(self) -> List[str]:
-        """The system identifiers that this repository knows; empty when it was never used."""
+        """The system identifiers that this repository knows; empty if it was never used."""
         names = self.store.list_names(self.layout.systems)
         return [n[: -len(".json")] for n in names if n.endswith(".json") and SYSTEM.match(n[: -len(".json")])]
 
     def owns(self, system: str) -> None:
-        """ForeignRepository unless this repository already keeps the cluster ``system``."""
+        """ForeignRepository unless this repository already belongs to the cluster ``system``."""
         if self.store.head(self.layout.system(system)) is None:
             known = self.systems()
             raise ForeignRepository(
                 f"Repository {self.location} does not know the cluster with system identifier {system};"
                 f" it keeps {', '.join(known) or 'none'}.",
                 "Check bucket, prefix and cluster name."
-                " If this cluster was created anew (initdb, pg_upgrade), accept it once it archives: lifeboat backup"
+                " If this cluster was recreated (initdb, pg_upgrade), accept it as soon as it archives: lifeboat backup"
                 " --accept-new-system. The role wal_archive does it with -e wal_archive_accept_new_system=true.",
                 repository=self.name,
                 system_identifier=system,
@@ -111,14 +111,14 @@ class Repository:
             )
 
     def may_adopt(self, system: str, accept_new: bool = False) -> None:
-        """ForeignRepository where :meth:`adopt` would refuse."""
+        """ForeignRepository if :meth:`adopt` would refuse."""
         if not accept_new and self.systems():
             self.owns(system)
 
     def adopt(self, system: str, accept_new: bool = False) -> None:
         """Make this the repository of the cluster ``system``: a fresh one is marked, a foreign one is refused.
 
-        ``accept_new`` lets a cluster that was created anew (initdb, pg_upgrade) join the ones that are kept.
+        ``accept_new`` accepts a recreated cluster (initdb, pg_upgrade) in addition to the known ones.
         """
         if self.store.head(self.layout.system(system)) is not None:
             return
@@ -131,7 +131,7 @@ class Repository:
             try:
                 self.put_record(key, record)
             except ObjectExists:
-                # Whoever signed it: only its existence counts, and check reports a foreign one.
+                # Whoever signed it: only its existence matters, and check reports foreign ones.
                 open_record(self.store.get(key), key)
 
 
@@ -159,7 +159,7 @@ class Repositories:
 
     @property
     def required(self) -> Tuple[Repository, ...]:
-        """Those that must have an object before it counts as stored."""
+        """The repositories that must have an object before it counts as stored."""
         return tuple(r for r in self.items if r.required)
 
     def named(self, name: str) -> Optional[Repository]:
@@ -167,23 +167,23 @@ class Repositories:
         return next((r for r in self.items if r.name == name), None)
 
     def beginning_with(self, name: Optional[str], without: Sequence[str] = ()) -> Tuple[Repository, ...]:
-        """All of them but ``without``: the one of that name first, the others as configured."""
+        """All except ``without``: the one of that name first, then the others as configured."""
         return tuple(sorted((r for r in self.items if r.name not in without), key=lambda r: r.name != name))
 
     def readable(self, without: Collection[str] = ()) -> Repository:
-        """The first repository that answers and holds this cluster; the others before it are in ``passed_over``.
+        """The first repository that responds and has this cluster; those before it are recorded in ``passed_over``.
 
-        Those named in ``without`` are not asked, unless nothing else is configured. Raises the first one's error when
-        none does.
+        Those named in ``without`` are skipped, unless nothing else is configured. Raises the error of the first one if
+        none is readable.
         """
         for repository in [r for r in self.items if r.name not in without] or self.items:
             try:
                 if repository.systems():
                     return repository
                 raise ForeignRepository(
-                    f"Repository {repository.location} holds no cluster of this name.",
-                    "Check bucket, prefix and cluster name;"
-                    " a repository begins with the first archived segment or backup.",
+                    f"Repository {repository.location} has no cluster of this name.",
+                    "Check bucket, prefix and cluster name."
+                    " A new repository is set up by the first archived segment or backup.",
                     repository=repository.name,
                 )
             except (StoreError, ForeignRepository) as exc:
@@ -191,7 +191,7 @@ class Repositories:
         raise self.passed_over[0].error
 
     def require_signing(self, *kinds: str) -> None:
-        """SigningFailed unless records of these kinds can be signed here, if they must be: checked before the work."""
+        """SigningFailed if records of these kinds must be signed but cannot be signed here. Call it before the work."""
         for repository in self.items[:1]:
             repository.signatures.require(*kinds)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reports of restore tests in a repository: written once, kept forever."""
+"""The reports of restore tests in a repository, written once and kept forever."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .repository import Repository
 
 @dataclass(frozen=True)
 class Tested:
-    """When a backup was restored last, and whether everything held."""
+    """When a backup was last restored for a test, and whether it passed."""
 
     __test__ = False
 
@@ -35,7 +35,7 @@ class Tested:
 
 
 def store_report(repository: Repository, report: Mapping[str, Any]) -> None:
-    """Store the report, as a record."""
+    """Store the report as a record."""
     at = parse_time(report["ended_at"])
     try:
         repository.put_record(repository.layout.restore_test(at, secrets.token_hex(4)), report)
@@ -44,16 +44,16 @@ def store_report(repository: Repository, report: Mapping[str, Any]) -> None:
 
 
 def last_tested(repository: Repository, until: datetime) -> Dict[str, Tested]:
-    """The newest restore test of each backup, by label, of all those whose report was stored ``until`` then.
+    """The newest restore test of each backup, by label, among the reports stored ``until`` then.
 
-    A record that is bad or not plausible proves nothing.
+    Damaged and implausible records prove nothing.
     """
     records = iterate_records(repository, repository.layout.restore_tests)
     return _last(record for record in records if record.info.modified <= until)[0]
 
 
 def look_at_tests(repository: Repository) -> Tuple[Dict[str, Tested], Tuple[Aside, ...]]:
-    """The newest one of each backup, among the newest reports, and what was set apart."""
+    """The newest test of each backup, among the newest reports, and what was set apart."""
     return _last(iterate_records(repository, repository.layout.restore_tests, ENOUGH))
 
 
@@ -74,7 +74,7 @@ def _last(records: Iterable[StoredRecord]) -> Tuple[Dict[str, Tested], Tuple[Asi
 
 
 def newest_reports(repository: Repository, most: int) -> Iterator[Fields]:
-    """The newest plausible reports, at most so many of them, the last one first: one listing, and a get of each."""
+    """The newest plausible reports, at most so many, newest first: one listing, and a get for each."""
     infos = repository.store.list(repository.layout.restore_tests)
     dated = ((stamp_of(info.key), info) for info in infos)
     # A key dated in the future would be the newest forever.
@@ -85,7 +85,7 @@ def newest_reports(repository: Repository, most: int) -> Iterator[Fields]:
 
 
 def _believed(record: StoredRecord) -> Tuple[Fields, datetime]:
-    """What a report says, and when it ended; ObjectCorrupt where that is not the time of its key, or yet to come."""
+    """A report's content, and when the test ended; ObjectCorrupt unless that is the time in its key, and past."""
     fields = record.fields()
     at = fields.moment("ended_at")
     why = apart(at, stamp_of(record.key)) or late(at, record.info.modified)

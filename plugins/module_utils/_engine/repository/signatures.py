@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who signed a record, and whether the signature counts.
+"""Who signed a record, and whether the signature is valid.
 
-The field ``signature`` is over the record and its key, so that a record that was moved to another key or cluster is
-not signed. Where the configuration has no signers, every record counts.
+The field ``signature`` covers the record and its key, so a record that was moved to another key or cluster has no valid
+signature. Without configured signers, every record counts.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ..records.model import format_time, open_record
 from .kinds import kind_of, record_kind
 
 _HINT = (
-    "It counts for nothing. Find out who wrote it: docs/signing.md says what to do, and what to do about records that"
-    " are older than the signing key."
+    "Find out who wrote it; it is ignored. docs/signing.md describes what to do, also about records that are"
+    " older than the signing key."
 )
 _TRIAL = b"lifeboat trial\n"
-# Signatures that were verified by this process, by a digest of all that was verified. They stay true.
+# Signatures already verified by this process, by a digest of everything verified. They stay valid.
 _VERIFIED: Dict[bytes, bool] = {}
 
 
 def signed_bytes(key: str, record: Mapping[str, Any]) -> bytes:
-    """What is signed: the key and the record without checksum and signature, keys sorted, no white space. Pure."""
+    """The signed bytes: the key, and the record without checksum and signature, keys sorted, no white space. Pure."""
     body = {k: v for k, v in record.items() if k not in ("sha256", "signature")}
     return json.dumps({"key": key, "record": body}, sort_keys=True, separators=(",", ":")).encode()
 
@@ -41,8 +41,8 @@ def signed_bytes(key: str, record: Mapping[str, Any]) -> bytes:
 class Signatures:
     """The signatures of one repository's records.
 
-    ``signed`` has the signer's name by key of what was read and counts ("" for an unsigned one); ``foreign`` why the
-    others do not.
+    ``signed``: by key, the signers of the valid records read so far ("" for an unsigned one); ``foreign``: why others
+    do not count.
     """
 
     config: SigningConfig = SigningConfig()
@@ -52,7 +52,7 @@ class Signatures:
 
     @property
     def required(self) -> bool:
-        """Whether only signed records count."""
+        """Whether unsigned records are ignored."""
         return bool(self.config.signers)
 
     @property
@@ -61,14 +61,14 @@ class Signatures:
         return (self.config.root_key_file if os.geteuid() == 0 else None) or self.config.key_file
 
     def require(self, *kinds: str) -> None:
-        """SigningFailed unless records of these kinds can be signed here, where they must be. Tried, not inferred."""
+        """SigningFailed if records of these kinds must be signed but cannot be signed here. Tested with a signature."""
         if self.required or self.key_file:
             signature = self._sign(_TRIAL)
             for kind in kinds:
                 self._own(signature, kind)
 
     def sign(self, key: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The record with its signature, where there is a key. SigningFailed where its signature would not count."""
+        """The record, signed if there is a key. SigningFailed if the signature would not be valid."""
         if not self.required and not self.key_file:
             return record
         signature = self._sign(signed_bytes(key, record))
@@ -76,17 +76,17 @@ class Signatures:
         return {**record, "signature": signature}
 
     def require_genuine(self, key: str, raw: bytes, modified: Callable[[], Optional[datetime]]) -> None:
-        """RecordForeign unless the record counts. ``modified`` is asked when the store got it, where that matters.
+        """RecordForeign unless the record counts. ``modified`` returns when it was stored; called only if that matters.
 
-        What cannot be opened as a record is left to whoever opens it: it is damaged, which is told otherwise.
+        Damaged records pass: opening them reports the damage.
         """
-        # Events of the audit trail are held together by their own chain, in every repository and in a file.
+        # Events of the audit trail have their own chain of digests, in every repository and in a file.
         if not self.required or kind_of(self.cluster, key).name in ("audit", "history"):
             return
         try:
             open_record(raw, key)
         except RecordTooNew:
-            pass  # It is whole, and its signature is over all of it, whatever it says.
+            pass  # The record is intact, and its signature covers all of it.
         except ObjectCorrupt:
             return
         try:
@@ -123,32 +123,32 @@ class Signatures:
     def _sign(self, data: bytes) -> str:
         if not self.key_file:
             raise SigningFailed(
-                "Records must be signed (signing.signers), and this host has no key.",
-                "Make a key (ssh-keygen -t ed25519 -N '' -f FILE), name it in signing.key_file, and add its public"
+                "Records must be signed (signing.signers), but this host has no key.",
+                "Create a key (ssh-keygen -t ed25519 -N '' -f FILE), set signing.key_file to it, and add its public"
                 " key to signing.signers, here and wherever the repository is read.",
             )
         return sshsig.sign(data, self.key_file)
 
     def _own(self, signature: str, kind: str) -> None:
-        """SigningFailed unless signatures of our own key count for this kind."""
+        """SigningFailed unless signatures by our own key are valid for this kind."""
         blob = sshsig.key_of(signature)
         signer = next((s for s in self.config.signers if s.blob == blob), None)
         if self.required and (signer is None or not signer.may_sign(kind) or signer.until):
             why, hint = _why_not(signer, kind)
             raise SigningFailed(
-                f"A record of the kind {kind} would count for nothing: in signing.signers {self.key_file} {why}.",
+                f"A record of the kind {kind} would be ignored: in signing.signers {self.key_file} {why}.",
                 f"{hint}, here and wherever the repository is read.",
                 kind=kind,
             )
 
 
 def _why_not(signer: Optional[SignerConfig], kind: str) -> Tuple[str, str]:
-    """Why a signature of our own key would not count, and the way out. Pure."""
+    """Why a signature by our own key would not be valid, and a hint. Pure."""
     if signer is None:
         return "is not listed", "Add its public key to signing.signers"
     if signer.until:
         return "is retired (until)", (
-            "Make a new key (ssh-keygen -t ed25519 -N '' -f FILE), name it in signing.key_file, and add its public key"
+            "Create a new key (ssh-keygen -t ed25519 -N '' -f FILE), set signing.key_file to it, and add its public key"
             " to signing.signers"
         )
     return f"may not sign it ({signer.name}.kinds)", f"Add {kind} to the kinds of {signer.name} in signing.signers"
@@ -167,5 +167,5 @@ def _verified(data: bytes, signature: str, signer: SignerConfig) -> bool:
 
 
 def told(signatures: Signatures) -> Tuple[Mapping[str, Any], ...]:
-    """The foreign records that were found, as JSON-serializable data."""
+    """The foreign records found so far, as JSON-serializable data."""
     return tuple({"key": key, **exc.as_dict()} for key, exc in sorted(signatures.foreign.items()))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One object in several repositories at once: compressed by zstd, sealed where that is set, put once."""
+"""Store one object in several repositories at once, compressed by zstd, and sealed if configured."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def store_stream(
     name: str,
     chunks: Iterable[bytes],
 ) -> ArchiveFile:
-    """Store ``chunks`` as ``name`` (its sealed form where the seal seals) below each repository's own key.
+    """Store ``chunks`` as ``name`` (or its sealed form) below each repository's own key.
 
-    Nothing is visible before all of it is there. Memory: the stores' bounds and about 1 MiB. Raises what the chunks
-    and the stores raise, and leaves nothing behind then.
+    Nothing is visible before everything is stored. Memory: the stores' bounds and about 1 MiB. Passes on the errors of
+    the chunks and the stores, and leaves nothing behind then.
     """
     stored = sealed_name(name, seal.seals)
     compressor = Compressor(_LEVEL)
     with ExitStack() as opened:
-        # A writer that was not committed is aborted, where a later one cannot be opened, too.
+        # Uncommitted writers are aborted, even if a later one cannot be opened.
         writers = [opened.enter_context(r.store.writer(key_of(r, stored))) for r in repositories]
 
         def store(out: bytes) -> None:

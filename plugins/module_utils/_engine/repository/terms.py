@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long an object is locked, and when a lock is renewed. Pure.
 
-An object is locked when it is put, for the days that its kind is kept. What stays longer than that (a parent, a held
-backup, one of the last fulls, WAL that they need) has its lock renewed, a week at a time, by every run of retention
-that finds it to end within three days. A lock is never shortened.
+A new object is locked for as many days as its kind is kept. If it has to stay longer (a parent, a held backup, one of
+the last full backups, WAL that they need), every run of retention renews locks that end within three days, for a week.
+A lock is never shortened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..config.retention import RetentionConfig
 from .kinds import Kind
 from .labels import type_of
 
-#: A lock that ends so soon is renewed, for so long from now on.
+#: A lock that ends within the first is renewed, for the second from now on.
 RENEW_WITHIN = timedelta(days=3)
 RENEW_FOR = timedelta(days=7)
 
@@ -26,10 +26,10 @@ _FOR_EVER = ("core", "history", "hold", "release", "report", "erasure", "epoch")
 
 
 def term(kind: Kind, policy: RetentionConfig) -> Optional[timedelta]:
-    """For how long such an object is locked when it is put.
+    """For how long a new object of this kind is locked.
 
-    None for what is no part of the repository, for what restores tell of themselves, and for pieces of segments, which
-    go when the segment is complete.
+    None for objects that are not part of the repository, for leases, and for pieces of segments, which are removed
+    once the segment is complete.
     """
     days = _days(kind, policy)
     return timedelta(days=days) if days > 0 else None
@@ -59,7 +59,7 @@ def longest(policy: RetentionConfig) -> float:
 
 
 def is_due(kind: Kind, stored: datetime, policy: RetentionConfig, now: datetime) -> bool:
-    """Whether the lock with which such an object was put ends soon or has ended; a renewal is not known here."""
+    """Whether the original lock of such an object ends soon or has ended; renewals are not taken into account."""
     if kind.piece or kind.name in ("foreign", "lease", "verification"):
         return False
     return stored + (term(kind, policy) or timedelta()) < now + RENEW_WITHIN

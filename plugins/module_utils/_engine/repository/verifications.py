@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was verified, when: an object for each verification, written once.
+"""What was verified, and when: an object for each verification, written once.
 
-A record counts when its time can be so: it is the one in its key, not later than when the store took it, and not in the
-future. What was put since it was read is not covered by it, however the record says.
+A record counts if its time is plausible: it matches the key, and is neither later than the time of storing nor in the
+future. A record never covers objects that were put after the reading, whatever it claims.
 
-``labels`` are backups that were read and are intact; ``wal`` has, by system identifier, the spans of segments that
-were; ``damaged`` names in the same way what was not. ``audit_faults`` counts what is wrong with the audit trail of
-this repository. Every field but ``labels`` may be absent.
+``labels`` are the backups that were read and found intact, ``wal`` the spans of segments, by system identifier, and
+``damaged`` in the same form those that were not intact. ``audit_faults`` counts faults in the audit trail of this
+repository. Every field except ``labels`` may be absent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Wal = Mapping[str, Iterable[Segment]]
 
 @dataclass(frozen=True)
 class _Said:
-    """What a record says of WAL, by system identifier, intact or not; ``read`` is when the reading began."""
+    """A record's claims about WAL, by system identifier, intact or not; ``read``: when the reading began."""
 
     read: datetime
     good: Mapping[str, SpanSet]
@@ -43,10 +43,10 @@ class _Said:
 
 @dataclass
 class Known:
-    """When each backup (by label) was last read and found to be intact, and what is known of WAL.
+    """When each backup (by label) was last read and found intact, and the same for WAL.
 
-    ``newest`` is the time of the newest record of what was read, ``damaged`` how many backups and segments it found
-    damaged; ``aside`` are records that prove nothing. ``audit_faults`` is None where the trail was never verified.
+    ``newest`` is the time of the newest record, ``damaged`` how many backups and segments it found damaged; ``aside``:
+    records that prove nothing. ``audit_faults`` is None if the trail was never verified.
     """
 
     labels: Dict[str, datetime] = field(default_factory=dict)
@@ -57,12 +57,12 @@ class Known:
     audit_faults: Optional[int] = None
 
     def covers(self, label: str, since: datetime, stored: Iterable[datetime]) -> bool:
-        """Whether all that this label has, put at these times, was verified at or after ``since``."""
+        """Whether all files of this label, put at these times, were verified at or after ``since``."""
         at = self.labels.get(label)
         return at is not None and at >= since and all(put <= at for put in stored)
 
     def covers_segment(self, system: str, segment: Segment, since: datetime, stored: datetime) -> bool:
-        """Whether this segment, put at that time, was."""
+        """Whether this segment, put at that time, was verified at or after ``since``."""
         for said in reversed(self.said):
             if segment in said.bad.get(system, ()):
                 return False
@@ -80,9 +80,9 @@ def note_verified(
     began: Optional[datetime] = None,
     audit_faults: Optional[int] = None,
 ) -> None:
-    """Record that these backups and segments were read back from this repository and are intact, and those not.
+    """Record which backups and segments were read back from this repository, and which of them are damaged.
 
-    ``began`` is when the reading did: what is put while it goes on may not have been read.
+    ``began``: when the reading began. Objects put after that may not have been read.
     """
     record: Dict[str, Any] = {"labels": sorted(labels), "wal": _spans(wal or {})}
     if damaged or damaged_wal:
@@ -101,15 +101,15 @@ def _spans(wal: Wal) -> Dict[str, Any]:
 
 
 def read_known(repository: Repository, most: Optional[int] = ENOUGH) -> Known:
-    """What the newest ``most`` records say (None: all of them), the newer over the older.
+    """The combined content of the newest ``most`` records (None: all); newer records take precedence.
 
-    One that is bad or not plausible proves nothing.
+    Damaged and implausible records prove nothing.
     """
     return _known(*_records(repository, most))
 
 
 def read_all_known(repository: Repository, until: datetime) -> Tuple[Known, Known]:
-    """What all records say, and what those say that were stored ``until`` then."""
+    """The combined content of all records, and that of the records stored ``until`` then."""
     records, aside = _records(repository, None)
     return _known(records, aside), _known([record for record in records if record.stored <= until], [])
 
@@ -125,7 +125,7 @@ class _Verification:
 
 
 def _records(repository: Repository, most: Optional[int]) -> Tuple[List[_Verification], List[Aside]]:
-    """Those that count, in the order of their times, and what is set apart."""
+    """The records that count, in the order of their times, and those that were set apart."""
     records: List[_Verification] = []
     aside: List[Aside] = []
     now = clock.now()
@@ -171,5 +171,5 @@ def _told(fields: Fields) -> Dict[str, SpanSet]:
             try:
                 found.setdefault(system, SpanSet()).add(Span.parse(inner.data))
             except (KeyError, TypeError, ValueError) as exc:
-                raise wal.wrong(system, "has what is no span of WAL segments") from exc
+                raise wal.wrong(system, "contains invalid spans of WAL segments") from exc
     return found
