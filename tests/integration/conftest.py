@@ -1,18 +1,27 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters that several modules of tests look at and none of them changes."""
+"""Fixtures that several modules share: clusters that none of them changes, agents, streams, and stores behind a proxy."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, List
 
 import pytest
+import zstandard
+from lifeboat.config.load import S3Options
+from lifeboat.repository.layout import Layout
+from lifeboat.store import open_store
+from lifeboat.store.protocol import Store
 from support.controller import install
+from support.faultproxy import FaultProxy
 from support.lost import Copy, Lost, lose_a_cluster
-from support.postgres import Installation, Site, Templates, open_sites
+from support.postgres import Installation, Site, Sites, Templates, open_sites
+from support.walagent import AgentProcess, Agents
 from support.walstream import StreamProcess, Streams
+from support.yard import Yard
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +59,48 @@ def streams() -> Iterator[Streams]:
     yield start
     for stream in made:
         stream.close()
+
+
+@pytest.fixture(scope="module")
+def whole_yard(module_sites: Sites, newest_postgres: Installation, tmp_path_factory: pytest.TempPathFactory) -> Yard:
+    site = module_sites(newest_postgres, segment_mb=1, name="wal")
+    stash = tmp_path_factory.mktemp("stash")
+    names = [site.cluster.switch_wal() for _ in range(3)]
+    system = site.cluster.system_identifier
+    for name in names:
+        stored = Path(site.repositories[0]["path"]) / Layout("main").wal(system, name)
+        (stash / name).write_bytes(zstandard.ZstdDecompressor().decompress(stored.read_bytes()))
+    site.cluster.stop()
+    return Yard(site, stash, names)
+
+
+@pytest.fixture
+def yard(whole_yard: Yard, tmp_path: Path) -> Yard:
+    return replace(whole_yard, work=tmp_path)
+
+
+@pytest.fixture
+def agents() -> Iterator[Agents]:
+    """Starts agents, and ends those that still live."""
+    made: List[AgentProcess] = []
+
+    def start(site: Site) -> AgentProcess:
+        made.append(AgentProcess(site))
+        return made[-1]
+
+    yield start
+    for agent in made:
+        agent.close()
+
+
+@pytest.fixture
+def proxied_options(s3_options: S3Options, fault_proxy: FaultProxy) -> S3Options:
+    return replace(s3_options, endpoint_url=fault_proxy.endpoint_url, read_timeout=2)
+
+
+@pytest.fixture
+def proxied(proxied_options: S3Options) -> Iterator[Store]:
+    """The store behind the fault proxy."""
+    opened = open_store(proxied_options)
+    yield opened
+    opened.close()

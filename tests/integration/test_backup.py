@@ -1,52 +1,30 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base backups of real servers into real stores: what they record, and everything that goes wrong on the way."""
+"""Base backups of real servers into real stores: what they record, and servers and repositories that refuse."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import secrets
-import signal
-import subprocess
 import tarfile
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any
 
 import pytest
 import zstandard
 from lifeboat.base.wal_names import parse_lsn
-from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.config.load import DirectoryOptions
 from lifeboat.records.model import load_manifest, parse_time
 from lifeboat.store import open_store
 from seaweedfs import SeaweedFS
-from support import faultproxy
-from support.faultproxy import Fault, FaultProxy
+from support.backups import CANARY, labels, refused, s3
 from support.postgres import Installation, Site, Sites, entry, free_port, run_program, until
-from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration
 MIB = 2**20
-CANARY = "hunter2-canary"
 DATABASE = "we\"ird 'one"
-
-
-def s3(seaweedfs: SeaweedFS, bucket: str) -> S3Options:
-    return s3_options_for(seaweedfs, bucket, f"backup-{secrets.token_hex(4)}")
-
-
-def labels(site: Site, **changes: Any) -> List[str]:
-    return [b["label"] for b in site.lifeboat("list", **changes).data["backups"]]
-
-
-def recorded(site: Site) -> List[str]:
-    """The labels that have a manifest in the first repository, without a question to Lifeboat."""
-    store = open_store(site.config.repositories[0].store)
-    return [n.rstrip("/") for n in store.list_names("main/backups/") if store.head(f"main/backups/{n}manifest.json")]
 
 
 def extract(source: Path, target: Path) -> int:
@@ -180,22 +158,6 @@ def plain(newest_postgres: Installation, module_sites: Sites) -> Site:
     return module_sites(newest_postgres, name="plain", segment_mb=1)
 
 
-def refused(
-    site: Site, code: str, *says: str, config_file: Any = None, arguments: List[str] | None = None
-) -> Dict[str, Any]:
-    """A backup that must fail with this error, whose message says these words, and that leaves no manifest."""
-    known = recorded(site)
-    ran = site.lifeboat("backup", *(arguments or []), status=1, config_file=config_file)
-    error = ran.error
-    assert error["error_code"] == code, error
-    for words in says:
-        assert words in error["message"], error
-    assert error["hint"]
-    assert CANARY not in ran.stdout + ran.stderr
-    assert recorded(site) == known
-    return error
-
-
 def restarted(site: Site, **settings: str) -> None:
     site.cluster.configure(settings)
     site.cluster.stop()
@@ -307,165 +269,3 @@ def test_a_repository_of_another_cluster_is_refused_until_it_is_accepted(
     assert labels(anew) == labels(plain) == [*known, accepted["label"]]
     assert anew.backup()["system_identifier"] == new
     assert plain.backup()["system_identifier"] == old
-
-
-# --- stores that fail -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def cloud(newest_postgres: Installation, module_sites: Sites, seaweedfs: SeaweedFS, bucket: str) -> Site:
-    """A cluster with about 12 MB of noise and a small tablespace, archiving into S3."""
-    site = module_sites(newest_postgres, s3(seaweedfs, bucket), name="cloud", segment_mb=16)
-    space = site.root / "space"
-    space.mkdir()
-    site.cluster.execute(
-        f"CREATE TABLESPACE apart LOCATION '{space}'",
-        "CREATE TABLE small TABLESPACE apart AS SELECT 1 AS n",
-        "CREATE TABLE noise (b bytea)",
-        "ALTER TABLE noise ALTER b SET STORAGE EXTERNAL",
-        "INSERT INTO noise SELECT string_agg(decode(md5(random()::text || i || j), 'hex'), '')"
-        " FROM generate_series(1, 1500) i, generate_series(1, 512) j GROUP BY i",
-    )
-    return site
-
-
-def cloud_options(site: Site) -> S3Options:
-    store = site.config.repositories[0].store
-    assert isinstance(store, S3Options)
-    return store
-
-
-def with_store(site: Site, path: Path, options: S3Options, **backup: Any) -> Path:
-    return site.write(path, repositories=[entry(0, options)], backup={"wal_timeout": 30, **backup})
-
-
-@pytest.mark.parametrize(
-    ("change", "code", "says"),
-    [
-        ({"secret_access_key": CANARY}, "store_access_denied", "lifeboat-tests"),
-        ({"bucket": "no-such-bucket"}, "bucket_missing", "no-such-bucket"),
-        ({"endpoint_url": "http://127.0.0.1:9"}, "store_unavailable", "127.0.0.1:9"),
-    ],
-    ids=["wrong keys", "no bucket", "dead endpoint"],
-)
-def test_a_store_that_cannot_be_used_is_named(cloud: Site, tmp_path: Path, change: Any, code: str, says: str) -> None:
-    options = replace(cloud_options(cloud), connect_timeout=1, read_timeout=2, max_attempts=1, **change)
-    refused(cloud, code, says, config_file=with_store(cloud, tmp_path / "x.yml", options))
-
-
-def test_a_store_that_stops_answering_ends_the_backup_without_a_manifest(
-    cloud: Site, tmp_path: Path, fault_proxy: FaultProxy
-) -> None:
-    options = replace(
-        cloud_options(cloud), endpoint_url=fault_proxy.endpoint_url, connect_timeout=1, read_timeout=1, max_attempts=2
-    )
-    known = recorded(cloud)
-    fault_proxy.inject(Fault(faultproxy.HANG, times=99, method="PUT", target="base.tar.zst"))
-    refused(cloud, "store_unavailable", "base.tar.zst", config_file=with_store(cloud, tmp_path / "x.yml", options))
-    assert fault_proxy.count("PUT", "base.tar.zst") >= 2
-    assert recorded(cloud) == known
-    assert not uploads(cloud)  # what failed was also dropped
-
-
-def test_a_store_that_is_busy_for_a_while_gets_the_backup(cloud: Site, tmp_path: Path, fault_proxy: FaultProxy) -> None:
-    options = replace(cloud_options(cloud), endpoint_url=fault_proxy.endpoint_url, max_attempts=5)
-    for target in ("base.tar.zst", "backup_manifest", "manifest.json"):
-        fault_proxy.inject(Fault(faultproxy.STATUS, times=2, method="PUT", target=target))
-    made = cloud.lifeboat("backup", config_file=with_store(cloud, tmp_path / "x.yml", options)).data["backup"]
-    assert fault_proxy.unused == 0
-    assert made["label"] in recorded(cloud)
-    assert cloud.lifeboat("verify", made["label"]).data["intact"]
-
-
-def uploads(site: Site) -> List[str]:
-    """The keys of unfinished multipart uploads below the site's prefix."""
-    import boto3
-
-    options = cloud_options(site)
-    client = boto3.client(
-        "s3", endpoint_url=options.endpoint_url, aws_access_key_id=options.access_key_id,
-        aws_secret_access_key=options.secret_access_key, region_name="us-east-1",
-    )  # fmt: skip
-    found = client.list_multipart_uploads(Bucket=options.bucket).get("Uploads", [])
-    return [u["Key"] for u in found if u["Key"].startswith(options.prefix)]
-
-
-# --- a backup that is ended, and one beside it ------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def slow_backup(site: Site, path: Path) -> Iterator[Tuple[subprocess.Popen[str], str]]:
-    """A backup whose first part is on its way, while its tablespace is stored; and the key of that upload."""
-    earlier = set(uploads(site))
-    config = with_store(site, path, cloud_options(site), max_rate_kb=1500)
-    process = subprocess.Popen(
-        [site.command, "--config", config, "--json", "backup"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        until(lambda: set(uploads(site)) - earlier or process.poll() is not None, "the upload to begin")
-        assert process.poll() is None, process.communicate()
-        (key,) = set(uploads(site)) - earlier
-        yield process, key
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def locks(site: Site) -> int:
-    return int(site.cluster.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
-
-
-def walsenders(site: Site) -> int:
-    return int(site.cluster.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'"))
-
-
-def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_path: Path) -> None:
-    cloud.backup()
-    known = labels(cloud)
-    unfinished = set(cloud.lifeboat("list").data["unfinished"])
-    with slow_backup(cloud, tmp_path / "slow.yml") as (process, _):
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert labels(cloud) == known
-    (killed,) = set(cloud.lifeboat("list").data["unfinished"]) - unfinished
-    assert "never finished" in cloud.lifeboat("show", killed, status=1).error["message"]
-    until(lambda: not locks(cloud), "the lock to go")
-    made = cloud.backup()
-    assert labels(cloud) == [*known, made["label"]]
-    assert cloud.lifeboat("verify", made["label"]).data["intact"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_backup_that_is_asked_to_end_leaves_nothing_half_done(
-    cloud: Site, tmp_path: Path, number: signal.Signals
-) -> None:
-    known = recorded(cloud)
-    with slow_backup(cloud, tmp_path / "slow.yml") as (process, key):
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in said
-    assert "Traceback" not in said
-    until(lambda: not locks(cloud) and not walsenders(cloud), "the server to forget the backup")
-    assert recorded(cloud) == known
-    store = open_store(cloud_options(cloud))
-    assert key.endswith("base.tar.zst")
-    assert store.head(key[len(cloud_options(cloud).prefix) + 1 :]) is None
-    assert key not in uploads(cloud)
-
-
-def test_two_backups_at_once_is_one_too_many(cloud: Site, tmp_path: Path) -> None:
-    with slow_backup(cloud, tmp_path / "slow.yml") as (process, _):
-        process.send_signal(signal.SIGSTOP)  # it cannot finish meanwhile, however slow this machine is
-        pid = cloud.cluster.value("SELECT pid FROM pg_locks WHERE locktype = 'advisory'")
-        error = refused(cloud, "backup_running", "cluster main", f"server process {pid}", "a local socket")
-        assert "pg_terminate_backend" in error["hint"]
-        process.send_signal(signal.SIGCONT)
-        out, _ = process.communicate(timeout=60)
-        assert process.returncode == 0
-    assert json.loads(out)["backup"]["label"] in labels(cloud)
-    assert cloud.lifeboat("backup").data["changed"]

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from lifeboat.audit import localfile
 from support.principal import SECRET, Principal
+from support.roothost import Host
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,3 +61,10 @@ def inner(place: Path) -> Path:
     path = place / "cron.d"
     path.mkdir(mode=0o755)
     return path
+
+
+@pytest.fixture
+def host(place: Path, postgres: Principal, monkeypatch: pytest.MonkeyPatch) -> Host:
+    (place / "log").mkdir()
+    monkeypatch.setattr(localfile, "_LOG_DIR", str(place / "log"))
+    return Host(place, postgres)

@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Mapping
+
+from lifeboat.records.model import FORMAT, seal_record
+from lifeboat.repository.repository import Repository
 
 from .postgres import run_program
 
@@ -32,3 +36,25 @@ def key_pair(directory: Path, name: str, passphrase: str = "") -> KeyPair:
     path = directory / name
     run_program("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", f"{name}@test", "-f", str(path))
     return KeyPair(name, path)
+
+
+NOW = datetime.now(timezone.utc)
+RECORD = {
+    "format": FORMAT,
+    "label": "20261122T020000Z-full",
+    "n": 1.5,
+    "text": "späť",
+    "list": [1, {"b": None, "a": True}],
+}
+Opened = Callable[..., Repository]
+
+
+def path_of(repository: Repository, key: str) -> Path:
+    return Path(repository.store.location) / key
+
+
+def forge(repository: Repository, key: str, record: Mapping[str, Any]) -> None:
+    """Store a record as somebody can who has the store's keys alone: with a right checksum."""
+    path = path_of(repository, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(seal_record(record))

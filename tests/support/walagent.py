@@ -9,10 +9,17 @@ import os
 import signal
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, List, Optional, Set
 
-from .postgres import Site
+import zstandard
+from lifeboat.config.load import S3Options, StoreOptions
+from lifeboat.repository.repository import Repository
+from lifeboat.wal.inventory import archived
+
+from .faultproxy import FaultProxy
+from .postgres import Installation, Site, Sites, until
 from .stores import ROOT
 
 CLIENT = ROOT / "roles" / "agent" / "files" / "lifeboat-wal-push"
@@ -110,3 +117,57 @@ def acknowledged(site: Site) -> List[str]:
     """The names of the files that the agent has acknowledged and PostgreSQL has not taken yet."""
     push = spool_of(site) / "push"
     return sorted(p.name[: -len(".ok")] for p in push.glob("*.ok"))
+
+
+MIB = 2**20
+NOTHING = ["false"]
+Agents = Callable[[Site], AgentProcess]
+
+
+def quiet_site(sites: Sites, installation: Installation, *stores: StoreOptions) -> Site:
+    site = sites(installation, *stores, segment_mb=1, start=False, archive_command="", archive_timeout=0)
+    site.options.update(spool_dir=str(spool_of(site)), wal={"parallel": 3})
+    site.write()
+    site.cluster.start()
+    return site
+
+
+def proxied(options: S3Options, proxy: FaultProxy) -> S3Options:
+    return replace(options, endpoint_url=proxy.endpoint_url, connect_timeout=1, read_timeout=3, max_attempts=1)
+
+
+def write_segments(site: Site, count: int) -> List[str]:
+    """Fill so many segments, or a few more; their names."""
+    before = finished(site)
+    for _ in range(count):
+        site.cluster.execute("SELECT pg_logical_emit_message(true, 'lifeboat', '')", "SELECT pg_switch_wal()")
+    return sorted(finished(site) - before)
+
+
+def finished(site: Site) -> Set[str]:
+    """The segments that PostgreSQL has marked to be archived, or as archived."""
+    status = site.cluster.data_dir / "pg_wal" / "archive_status"
+    return {path.stem for path in status.iterdir() if len(path.stem) == 24}
+
+
+def stored(site: Site, options: StoreOptions, timeline: int = 1) -> List[str]:
+    """The segments in a store."""
+    repository = Repository.open(replace(site.config.repositories[0], store=options), "main")
+    try:
+        return sorted(s.name for s in archived(repository, site.cluster.system_identifier, [timeline], 0, MIB))
+    finally:
+        repository.store.close()
+
+
+def content(site: Site, options: StoreOptions, name: str) -> bytes:
+    repository = Repository.open(replace(site.config.repositories[0], store=options), "main")
+    raw = repository.store.get(repository.layout.wal(site.cluster.system_identifier, name))
+    return raw if name.endswith(".history") else zstandard.ZstdDecompressor().decompress(raw)
+
+
+def on_disk(site: Site, name: str) -> Path:
+    return site.cluster.data_dir / "pg_wal" / name
+
+
+def all_archived(site: Site) -> None:
+    until(lambda: not ready(site), "everything to be archived", lambda: site.cluster.log.read_text()[-3000:])

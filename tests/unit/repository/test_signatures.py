@@ -1,26 +1,23 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records that are signed: what is signed, whose signature counts, and what is told of the others."""
+"""Signed records: what the signature covers, whose signature counts, and how others are reported."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Dict, List
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifeboat.base.errors import (
-    DependencyMissing,
     ObjectCorrupt,
     RecordForeign,
-    RecordTooNew,
     RecordUnsigned,
     SigningFailed,
 )
@@ -33,53 +30,7 @@ from lifeboat.repository.holds import read_holds, set_hold
 from lifeboat.repository.records import look_at_all, read_records
 from lifeboat.repository.repository import Repository
 from support.records import SYSTEM, a_backup, moment
-from support.signing import KeyPair, key_pair
-
-NOW = datetime.now(timezone.utc)
-RECORD = {
-    "format": FORMAT,
-    "label": "20261122T020000Z-full",
-    "n": 1.5,
-    "text": "späť",
-    "list": [1, {"b": None, "a": True}],
-}
-
-
-@pytest.fixture(scope="session")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    return key_pair(tmp_path_factory.mktemp("ours"), "ours")
-
-
-@pytest.fixture(scope="session")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    return key_pair(tmp_path_factory.mktemp("theirs"), "theirs")
-
-
-Opened = Callable[..., Repository]
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Opened:
-    """The repository as a configuration with such a section ``signing`` opens it."""
-    (tmp_path / "repository").mkdir()
-
-    def open_it(cluster: str = "main", **signing: Any) -> Repository:
-        entry = {"type": "directory", "path": str(tmp_path / "repository")}
-        parsed = config.parse({"cluster": cluster, "repositories": [entry], "signing": signing})
-        return Repository.open(parsed.repositories[0], cluster)
-
-    return open_it
-
-
-def path_of(repository: Repository, key: str) -> Path:
-    return Path(repository.store.location) / key
-
-
-def forge(repository: Repository, key: str, record: Mapping[str, Any]) -> None:
-    """Store a record as somebody can who has the store's keys alone: with a right checksum."""
-    path = path_of(repository, key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(seal_record(record))
+from support.signing import NOW, RECORD, KeyPair, Opened, forge, path_of
 
 
 def put_files(repository: Repository, backup: BackupManifest) -> None:
@@ -324,120 +275,3 @@ def test_all_records_are_looked_at_once(opened: Opened, ours: KeyPair) -> None:
     assert sorted(repository.signatures.signed) == sorted(dict.fromkeys(keys))
     assert list(repository.signatures.foreign) == ["main/files/web/20261123T020000Z-files/manifest.json"]
     look_at_all(opened())
-
-
-def test_root_signs_by_its_own_key_and_everybody_else_by_the_owners(
-    ours: KeyPair, theirs: KeyPair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = signatures.Signatures(
-        config.parse(
-            {
-                "cluster": "main", "repositories": [{"type": "directory", "path": "/nowhere"}],
-                "signing": {"key_file": str(ours.key_file), "root_key_file": str(theirs.key_file)},
-            }
-        ).signing
-    )  # fmt: skip
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert found.key_file == str(ours.key_file)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert found.key_file == str(theirs.key_file)
-    assert replace(found, config=replace(found.config, root_key_file=None)).key_file == str(ours.key_file)
-
-
-def test_without_a_key_nothing_is_stored_where_records_must_be_signed(opened: Opened, ours: KeyPair) -> None:
-    repository = opened(signers=[ours.signer()])
-    with pytest.raises(SigningFailed, match="this host has no key"):
-        repository.put_record("main/erasures/20261122T020000Z-1.json", RECORD)
-    assert not list(repository.store.list(""))
-    with pytest.raises(SigningFailed, match="this host has no key"):
-        repository.signatures.require("backup")
-    opened().signatures.require("backup")
-
-
-def test_a_key_that_is_not_listed_or_may_not_sign_is_refused_before_the_work(
-    opened: Opened, ours: KeyPair, theirs: KeyPair
-) -> None:
-    with pytest.raises(SigningFailed, match="is not listed") as caught:
-        opened(key_file=str(theirs.key_file), signers=[ours.signer()]).signatures.require("backup")
-    assert caught.value.hint.startswith("Add its public key to signing.signers")
-    with pytest.raises(SigningFailed, match="may not sign it") as caught:
-        opened(key_file=str(ours.key_file), signers=[ours.signer(kinds=["backup"])]).signatures.require("files/web")
-    assert caught.value.hint.startswith("Add files/web to the kinds of ours")
-    opened(key_file=str(ours.key_file), signers=[ours.signer(kinds=["backup"])]).signatures.require("backup")
-
-
-def test_a_key_with_a_passphrase_is_refused_at_once(tmp_path: Path) -> None:
-    locked = key_pair(tmp_path, "locked", passphrase="not asked for")
-    with pytest.raises(SigningFailed, match="passphrase") as caught:
-        sshsig.sign(b"x", str(locked.key_file))
-    assert "ssh-agent" in caught.value.hint
-
-
-def test_a_key_file_that_is_not_there_or_open_to_others_is_told(tmp_path: Path, ours: KeyPair) -> None:
-    with pytest.raises(SigningFailed, match="No such file") as caught:
-        sshsig.sign(b"x", str(tmp_path / "nothing"))
-    assert "ssh-keygen -t ed25519" in caught.value.hint
-    wide = tmp_path / "wide"
-    wide.write_bytes(ours.key_file.read_bytes())
-    wide.chmod(0o640)
-    with pytest.raises(SigningFailed, match="too open") as caught:
-        sshsig.sign(b"x", str(wide))
-    assert caught.value.hint.startswith(f"chmod 0600 {wide}")
-
-
-def test_without_ssh_keygen_its_package_is_named(
-    ours: KeyPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DependencyMissing, match="ssh-keygen") as caught:
-        sshsig.sign(b"x", str(ours.key_file))
-    assert "openssh-client" in caught.value.hint
-
-
-def test_a_verification_that_gives_no_answer_makes_no_record_foreign(
-    ours: KeyPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    signature = sshsig.sign(b"x", str(ours.key_file))
-    broken = tmp_path / "ssh-keygen"
-    broken.write_text("#!/bin/sh\necho 'No user exists for uid 7' >&2\nexit 255\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(SigningFailed, match="No user exists"):
-        sshsig.verify(b"x", signature, ours.signer()["key"])
-
-
-def test_a_signature_of_another_purpose_does_not_count(ours: KeyPair, tmp_path: Path) -> None:
-    """The same key may sign git commits: in another namespace."""
-    from support.postgres import run_program
-
-    (tmp_path / "data").write_bytes(b"x")
-    run_program("ssh-keygen", "-q", "-Y", "sign", "-f", str(ours.key_file), "-n", "git", str(tmp_path / "data"))
-    other = (tmp_path / "data.sig").read_text()
-    assert sshsig.key_of(other) == sshsig.key_of(sshsig.sign(b"x", str(ours.key_file)))
-    assert not sshsig.verify(b"x", other, ours.signer()["key"])
-
-
-def test_a_record_of_a_newer_format_is_signed_as_any_other(ours: KeyPair, opened: Opened) -> None:
-    """What it says is not understood; whether it counts is known all the same."""
-    both = opened(signers=[ours.signer()], key_file=str(ours.key_file))
-    record = {"format": FORMAT + 1, "label": "20261122T020000Z-full", "shape": {"new": [1, 2]}}
-    key = both.layout.manifest("20261122T020000Z-full")
-    both.put_record(key, record)
-    (damaged,) = load_catalog(both).damaged
-    assert isinstance(damaged.error, RecordTooNew) and damaged.newer and not damaged.foreign
-    path_of(both, key).unlink()
-    other = _signed(both, record)
-    forge(both, key, {**record, "signature": json.loads(both.store.get(other))["signature"]})
-    path_of(both, other).unlink()
-    (damaged,) = load_catalog(both).damaged
-    assert damaged.foreign and not damaged.newer
-    path_of(both, key).unlink()
-    forge(both, key, record)
-    assert isinstance(load_catalog(both).damaged[0].error, RecordUnsigned)
-
-
-def _signed(repository: Repository, record: Mapping[str, Any]) -> str:
-    """The same record, signed for another key."""
-    key = repository.layout.manifest("20261122T030000Z-full")
-    repository.put_record(key, record)
-    return key
