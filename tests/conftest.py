@@ -17,7 +17,8 @@ from lifeboat.config.load import S3Options
 from lifeboat.store.azure.client import connect
 from support.clouds import Azurite, FakeGcs, Rclone
 from support.faultproxy import FaultProxy
-from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
+from support.installations import Installation, installations
+from support.postgres import Sites, Templates, open_sites, require_ordinary_user
 from support.stores import Running, SeaweedFS, s3_options_for
 from support.warm import Warm
 

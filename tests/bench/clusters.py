@@ -9,7 +9,8 @@ import contextlib
 import time
 from pathlib import Path
 
-from support.postgres import Cluster, Installation
+from support.installations import Installation
+from support.postgres import Cluster
 
 # 32 random hexadecimal digits and 8 of them again, then the same words: zstd leaves a third at level 1.
 _TEXT = "md5(random()::text) || left(md5(random()::text), 8) || 'the same words'"

@@ -17,7 +17,7 @@ from lifeboat.provision.bucket import BucketRequest
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.layout import Layout
 from lifeboat.store import open_store
-from support.postgres import until
+from support.processes import until
 from support.stores import PART, SeaweedFS, client_of, s3_options_for
 
 pytestmark = pytest.mark.integration

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures that several modules share: clusters that none of them changes, agents, streams, and stores behind a proxy."""
+"""Fixtures that several modules share: unchanged clusters, agents, streams, and stores behind a proxy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
 from support.controller import install
 from support.faultproxy import FaultProxy
+from support.installations import Installation
 from support.lost import Copy, Lost, lose_a_cluster
-from support.postgres import Installation, Site, Sites, Templates, open_sites
+from support.postgres import Site, Sites, Templates, open_sites
 from support.walagent import AgentProcess, Agents
 from support.walstream import StreamProcess, Streams
 from support.yard import Yard

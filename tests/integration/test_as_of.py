@@ -16,8 +16,9 @@ import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
 from lifeboat.store.s3.client import checksum_params, connect
 from support.controller import module
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Site, Sites, entry, restore_arguments
+from support.postgres import Site, Sites, entry, restore_arguments
 
 pytestmark = pytest.mark.integration
 

@@ -14,8 +14,9 @@ import pytest
 from lifeboat.config.load import S3Options
 from lifeboat.store import open_store
 from lifeboat.store.s3.client import checksum_params, connect
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Sites, restore_arguments
+from support.postgres import Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 # More than one answer to ListObjectVersions tells.

@@ -14,9 +14,10 @@ import pytest
 from lifeboat.config.load import S3Options
 from lifeboat.store import open_store
 from lifeboat.store.s3.client import checksum_params
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.locked import keys_of, locked_bucket
-from support.postgres import Installation, Site, Sites, restore_arguments
+from support.postgres import Site, Sites, restore_arguments
 from support.stores import SeaweedFS, client_of
 
 pytestmark = pytest.mark.integration

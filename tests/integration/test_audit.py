@@ -19,7 +19,9 @@ from lifeboat.audit.event import Event, chain_name, digest, load_event
 from lifeboat.audit.scope import Note, record, take_warnings
 from lifeboat.base import clock
 from lifeboat.config.load import DirectoryOptions, S3Options
-from support.postgres import Installation, Site, Sites, restore_arguments, run_program
+from support.installations import Installation
+from support.postgres import Site, Sites, restore_arguments
+from support.processes import run_program
 from support.stores import client_of
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from support.postgres import Installation, Site, Sites
+from support.installations import Installation
+from support.postgres import Site, Sites
 from support.stores import ROOT, keys
 
 pytestmark = pytest.mark.integration

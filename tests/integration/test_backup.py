@@ -20,7 +20,9 @@ from lifeboat.records.model import load_manifest, parse_time
 from lifeboat.store import open_store
 from seaweedfs import SeaweedFS
 from support.backups import CANARY, labels, refused, s3
-from support.postgres import Installation, Site, Sites, entry, free_port, run_program, until
+from support.installations import Installation
+from support.postgres import Site, Sites, entry
+from support.processes import free_port, run_program, until
 
 pytestmark = pytest.mark.integration
 MIB = 2**20

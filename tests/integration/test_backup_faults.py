@@ -20,7 +20,9 @@ from seaweedfs import SeaweedFS
 from support import faultproxy
 from support.backups import CANARY, labels, recorded, refused, s3
 from support.faultproxy import Fault, FaultProxy
-from support.postgres import Installation, Site, Sites, entry, until
+from support.installations import Installation
+from support.postgres import Site, Sites, entry
+from support.processes import until
 
 pytestmark = pytest.mark.integration
 

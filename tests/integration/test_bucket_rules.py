@@ -22,7 +22,8 @@ from lifeboat.retention.prune import is_stale
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Unfinished
 from lifeboat.store.s3.store import S3Store
-from support.postgres import Installation, Site, Sites
+from support.installations import Installation
+from support.postgres import Site, Sites
 from support.stores import PART, client_of
 
 pytestmark = pytest.mark.integration

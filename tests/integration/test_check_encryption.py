@@ -15,7 +15,8 @@ from lifeboat.config.load import DirectoryOptions, S3Options
 from lifeboat.config.store_options import StoreOptions
 from lifeboat.store import at_rest, open_store
 from support.age import make_key, needs_age
-from support.postgres import Installation, Site, Sites, entry
+from support.installations import Installation
+from support.postgres import Site, Sites, entry
 
 pytestmark = [pytest.mark.integration, needs_age]
 

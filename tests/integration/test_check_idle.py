@@ -11,7 +11,9 @@ from typing import Any, Dict
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
-from support.postgres import Installation, Site, Sites, until
+from support.installations import Installation
+from support.postgres import Site, Sites
+from support.processes import until
 
 pytestmark = pytest.mark.integration
 

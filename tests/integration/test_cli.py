@@ -16,8 +16,9 @@ from typing import Dict, Tuple
 import pytest
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.repository.layout import Layout
+from support.installations import Installation
 from support.listed import labels, segments, statuses, tree, words
-from support.postgres import Installation, Site, Sites, entry
+from support.postgres import Site, Sites, entry
 
 pytestmark = pytest.mark.integration
 

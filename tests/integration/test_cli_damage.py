@@ -13,8 +13,9 @@ from typing import Tuple
 import pytest
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.records.model import load_manifest
+from support.installations import Installation
 from support.listed import labels, segments, statuses, words
-from support.postgres import Installation, Site, Sites, entry
+from support.postgres import Site, Sites, entry
 
 pytestmark = pytest.mark.integration
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from lifeboat.config.load import StoreOptions
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Sites, restore_arguments
+from support.postgres import Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ import yaml
 from support.controller import ansible
 from support.lost import Copy
 from support.monitoring import ROOT, rules
-from support.postgres import free_port
+from support.processes import free_port
 
 
 def rebuild(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, restore_arguments, until
+from support.postgres import Site, Sites, restore_arguments
+from support.processes import until
 
 pytestmark = pytest.mark.integration
 

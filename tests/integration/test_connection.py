@@ -12,7 +12,8 @@ from contextlib import closing
 import pytest
 from lifeboat.config.sections import ConnectionConfig
 from lifeboat.postgres.connection import connect
-from support.postgres import Installation, Sites
+from support.installations import Installation
+from support.postgres import Sites
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,9 @@ import pytest
 from lifeboat.base.errors import ConfigError, DataDirectoryRefused
 from lifeboat.drill.ledger import Pace, payload, read, write
 from lifeboat.drill.strike import MARK, strike
-from support.postgres import Cluster, Installation, Site, Sites, Templates, open_sites, until
+from support.installations import Installation
+from support.postgres import Cluster, Site, Sites, Templates, open_sites
+from support.processes import until
 from support.walagent import spool_of
 from support.walstream import StreamProcess, pieces, streaming
 

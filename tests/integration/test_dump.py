@@ -14,8 +14,10 @@ import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
 from lifeboat.records.model import seal_record
 from support.age import make_key, needs_age
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry, run_program
+from support.postgres import Site, Sites, entry
+from support.processes import run_program
 
 pytestmark = pytest.mark.integration
 
@@ -167,7 +169,7 @@ def test_what_fails_leaves_the_old_database_as_it_was(
     data.chmod(0o600)
     data.write_bytes(good)
     # Roles that are gone; a program that cannot be.
-    site.cluster.execute("DROP OWNED BY reader", "REVOKE CONNECT ON DATABASE \"dbname=x Shop/é'\"\"%\" FROM reader")
+    site.cluster.execute("DROP OWNED BY reader", 'REVOKE CONNECT ON DATABASE "dbname=x Shop/é\'""%" FROM reader')
     site.cluster.execute("DROP OWNED BY reader", dbname=NAME)
     site.cluster.execute("DROP ROLE reader")
     error = site.lifeboat("dump", "restore", NAME, "--replace", status=1).error

@@ -15,7 +15,9 @@ from lifeboat.config.load import parse
 from lifeboat.dump import directory
 from lifeboat.repository.kinds import kind_of
 from support.age import make_key, needs_age
-from support.postgres import Installation, Site, Sites, until
+from support.installations import Installation
+from support.postgres import Site, Sites
+from support.processes import until
 from support.stores import keys
 
 pytestmark = pytest.mark.integration

@@ -16,8 +16,10 @@ from lifeboat.base import clock
 from lifeboat.config.load import DirectoryOptions, S3Options
 from lifeboat.records.model import format_time
 from lifeboat.repository.repository import Repositories
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, run_program
+from support.postgres import Cluster, Site, Sites, restore_arguments
+from support.processes import run_program
 
 pytestmark = pytest.mark.integration
 

@@ -20,7 +20,8 @@ from lifeboat.records.model import format_time
 from lifeboat.repository.erasures import Erasure, ErasureRequest, default_statement, make_erasure
 from lifeboat.store.s3.client import checksum_params, connect
 from support.hostile import DATABASE, OWNER, act, gained, plant
-from support.postgres import Cluster, Installation, Site, Sites, restore_arguments
+from support.installations import Installation
+from support.postgres import Cluster, Site, Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 

@@ -25,9 +25,11 @@ import yaml
 from lifeboat.config.load import S3Options
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
+from support.installations import Installation
 from support.jobs import Job
 from support.monitoring import MONITORING, answers, program, read, serving
-from support.postgres import Installation, Site, Sites, free_port, until
+from support.postgres import Site, Sites
+from support.processes import free_port, until
 from support.sinks import MailSink, WebSink
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

@@ -21,7 +21,8 @@ from lifeboat.provision.identities import read_credentials, with_credentials
 from lifeboat.repository.repository import Repositories
 from support.forgeries import Forged, forge
 from support.identities import identities
-from support.postgres import Installation, Site, Sites, entry
+from support.installations import Installation
+from support.postgres import Site, Sites, entry
 from support.stores import SeaweedFS, s3_options_for
 
 pytestmark = pytest.mark.integration

@@ -29,7 +29,8 @@ from lifeboat.retention import prune
 from lifeboat.retention.prune import Pruned
 from lifeboat.sync import run as sync
 from support.identities import identities
-from support.postgres import Installation, Site, Sites, entry
+from support.installations import Installation
+from support.postgres import Site, Sites, entry
 from support.stores import SeaweedFS, keys, s3_options_for
 
 pytestmark = pytest.mark.integration

@@ -15,7 +15,8 @@ from lifeboat.postgres.connection import PATH_OPTION, session
 from lifeboat.postgres.relations import count_rows, refuse_code
 from lifeboat.records.model import seal_record
 from support.hostile import DATABASE, act, gained, plant
-from support.postgres import Installation, Site, Sites
+from support.installations import Installation
+from support.postgres import Site, Sites
 from support.stores import ROOT
 
 pytestmark = pytest.mark.integration
@@ -115,8 +116,13 @@ def test_a_setting_of_the_owner_is_no_statement_in_a_restore(site: Site) -> None
     up = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = 'mallory'"
     assert not site.cluster.value(up)
     # It is what it was: an element that names no schema.
-    assert site.cluster.value("SELECT setconfig[1] FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d"
-                              " ON d.oid = s.setdatabase WHERE datname = 'copy'") == f'search_path="{text}"'
+    assert (
+        site.cluster.value(
+            "SELECT setconfig[1] FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d"
+            " ON d.oid = s.setdatabase WHERE datname = 'copy'"
+        )
+        == f'search_path="{text}"'
+    )
 
 
 def test_a_forged_record_of_a_dump_is_refused(site: Site) -> None:

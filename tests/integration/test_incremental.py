@@ -21,9 +21,11 @@ from lifeboat import restore
 from lifeboat.base.errors import DiskFull
 from lifeboat.config.load import DirectoryOptions, load
 from seaweedfs import SeaweedFS
+from support.installations import Installation
 from support.ledger import Entry, Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Cluster, Installation, Ran, Site, Sites, alive, entry, restore_arguments, until
+from support.postgres import Cluster, Ran, Site, Sites, entry, restore_arguments
+from support.processes import alive, until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration

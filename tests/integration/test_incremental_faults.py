@@ -20,9 +20,11 @@ from lifeboat.config.load import DirectoryOptions, load
 from lifeboat.repository.catalog import load_catalog
 from lifeboat.repository.repository import Repositories
 from lifeboat.restore.combine import STAGING, combine, extract_links
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry, restore_arguments, until
+from support.postgres import Site, Sites, entry, restore_arguments
+from support.processes import until
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Tuple
 import pytest
 import yaml
 from support.monitoring import MONITORING, program, read, serving
-from support.postgres import free_port, until
+from support.processes import free_port, until
 
 pytestmark = pytest.mark.integration
 

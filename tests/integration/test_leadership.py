@@ -24,9 +24,11 @@ from lifeboat.records.model import seal_record
 from lifeboat.repository.repository import Repositories
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry, restore_arguments, until
+from support.postgres import Site, Sites, entry, restore_arguments
+from support.processes import until
 from support.records import SYSTEM
 from support.signing import key_pair
 from support.walagent import AgentProcess, archive_by, spool_of

@@ -18,7 +18,9 @@ import pytest
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.metrics.catalogue import METRICS, PROGRAM, REPOSITORY
 from prometheus_client.parser import text_string_to_metric_families
-from support.postgres import Installation, Site, Sites, until
+from support.installations import Installation
+from support.postgres import Site, Sites
+from support.processes import until
 
 pytestmark = pytest.mark.integration
 

@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 from lifeboat.config.load import DirectoryOptions
 from support.controller import module
-from support.postgres import Installation, Site, Sites
+from support.installations import Installation
+from support.postgres import Site, Sites
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def site(
-    newest_postgres: Installation, module_sites: Sites, tmp_path_factory: pytest.TempPathFactory
-) -> Site:
+def site(newest_postgres: Installation, module_sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> Site:
     made = module_sites(newest_postgres, DirectoryOptions(str(tmp_path_factory.mktemp("store"))), segment_mb=1)
     made.cluster.execute("CREATE DATABASE shop")
     made.cluster.execute("CREATE TABLE things AS SELECT generate_series(1, 100) n", dbname="shop")

@@ -16,8 +16,10 @@ from lifeboat.config.load import DirectoryOptions
 from lifeboat.metrics import expose
 from lifeboat.metrics.catalogue import METRICS
 from lifeboat.metrics.samples import Samples
+from support.installations import Installation
 from support.monitoring import MONITORING, ask, dashboard, program, queries, read, rules, run, serving
-from support.postgres import Installation, Site, Sites, free_port, until
+from support.postgres import Site, Sites
+from support.processes import free_port, until
 
 pytestmark = pytest.mark.integration
 

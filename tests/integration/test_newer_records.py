@@ -12,7 +12,7 @@ from typing import Any, Dict
 import pytest
 from lifeboat.records.model import seal_record
 from support.lost import Copy
-from support.postgres import run_program
+from support.processes import run_program
 
 pytestmark = pytest.mark.integration
 

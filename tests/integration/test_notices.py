@@ -11,7 +11,9 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
-from support.postgres import Installation, Site, Sites, free_port
+from support.installations import Installation
+from support.postgres import Site, Sites
+from support.processes import free_port
 from support.sinks import WebSink
 
 pytestmark = pytest.mark.integration

@@ -20,9 +20,10 @@ from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.terms import term
 from lifeboat.store import open_store
 from support.identities import identities
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.locked import keys_of, locked_bucket
-from support.postgres import Installation, Sites, restore_arguments
+from support.postgres import Sites, restore_arguments
 from support.stores import PART, SeaweedFS, client_of
 
 pytestmark = pytest.mark.integration

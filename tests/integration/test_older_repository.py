@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Callable, List
 
 import pytest
-from support.postgres import Cluster, Installation, Site, installations, restore_arguments
+from support.installations import Installation, installations
+from support.postgres import Cluster, Site, restore_arguments
 
 pytestmark = pytest.mark.integration
 

@@ -19,9 +19,11 @@ from lifeboat.fileset.backup import make_label
 from lifeboat.records.model import format_time, seal_record
 from lifeboat.repository.leases import reading
 from lifeboat.repository.repository import Repositories
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program, until
+from support.postgres import Site, Sites, entry, restore_arguments
+from support.processes import run_program, until
 from support.stores import keys
 
 pytestmark = pytest.mark.integration

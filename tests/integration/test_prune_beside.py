@@ -24,8 +24,10 @@ from lifeboat.repository.leases import reading, restores_under_way
 from lifeboat.repository.repository import Repositories, Repository
 from lifeboat.retention import prune
 from lifeboat.sync import run as sync_
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Site, Sites, entry, restore_arguments, until
+from support.postgres import Site, Sites, entry, restore_arguments
+from support.processes import until
 from support.stores import keys
 
 pytestmark = pytest.mark.integration

@@ -16,8 +16,10 @@ import pytest
 from lifeboat.config.load import DirectoryOptions
 from seaweedfs import SeaweedFS
 from support.age import make_key, needs_age
+from support.installations import Installation
 from support.ledger import Entry, Ledger, expected, rows
-from support.postgres import Cluster, Installation, Site, Sites, until
+from support.postgres import Cluster, Site, Sites
+from support.processes import until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Dict, Tuple
 
 import pytest
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Site, Sites
+from support.postgres import Site, Sites
 
 pytestmark = pytest.mark.integration
 

@@ -27,7 +27,8 @@ from seaweedfs import SeaweedFS
 from support.faultproxy import STATUS, Fault, FaultProxy
 from support.ledger import expected, rows
 from support.lost import Copy, Lost, flip
-from support.postgres import Cluster, entry, until
+from support.postgres import Cluster, entry
+from support.processes import until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration

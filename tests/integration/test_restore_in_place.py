@@ -13,9 +13,10 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from lifeboat.restore.marker import MARKER, identify
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Cluster, Installation, Site, Sites, restore_arguments
+from support.postgres import Cluster, Site, Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 

@@ -16,8 +16,9 @@ from lifeboat.base.errors import ConfigError
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.records.model import Target, format_time, seal_record
 from lifeboat.restore.request import RestoreRequest
+from support.installations import Installation
 from support.lost import Copy
-from support.postgres import Installation, Sites
+from support.postgres import Sites
 
 pytestmark = pytest.mark.integration
 TWICE, NEVER = "2026-10-25 02:30:00", "2026-03-29 02:30:00"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
-from support.postgres import Installation, Sites, restore_arguments
+from support.installations import Installation
+from support.postgres import Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 

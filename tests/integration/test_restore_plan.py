@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
-from support.postgres import Installation, Site, Sites
+from support.installations import Installation
+from support.postgres import Site, Sites
 
 pytestmark = pytest.mark.integration
 

@@ -26,9 +26,11 @@ from lifeboat.wal.keep import store_history
 from lifeboat.wal.prefetch import Order, _Prefetcher
 from seaweedfs import SeaweedFS
 from support.faultproxy import HANG, STATUS, Fault, FaultProxy
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import Copy, flip
-from support.postgres import Cluster, Installation, Site, Templates, entry, open_sites, restore_arguments, until
+from support.postgres import Cluster, Site, Templates, entry, open_sites, restore_arguments
+from support.processes import until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration

@@ -30,9 +30,10 @@ from lifeboat.base.errors import (
 )
 from lifeboat.config.load import load
 from lifeboat.records.model import Target, format_time, parse_time
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import POINT, Copy, Lost
-from support.postgres import Installation, Sites, restore_arguments
+from support.postgres import Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 

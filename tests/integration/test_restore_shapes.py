@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Dict
 
 import pytest
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, until
+from support.postgres import Cluster, Site, Sites, restore_arguments
+from support.processes import until
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Sites, restore_arguments, run_program, until
+from support.postgres import Sites, restore_arguments
+from support.processes import run_program, until
 
 pytestmark = pytest.mark.integration
 

@@ -22,8 +22,10 @@ from lifeboat.records.model import Target
 from lifeboat.restore.recover import sync_settings
 from lifeboat.wal.push import push
 from seaweedfs import SeaweedFS
+from support.installations import Installation
 from support.ledger import Entry, Ledger, expected, rows
-from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, until
+from support.postgres import Cluster, Site, Sites, restore_arguments
+from support.processes import until
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration

@@ -12,8 +12,10 @@ from typing import Any, Dict, List
 
 import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, alive, entry, until
+from support.postgres import Site, Sites, entry
+from support.processes import alive, until
 from support.stores import keys
 
 pytestmark = pytest.mark.integration

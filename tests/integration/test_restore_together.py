@@ -12,8 +12,9 @@ from lifeboat import restore
 from lifeboat.base.errors import DataDirectoryRefused
 from lifeboat.config.load import load
 from lifeboat.restore.marker import hold_existing, release, write_marker
+from support.installations import Installation
 from support.lost import Copy
-from support.postgres import Installation, Sites
+from support.postgres import Sites
 
 pytestmark = pytest.mark.integration
 

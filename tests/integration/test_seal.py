@@ -15,9 +15,10 @@ import pytest
 from lifeboat.config.load import DirectoryOptions
 from seaweedfs import SeaweedFS
 from support.age import INTRO, Key, make_key, make_ssh_key, needs_age
+from support.installations import Installation
 from support.ledger import Entry, Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Cluster, Installation, Ran, Site, Sites, restore_arguments
+from support.postgres import Cluster, Ran, Site, Sites, restore_arguments
 from support.stores import s3_options_for
 
 pytestmark = [pytest.mark.integration, needs_age]

@@ -15,8 +15,9 @@ import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options, StoreOptions
 from lifeboat.repository.layout import Layout
 from support.age import INTRO, Key, make_key, needs_age
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Installation, Ran, Site, Sites, entry
+from support.postgres import Ran, Site, Sites, entry
 
 pytestmark = [pytest.mark.integration, needs_age]
 

@@ -13,7 +13,8 @@ from typing import Iterator, List, Set
 
 import pytest
 from seaweedfs import SeaweedFS
-from support.postgres import Installation, Ran, Sites, restore_arguments
+from support.installations import Installation
+from support.postgres import Ran, Sites, restore_arguments
 from support.stores import s3_options_for
 
 pytestmark = pytest.mark.integration

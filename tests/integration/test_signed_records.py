@@ -21,8 +21,9 @@ from lifeboat.records.model import seal_record
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
 from support.identities import identities
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Site, Sites, entry, restore_arguments
+from support.postgres import Site, Sites, entry, restore_arguments
 from support.signing import KeyPair, key_pair
 from support.stores import SeaweedFS, keys, s3_options_for
 

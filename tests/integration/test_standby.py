@@ -13,9 +13,11 @@ import pytest
 from lifeboat.base.wal_names import parse_lsn
 from lifeboat.codec import zstd
 from lifeboat.config.load import S3Options
+from support.installations import Installation
 from support.ledger import Entry, Ledger, expected, rows
 from support.lost import Lost
-from support.postgres import Installation, Site, Sites, restore_arguments, until
+from support.postgres import Site, Sites, restore_arguments
+from support.processes import until
 from support.walstream import Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration

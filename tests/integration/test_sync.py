@@ -20,9 +20,11 @@ from lifeboat.repository.repository import Repositories
 from lifeboat.store.protocol import Store
 from lifeboat.wal.fetch import MAX_WAL_FILE
 from support.age import make_key, needs_age
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry, restore_arguments, run_program
+from support.postgres import Site, Sites, entry, restore_arguments
+from support.processes import run_program
 from support.stores import keys
 
 pytestmark = pytest.mark.integration

@@ -13,15 +13,14 @@ from typing import Any, Dict, List, Tuple
 import pytest
 from lifeboat.config.load import DirectoryOptions
 from support.controller import module
-from support.postgres import Installation, Site, Sites
+from support.installations import Installation
+from support.postgres import Site, Sites
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def site(
-    newest_postgres: Installation, module_sites: Sites, tmp_path_factory: pytest.TempPathFactory
-) -> Site:
+def site(newest_postgres: Installation, module_sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A shop, backed up; then its orders are damaged, and a table is dropped. ``MOMENTS`` are before that."""
     made = module_sites(
         newest_postgres, DirectoryOptions(str(tmp_path_factory.mktemp("store"))), segment_mb=1,

@@ -15,7 +15,8 @@ from lifeboat.config.load import DirectoryOptions
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.repository import Repositories
 from lifeboat.store.protocol import ObjectInfo
-from support.postgres import Installation, Site, Sites
+from support.installations import Installation
+from support.postgres import Site, Sites
 from support.stores import SeaweedFS, s3_options_for
 
 pytestmark = pytest.mark.integration

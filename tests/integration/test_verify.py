@@ -20,8 +20,10 @@ from lifeboat.provision.identities import read_credentials, with_credentials
 from lifeboat.repository.repository import Repositories
 from lifeboat.store import open_store
 from support.identities import identities
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, run_program
+from support.postgres import Site, Sites
+from support.processes import run_program
 from support.stores import SeaweedFS, s3_options_for
 
 pytestmark = pytest.mark.integration

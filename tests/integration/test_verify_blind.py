@@ -22,8 +22,10 @@ from lifeboat.repository.repository import Repositories
 from lifeboat.repository.restore_tests import store_report
 from lifeboat.store import open_store
 from support.age import make_key, needs_age
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Installation, Ran, Site, Sites, entry, restore_arguments, run_program
+from support.postgres import Ran, Site, Sites, entry, restore_arguments
+from support.processes import run_program
 
 pytestmark = pytest.mark.integration
 HOUR = 3600.0

@@ -12,7 +12,7 @@ from typing import Dict
 
 import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
-from support.postgres import free_port
+from support.processes import free_port
 from support.yard import MIB, Yard, quick
 
 pytestmark = pytest.mark.integration

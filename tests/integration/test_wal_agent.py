@@ -17,7 +17,9 @@ import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
-from support.postgres import Installation, Site, Sites, until
+from support.installations import Installation
+from support.postgres import Site, Sites
+from support.processes import until
 from support.walagent import (
     NOTHING,
     AgentProcess,

@@ -16,7 +16,9 @@ from lifeboat.config.load import S3Options
 from lifeboat.repository.repository import Repository
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
-from support.postgres import Installation, Site, Sites, until
+from support.installations import Installation
+from support.postgres import Site, Sites
+from support.processes import until
 from support.walagent import (
     MIB,
     NOTHING,

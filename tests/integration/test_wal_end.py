@@ -21,7 +21,9 @@ from lifeboat.repository.repository import Repository
 from lifeboat.wal.inventory import archived
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
-from support.postgres import Installation, Ran, Site, Sites, restore_arguments, until
+from support.installations import Installation
+from support.postgres import Ran, Site, Sites, restore_arguments
+from support.processes import until
 from support.walagent import AgentProcess, acknowledged, archive_by, ready, spool_of
 
 pytestmark = pytest.mark.integration

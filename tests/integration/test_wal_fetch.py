@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``wal-fetch`` as PostgreSQL calls it: files, missing files and doubts; and a server whose store is down for a while."""
+"""``wal-fetch`` as PostgreSQL calls it: files, missing files, doubts; and a server whose store is down for a while."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from lifeboat.repository.repository import Repository
 from lifeboat.wal.inventory import archived
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
-from support.postgres import Installation, Sites, free_port, until
+from support.installations import Installation
+from support.postgres import Sites
+from support.processes import free_port, until
 from support.yard import CANARY, MIB, Yard, quick
 
 pytestmark = pytest.mark.integration

@@ -19,8 +19,10 @@ import psycopg2
 import pytest
 from lifeboat.base.wal_names import parse_lsn
 from lifeboat.config.load import DirectoryOptions, S3Options
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, until
+from support.postgres import Cluster, Site, Sites, restore_arguments
+from support.processes import until
 from support.walagent import AgentProcess, archive_by, spool_of
 from support.walstream import SEGMENT, StreamProcess, Streams, pieces, reach, streamed_site, streaming
 

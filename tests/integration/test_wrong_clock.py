@@ -11,8 +11,9 @@ from typing import Any, Dict, Iterator
 import pytest
 from lifeboat.config.load import DirectoryOptions
 from support.clocks import wrong_clock
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, restore_arguments
+from support.postgres import Site, Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 DAY = 86400
@@ -52,9 +53,7 @@ def checks(site: Site) -> Dict[str, Any]:
 
 
 @pytest.mark.parametrize("seconds", [400 * DAY, -400 * DAY], ids=["ahead", "behind"])
-def test_a_backup_is_refused_while_a_clock_is_wrong(
-    site: Site, wrong: Wrong, tmp_path: Path, seconds: int
-) -> None:
+def test_a_backup_is_refused_while_a_clock_is_wrong(site: Site, wrong: Wrong, tmp_path: Path, seconds: int) -> None:
     wrong.start(site, seconds)
     error = site.lifeboat("backup", status=1).error
     assert (error["error_code"], error["details"]["whose"]) == ("clock_wrong", "server's")
@@ -104,9 +103,7 @@ def test_a_backup_that_is_ahead_is_flagged_and_is_not_young(site: Site, first: D
     assert (told["clock"]["status"], told["backups"]["status"]) == ("warning", "ok")
 
 
-def test_a_backup_that_is_ahead_is_no_parent(
-    site: Site, first: Dict[str, Any], newest_postgres: Installation
-) -> None:
+def test_a_backup_that_is_ahead_is_no_parent(site: Site, first: Dict[str, Any], newest_postgres: Installation) -> None:
     """The record of what is based on it would tell an earlier time than its parent's, and count for nothing."""
     if newest_postgres.major < 17:
         pytest.skip("incremental backups are PostgreSQL 17's")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .postgres import run_program
+from .processes import run_program
 
 #: On every test that needs the command.
 needs_age = pytest.mark.skipif(

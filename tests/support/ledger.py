@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import List
 
-from .postgres import Cluster, run_program
+from .postgres import Cluster
+from .processes import run_program
 
 
 @dataclass(frozen=True)

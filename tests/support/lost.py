@@ -17,7 +17,8 @@ from lifeboat.config.load import load
 from lifeboat.records.model import Target
 
 from .ledger import Entry, Ledger
-from .postgres import Cluster, Ran, Site, Sites, restore_arguments, until
+from .postgres import Cluster, Ran, Site, Sites, restore_arguments
+from .processes import until
 
 POINT = "a known point"
 

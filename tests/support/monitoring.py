@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Set
 import pytest
 import yaml
 
-from .postgres import until
+from .processes import until
 
 ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "monitoring"

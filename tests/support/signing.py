@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Mapping
 from lifeboat.records.model import FORMAT, seal_record
 from lifeboat.repository.repository import Repository
 
-from .postgres import run_program
+from .processes import run_program
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, cast
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from .postgres import free_port
+from .processes import free_port
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from lifeboat.repository.repository import Repository
 from lifeboat.wal.inventory import archived
 
 from .faultproxy import FaultProxy
-from .postgres import Installation, Site, Sites, until
+from .installations import Installation
+from .postgres import Site, Sites
+from .processes import until
 from .stores import ROOT
 
 CLIENT = ROOT / "roles" / "agent" / "files" / "lifeboat-wal-push"

@@ -11,7 +11,9 @@ from lifeboat.config.load import StoreOptions
 from lifeboat.repository.layout import piece_of
 from lifeboat.repository.repository import Repository
 
-from .postgres import Installation, Site, Sites, alive, children, until
+from .installations import Installation
+from .postgres import Site, Sites
+from .processes import alive, children, until
 from .walagent import AgentProcess, spool_of
 
 #: Segments of the tests are of 1 MiB.

@@ -17,7 +17,7 @@ from typing import Iterator, List, Optional
 import pytest
 from lifeboat.base.errors import ConfigError
 from lifeboat.exporter import Fleet, Options, serve
-from support.postgres import free_port, until
+from support.processes import free_port, until
 from support.sinks import Certificate
 
 

@@ -19,7 +19,7 @@ from lifeboat.config.load import Config
 from lifeboat.notify import read_deliveries
 from lifeboat.notify.deliver import is_told, tell, try_channels
 from lifeboat.notify.notice import OPEN, RESOLVED, Notice
-from support.postgres import free_port
+from support.processes import free_port
 from support.sinks import WebSink
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)

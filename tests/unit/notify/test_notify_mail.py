@@ -20,7 +20,7 @@ from lifeboat.config.notifications import SmtpOptions
 from lifeboat.notify.deliver import tell, try_channels
 from lifeboat.notify.notice import RESOLVED, Notice
 from lifeboat.notify.smtp import message
-from support.postgres import free_port
+from support.processes import free_port
 from support.sinks import Certificate, MailSink
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)

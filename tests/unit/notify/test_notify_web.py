@@ -24,7 +24,7 @@ from lifeboat.notify.notice import ACKNOWLEDGED, OPEN, RESOLVED, Notice
 from lifeboat.notify.pagerduty import dedup_key, event
 from lifeboat.notify.slack import message
 from lifeboat.notify.webhook import headers
-from support.postgres import free_port
+from support.processes import free_port
 from support.sinks import Certificate, Request, WebSink
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)

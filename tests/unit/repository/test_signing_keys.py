@@ -109,7 +109,7 @@ def test_a_verification_that_gives_no_answer_makes_no_record_foreign(
 
 def test_a_signature_of_another_purpose_does_not_count(ours: KeyPair, tmp_path: Path) -> None:
     """The same key may sign git commits: in another namespace."""
-    from support.postgres import run_program
+    from support.processes import run_program
 
     (tmp_path / "data").write_bytes(b"x")
     run_program("ssh-keygen", "-q", "-Y", "sign", "-f", str(ours.key_file), "-n", "git", str(tmp_path / "data"))

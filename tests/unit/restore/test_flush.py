@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lifeboat.base.errors import ProcessFailed
 from lifeboat.restore.flush import flushing
-from support.postgres import until
+from support.processes import until
 
 
 @pytest.fixture(autouse=True)

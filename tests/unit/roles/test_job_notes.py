@@ -13,7 +13,7 @@ import yaml
 from lifeboat.metrics.jobs import Job as Noted
 from lifeboat.metrics.jobs import read_jobs
 from support.jobs import Job
-from support.postgres import until
+from support.processes import until
 from support.sinks import WebSink
 
 

@@ -58,7 +58,7 @@ _NO_ANSWER = (
 _DENIED_HINTS: Dict[str, str] = {
     "InvalidAccessKeyId": "Check access_key_id and endpoint_url: the store does not know this access key.",
     "SignatureDoesNotMatch": "Check secret_access_key, and the region if the store has its own.",
-    "RequestTimeTooSkewed": "Check time synchronization: this host's clock differs from the store's.",
+    "RequestTimeTooSkewed": "Check time synchronization: the clock of this host differs from the store's.",
     "ExpiredToken": "Renew the credentials: the session token has expired.",
     "InvalidToken": "Renew the credentials: the session token is not valid.",
 }
@@ -133,8 +133,8 @@ def _skewed(date: str) -> str:
     # S3 refuses signatures that are more than 15 minutes old, or ahead ("RequestTimeTooSkewed").
     if abs(ahead) < _MOST_SKEW:
         return ""
-    words = f"The clock of this host is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the store's"
-    return f"{words}, which refuses such requests: check its time synchronisation."
+    where = "ahead of" if ahead > 0 else "behind"
+    return f"Check time synchronization: the clock of this host is {abs(ahead):.0f} s {where} the store's."
 
 
 def _hint_of(code: str, status: int) -> str:
