@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .labels import LABEL, begun
-from .layout import MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
+from .layout import DRILL, MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -27,6 +27,9 @@ _FILES = re.compile(
 _DUMP = re.compile(
     r"dumps/([^/]+)/(\d{8}T\d{6}Z-dump)/(manifest\.json|(?:data\.pgdump(?:\.tar)?|globals\.sql)\.zst(?:\.age)?)\Z",
     re.ASCII,
+)
+_DRILL = re.compile(
+    rf"drills/({DRILL})/(manifest\.json|report\.(?:json|html)|evidence\.tar\.gz|checklist\.json|SHA256SUMS)\Z", re.ASCII
 )
 _WAL = re.compile(
     r"wal/(\d+)/(sha256/)?([0-9A-F]{8})/([0-9A-F]{8})/(\3\4[0-9A-F]{8})"
@@ -50,12 +53,12 @@ _RECORDS = {
 class Kind:
     """``name``: ``core`` (the repository's owner), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
     ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
-    ``epoch`` (of leadership), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
+    ``epoch`` (of leadership), ``drill`` (its evidence), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
 
-    ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL or of an epoch; ``part`` the
-    rest: an epoch's number, the file's name of a backup, the set of a copy, the database of a dump (percent-encoded),
-    the segment's name of WAL; of an event of the audit trail they are its chain, and day and number; of a chunk of a
-    log its stream and day.
+    ``owner`` is the label of a backup, a copy, a dump or a drill, or the system identifier of WAL or of an epoch;
+    ``part`` the rest: an epoch's number, the file's name of a backup or a drill, the set of a copy, the database of a
+    dump (percent-encoded), the segment's name of WAL; of an event of the audit trail they are its chain, and day and
+    number; of a chunk of a log its stream and day.
     ``record`` marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one,
     ``mark`` that WAL is acknowledged up to the end of the segment.
     """
@@ -88,6 +91,9 @@ def kind_of(cluster: str, key: str) -> Kind:
     if (match := _DUMP.match(rest)) and begun(match.group(2)):
         database, label, name = match.groups()
         return Kind("dump", label, database, record=name == MANIFEST)
+    if (match := _DRILL.match(rest)) and begun(match.group(1)):
+        label, name = match.groups()
+        return Kind("drill", label, name, record=name == MANIFEST)
     if hold := hold_place(key):
         return Kind("release" if hold.apart else "hold", hold.label)
     directory, _sep, name = rest.partition("/")
@@ -111,10 +117,10 @@ def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
     if key.startswith(f"{cluster}/verifications/"):
         return "verification"
     kind = kind_of(cluster, key)
-    if kind.name in ("backup", "files", "dump"):
+    if kind.name in ("backup", "files", "dump", "drill"):
         if not kind.record:
             return "other"
-        return "backup" if kind.name == "backup" else f"{kind.name}/{kind.part}"
+        return kind.name if kind.name in ("backup", "drill") else f"{kind.name}/{kind.part}"
     if kind.name in ("hold", "release"):
         # A release is one by its name or by its content.
         is_hold = kind.name == "hold" and "-held-" in key.rsplit("/", 1)[1]
