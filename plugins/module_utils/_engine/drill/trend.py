@@ -38,7 +38,7 @@ def render(cluster: str, drills: Sequence[Drill], now: datetime) -> str:
         tag("title", f"Drills of {cluster}"),
         tag("style", Markup(CSS + _MORE)),
     )
-    lead = f"{len(drills)} drills, {passed} passed." if drills else "No drill was kept yet."
+    lead = f"Drills: {len(drills)}, passed: {passed}." if drills else "No drill was kept yet."
     body = tag(
         "main",
         tag("div", "Lifeboat · drills", cls="kicker"),
