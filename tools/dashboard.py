@@ -223,6 +223,41 @@ ROWS: Dict[str, List[Panel]] = {
         stat(
             "Faults of the audit trail", of("max", "repository", "audit_faults"), "{{repository}}", steps=BAD, width=6
         ),
+        stat(
+            "Last drill passed",
+            of("min", "repository", "drill_last_passed"),
+            "{{repository}}",
+            steps=GOOD,
+            words=YES_NO,
+            width=6,
+        ),
+        stat(
+            "Drilled with success, ago",
+            age("drill_last_success_timestamp_seconds", "repository"),
+            "{{repository}}",
+            "s",
+            width=6,
+        ),
+        stat(
+            "Commits lost in the last drill",
+            of("max", "repository", "drill_last_lost_transactions"),
+            "{{repository}}",
+            width=12,
+        ),
+        graph(
+            "Time to recover in drills",
+            (of("max", "repository", "drill_last_rto_seconds"), "{{repository}}"),
+            (promised("rto"), "promised"),
+            unit="s",
+            width=12,
+        ),
+        graph(
+            "Data lost in drills",
+            (of("max", "repository", "drill_last_rpo_seconds"), "{{repository}}"),
+            (promised("rpo"), "promised"),
+            unit="s",
+            width=12,
+        ),
     ],
     "File sets, dumps, logs": [
         stat(

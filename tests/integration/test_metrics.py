@@ -18,6 +18,7 @@ import pytest
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.metrics.catalogue import METRICS, PROGRAM, REPOSITORY
 from prometheus_client.parser import text_string_to_metric_families
+from support.drills import write_report
 from support.installations import Installation
 from support.postgres import Site, Sites
 from support.processes import until
@@ -60,7 +61,14 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     config = site.write(
         tmp_path / "whole.yml",
         site="east",
-        objectives={"rpo": 300, "rto": 3600, "window": 1, "max_backup_age": 90000, "max_verify_age": 35},
+        objectives={
+            "rpo": 300,
+            "rto": 3600,
+            "window": 1,
+            "max_backup_age": 90000,
+            "max_verify_age": 35,
+            "max_drill_age": 100,
+        },
         file_sets=[{"name": "app", "paths": [str(root / "app.conf")]}],
         notifications={
             "state_dir": str(tmp_path / "told"),
@@ -79,6 +87,8 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     site.lifeboat("verify", "--restore", config_file=config)
     site.lifeboat("verify", config_file=config)
     site.lifeboat("notify", "test", status=1, config_file=config)
+    report = str(write_report(tmp_path / "drill", rto=40.0, rpo=1.5, lost=7))
+    site.lifeboat("drill", "keep", "--report", report, "--scenario", "server", config_file=config)
     jobs = tmp_path / "jobs"
     jobs.mkdir()
     (jobs / "main:full").write_text("start=1000\nend=1010\nsuccess=1010\nstatus=0\nskipped=2\n")
@@ -96,6 +106,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     assert value(host, "check_status", check="window", repository="repo0") == 1
     assert value(host, "check_status", check="backups", repository="repo0") == 0
     assert value(host, "check_status", check="notices") == 1
+    assert value(host, "check_status", check="drill", repository="repo0") == 0
     assert value(host, "job_last_success_timestamp_seconds", job_name="full") == 1010
     assert (value(host, "job_running", job_name="full"), value(host, "job_running", job_name="check")) == (0, 1)
     assert value(host, "job_skipped_total", job_name="full") == 2
@@ -125,6 +136,14 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     assert value(central, "repository_bytes", kind="backup") > 1e5 and value(central, "repository_free_bytes") > 1e6
     assert value(central, "window_end_timestamp_seconds") >= last
     assert value(central, "restore_test_last_proven") == 1
+    assert value(central, "drill_last_passed") == 1
+    assert abs(value(central, "drill_last_success_timestamp_seconds") - time.time()) < 120
+    figures = {
+        name: value(central, f"drill_last_{name}") for name in ("rto_seconds", "rpo_seconds", "lost_transactions")
+    }
+    assert figures == {"rto_seconds": 40, "rpo_seconds": 1.5, "lost_transactions": 7}
+    assert value(central, "objective_seconds", objective="drill_age") == 8640000
+    assert "passed, server, 40 s to recover, 7 commits lost" in page
     assert value(central, "file_set_last_success_timestamp_seconds", file_set="app") > last - 120
     assert value(central, "dump_last_success_timestamp_seconds", database="postgres") > last - 120
     assert "WARNING" in page and "Yes, from repo0." in page and "<script" not in page

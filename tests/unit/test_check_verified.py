@@ -1,18 +1,21 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``lifeboat check`` says of the newest verification and of the last restore test."""
+"""What ``lifeboat check`` says of the newest verification, of the last restore test and of the last drill."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import pytest
-from lifeboat.check.run import verified
+from lifeboat.check.run import drilled, verified
 from lifeboat.config.sections import ObjectivesConfig
+from lifeboat.drill.keep import describe
+from lifeboat.repository.drills import Drills
 from lifeboat.repository.restore_tests import Tested
 from lifeboat.repository.verifications import Known
+from support.drills import a_report
 
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 
@@ -38,3 +41,27 @@ def test_a_verification_that_is_too_old_warns_and_so_does_a_test_that_failed(
     days: Optional[float], limit: Optional[float], proven: Optional[bool], told: List[str]
 ) -> None:
     assert statuses(days, limit, proven) == told
+
+
+@pytest.mark.parametrize(
+    "drills, limit, told",
+    [
+        ([], None, []),
+        ([], 100, ["warning No drill has passed, which shall be at least every 100 days."]),
+        ([(99, True)], None, []),
+        ([(99, True)], 100, ["ok A drill passed 99 d ago"]),
+        ([(101, True)], 100, ["warning A drill passed 101 d ago, which shall be at least every 100 days."]),
+        ([(99, True), (1, False)], None, ["warning The last drill, x1-server, failed: 28 of 30 checks passed."]),
+        ([(99, False), (1, True)], 100, ["ok A drill passed 24 h ago"]),
+    ],
+)
+def test_a_drill_that_failed_or_is_overdue_warns(
+    drills: List[Tuple[int, bool]], limit: Optional[float], told: List[str]
+) -> None:
+    made = [
+        describe(a_report(passed), "main", f"x{days}-server", "server", NOW - timedelta(days=days), ())
+        for days, passed in drills
+    ]
+    found = list(drilled("r", Drills(tuple(made)), ObjectivesConfig(max_drill_age=limit), NOW))
+    assert [f"{check.status} {check.message}" for check in found] == told
+    assert all(bool(check.hint) == (check.status == "warning") for check in found)

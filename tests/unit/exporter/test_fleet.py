@@ -16,11 +16,13 @@ from lifeboat.base import clock
 from lifeboat.base.errors import ConfigError
 from lifeboat.base.wal_names import DEFAULT_SEGMENT_SIZE as SIZE
 from lifeboat.base.wal_names import Segment
-from lifeboat.config.load import DirectoryOptions, RepositoryConfig
+from lifeboat.config.load import DirectoryOptions, RepositoryConfig, load
+from lifeboat.drill.keep import keep
 from lifeboat.exporter.fleet import Fleet, configurations
 from lifeboat.exporter.serve import page_of
 from lifeboat.exporter.status import BAD, GOOD, WARNED, Verdict, judge
 from lifeboat.repository.repository import Repository
+from support.drills import write_report
 from support.records import EPOCH, SYSTEM, a_backup, put_backup
 
 
@@ -145,3 +147,18 @@ def test_a_moment_of_the_page_that_nobody_reads_yet(fleets: Fleets) -> None:
     fleets.fleet.refresh()
     refreshed = fleets.fleet.snapshot()[2]
     assert refreshed is not None and clock.now() - refreshed < timedelta(minutes=1)
+
+
+def test_the_last_drill_is_told_and_only_a_failed_one_is_a_risk(fleets: Fleets, tmp_path: Path) -> None:
+    for name in ("none", "good", "bad"):
+        fleets.cluster(name, 1, 2, objectives={"max_drill_age": 100})
+    report = tmp_path / "report"
+    for name in ("good", "bad"):
+        write_report(report, passed=name == "good", lost=12)
+        keep(load(str(fleets.directory / f"{name}.yml")), str(report), "server_deletion", {})
+    found = fleets.verdicts()
+    assert {name: verdict.state for name, verdict in found.items()} == {"none": WARNED, "good": GOOD, "bad": BAD}
+    told = {n: next(f.value for f in v.places[0].facts if f.name == "Last drill") for n, v in found.items()}
+    assert told["none"] == "never"
+    assert "passed, server and deletion, 40 s to recover, 12 commits lost" in told["good"]
+    assert "failed, server and deletion" in told["bad"]

@@ -18,8 +18,10 @@ from support.records import SYSTEM, moment
 
 LAYOUT = Layout("main")
 LABELS = [make_label(moment(n), "full") for n in range(3)]
-RECORDS = [LAYOUT.manifest(label) for label in LABELS]
+DRILLS = [f"{LAYOUT.drills}{label[:16]}-server/" for label in LABELS]
+RECORDS = [*(LAYOUT.manifest(label) for label in LABELS), *(f"{drill}manifest.json" for drill in DRILLS)]
 DATA = [LAYOUT.backup(label, name) for label in LABELS for name in ("base.tar.zst", "backup_manifest")]
+REPORTS = [f"{drill}{name}" for drill in DRILLS for name in ("report.json", "SHA256SUMS")]
 WAL = [LAYOUT.wal(SYSTEM, f"0000000100000000{n:08X}") for n in range(4)]
 CORE = [LAYOUT.repository, LAYOUT.system(SYSTEM), LAYOUT.wal(SYSTEM, "00000002.history"), LAYOUT.epoch(SYSTEM, 1)]
 HOLDS = [LAYOUT.hold(LABELS[0], moment(9), "0a1b2c3d")]
@@ -27,7 +29,7 @@ FOREIGN = ["main/notes", LAYOUT.lease("restores", "0123456789ab", "begun"), LAYO
 AUDIT = [LAYOUT.audit_event("db1.postgres", moment(n), n) for n in (1, 2)]
 ERASURES = [LAYOUT.erasure(moment(9), "0a1b2c3d")]
 LAST = [*HOLDS, *AUDIT, *ERASURES]
-ALL = [*RECORDS, *DATA, *WAL, *CORE, *LAST, *FOREIGN]
+ALL = [*RECORDS, *DATA, *REPORTS, *WAL, *CORE, *LAST, *FOREIGN]
 
 
 def infos(keys: List[str], size: int = 10) -> List[ObjectInfo]:
@@ -45,7 +47,9 @@ def test_all_that_is_finished_is_copied_and_nothing_else(there: Set[str], have: 
     kinds = {key: kind_of("main", key) for key in ALL}
     whole = {kinds[key].owner for key in RECORDS if key in there}
     assert set(keys) == {
-        key for key in there - have - set(FOREIGN) if kinds[key].name != "backup" or kinds[key].owner in whole
+        key
+        for key in there - have - set(FOREIGN)
+        if kinds[key].name not in ("backup", "drill") or kinds[key].owner in whole
     }
     # A record comes after everything that it promises, and whose all that is before anything else.
     assert keys == sorted(keys, key=lambda key: key in RECORDS or key in LAST)
@@ -58,7 +62,7 @@ def test_another_content_under_the_same_name_is_told() -> None:
     lag = find_lag("main", infos(ALL), sizes(set(ALL), 11))
     assert not lag.lacking
     # WAL may be compressed in another way, and each repository has a record of its own.
-    assert set(lag.conflicts) == {*RECORDS, *DATA, *CORE[2:], *AUDIT, *ERASURES}
+    assert set(lag.conflicts) == {*RECORDS, *DATA, *REPORTS, *CORE[2:], *AUDIT, *ERASURES}
 
 
 def test_pieces_are_copied_until_their_segment_is_complete() -> None:

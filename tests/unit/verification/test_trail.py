@@ -71,8 +71,9 @@ def test_an_event_of_retention_that_names_no_copies_may_have_removed_any() -> No
         event("backup", LABEL, days=-1),
         event("backup", "../../x"),
         event("sync", "a"),
+        event("drill", f"{LABEL[:16]}-server", details={"repositories": ["far"]}),
     ],
-    ids=["failed", "before the repository", "no label", "nothing made"],
+    ids=["failed", "before the repository", "no label", "nothing made", "a drill elsewhere"],
 )
 def test_what_was_not_made_here_is_not_missed(made: Event) -> None:
     assert missing(there(), [made]) == []

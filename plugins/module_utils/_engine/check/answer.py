@@ -39,6 +39,7 @@ CHECKS = {
     "wal": "WAL",
     "verification": "verification",
     "restore_test": "restore test",
+    "drill": "drill",
     "signatures": "signatures",
     "foreign_record": "foreign record",
     "foreign_objects": "foreign objects",

@@ -18,6 +18,7 @@ from ..listing import read_contents
 from ..notify import known_deliveries
 from ..provision.bucket_rules import harmful_rules
 from ..records.model import format_time
+from ..repository.drills import Drills, read_drills
 from ..repository.holds import look_at_holds
 from ..repository.kinds import kind_of
 from ..repository.records import Aside, look_at_all
@@ -80,10 +81,12 @@ def _of_repository(config: Config, entry: RepositoryConfig, repository: Reposito
         out += _lifecycle(config, repository)
         (tests, doubted), known = look_at_tests(repository), read_known(repository)
         holds = look_at_holds(repository)
+        drills = read_drills(repository)
         out += _foreign(repository)
-        aside = (*contents.aside, *holds.aside, *known.aside, *doubted)
+        aside = (*contents.aside, *holds.aside, *known.aside, *doubted, *drills.aside)
         out += apart(name, [a for a in aside if kind_of(config.cluster, a.key).name != "foreign"])
         out += verified(name, known, tests, config.objectives, clock.now())
+        out += drilled(name, drills, config.objectives, clock.now())
         out += _quota(entry, repository)
         look_at_all(repository)
         out += signed(name, repository.signatures, severity)
@@ -110,6 +113,20 @@ def verified(
         text = f"The last restore test, of {label} at {format_time(last.at)[:19]}Z, failed."
         hint = f"Run it again for the reasons: lifeboat verify --restore {label}."
         yield Check("restore_test", WARNING, text, hint, repository=name)
+
+
+def drilled(name: str, drills: Drills, promised: ObjectivesConfig, now: datetime) -> Iterator[Check]:
+    """Whether the newest drill passed, and one that did is recent enough, where that is promised. Pure."""
+    limit, last, good = promised.max_drill_age, drills.last, drills.last_passed
+    if last and not last.passed:
+        text = f"The last drill, {last.label}, failed: {last.checks_passed} of {last.checks} checks passed."
+        yield Check("drill", WARNING, text, f"lifeboat drill show {last.label}; repeat it.", repository=name)
+    elif limit is not None:
+        late = good is None or now - good.stored_at > timedelta(days=limit)
+        age = "No drill has passed" if good is None else f"A drill passed {span(now - good.stored_at)} ago"
+        hint = "Make one: the playbook dr_drill with drill_evidence (docs/drill.md)." if late else ""
+        more = f", which shall be at least every {limit:g} days." if late else ""
+        yield Check("drill", WARNING if late else OK, age + more, hint, repository=name)
 
 
 def apart(name: str, aside: Sequence[Aside]) -> Iterator[Check]:

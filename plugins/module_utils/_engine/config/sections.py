@@ -133,6 +133,7 @@ class ObjectivesConfig:
     window: Optional[float] = option("Days of point-in-time recovery.", None)
     max_backup_age: Optional[float] = option("Seconds after which the newest backup is too old.", None)
     max_verify_age: Optional[float] = option("Days after which the newest verification is too old.", None)
+    max_drill_age: Optional[float] = option("Days after which the newest drill that passed is too old.", None)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The central exporter: metrics and a status page of every cluster, read from the repositories alone."""
 
+from .alertmanager import Manager
 from .fleet import Fleet
 from .page import render
 from .serve import Options, serve
 
-__all__ = ["Fleet", "Options", "render", "serve"]
+__all__ = ["Fleet", "Manager", "Options", "render", "serve"]

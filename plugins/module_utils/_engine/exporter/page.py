@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Optional, Sequence
 
 from ..base.version import VERSION
 from ..report.markup import Markup, tag
 from ..report.style import CSS
+from .alertmanager import Asked
 from .fleet import Cluster, Unusable
 from .status import BAD, GOOD, WARNED, Fact, Place, Verdict, ago, judge
 
 _WORDS = {GOOD: "PROTECTED", WARNED: "WARNING", BAD: "AT RISK"}
 _MARKS = {GOOD: ("✓", "good-ink"), WARNED: ("!", "warn-ink"), BAD: ("✗", "bad-ink"), None: ("", "soft")}
+#: So many open alerts are shown; an answer of Alertmanager that is older than this is not one of now.
+_SHOWN, _OLD = 50, timedelta(minutes=5)
 _MORE = """
+.alert { display: grid; grid-template-columns: 92px minmax(160px, max-content) 90px 1fr; gap: 4px 12px; padding: 6px 0;
+  border-bottom: 1px solid var(--line); font-size: 14px; overflow-wrap: anywhere; align-items: start; }
+.alert .badge { font-size: 12px; padding: 1px 8px; text-align: center; }
 .badge.warn { color: var(--warn); background: var(--warn-bg); } .warn-ink { color: var(--warn); }
 .cluster h2 { margin: 0; display: flex; gap: 12px; align-items: center; flex-wrap: wrap; overflow-wrap: anywhere; }
 .cluster .answer { font-size: 17px; margin: 8px 0 4px; }
@@ -25,14 +31,19 @@ _MORE = """
   border-bottom: 1px solid var(--line); }
 .fact:last-child { border-bottom: 0; } .fact .name { color: var(--soft); }
 @media (max-width: 480px) { main { padding: 16px 12px 32px; } .card { padding: 14px; }
-  .fact { grid-template-columns: 18px 1fr; row-gap: 0; } .fact .value { grid-column: 2; } }
+  .fact { grid-template-columns: 18px 1fr; row-gap: 0; } .fact .value { grid-column: 2; }
+  .alert { grid-template-columns: 76px 1fr max-content; } .alert .words { grid-column: 1 / -1; } }
 """
 
 
 def render(
-    clusters: Sequence[Cluster], unusable: Sequence[Unusable], refreshed: Optional[datetime], now: datetime
+    clusters: Sequence[Cluster],
+    unusable: Sequence[Unusable],
+    refreshed: Optional[datetime],
+    now: datetime,
+    asked: Optional[Asked] = None,
 ) -> str:
-    """The whole page; it needs nothing else."""
+    """The whole page; it needs nothing else. ``asked`` are the open alerts, where an Alertmanager is configured."""
     verdicts = sorted((judge(cluster, now) for cluster in clusters), key=lambda v: (_rank(v.state), v.cluster))
     bad = sum(v.state == BAD for v in verdicts) + len(unusable)
     title = f"Lifeboat: {bad} of {len(verdicts) + len(unusable)} at risk" if bad else "Lifeboat: all protected"
@@ -49,6 +60,7 @@ def render(
         tag("p", "Lifeboat", cls="kicker"),
         tag("h1", "Can we restore now?"),
         tag("p", _summary(verdicts, unusable), cls="lead"),
+        _alerts(asked, now) if asked else None,
         [_unusable(item) for item in unusable],
         [_cluster(verdict) for verdict in verdicts],
         tag("footer", f"Lifeboat {VERSION}. Read from the repositories {ago(now, refreshed)}; page of "
@@ -70,6 +82,34 @@ def _summary(verdicts: Sequence[Verdict], unusable: Sequence[Unusable]) -> str:
     if unusable:
         told.append(f"{len(unusable)} not configured")
     return f"Clusters: {', '.join(told)}."
+
+
+def _alerts(asked: Asked, now: datetime) -> Markup:
+    """The open alerts, and in any case how old they are where Alertmanager does not answer."""
+    rows = [
+        tag(
+            "div",
+            tag("span", alert.severity or "alert", cls=f"badge {'bad' if alert.severity == 'critical' else 'warn'}"),
+            tag("b", " ".join(filter(None, (alert.name, alert.cluster)))),
+            tag("span", ago(now, alert.since), cls="soft") if alert.since else tag("span"),
+            tag("span", alert.summary, cls="words"),
+            cls="alert",
+        )
+        for alert in asked.alerts[:_SHOWN]
+    ]
+    hidden = len(asked.alerts) - len(rows) + asked.more
+    words = f"Alertmanager has {len(asked.alerts) + asked.more} open." if rows else "Alertmanager has none open."
+    known = "It has not answered yet." if asked.at is None else f"{words} Asked {ago(now, asked.at)}."
+    late = asked.error is not None or asked.at is None or now - asked.at > _OLD
+    return tag(
+        "section",
+        tag("h2", "Open alerts", tag("span", "UNKNOWN" if late else str(len(asked.alerts) + asked.more), cls=
+            f"badge {'warn' if late else 'bad' if rows else 'good'}")),
+        tag("p", asked.error.message, cls="warn-ink") if asked.error else None,
+        tag("div", rows) if rows else None,
+        tag("p", f"And {hidden} more." if hidden else "", known if hidden == 0 else f" {known}", cls="soft"),
+        cls="card cluster",
+    )  # fmt: skip
 
 
 def _unusable(item: Unusable) -> Markup:

@@ -20,6 +20,7 @@ from ..base import clock
 from ..base.errors import ConfigError, LifeboatError
 from ..base.files import replace_file
 from ..metrics import expose
+from .alertmanager import Alerts, Manager
 from .fleet import Fleet
 from .page import render
 
@@ -34,7 +35,9 @@ _SAFE = [
 
 @dataclass(frozen=True)
 class Options:
-    """Where it listens, how often (seconds) the repositories are read, and where the page is written to as a file."""
+    """Where it listens, how often (seconds) the repositories are read, where the page is written to as a file, and
+    which Alertmanager is asked for the open alerts.
+    """
 
     address: str = "127.0.0.1"
     port: int = 9851
@@ -43,6 +46,7 @@ class Options:
     tls_cert: Optional[str] = None
     tls_key: Optional[str] = None
     tls_client_ca: Optional[str] = None
+    alertmanager: Optional[Manager] = None
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -62,70 +66,76 @@ def serve(
     fleet: Fleet, options: Options, told: List[int], note: Callable[[str], None], ready: Callable[[], None]
 ) -> None:
     """Read the repositories and serve what was read, until ``told`` to end. ConfigError where it cannot listen."""
-    server = _listen(fleet, options)
+    alerts = Alerts(options.alertmanager) if options.alertmanager else None
+    server = _listen(fleet, options, alerts)
+    if alerts:
+        alerts.start()
     thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="lifeboat-http", daemon=True)
     thread.start()
     note(f"listens on {options.address}:{server.server_port}")
     try:
-        _refresh(fleet, options, note)
+        _refresh(fleet, options, note, alerts)
         ready()
         due = clock.monotonic() + options.interval
         while not told:
             if clock.monotonic() >= due:
-                _refresh(fleet, options, note)
+                _refresh(fleet, options, note, alerts)
                 due = clock.monotonic() + options.interval
             clock.sleep(_POLL)
     finally:
+        if alerts:
+            alerts.stop()
         server.shutdown()
         server.server_close()
 
 
-def _refresh(fleet: Fleet, options: Options, note: Callable[[str], None]) -> None:
+def _refresh(fleet: Fleet, options: Options, note: Callable[[str], None], alerts: Optional[Alerts]) -> None:
     """An error stops nothing: the next round tries again."""
     try:
         fleet.refresh()
         for item in fleet.snapshot()[1]:
             note(f"{item.path}: {item.error.message}")
         if options.page:
-            replace_file(options.page, page_of(fleet), mode=0o644)
+            replace_file(options.page, page_of(fleet, alerts), mode=0o644)
     except (LifeboatError, OSError) as exc:
         note(str(exc))
 
 
-def page_of(fleet: Fleet) -> bytes:
+def page_of(fleet: Fleet, alerts: Optional[Alerts] = None) -> bytes:
     """The status page of now."""
     clusters, unusable, refreshed = fleet.snapshot()
-    return render(clusters, unusable, refreshed, clock.now()).encode()
+    asked = alerts.last() if alerts else None
+    return render(clusters, unusable, refreshed, clock.now(), asked).encode()
 
 
-def application(fleet: Fleet) -> Callable[..., Iterable[bytes]]:
+def application(fleet: Fleet, alerts: Optional[Alerts] = None) -> Callable[..., Iterable[bytes]]:
     """The WSGI application (PEP 3333)."""
 
     def answer(environ: Any, start: Callable[[str, List[Tuple[str, str]]], Any]) -> Iterable[bytes]:
-        status, kind, body = _answer(fleet, environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        status, kind, body = _answer(fleet, alerts, environ["REQUEST_METHOD"], environ["PATH_INFO"])
         start(status, [("Content-Type", kind), ("Content-Length", str(len(body))), *_SAFE])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return answer
 
 
-def _answer(fleet: Fleet, method: str, path: str) -> Tuple[str, str, bytes]:
+def _answer(fleet: Fleet, alerts: Optional[Alerts], method: str, path: str) -> Tuple[str, str, bytes]:
     plain = "text/plain; charset=utf-8"
     if method not in ("GET", "HEAD"):
         return "405 Method Not Allowed", plain, b"Only GET and HEAD.\n"
     if path == "/metrics":
         return "200 OK", "text/plain; version=0.0.4; charset=utf-8", expose(fleet.samples())
     if path == "/":
-        return "200 OK", "text/html; charset=utf-8", page_of(fleet)
+        return "200 OK", "text/html; charset=utf-8", page_of(fleet, alerts)
     if path == "/healthz":
         first = fleet.snapshot()[2]
         return ("200 OK", plain, b"ok\n") if first else ("503 Service Unavailable", plain, b"Nothing was read yet.\n")
     return "404 Not Found", plain, b"There are /, /metrics and /healthz.\n"
 
 
-def _listen(fleet: Fleet, options: Options) -> _Server:
+def _listen(fleet: Fleet, options: Options, alerts: Optional[Alerts]) -> _Server:
     try:
-        server = make_server(options.address, options.port, application(fleet), _Server, _Quiet)
+        server = make_server(options.address, options.port, application(fleet, alerts), _Server, _Quiet)
         if options.tls_cert:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=options.tls_client_ca)
             context.load_cert_chain(options.tls_cert, options.tls_key)

@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 from ..config.load import RepositoryConfig
 from ..metrics import Stored
 from ..records.model import BackupManifest
+from ..repository.drills import Drills
 from ..restore import estimate_seconds
 from .fleet import Cluster, Reading
 
@@ -136,7 +137,22 @@ def _proof(cluster: Cluster, stored: Stored, now: datetime) -> List[Fact]:
     facts = [Fact("Last verification", f"{ago(now, newest)}{damaged}", state)]
     last = max(stored.tests.values(), key=lambda test: test.at, default=None)
     told = "never" if last is None else f"{ago(now, last.at)}: {'proven' if last.proven else 'failed'}"
-    return [*facts, Fact("Last restore test", told, None if last is None else GOOD if last.proven else BAD)]
+    facts.append(Fact("Last restore test", told, None if last is None else GOOD if last.proven else BAD))
+    return [*facts, _drill(cluster, stored.drills, now)]
+
+
+def _drill(cluster: Cluster, drills: Drills, now: datetime) -> Fact:
+    """The newest drill. Red only if it failed: that none was made in time puts no data at risk by itself."""
+    limit, last, good = cluster.config.objectives.max_drill_age, drills.last, drills.last_passed
+    late = limit is not None and (good is None or now - good.stored_at > timedelta(days=limit))
+    if last is None:
+        return Fact("Last drill", "never", WARNED if late else None)
+    told = f"{ago(now, last.stored_at)}: {'passed' if last.passed else 'failed'}, {last.scenario.replace('_', ' and ')}"
+    if last.rto is not None:
+        told += f", {span_words(last.rto)} to recover"
+    if last.lost_transactions is not None:
+        told += f", {last.lost_transactions} commits lost"
+    return Fact("Last drill", told, BAD if not last.passed else WARNED if late else GOOD)
 
 
 def _usage(reading: Reading) -> List[Fact]:

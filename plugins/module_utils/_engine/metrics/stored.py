@@ -15,6 +15,7 @@ from ..base.errors import LifeboatError
 from ..config.load import Config, RepositoryConfig
 from ..listing import Contents, read_contents
 from ..records.model import BACKUP_TYPES, BackupManifest
+from ..repository.drills import Drills, read_drills
 from ..repository.kinds import kind_of
 from ..repository.labels import begun, type_of
 from ..repository.layout import log_chunk
@@ -39,6 +40,7 @@ class Stored:
     file_sets: Mapping[str, datetime] = field(default_factory=dict)
     dumps: Mapping[str, datetime] = field(default_factory=dict)
     logs: Mapping[str, datetime] = field(default_factory=dict)
+    drills: Drills = Drills()
 
 
 def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
@@ -54,7 +56,7 @@ def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
 
 
 def read_stored(config: Config, entry: RepositoryConfig, repository: Repository) -> Stored:
-    """Read it: the records of backups, verifications and restore tests, and listings of everything else."""
+    """Read it: the records of backups, verifications, restore tests and drills, and listings of everything else."""
     contents = read_contents(repository, config.retention)
     newest = contents.chains.newest
     return Stored(
@@ -66,6 +68,7 @@ def read_stored(config: Config, entry: RepositoryConfig, repository: Repository)
         _newest(repository, repository.layout.files, "files"),
         _newest(repository, repository.layout.dumps, "dump"),
         _logs(repository),
+        read_drills(repository),
     )
 
 
@@ -117,6 +120,7 @@ def stored_samples(
         last = max(stored.tests.values(), key=lambda test: test.at)
         samples.add("restore_test_last_timestamp_seconds", last.at)
         samples.add("restore_test_last_proven", last.proven)
+    _drills(samples, stored.drills)
     samples.add("lock_until_timestamp_seconds", stored.locked_until)
     # A file set that was never stored is told by 0: an age rule would be silent about it.
     never = datetime.fromtimestamp(0, timezone.utc)
@@ -127,6 +131,16 @@ def stored_samples(
     for stream, at in stored.logs.items():
         samples.add("log_last_shipped_timestamp_seconds", at, stream=stream)
     return samples
+
+
+def _drills(samples: Samples, drills: Drills) -> None:
+    if drills.last_passed:
+        samples.add("drill_last_success_timestamp_seconds", drills.last_passed.stored_at)
+    if last := drills.last:
+        samples.add("drill_last_passed", last.passed)
+        samples.add("drill_last_rto_seconds", last.rto)
+        samples.add("drill_last_rpo_seconds", last.rpo)
+        samples.add("drill_last_lost_transactions", last.lost_transactions)
 
 
 def _backups(samples: Samples, contents: Contents) -> None:
@@ -179,6 +193,7 @@ def objective_samples(config: Config) -> Samples:
         ("rto", promised.rto),
         ("window", None if promised.window is None else promised.window * day),
         ("backup_age", promised.max_backup_age),
+        ("drill_age", None if promised.max_drill_age is None else promised.max_drill_age * day),
         ("verify_age", None if promised.max_verify_age is None else promised.max_verify_age * day),
     ):
         samples.add("objective_seconds", value, objective=name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .labels import LABEL, begun
-from .layout import MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
+from .layout import DRILL, MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -27,6 +27,9 @@ _FILES = re.compile(
 _DUMP = re.compile(
     r"dumps/([^/]+)/(\d{8}T\d{6}Z-dump)/(manifest\.json|(?:data\.pgdump(?:\.tar)?|globals\.sql)\.zst(?:\.age)?)\Z",
     re.ASCII,
+)
+_DRILL = re.compile(
+    rf"drills/({DRILL})/(manifest\.json|report\.(?:json|html)|evidence\.tar\.gz|checklist\.json|SHA256SUMS)\Z", re.ASCII
 )
 _WAL = re.compile(
     r"wal/(\d+)/(sha256/)?([0-9A-F]{8})/([0-9A-F]{8})/(\3\4[0-9A-F]{8})"
@@ -50,10 +53,10 @@ _RECORDS = {
 class Kind:
     """``name``: ``core`` (the repository's owner), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
     ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
-    ``epoch`` (of leadership), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
+    ``epoch`` (of leadership), ``drill`` (its evidence), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
 
     ``owner`` and ``part``: for a backup, label and file name; for a copy, label and set; for a dump, label and database
-    (percent-encoded); for WAL, system identifier and segment name; for an epoch, system identifier and number; for an
+    (percent-encoded); for a drill, label and file name; for WAL, system identifier and segment name; for an epoch, system identifier and number; for an
     event of the audit trail, chain and day with number; for a chunk of a log, stream and day.
     ``record``: the object without which a backup, copy or dump does not exist. ``segment``: a complete segment.
     ``piece``: part of one. ``mark``: WAL is acknowledged up to the end of the segment.
@@ -87,6 +90,9 @@ def kind_of(cluster: str, key: str) -> Kind:
     if (match := _DUMP.match(rest)) and begun(match.group(2)):
         database, label, name = match.groups()
         return Kind("dump", label, database, record=name == MANIFEST)
+    if (match := _DRILL.match(rest)) and begun(match.group(1)):
+        label, name = match.groups()
+        return Kind("drill", label, name, record=name == MANIFEST)
     if hold := hold_place(key):
         return Kind("release" if hold.apart else "hold", hold.label)
     directory, _sep, name = rest.partition("/")
@@ -110,10 +116,10 @@ def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
     if key.startswith(f"{cluster}/verifications/"):
         return "verification"
     kind = kind_of(cluster, key)
-    if kind.name in ("backup", "files", "dump"):
+    if kind.name in ("backup", "files", "dump", "drill"):
         if not kind.record:
             return "other"
-        return "backup" if kind.name == "backup" else f"{kind.name}/{kind.part}"
+        return kind.name if kind.name in ("backup", "drill") else f"{kind.name}/{kind.part}"
     if kind.name in ("hold", "release"):
         # Releases are recognized by name or by content.
         is_hold = kind.name == "hold" and "-held-" in key.rsplit("/", 1)[1]

@@ -19,6 +19,7 @@
 <cluster>/restore_tests/<time>-<token>.json
 <cluster>/audit/<chain>/<day>/<number>.json    an event; a chain is <host>.<user>
 <cluster>/erasures/<time>-<token>.json
+<cluster>/drills/<time>-<scenario>/report.json  report.html  evidence.tar.gz  checklist.json  SHA256SUMS  manifest.json
 <cluster>/leadership/<system identifier>/<epoch>.json    an epoch: from it on a site leads
 <cluster>/logs/<stream>/<day>/<stored><microseconds>-<first line>-<host>-<digest>.jsonl.zst    a chunk of a log
 <cluster>/restores/<token>/begun  held-<number>  ended    that a restore reads; below writes/ what is being written
@@ -52,6 +53,8 @@ _EPOCH = re.compile(r"[^/]+/leadership/(\d{1,20})/([0-9A-F]{8})\.json\Z", re.ASC
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
+#: How the label of a drill looks, as a regular expression (ASCII): when it was stored, and the scenario.
+DRILL = r"\d{8}T\d{6}Z-[a-z][a-z0-9_]{0,31}"
 SERVER_MANIFEST = "backup_manifest"
 #: How the name of an object ends that says how far WAL is acknowledged.
 ACKNOWLEDGED = ".acknowledged"
@@ -192,6 +195,11 @@ class Layout:
     def erasure(self, at: datetime, token: str) -> str:
         """The record of an erasure."""
         return f"{self.erasures}{stamp(at)}-{token}.json"
+
+    @property
+    def drills(self) -> str:
+        """Prefix of all drills."""
+        return f"{self.cluster}/drills/"
 
     @property
     def leadership(self) -> str:

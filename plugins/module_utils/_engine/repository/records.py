@@ -200,7 +200,7 @@ def look_at_all(repository: Repository) -> None:
     if not signatures.required:
         return
     prefixes = (layout.repository, layout.systems, layout.backups, layout.files, layout.dumps, layout.holds)
-    more = (layout.releases, layout.verifications, layout.restore_tests, layout.erasures, layout.repairs)
+    more = (layout.releases, layout.verifications, layout.restore_tests, layout.erasures, layout.repairs, layout.drills)
     infos = [
         info
         for prefix in (*prefixes, *more, layout.leadership)

@@ -21,7 +21,7 @@ from .labels import type_of
 RENEW_WITHIN = timedelta(days=3)
 RENEW_FOR = timedelta(days=7)
 
-# Objects that are never removed are locked for the longest term.
+# Objects that are never removed are locked for the longest term of the data that they are about: drills do not count.
 _FOR_EVER = ("core", "history", "hold", "release", "report", "erasure", "epoch")
 
 
@@ -46,12 +46,13 @@ def _days(kind: Kind, policy: RetentionConfig) -> float:
         return policy.days_of_log(kind.owner)
     if kind.name in _FOR_EVER:
         return longest(policy)
-    own = {"dump": policy.dump_days, "audit": policy.audit_days, "damaged": policy.damaged_days}
+    own = {"dump": policy.dump_days, "audit": policy.audit_days, "damaged": policy.damaged_days,
+           "drill": policy.drill_days}  # fmt: skip
     return own.get(kind.name, 0.0)
 
 
 def longest(policy: RetentionConfig) -> float:
-    """The longest retention, in days."""
+    """The longest retention of data, in days."""
     kinds = (policy.full_days, policy.wal_days, policy.dump_days, policy.file_set_days, policy.audit_days)
     logs = (policy.log_days, policy.security_log_days)
     others = (policy.differential_days, policy.incremental_days, policy.damaged_days)

@@ -1,16 +1,17 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events of the audit trail, chunks of logs, and what repairs removed: removed by age alone. Pure."""
+"""Events of the audit trail, chunks of logs, what repairs removed, and drills: removed by age alone. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ..config.retention import RetentionConfig
 from ..repository.kinds import Kind
+from ..repository.leases import Writing
 from ..store.protocol import ObjectInfo
 
 
@@ -18,7 +19,7 @@ from ..store.protocol import ObjectInfo
 class Removal:
     """An object that is removed, and why; ``record`` marks what makes a backup or copy exist.
 
-    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged`` or ``garbage``.
+    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged``, ``drill`` or ``garbage``.
     """
 
     key: str
@@ -69,6 +70,34 @@ def old_repairs(repairs: Mapping[str, Sequence[ObjectInfo]], policy: RetentionCo
         if now - max(info.modified for info in parts) >= timedelta(days=policy.damaged_days)
         for info in parts
     ]
+
+
+def old_drills(
+    drills: Mapping[str, Sequence[Tuple[Kind, ObjectInfo]]], writing: Writing, policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    """The evidence of drills, each as a whole, once it is old enough; the newest one of each scenario stays.
+
+    The age is the store's: whoever may store can give a drill any label. What has no record goes after the grace.
+    """
+    newest: Dict[str, Tuple[datetime, str]] = {}
+    stored = {label: max(info.modified for _kind, info in parts) for label, parts in drills.items()}
+    finished = {label for label, parts in drills.items() if any(kind.record for kind, _info in parts)}
+    for label in finished:
+        scenario = label.split("-", 1)[1]
+        newest[scenario] = max((stored[label], label), newest.get(scenario, (stored[label], label)))
+    kept = {label for _at, label in newest.values()}
+    removals: List[Removal] = []
+    for label, parts in sorted(drills.items()):
+        age, infos = now - stored[label], sorted(parts, key=lambda part: part[1].key)
+        if label not in finished:
+            if age >= policy.grace and not writing.has(infos[0][1].key):
+                removals += [
+                    Removal(info.key, info.size, "garbage", "of a drill without a record") for _k, info in infos
+                ]
+        elif label not in kept and age >= timedelta(days=policy.drill_days):
+            why = f"a drill, stored {policy.drill_days:g} days ago or longer"
+            removals += [Removal(info.key, info.size, "drill", why, kind.record) for kind, info in infos]
+    return removals
 
 
 def old_leases(leases: Mapping[str, Sequence[ObjectInfo]], policy: RetentionConfig, now: datetime) -> List[Removal]:

@@ -11,6 +11,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.errors import LifeboatError, ObjectCorrupt
 from ..records.model import ArchiveFile, load_manifest
+from ..repository.drills import drill_fault, load_drill
 from ..repository.kinds import kind_of
 from ..repository.lag import Lacking, Owner
 from ..repository.layout import MANIFEST
@@ -57,7 +58,9 @@ def _owners(lacking: Iterable[Lacking]) -> Set[Owner]:
 
 def _directory(owner: Owner) -> str:
     what, name, label = owner
-    return f"backups/{label}" if what == "backup" else f"{'dumps' if what == 'dump' else what}/{name}/{label}"
+    if what in ("backup", "drill"):
+        return f"{what}s/{label}"
+    return f"{'dumps' if what == 'dump' else what}/{name}/{label}"
 
 
 def _read(origin: Repository, owner: Owner, key: str, stored: datetime) -> Promise:
@@ -67,6 +70,8 @@ def _read(origin: Repository, owner: Owner, key: str, stored: datetime) -> Promi
         files = promised(kind_of(origin.layout.cluster, key), raw, key)
         if what == "backup":
             why = record_fault(load_manifest(raw, key), Claim(key, label, stored), CLOCKS)
+        elif what == "drill":
+            why = drill_fault(load_drill(raw, key), Claim(key, label, stored), origin.layout.cluster)
         else:
             why = copy_record_fault(owner, copy_record(what, raw, key), stored)
     except LifeboatError as exc:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of file sets, and dumps, as verification sees them: a record, and the files that it promises."""
+"""Copies of file sets, dumps and drills, as verification sees them: a record, and the files that it promises."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Dict, List, Optional, Tuple
 from ..base import clock
 from ..base.errors import ObjectCorrupt
 from ..records.model import ArchiveFile, load_manifest
+from ..repository.drills import drill_fault, load_drill
 from ..repository.dumps import load_dump
 from ..repository.file_sets import load_copy
 from ..repository.kinds import Kind, kind_of
@@ -22,7 +23,7 @@ from ..repository.repository import Repository
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy or dump: ``name`` as ``files/SET/LABEL``, its files by key with their sizes in the listing.
+    """One copy, dump or drill: ``name`` as ``files/SET/LABEL``, its files by key with their sizes in the listing.
 
     ``finished``: whether its record is there; ``stored`` is when the last of its files was put, ``recorded``
     when its record was.
@@ -40,7 +41,7 @@ class Copy:
 
 
 def promised(kind: Kind, raw: bytes, key: str) -> Tuple[ArchiveFile, ...]:
-    """The files that a record of a backup, a copy of a file set or a dump names. Pure; ObjectCorrupt."""
+    """The files that a record of a backup, a copy of a file set, a dump or a drill names. Pure; ObjectCorrupt."""
     if kind.name == "backup":
         backup = load_manifest(raw, key)
         _require_own(key, f"backups/{backup.label}/")
@@ -49,6 +50,10 @@ def promised(kind: Kind, raw: bytes, key: str) -> Tuple[ArchiveFile, ...]:
         copy = load_copy(raw, key)
         _require_own(key, Layout("").file_set(copy.file_set, copy.label, ""))
         return copy.files
+    if kind.name == "drill":
+        drill = load_drill(raw, key)
+        _require_own(key, f"drills/{drill.label}/")
+        return drill.files
     dump = load_dump(raw, key)
     _require_own(key, Layout("").dump(dump.database, dump.label, ""))
     return (dump.data, dump.globals)
@@ -70,9 +75,9 @@ def list_copies(repository: Repository) -> List[Copy]:
     found: Dict[str, Dict[str, int]] = {}
     stored: Dict[str, datetime] = {}
     recorded: Dict[str, datetime] = {}
-    for prefix in (repository.layout.files, repository.layout.dumps):
+    for prefix in (repository.layout.files, repository.layout.dumps, repository.layout.drills):
         for info in repository.store.list(prefix):
-            if kind_of(cluster, info.key).name in ("files", "dump"):
+            if kind_of(cluster, info.key).name in ("files", "dump", "drill"):
                 directory = info.key[len(cluster) + 1 :].rsplit("/", 1)[0]
                 found.setdefault(directory, {})[info.key] = info.size
                 stored[directory] = max(info.modified, stored.get(directory, info.modified))
@@ -108,6 +113,8 @@ def load_record(repository: Repository, copy: Copy) -> Tuple[Tuple[ArchiveFile, 
         why = copy_fault(
             kind.part, found.cluster, found.label, found.created_at, claim, found.file_set, cluster, parents
         )  # fmt: skip
+    elif kind.name == "drill":
+        why = drill_fault(load_drill(raw, key), claim, cluster)
     else:
         dump = load_dump(raw, key)
         whose = repository.layout.dump_prefix(dump.database)[len(repository.layout.dumps) : -1]

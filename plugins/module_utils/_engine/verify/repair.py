@@ -168,6 +168,8 @@ def _way_out(kind: Kind, key: str) -> str:
         files, name = kind.name == "files", unquote(kind.part)
         again = f"lifeboat files backup {name}" if files else f"lifeboat dump create {name}"
         return f"Make a new one: {again}. What is damaged goes by retention."
+    if kind.name == "drill":
+        return "Repeat the drill. What is damaged goes by retention."
     if kind.name == "history":
         return (
             "Set it and its digest apart by hand (docs/ransomware.md), then archive it again in the server's data"
@@ -227,7 +229,7 @@ def _find_good(source: Repository, target: Repository, finding: Finding) -> _Goo
         return _good_segment(source, target, finding)
     if kind.name in (*LASTING, "history", "wal"):
         return _good_small(source, target, finding, kind)
-    if kind.name not in ("backup", "files", "dump"):
+    if kind.name not in ("backup", "files", "dump", "drill"):
         raise ObjectMissing(f"{finding.key} cannot be repaired", "")
     directory, name = finding.key.rsplit("/", 1)
     record = f"{directory}/{MANIFEST}"

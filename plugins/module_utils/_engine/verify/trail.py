@@ -83,6 +83,8 @@ def _made(there: There, event: Event) -> Iterable[_Made]:
             # Releases of older versions lie beside the holds.
             signs = ("-held-",) if event.what == "hold" else ("-released-", "/releases/")
             yield _Made(near[0], event, near, signs)
+        elif event.what == "drill" and _took(event, "repositories", there.name):
+            yield _Made(f"{layout.drills}{name}/{MANIFEST}", event)
         elif event.what == "erasure":
             yield _Made(f"{layout.erasures}{name}.json", event)
         elif event.what == "leader-claim" and _took(event, "repositories", there.name):

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Optional
 
 from ...base.errors import ConfigError
-from ...exporter import Fleet, Options, serve
+from ...exporter import Fleet, Manager, Options, serve
 from ...metrics.exposition import client
 from ..terminal import Answer, Terminal
 from .described import add_command
@@ -28,6 +28,12 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument("--tls-cert", metavar="FILE", help="serve by TLS with this certificate")
     parser.add_argument("--tls-key", metavar="FILE", help="its private key, where it is not in the same file")
     parser.add_argument("--tls-client-ca", metavar="FILE", help="accept only clients with a certificate of this CA")
+    parser.add_argument("--alertmanager", metavar="URL", help="show the open alerts of this Alertmanager on the page")
+    parser.add_argument(
+        "--alertmanager-match", metavar="MATCHER", help="those of this matcher instead of those of our rules"
+    )
+    parser.add_argument("--alertmanager-auth", metavar="FILE", help="file with user:password for it")
+    parser.add_argument("--alertmanager-ca", metavar="FILE", help="the authority of its certificate")
     parser.set_defaults(handler=run)
 
 
@@ -36,9 +42,21 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     told = listen()
     client()
     address, port = _address(args.listen)
-    options = Options(address, port, args.interval, args.page, args.tls_cert, args.tls_key, args.tls_client_ca)
+    options = Options(
+        address, port, args.interval, args.page, args.tls_cert, args.tls_key, args.tls_client_ca, _manager(args)
+    )
     serve(Fleet(args.config_dir), options, told, terminal.note, tell_service_manager)
     return Answer({"signal": told[0]}, "")
+
+
+def _manager(args: argparse.Namespace) -> Optional[Manager]:
+    if args.alertmanager is None:
+        if args.alertmanager_match or args.alertmanager_auth or args.alertmanager_ca:
+            raise ConfigError("No Alertmanager is named.", "Add --alertmanager URL.")
+        return None
+    manager = Manager(args.alertmanager, args.alertmanager_match, args.alertmanager_auth, args.alertmanager_ca)
+    manager.require_sound()
+    return manager
 
 
 def _address(text: str) -> tuple[str, int]:

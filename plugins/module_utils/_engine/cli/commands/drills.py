@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat drill keep``, ``list``, ``show`` and ``trend``: the evidence of drills in the repositories."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Dict, List, Optional, Tuple
+
+from ...base import clock
+from ...base.errors import ConfigError, LifeboatError
+from ...base.files import open_to_read, replace_file
+from ...config.load import Config, load, read_yaml
+from ...drill.checklist import Answer as Given
+from ...drill.checklist import read_answers
+from ...records.fields import printable
+from ...repository.drills import Drill, Drills, read_drills
+from ...repository.repository import Repositories
+from ..terminal import Answer, Terminal, bullets, duration, table
+from .described import add_command, described
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Add the command and its actions to ``subparsers``."""
+    parser = add_command(
+        subparsers, "drill", "drill list", "drill show 20261122T020000Z-server", "drill trend --output drills.html"
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    kept = actions.add_parser(
+        "keep",
+        **described(
+            "store the report and the evidence of a drill in every repository, write-once",
+            "drill keep --report DIR --scenario server --checklist answers.yml",
+            "drill keep --report DIR --scenario region --begin",
+        ),
+    )
+    kept.add_argument("--report", required=True, metavar="DIR", help="where drill-report wrote")
+    kept.add_argument(
+        "--scenario", required=True, metavar="NAME", help="what was rehearsed, such as server or deletion"
+    )
+    kept.add_argument("--checklist", metavar="FILE", help="answers to the checklist's questions, as YAML or JSON")
+    kept.add_argument("--begin", action="store_true", help="also where this cluster was never backed up")
+    kept.set_defaults(handler=run_keep)
+    listed = actions.add_parser(
+        "list", **described("list the drills that are kept, and what does not count", "drill list", "drill list --json")
+    )
+    listed.set_defaults(handler=run_list)
+    shown = actions.add_parser(
+        "show",
+        **described(
+            "show one drill, and fetch its files with their checksums verified",
+            "drill show 20261122T020000Z-server",
+            "drill show 20261122T020000Z-server --output DIR",
+        ),
+    )
+    shown.add_argument("label", metavar="LABEL", help="as drill list shows it")
+    shown.add_argument("--output", metavar="DIR", help="directory that exists, to write its files to")
+    shown.set_defaults(handler=run_show)
+    page = actions.add_parser(
+        "trend",
+        **described(
+            "write a page that plots the time to recover and the data lost of all drills, by scenario",
+            "drill trend --output drills.html",
+            "drill trend --output drills.html --as-of 2026-11-22T14:00:00Z",
+        ),
+    )
+    page.add_argument("--output", required=True, metavar="FILE", help="the HTML file to write")
+    page.set_defaults(handler=run_trend)
+
+
+def run_keep(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Warn about a repository that is not required and did not take it."""
+    from ...drill.keep import keep
+
+    drill, lacking = keep(load(args.config), args.report, args.scenario, _answers(args.checklist), args.begin)
+    words = f"drill {drill.label} is kept: {_result(drill)}"
+    return Answer(
+        {"drill": drill.as_dict(), "lacking": list(lacking)},
+        "\n".join([words, *bullets([f"NOT in repository {name}: lifeboat sync brings it" for name in lacking])]),
+    )
+
+
+def _answers(path: Optional[str]) -> Dict[str, Given]:
+    if path is None:
+        return {}
+    import io
+
+    try:
+        with io.TextIOWrapper(open_to_read(path), encoding="utf-8") as stream:
+            return read_answers(read_yaml(stream, path) or {}, path)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"Cannot read {path}.", "Name a readable file of answers.", path=path) from exc
+
+
+def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """A line for each drill of the first repository that answers, oldest first, and what was set apart."""
+    config = load(args.config, args.as_of)
+    found, name = _first(config)
+    rows = [
+        [
+            drill.label,
+            "passed" if drill.passed else "FAILED",
+            _beside(drill.rto, drill.objective_rto),
+            _beside(drill.rpo, drill.objective_rpo),
+            "-" if drill.lost_transactions is None else str(drill.lost_transactions),
+            f"{drill.checks_passed}/{drill.checks}",
+            printable(drill.host),
+        ]
+        for drill in found.items
+    ]
+    head = ["label", "result", "RTO", "RPO", "commits lost", "checks", "host"]
+    lines = [table(head, rows) if rows else f"no drill is kept in repository {name}"]
+    lines += [f"SET APART {item.error.message}" for item in found.aside]
+    data = {
+        "repository": name,
+        "drills": [drill.as_dict() for drill in found.items],
+        "set_apart": [item.as_dict() for item in found.aside],
+    }
+    return Answer(data, "\n".join(lines))
+
+
+def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """From the first repository that has it."""
+    from ...drill.keep import fetch
+
+    repositories = Repositories.open(load(args.config, args.as_of))
+    try:
+        drill, name = fetch(repositories.items, args.label, args.output)
+    finally:
+        repositories.close()
+    lines = [
+        f"drill {drill.label}, from repository {name}: {_result(drill)}",
+        *bullets(
+            [
+                f"scenario {drill.scenario}, rehearsed with {printable(drill.rehearsed)} on {printable(drill.host)}",
+                f"from {drill.started_at:%Y-%m-%d %H:%M:%S} to {drill.finished_at:%Y-%m-%d %H:%M:%S} UTC",
+                f"time to recover {_beside(drill.rto, drill.objective_rto)}, data lost"
+                f" {_beside(drill.rpo, drill.objective_rpo)}",
+                f"{drill.checks_passed} of {drill.checks} checks passed",
+                *([f"stopped at {printable(drill.failure)}"] if drill.failure else []),
+                *[f"{file.name}: {file.size} bytes, SHA-256 {file.sha256}" for file in drill.files],
+            ]
+        ),
+    ]
+    if args.output:
+        lines.append(f"written to {args.output}; sha256sum --check SHA256SUMS there verifies them")
+    return Answer({"repository": name, "drill": drill.as_dict()}, "\n".join(lines))
+
+
+def run_trend(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Written as a whole."""
+    from ...drill.trend import render
+
+    config = load(args.config, args.as_of)
+    found, name = _first(config)
+    page = render(config.cluster, found.items, clock.now())
+    try:
+        replace_file(args.output, page.encode(), mode=0o644)
+    except OSError as exc:
+        raise ConfigError(
+            f"Cannot write {args.output}: {exc.strerror}.", "Name a file in a directory that exists.", path=args.output
+        ) from exc
+    return Answer(
+        {"repository": name, "drills": len(found.items), "page": args.output},
+        f"{len(found.items)} drills of repository {name}: {args.output}",
+    )
+
+
+def _first(config: Config) -> Tuple[Drills, str]:
+    """The drills of the first repository that answers, and its name; the first error where none does."""
+    repositories = Repositories.open(config)
+    errors: List[LifeboatError] = []
+    try:
+        for repository in repositories.items:
+            try:
+                return read_drills(repository), repository.name
+            except LifeboatError as exc:
+                errors.append(exc)
+    finally:
+        repositories.close()
+    raise errors[0]
+
+
+def _result(drill: Drill) -> str:
+    return "passed" if drill.passed else f"FAILED{', and missed ' + ', '.join(drill.missed) if drill.missed else ''}"
+
+
+def _beside(value: Optional[float], objective: Optional[float]) -> str:
+    told = "-" if value is None else duration(value)
+    return told if objective is None else f"{told} of {duration(objective)}"

@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep the evidence of a drill in the repositories of a cluster: the files, then the record that names them, signed.
+
+What is kept: ``report.json`` and ``report.html`` of the drill, ``evidence.tar.gz`` if there is one, ``checklist.json``,
+and ``SHA256SUMS`` over them. They are not sealed, so that an auditor needs no identity: a report names tables and
+settings, and holds no rows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+
+from ..audit.scope import audited
+from ..base import clock
+from ..base.errors import ConfigError, LifeboatError, ObjectExists, ObjectMissing
+from ..base.files import open_to_read, replace_file
+from ..config.load import Config
+from ..records.model import FORMAT, ArchiveFile, format_time, parse_time
+from ..repository.drills import CHECKLIST, EVIDENCE, PAGE, REPORT, SCENARIO, SUMS, Drill, find_drill
+from ..repository.free import free_second
+from ..repository.hasty import require_begun
+from ..repository.labels import stamp
+from ..repository.layout import MANIFEST
+from ..repository.leases import writing
+from ..repository.presence import put_records
+from ..repository.repository import Repositories, Repository
+from .checklist import Answer, fill
+
+_CHUNK = 1024 * 1024
+#: A report with a million lost commits is smaller.
+_MOST_REPORT = 256 * 1024 * 1024
+
+
+def keep(
+    config: Config, directory: str, scenario: str, answers: Mapping[str, Answer], begin: bool = False
+) -> Tuple[Drill, Tuple[str, ...]]:
+    """Store what ``drill-report`` left in ``directory``; the drill, and the repositories that did not take it.
+
+    Raises what a required repository raises, ForeignRepository for one in which the cluster never was (a wrong name, or
+    a mount point without its mount) unless it is to ``begin`` there, and ConfigError for a report that is none.
+    Memory: the report, and the bounds of the stores.
+    """
+    if not SCENARIO.match(scenario):
+        raise ConfigError(
+            f"The scenario is {scenario!r}.", "Use lower-case letters, digits and '_', a letter first, at most 32."
+        )
+    report, raw = _read_report(os.path.join(directory, REPORT))
+    repositories = Repositories.open(config)
+    try:
+        repositories.require_signing("drill", *(["repository"] if begin else []))
+        for repository in repositories.required:
+            if begin:
+                _begin(repository)
+            require_begun(repository)
+        with audited(config, "drill") as note:
+            note.details.update(scenario=scenario, result=report["result"])
+            at = free_second(repositories.required, clock.now, lambda layout: layout.drills).replace(microsecond=0)
+            drill, lacking = _keep(
+                repositories, directory, (report, raw), fill(report, scenario, answers), scenario, at
+            )
+            note.objects.append(drill.label)
+            note.details["repositories"] = [r.name for r in repositories.items if r.name not in lacking]
+            return drill, lacking
+    finally:
+        repositories.close()
+
+
+def _keep(
+    repositories: Repositories,
+    directory: str,
+    report: Tuple[Mapping[str, Any], bytes],
+    checklist: Mapping[str, Any],
+    scenario: str,
+    at: datetime,
+) -> Tuple[Drill, Tuple[str, ...]]:
+    label, lacking = f"{stamp(at)}-{scenario}", []
+    small = {REPORT: report[1], CHECKLIST: json.dumps(checklist, indent=2, ensure_ascii=False).encode() + b"\n"}
+    drill: Optional[Drill] = None
+    for repository in (*repositories.required, *(r for r in repositories.items if not r.required)):
+        place = f"{repository.layout.drills}{label}"
+        try:
+            require_begun(repository)
+            with writing([repository], [f"{place}/{MANIFEST}"]):
+                files = [_put(repository, f"{place}/{name}", iter([data])) for name, data in small.items()]
+                for name in (PAGE, EVIDENCE):
+                    path = os.path.join(directory, name)
+                    if name == PAGE or os.path.lexists(path):
+                        files.append(_put(repository, f"{place}/{name}", _chunks(path)))
+                sums = "".join(f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda f: f.name))
+                files.append(_put(repository, f"{place}/{SUMS}", iter([sums.encode()])))
+                drill = describe(report[0], repository.layout.cluster, label, scenario, at, files)
+                put_records([repository], f"{place}/{MANIFEST}", drill.as_dict(), files)
+        except LifeboatError:
+            if repository.required:
+                raise
+            lacking.append(repository.name)
+    if drill is None:
+        raise ConfigError("No repository took the drill.", "See the errors of lifeboat check.")
+    return drill, tuple(lacking)
+
+
+def _begin(repository: Repository) -> None:
+    """Mark it as a repository of this cluster, of which it may only ever have drills."""
+    stamp_of_it = {"format": FORMAT, "cluster": repository.layout.cluster, "created_at": format_time(clock.now())}
+    with suppress(ObjectExists):
+        repository.put_record(repository.layout.repository, stamp_of_it)
+
+
+def describe(
+    report: Mapping[str, Any], cluster: str, label: str, scenario: str, at: datetime, files: Sequence[ArchiveFile]
+) -> Drill:
+    """The record of a report. Pure."""
+    rto, rpo, failure = report.get("rto") or {}, report.get("rpo") or {}, report.get("failure") or {}
+    finished = parse_time(report["finished_at"])
+    words = ": ".join(str(failure[name]) for name in ("step", "message") if failure.get(name))
+    return Drill(
+        label=label,
+        scenario=scenario,
+        cluster=cluster,
+        rehearsed=str(report["cluster"])[:255],
+        host=str(report.get("host") or "")[:255],
+        passed=report["result"] == "passed",
+        started_at=parse_time(report["started_at"]) if report.get("started_at") else finished,
+        finished_at=finished,
+        stored_at=at,
+        rto=rto.get("seconds"),
+        rpo=rpo.get("seconds"),
+        lost_transactions=rpo.get("transactions"),
+        objective_rto=rto.get("objective"),
+        objective_rpo=rpo.get("objective"),
+        checks=report["checks"]["all"],
+        checks_passed=report["checks"]["passed"],
+        failure=words[:4000],
+        files=tuple(files),
+    )
+
+
+def _read_report(path: str) -> Tuple[Dict[str, Any], bytes]:
+    raw = b"".join(_chunks(path, _MOST_REPORT))
+    try:
+        report = json.loads(raw)
+        if report["result"] not in ("passed", "failed") or not isinstance(report["checks"]["all"], int):
+            raise ValueError("it has no result")
+        describe(report, "", "", "", clock.now(), ())
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
+        raise ConfigError(
+            f"{path} is no report of a drill: {exc}.", "lifeboat drill-report writes one.", path=path
+        ) from exc
+    return report, raw
+
+
+def _chunks(path: str, most: Optional[int] = None) -> Iterator[bytes]:
+    done = 0
+    try:
+        with open_to_read(path) as stream:
+            while chunk := stream.read(_CHUNK):
+                done += len(chunk)
+                if most is not None and done > most:
+                    raise ConfigError(f"{path} has more than {most} bytes.", "No report of a drill has.", path=path)
+                yield chunk
+    except OSError as exc:
+        raise ConfigError(
+            f"Cannot read {path}: {exc.strerror}.", "Name the directory that lifeboat drill-report wrote.", path=path
+        ) from exc
+
+
+def _put(repository: Repository, key: str, chunks: Iterator[bytes]) -> ArchiveFile:
+    with repository.store.writer(key) as writer:
+        for chunk in chunks:
+            writer.write(chunk)
+        done = writer.commit()
+    return ArchiveFile(key.rsplit("/", 1)[-1], done.size, done.sha256)
+
+
+def fetch(repositories: Sequence[Repository], label: str, directory: Optional[str]) -> Tuple[Drill, str]:
+    """The drill of this label and the repository that has it; its files are written to ``directory``, checked.
+
+    The first repository that has it counts; else the last error is raised. Beside the files is the record.
+    """
+    trouble: Optional[LifeboatError] = None
+    for repository in repositories:
+        try:
+            drill = find_drill(repository, label)
+            if directory is not None:
+                _write(repository, drill, directory)
+            return drill, repository.name
+        except LifeboatError as exc:
+            trouble = exc
+    raise trouble or ObjectMissing("There is no repository.", "Add one to the configuration.")
+
+
+def _write(repository: Repository, drill: Drill, directory: str) -> None:
+    place = f"{repository.layout.drills}{drill.label}"
+    try:
+        for file in drill.files:
+            chunks = repository.store.read(f"{place}/{file.name}", sha256=file.sha256, size=file.size)
+            replace_file(os.path.join(directory, file.name), chunks, mode=0o644)
+        replace_file(os.path.join(directory, MANIFEST), repository.get_record(f"{place}/{MANIFEST}"), mode=0o644)
+    except OSError as exc:
+        raise ConfigError(
+            f"Cannot write to {directory}: {exc.strerror}.", "Name a directory that this user may write into.",
+            path=directory,
+        ) from exc  # fmt: skip
