@@ -49,6 +49,7 @@ KEYS = {
     "hold": LAYOUT.hold(LABELS["full"], moment(0), "0a1b2c3d"),
     "erasure": LAYOUT.erasure(moment(0), "0a1b2c3d"),
     "epoch": LAYOUT.epoch(SYSTEM, 1),
+    "incident": LAYOUT.incident_event("20261122T020000Z-db1", 1),
     "damaged": LAYOUT.damaged(moment(0), "0a1b2c3d", "object"),
     "foreign": "main/notes.txt",
 }  # fmt: skip

@@ -486,3 +486,24 @@ class RecoveryFailed(LifeboatError):
     """The server stopped during recovery, or ended it elsewhere than at the target."""
 
     error_code = "recovery_failed"
+
+
+# --- incidents --------------------------------------------------------------------------------------------------
+
+
+class IncidentMissing(LifeboatError):
+    """There is no such incident, or it is not clear which one is meant; ``details["open"]`` names the open ones."""
+
+    error_code = "incident_missing"
+
+
+class IncidentRefused(LifeboatError):
+    """What is to be recorded does not fit the incident: it is over, or others have spoiled its numbers."""
+
+    error_code = "incident_refused"
+
+
+class IncidentUnrecorded(LifeboatError):
+    """No repository and no directory of this host took an event of an incident."""
+
+    error_code = "incident_unrecorded"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .labels import LABEL, begun
-from .layout import MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
+from .layout import MANIFEST, audit_place, epoch_place, hold_place, incident_place, log_chunk, stamp_of
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -42,7 +42,7 @@ _HISTORY = re.compile(r"wal/(\d+)/(?:sha256/)?[0-9A-F]{8}\.history\Z", re.ASCII)
 
 _RECORDS = {
     "core": "repository", "report": "restore_test", "erasure": "erasure", "damaged": "repair", "release": "release",
-    "epoch": "epoch",
+    "epoch": "epoch", "incident": "incident",
 }  # fmt: skip
 
 
@@ -50,12 +50,13 @@ _RECORDS = {
 class Kind:
     """``name``: ``core`` (the repository's owner), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
     ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
-    ``epoch`` (of leadership), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
+    ``epoch`` (of leadership), ``incident`` (an event of one), ``log``, ``damaged`` (what a repair removed) or
+    ``foreign``.
 
     ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL or of an epoch; ``part`` the
     rest: an epoch's number, the file's name of a backup, the set of a copy, the database of a dump (percent-encoded),
     the segment's name of WAL; of an event of the audit trail they are its chain, and day and number; of a chunk of a
-    log its stream and day.
+    log its stream and day; of an event of an incident its incident and number.
     ``record`` marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one,
     ``mark`` that WAL is acknowledged up to the end of the segment.
     """
@@ -99,6 +100,8 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("audit", place[0], f"{place[1]}/{place[2]:010d}")
     if epoch := epoch_place(key):
         return Kind("epoch", epoch[0], f"{epoch[1]:08X}")
+    if incident := incident_place(key):
+        return Kind("incident", incident[0], f"{incident[1]:06d}")
     if match := _DAMAGED.match(rest):
         return Kind("damaged", match.group(1))
     if chunk := log_chunk(key):
