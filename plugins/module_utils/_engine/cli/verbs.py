@@ -39,6 +39,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "log-ship": ("logs", "store new log lines, until stopped"),
     "logs": ("logs", "read stored logs"),
     "notify": ("notify", "notify somebody, or test the channels by which that is done"),
+    "incident": ("incident", "open an incident, see it, acknowledge it, tell how it is, and close it"),
     "drill-ledger": ("drill", ""),
     "drill-survey": ("drill", ""),
     "drill-strike": ("drill", ""),

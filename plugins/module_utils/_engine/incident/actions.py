@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import datetime
+from datetime import date, datetime
 from typing import List, Optional
 
 from ..audit.scope import audited
@@ -88,8 +88,8 @@ def phase(config: Config, name: str, state: str, text: str = "", incident: str =
 
 def add_action(config: Config, text: str, owner: str, due: str, incident: str = "") -> Added:
     """Something to be done afterwards, by ``owner`` until ``due`` (``2026-12-24``)."""
-    if not _DAY.match(due):
-        raise ConfigError(f"The day is {due!r}.", "Write it as 2026-12-24.")
+    if not is_day(due):
+        raise ConfigError(f"{due!r} is not a date.", "Write it as 2026-12-24.")
     return say(
         config, ACTION, text, incident, action=secrets.token_hex(4), state="open", owner=words(owner, "owner"), due=due
     )
@@ -153,6 +153,14 @@ def _contact(config: Config, name: str) -> str:
     if name and names and name not in names:
         raise ConfigError(f"There is no contact {name!r}.", f"Choose one of: {', '.join(names)}.")
     return words(name, "contact") if name else ""
+
+
+def is_day(text: str) -> bool:
+    """Whether this is a day as 2026-12-24."""
+    try:
+        return bool(_DAY.match(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def words(text: str, what: str) -> str:
