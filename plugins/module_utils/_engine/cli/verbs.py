@@ -40,6 +40,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "logs": ("logs", "read stored logs"),
     "notify": ("notify", "notify somebody, or test the channels by which that is done"),
     "incident": ("incident", "open an incident, see it, acknowledge it, tell how it is, and close it"),
+    "incident-watch": ("incident_watch", "tell the people who are to be told of open incidents, until stopped"),
     "drill-ledger": ("drill", ""),
     "drill-survey": ("drill", ""),
     "drill-strike": ("drill", ""),

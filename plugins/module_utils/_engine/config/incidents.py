@@ -125,8 +125,8 @@ def parse_incidents(data: Any, where: str) -> IncidentsConfig:
     if not times or times != sorted(set(times)) or times[0] < 0:
         raise ConfigError(f"{where}: the times of incidents.ladder do not rise.", "Begin with after: 0.")
     for key in ("p1", "p2", "p3", "p4", "update_interval"):
-        if not 60 <= getattr(found, key) <= 10**8:
-            raise ConfigError(f"{where}: incidents.{key} is {getattr(found, key):g}.", "It is seconds, at least 60.")
+        if not 1 <= getattr(found, key) <= 10**8:
+            raise ConfigError(f"{where}: incidents.{key} is {getattr(found, key):g}.", "It is seconds, at least 1.")
     return found
 
 

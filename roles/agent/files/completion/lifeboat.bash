@@ -12,7 +12,7 @@ _shtab_lifeboat_erasure_subparsers=(add list apply)
 _shtab_lifeboat_leader_subparsers=(show claim check)
 _shtab_lifeboat_notify_subparsers=(test send job ping)
 _shtab_lifeboat_incident_subparsers=(open show list ack note update action close)
-_shtab_lifeboat_subparsers=(backup list show check metrics exporter usage config files dump wal-push wal-fetch wal-agent wal-stream wal-prove restore standby verify sync table prune hold audit erasure leader log-ship logs notify incident)
+_shtab_lifeboat_subparsers=(backup list show check metrics exporter usage config files dump wal-push wal-fetch wal-agent wal-stream wal-prove restore standby verify sync table prune hold audit erasure leader log-ship logs notify incident incident-watch)
 
 _shtab_lifeboat_backup_option_strings=(-h --help --config --as-of --json --quiet --type --fallback --max-age --accept-new-system --plan --dry-run)
 _shtab_lifeboat_list_option_strings=(-h --help --config --as-of --json --quiet)
@@ -73,6 +73,7 @@ _shtab_lifeboat_incident_update_option_strings=(-h --help --config --as-of --jso
 _shtab_lifeboat_incident_action_option_strings=(-h --help --config --as-of --json --quiet --incident --owner --due --done)
 _shtab_lifeboat_incident_close_option_strings=(-h --help --config --as-of --json --quiet --incident --went-well --went-badly --lucky --lost-seconds --lost-transactions)
 _shtab_lifeboat_incident_option_strings=(-h --help --config --as-of --json --quiet)
+_shtab_lifeboat_incident_watch_option_strings=(-h --help --config --as-of --json --quiet --interval --once)
 _shtab_lifeboat_option_strings=(-h --help --config --as-of --json --quiet --version)
 
 _shtab_lifeboat_backup___config_COMPGEN=_shtab_compgen_files
@@ -151,6 +152,7 @@ _shtab_lifeboat_incident_update___config_COMPGEN=_shtab_compgen_files
 _shtab_lifeboat_incident_action___config_COMPGEN=_shtab_compgen_files
 _shtab_lifeboat_incident_close___config_COMPGEN=_shtab_compgen_files
 _shtab_lifeboat_incident___config_COMPGEN=_shtab_compgen_files
+_shtab_lifeboat_incident_watch___config_COMPGEN=_shtab_compgen_files
 _shtab_lifeboat___config_COMPGEN=_shtab_compgen_files
 
 _shtab_lifeboat_backup___type_choices=(full differential incremental auto)
@@ -177,7 +179,7 @@ _shtab_lifeboat_notify_ping___job_choices=(full incremental dump files check ver
 _shtab_lifeboat_notify_pos_0_choices=(test send job ping)
 _shtab_lifeboat_incident_open___priority_choices=(P1 P2 P3 P4)
 _shtab_lifeboat_incident_pos_0_choices=(open show list ack note update action close)
-_shtab_lifeboat_pos_0_choices=(backup list show check metrics exporter usage config files dump wal-push wal-fetch wal-agent wal-stream wal-prove restore standby verify sync table prune hold audit erasure leader log-ship logs notify incident)
+_shtab_lifeboat_pos_0_choices=(backup list show check metrics exporter usage config files dump wal-push wal-fetch wal-agent wal-stream wal-prove restore standby verify sync table prune hold audit erasure leader log-ship logs notify incident incident-watch)
 
 _shtab_lifeboat_backup__h_nargs=0
 _shtab_lifeboat_backup___help_nargs=0
@@ -488,6 +490,11 @@ _shtab_lifeboat_incident__h_nargs=0
 _shtab_lifeboat_incident___help_nargs=0
 _shtab_lifeboat_incident___json_nargs=0
 _shtab_lifeboat_incident___quiet_nargs=0
+_shtab_lifeboat_incident_watch__h_nargs=0
+_shtab_lifeboat_incident_watch___help_nargs=0
+_shtab_lifeboat_incident_watch___json_nargs=0
+_shtab_lifeboat_incident_watch___quiet_nargs=0
+_shtab_lifeboat_incident_watch___once_nargs=0
 _shtab_lifeboat_pos_0_nargs=A...
 _shtab_lifeboat__h_nargs=0
 _shtab_lifeboat___help_nargs=0
