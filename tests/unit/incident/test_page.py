@@ -72,3 +72,14 @@ def test_an_incident_from_its_beginning_to_its_end(command: Command) -> None:
 def test_a_day_is_one(command: Command, due: str) -> None:
     command("open", "x")
     assert "[config_invalid]" in command("action", "--owner", "Bob", "--due", due, "mend it", status=1)
+
+
+def test_the_document_is_written_and_check_asks_after_its_actions(command: Command, tmp_path: Path) -> None:
+    command("open", "the database is wrong")
+    command("action", "--owner", "Bob", "--due", "2020-01-01", "mend the runbook")
+    told = command.data("close", "--lost-seconds", "3", "--report", str(tmp_path / "report"), "restored")
+    assert [Path(f).name for f in told["files"]] == ["incident.html", "incident.md", "incident.json"]
+    command("note", "--review", "lucky", "--incident", told["incident"], "somebody was awake")
+    command("show", "--report", str(tmp_path / "report"))
+    assert "somebody was awake" in (tmp_path / "report/incident.md").read_text()
+    assert (tmp_path / "report/incident.html").stat().st_mode & 0o007 == 0

@@ -76,9 +76,9 @@ def update(config: Config, text: str, incident: str = "") -> Added:
     return say(config, UPDATE, text, incident)
 
 
-def note(config: Config, text: str, incident: str = "") -> Added:
-    """Add what was seen or done, also afterwards."""
-    return say(config, NOTE, text, incident)
+def note(config: Config, text: str, incident: str = "", review: str = "") -> Added:
+    """Add what was seen or done, also afterwards; with ``review`` (a key of REVIEW) it belongs to that section."""
+    return say(config, NOTE, text, incident, review=review)
 
 
 def phase(config: Config, name: str, state: str, text: str = "", incident: str = "", **details: str) -> Added:
@@ -106,7 +106,13 @@ def finish_action(config: Config, action: str, incident: str = "", text: str = "
 
 
 def close(config: Config, text: str, incident: str = "", **review: str) -> Added:
-    """End it. ``review`` has ``went_well``, ``went_badly``, ``lucky``, ``lost_seconds`` and ``lost_transactions``."""
+    """End it; ConfigError for a loss that is no number.
+
+    ``review`` has ``went_well``, ``went_badly``, ``lucky``, ``lost_seconds`` and ``lost_transactions``.
+    """
+    for name in ("lost_seconds", "lost_transactions"):
+        if review.get(name) and not re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", review[name]):
+            raise ConfigError(f"{name} is {review[name]!r}.", "Give a number.")
     return say(config, CLOSED, text, incident, **{k: words(v, k) for k, v in review.items() if v})
 
 

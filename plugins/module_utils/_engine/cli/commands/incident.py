@@ -12,9 +12,11 @@ from typing import Any, Dict, List, Mapping, Tuple
 from ...base.errors import LifeboatError
 from ...config.load import Config, load
 from ...incident import actions
+from ...incident.document import REVIEW
 from ...incident.places import Added, opened
 from ...incident.record import ACTION, CLAIMED, PHASE, PRIORITIES, SENT, Event
 from ...incident.timeline import Incident
+from ...incident.written import write_document
 from ...records.fields import printable
 from ..terminal import Answer, Terminal, bullets, duration, table
 from .described import add_command, described
@@ -37,7 +39,7 @@ def add_arguments(subparsers: Any) -> None:
     start.add_argument("title", metavar="TITLE", help="what is wrong, in a few words")
     start.add_argument("--priority", choices=PRIORITIES, default="", help="default: that of the cluster")
     start.set_defaults(handler=run_open)
-    _add(
+    show = _add(
         acts,
         "show",
         run_show,
@@ -45,6 +47,7 @@ def add_arguments(subparsers: Any) -> None:
         "incident show",
         "incident show --json",
     )
+    _add_report(show)
     listing = acts.add_parser("list", **described("list all incidents", "incident list", "incident list --json"))
     listing.set_defaults(handler=run_list)
     ack = _add(
@@ -60,6 +63,8 @@ def add_arguments(subparsers: Any) -> None:
         named = f"incident {name} --incident 20261122T140159Z-1a2b3c4d 'The standby is intact'"
         more = _add(acts, name, handler, words, plain, named)
         more.add_argument("text", metavar="TEXT")
+        if name == "note":
+            more.add_argument("--review", choices=tuple(REVIEW), default="", help="section of the document afterwards")
     _add_action(acts)
     _add_close(acts)
 
@@ -69,6 +74,10 @@ def _add(acts: Any, name: str, handler: Any, words: str, *examples: str) -> argp
     parser.add_argument("--incident", metavar="ID", default="", help="default: the only open one")
     parser.set_defaults(handler=handler)
     return parser
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report", metavar="DIR", help="write the post-incident document there: HTML, Markdown, JSON")
 
 
 def _add_action(acts: Any) -> None:
@@ -93,6 +102,7 @@ def _add_close(acts: Any) -> None:
     parser.add_argument("--lucky", default="", metavar="TEXT", help="where luck helped")
     parser.add_argument("--lost-seconds", default="", metavar="N", help="seconds of commits that were lost")
     parser.add_argument("--lost-transactions", default="", metavar="N", help="transactions that were lost")
+    _add_report(parser)
 
 
 def run_open(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -106,8 +116,10 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """What everybody sees, the newest event last."""
     config = load(args.config)
     incident, look = actions.show(config, args.incident)
-    data = {**incident.as_dict(look.now), **_people(config), "unread": {n: e.as_dict() for n, e in look.unread.items()}}
-    return Answer(data, "\n".join(page(config, incident, look.now, look.unread)))
+    files = write_document(config, incident, args.report, look.now) if args.report else ()
+    unread = {name: error.as_dict() for name, error in look.unread.items()}
+    data = {**incident.as_dict(look.now), **_people(config), "unread": unread, "files": list(files)}
+    return Answer(data, "\n".join([*page(config, incident, look.now, look.unread), *files]))
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -134,7 +146,7 @@ def run_ack(args: argparse.Namespace, terminal: Terminal) -> Answer:
 def run_note(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Also once the incident is closed."""
     config = load(args.config)
-    added = actions.note(config, args.text, args.incident)
+    added = actions.note(config, args.text, args.incident, args.review)
     return _answer(config, added, f"noted as event {added.event.number} of {added.incident.id}")
 
 
@@ -163,7 +175,9 @@ def run_close(args: argparse.Namespace, terminal: Terminal) -> Answer:
         key: getattr(args, key) for key in ("went_well", "went_badly", "lucky", "lost_seconds", "lost_transactions")
     }
     added = actions.close(config, args.text, args.incident, **review)
-    return _answer(config, added, f"closed {added.incident.id}")
+    files = write_document(config, added.incident, args.report, added.event.at) if args.report else ()
+    answer = _answer(config, added, "\n".join([f"closed {added.incident.id}", *files]))
+    return Answer({**answer.data, "files": list(files)}, answer.text)
 
 
 def _answer(config: Config, added: Added, words: str) -> Answer:
