@@ -77,6 +77,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     site.lifeboat("verify", "--restore", config_file=config)
     site.lifeboat("verify", config_file=config)
     site.lifeboat("notify", "test", status=1, config_file=config)
+    site.lifeboat("incident", "open", "the database is wrong", config_file=config)
     jobs = tmp_path / "jobs"
     jobs.mkdir()
     (jobs / "main:full").write_text("start=1000\nend=1010\nsuccess=1010\nstatus=0\nskipped=2\n")
@@ -125,6 +126,8 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     assert value(central, "restore_test_last_proven") == 1
     assert value(central, "file_set_last_success_timestamp_seconds", file_set="app") > last - 120
     assert value(central, "dump_last_success_timestamp_seconds", database="postgres") > last - 120
+    assert value(central, "incident_acknowledged") == 0 and 0 < value(central, "incident_remaining_seconds") <= 3600
+    assert value(host, "check_status", check="incidents") == 1
     assert "WARNING" in page and "Yes, from repo0." in page and "<script" not in page
 
     told = {name for name, _labels in (*host, *central)}

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Escalation: who is told of an open incident, when, exactly once, and who is asked for an update."""
 
+from .decide import taken_care_until
 from .watch import Told, Watcher
 
-__all__ = ["Told", "Watcher"]
+__all__ = ["Told", "Watcher", "taken_care_until"]

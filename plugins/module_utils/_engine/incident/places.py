@@ -240,6 +240,14 @@ def draft(what: str, now: datetime, text: str = "", **details: str) -> Event:
     return Event("", 0, None, now, what, who(), text, told)
 
 
+def stored_in(config: Config, repository: Repository) -> Mapping[str, Incident]:
+    """The incidents as this repository alone has them; its error where it does not answer."""
+    look = Places(config, (repository,), _here(config)).look()
+    for error in look.unread.values():
+        raise error
+    return group(f for f in look.found if f.repository == repository.name)
+
+
 def _here(config: Config) -> Repository:
     options = DirectoryOptions(config.incidents.directory())
     return Repository.open(RepositoryConfig(HERE, options, False, signing=config.signing), config.cluster)
