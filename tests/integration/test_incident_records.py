@@ -24,6 +24,7 @@ from lifeboat.sync.run import apply as sync
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
 from support.postgres import entry
+from support.records import SYSTEM
 from support.signing import key_pair
 
 pytestmark = pytest.mark.integration
@@ -43,7 +44,16 @@ def config_of(tmp_path: Path) -> Make:
         incidents = {"spool_dir": str(tmp_path / host / "spool")}
         return parse({"cluster": "main", "repositories": list(entries), "incidents": incidents, **more})
 
-    return make
+    def begin(*entries: Dict[str, Any], **more: Any) -> Config:
+        """Its repositories are those of a cluster that archives, as far as they answer."""
+        config = make(*entries, **more)
+        repositories = Repositories.open(config)
+        for repository in repositories.items:
+            repository.adopt(SYSTEM)
+        repositories.close()
+        return config
+
+    return begin
 
 
 def through(options: S3Options, proxy: FaultProxy) -> S3Options:
@@ -180,10 +190,16 @@ def test_sync_brings_it_to_a_repository_that_was_added(
     config_of: Make, s3_options: S3Options, near: DirectoryOptions
 ) -> None:
     first = config_of(entry(0, s3_options))
-    repositories = Repositories.open(first)
-    repositories.items[0].adopt("7412345678901234567")
-    repositories.close()
     actions.open_incident(first, "one")
     actions.note(first, "more")
     assert all(one.whole for one in sync(config_of(entry(0, s3_options), entry(1, near)))[1])
     assert texts(seen(config_of(entry(1, near)))) == ["one", "more"]
+
+
+def test_a_mount_point_without_its_mount_gets_nothing(config_of: Make, tmp_path: Path) -> None:
+    (tmp_path / "mount").mkdir()
+    config = config_of(entry(0, DirectoryOptions(str(tmp_path / "mount"))))
+    mounted = (tmp_path / "mount").rename(tmp_path / "elsewhere")
+    (tmp_path / "mount").mkdir()
+    assert actions.open_incident(config, "the mount is gone").spooled
+    assert not list((tmp_path / "mount").rglob("*.json")) and mounted.exists()

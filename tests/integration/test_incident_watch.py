@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import pytest
-from lifeboat.config.load import S3Options
+from lifeboat.config.load import S3Options, parse
+from lifeboat.repository.repository import Repositories
 from support import faultproxy
 from support.clocks import wrong_clock
 from support.faultproxy import Fault, FaultProxy
 from support.postgres import LIBRARY, entry, until
+from support.records import SYSTEM
 from support.sinks import MailSink, WebSink
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -41,11 +43,19 @@ FAST = {
 }
 
 
+def begin(repository: Dict[str, Any]) -> None:
+    """The repository is one of a cluster that archives."""
+    opened = Repositories.open(parse({"cluster": "main", "repositories": [repository]}))
+    opened.items[0].adopt(SYSTEM)
+    opened.close()
+
+
 class Host:
     """A host with its own configuration of the same cluster."""
 
     def __init__(self, place: Path, repository: Dict[str, Any], channels: List[Dict[str, Any]], **more: Any) -> None:
         place.mkdir()
+        begin(repository)
         self.config, self.place = place / "main.yml", place
         incidents = {"contacts": PEOPLE, "escalate": True, "spool_dir": str(place / "spool"), **more}
         self.config.write_text(

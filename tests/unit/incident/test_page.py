@@ -18,7 +18,8 @@ class Command:
 
     def __init__(self, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.config, self._capsys = place / "main.yml", capsys
-        (place / "store").mkdir()
+        (place / "store/main").mkdir(parents=True)
+        (place / "store/main/repository.json").write_text("{}")
         store = {"name": "near", "type": "directory", "path": str(place / "store")}
         people = [
             {"name": "Ann", "roles": ["commander"], "phone": "+49 69 1", "mail": "ann@example.com", "order": 1},

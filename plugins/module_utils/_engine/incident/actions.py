@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import date, datetime
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from ..audit.scope import audited
 from ..base.errors import ConfigError, IncidentMissing, IncidentRefused
@@ -81,9 +81,22 @@ def note(config: Config, text: str, incident: str = "", review: str = "") -> Add
     return say(config, NOTE, text, incident, review=review)
 
 
-def phase(config: Config, name: str, state: str, text: str = "", incident: str = "", **details: str) -> Added:
-    """Tell that a phase of a playbook ``began``, is ``done``, or ``failed``."""
-    return say(config, PHASE, text, incident, phase=name, state=state, **details)
+def phase_once(
+    config: Config, incident: str, name: str, state: str, text: str = "", **details: str
+) -> Tuple[Added, bool]:
+    """Tell that a phase of a playbook ``began``, is ``done``, or ``failed``; whether that is new.
+
+    Told again with the same words it is not: whoever runs a playbook a second time repeats nothing.
+    """
+    with opened(config) as places:
+        look = places.look(incident)
+        known = look.incident(incident)
+        last = next((e for e in reversed(known.of(PHASE)) if e.details["phase"] == name), None)
+        shown = words(text, "text") if text else ""
+        if last and (last.details["state"], last.text) == (state, shown):
+            having = {f.repository for f in look.found if f.event and f.event.digest == last.digest}
+            return Added(last, known, tuple(sorted(having))), False
+    return say(config, PHASE, text, incident, phase=name, state=state, **details), True
 
 
 def add_action(config: Config, text: str, owner: str, due: str, incident: str = "") -> Added:

@@ -14,11 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..audit.scope import who
 from ..base import clock
 from ..base.errors import (
+    ForeignRepository,
     IncidentMissing,
     IncidentRefused,
     IncidentUnrecorded,
@@ -31,7 +32,7 @@ from ..base.errors import (
 from ..base.files import make_directory
 from ..config.load import Config, DirectoryOptions, RepositoryConfig
 from ..records.model import seal_record
-from ..repository.hasty import open_hasty
+from ..repository.hasty import open_hasty, require_begun
 from ..repository.layout import incident_place
 from ..repository.repository import Repository
 from ..store.protocol import ObjectInfo
@@ -93,6 +94,7 @@ class Places:
     repositories: Tuple[Repository, ...]
     here: Repository
     _known: Dict[_Stamp, Found] = field(default_factory=dict)
+    _begun: Set[str] = field(default_factory=set)
 
     def look(self, incident: str = "") -> Look:
         """All incidents, or one."""
@@ -114,6 +116,10 @@ class Places:
     def _ask(self, repository: Repository, incident: str) -> object:
         layout = repository.layout
         try:
+            if repository is not self.here and repository.name not in self._begun:
+                # It may be a mount point without its mount.
+                require_begun(repository)
+                self._begun.add(repository.name)
             infos = islice(
                 repository.store.list(layout.incident(incident) if incident else layout.incidents), _MOST_LISTED
             )
@@ -244,7 +250,8 @@ def stored_in(config: Config, repository: Repository) -> Mapping[str, Incident]:
     """The incidents as this repository alone has them; its error where it does not answer."""
     look = Places(config, (repository,), _here(config)).look()
     for error in look.unread.values():
-        raise error
+        if not isinstance(error, ForeignRepository):
+            raise error
     return group(f for f in look.found if f.repository == repository.name)
 
 
