@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who may import whom in the engine, and the table of rooms in docs/ARCHITECTURE.md, which is made from the imports.
 
-    python tools/check_rooms.py            say what is wrong, and end with 1 where anything is
-    python tools/check_rooms.py --write    write the table anew
+python tools/check_rooms.py            say what is wrong, and end with 1 where anything is
+python tools/check_rooms.py --write    write the table anew
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BELOW = (
     ("codec",),
     ("store", "postgres"),
     ("repository",),
-    ("audit", "leadership", "wal", "provision", "report"),
+    ("audit", "leadership", "incident", "wal", "provision", "report"),
 )
 ABOVE = (("cli",),)
 OPERATION = len(BELOW)

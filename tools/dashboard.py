@@ -313,6 +313,25 @@ ROWS: Dict[str, List[Panel]] = {
         ),
         stat("Exporters read, ago", REFRESHED, "{{instance}}", "s", ((0, GREEN), (1800, RED))),
     ],
+    "Incident": [
+        stat(
+            "Left of the objective",
+            of("min", "incident", "incident_remaining_seconds"),
+            "{{incident}}",
+            "s",
+            ((-1e9, RED), (0, GREEN)),
+            text="Of each open incident. There is nothing to be seen while none is open.",
+        ),
+        stat(
+            "Somebody works on it",
+            of("max", "incident", "incident_acknowledged"),
+            "{{incident}}",
+            steps=GOOD,
+            words=YES_NO,
+        ),
+        stat("Last update, ago", age("incident_last_update_timestamp_seconds", "incident"), "{{incident}}", "s"),
+        stat("Open for", age("incident_started_timestamp_seconds", "incident"), "{{incident}}", "s"),
+    ],
 }
 
 

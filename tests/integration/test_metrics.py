@@ -89,6 +89,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     site.lifeboat("notify", "test", status=1, config_file=config)
     report = str(write_report(tmp_path / "drill", rto=40.0, rpo=1.5, lost=7))
     site.lifeboat("drill", "keep", "--report", report, "--scenario", "server", config_file=config)
+    site.lifeboat("incident", "open", "the database is wrong", config_file=config)
     jobs = tmp_path / "jobs"
     jobs.mkdir()
     (jobs / "main:full").write_text("start=1000\nend=1010\nsuccess=1010\nstatus=0\nskipped=2\n")
@@ -146,6 +147,8 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     assert "passed, server, 40 s to recover, 7 commits lost" in page
     assert value(central, "file_set_last_success_timestamp_seconds", file_set="app") > last - 120
     assert value(central, "dump_last_success_timestamp_seconds", database="postgres") > last - 120
+    assert value(central, "incident_acknowledged") == 0 and 0 < value(central, "incident_remaining_seconds") <= 3600
+    assert value(host, "check_status", check="incidents") == 1
     assert "WARNING" in page and "Yes, from repo0." in page and "<script" not in page
 
     told = {name for name, _labels in (*host, *central)}

@@ -54,6 +54,7 @@ def test_every_other_key_of_ours() -> None:
         f"{LAYOUT.drills}20261122T020000Z-server/manifest.json": Kind(
             "drill", "20261122T020000Z-server", "manifest.json", record=True
         ),
+        LAYOUT.incident_event("20261122T020000Z-db1", 7): Kind("incident", "20261122T020000Z-db1", "000007"),
         LAYOUT.damaged(moment(0), "0a1b2c3d", "repair.json"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
         LAYOUT.damaged(moment(0), "0a1b2c3d", "object"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
         LAYOUT.repository: Kind("core"),
@@ -79,6 +80,10 @@ def test_every_other_key_of_ours() -> None:
         f"{LAYOUT.epochs(SYSTEM)}0000001a.json",
         f"{LAYOUT.epochs(SYSTEM)}00000000.json",
         f"{LAYOUT.epochs('main')}00000001.json",
+        f"{LAYOUT.incident('20261122T020000Z-db1')}7.json",
+        f"{LAYOUT.incident('20261122T020000Z-db1')}000000.json",
+        f"{LAYOUT.incident('99999999T999999Z-db1')}000001.json",
+        f"{LAYOUT.incidents}notes/000001.json",
         LAYOUT.damaged(moment(0), "0a1b2c3d", "notes.txt"),
         f"{LAYOUT.drills}20261122T020000Z-server/notes.txt",
         f"{LAYOUT.drills}20261122T020000Z-Server/report.json",

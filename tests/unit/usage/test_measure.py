@@ -50,6 +50,7 @@ KEYS = {
     "erasure": LAYOUT.erasure(moment(0), "0a1b2c3d"),
     "epoch": LAYOUT.epoch(SYSTEM, 1),
     "drill": f"{LAYOUT.drills}20261122T020000Z-server/report.html",
+    "incident": LAYOUT.incident_event("20261122T020000Z-db1", 1),
     "damaged": LAYOUT.damaged(moment(0), "0a1b2c3d", "object"),
     "foreign": "main/notes.txt",
 }  # fmt: skip

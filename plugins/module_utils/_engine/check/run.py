@@ -34,6 +34,7 @@ from .answer import CRITICAL, OK, WARNING, Check, span, worst
 from .contents import of_contents
 from .encryption import Encryption, at_rest, in_transit
 from .immutability import read_lock
+from .incidents import incidents
 from .leadership import of_leadership
 from .notices import of_notices
 from .server import ServerState, of_server, read_server
@@ -51,6 +52,7 @@ def check_with(config: Config, state: ServerState) -> List[Check]:
     """The same, where the server was asked already."""
     out = [*of_server(config, state), *_file_sets(config)]
     out += of_notices([channel.name for channel in config.notifications.channels], known_deliveries(config))
+    out += incidents(config)
     repositories = Repositories.open(config)
     out += _seal(repositories.seal)
     try:

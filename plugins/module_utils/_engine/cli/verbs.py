@@ -40,6 +40,8 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "logs": ("logs", "read stored logs"),
     "notify": ("notify", "notify somebody, or test the channels by which that is done"),
     "drill": ("drills", "keep the evidence of drills in the repositories, list it, and plot the trend"),
+    "incident": ("incident", "open an incident, see it, acknowledge it, tell how it is, and close it"),
+    "incident-watch": ("incident_watch", "tell the people who are to be told of open incidents, until stopped"),
     "drill-ledger": ("drill", ""),
     "drill-survey": ("drill", ""),
     "drill-strike": ("drill", ""),

@@ -22,6 +22,7 @@ from ..records.model import read_aware
 from .dump import DumpsConfig, parse_dumps
 from .file_sets import FileSetConfig, parse_file_set
 from .git import GitConfig, parse_git
+from .incidents import IncidentsConfig, parse_incidents, require_reachable
 from .logs import LogsConfig, parse_logs
 from .notifications import NotificationsConfig, parse_notifications
 from .option import build, option, require_int, with_tuples
@@ -124,6 +125,7 @@ class Config:
     audit: AuditConfig = option("Where audit events go besides the repositories.", AuditConfig())
     logs: LogsConfig = option("Which logs C(lifeboat log-ship) stores.", LogsConfig())
     notifications: NotificationsConfig = option("Who is notified, and how.", NotificationsConfig())
+    incidents: IncidentsConfig = option("Who is told of an incident, and how long it may take.", IncidentsConfig())
     git: Optional[GitConfig] = option("Where to push configuration, without secrets.", None)
     dumps: DumpsConfig = option("How databases are dumped.", DumpsConfig())
     file_sets: Tuple[FileSetConfig, ...] = option("Named lists of files to keep.", ())
@@ -157,6 +159,7 @@ _PARSED: Tuple[Tuple[str, typing.Callable[[Any, str], Any]], ...] = (
     ("verify", parse_verify),
     ("logs", parse_logs),
     ("notifications", parse_notifications),
+    ("incidents", parse_incidents),
     ("git", parse_git),
     ("dumps", parse_dumps),
     ("signing", parse_signing),
@@ -270,6 +273,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         raise ConfigError(
             f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "It is seconds, from 0.1 to 3600."
         )
+    require_reachable(config.incidents, config.notifications, where)
     of_data = [s.name for s in config.file_sets if s.kind == "data"]
     return replace(config, retention=with_data_sets(config.retention, of_data))
 

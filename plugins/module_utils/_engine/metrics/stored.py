@@ -13,6 +13,9 @@ from typing import Dict, List, Mapping, Optional
 
 from ..base.errors import LifeboatError
 from ..config.load import Config, RepositoryConfig
+from ..escalation import taken_care_until
+from ..incident.places import stored_in
+from ..incident.timeline import Incident
 from ..listing import Contents, read_contents
 from ..records.model import BACKUP_TYPES, BackupManifest
 from ..repository.drills import Drills, read_drills
@@ -26,6 +29,9 @@ from ..repository.verifications import Known, read_known
 from ..restore import Pace, estimate_seconds, last_pace
 from ..usage import RepositoryUsage
 from .samples import Samples
+
+# Whoever may store can open thousands.
+_MOST_INCIDENTS = 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Stored:
     dumps: Mapping[str, datetime] = field(default_factory=dict)
     logs: Mapping[str, datetime] = field(default_factory=dict)
     drills: Drills = Drills()
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
 
 
 def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
@@ -69,6 +76,7 @@ def read_stored(config: Config, entry: RepositoryConfig, repository: Repository)
         _newest(repository, repository.layout.dumps, "dump"),
         _logs(repository),
         read_drills(repository),
+        {name: found for name, found in stored_in(config, repository).items() if found.is_open},
     )
 
 
@@ -130,6 +138,8 @@ def stored_samples(
         samples.add("dump_last_success_timestamp_seconds", at, database=database)
     for stream, at in stored.logs.items():
         samples.add("log_last_shipped_timestamp_seconds", at, stream=stream)
+    if read_at:
+        _incidents(samples, config, stored.incidents, read_at)
     return samples
 
 
@@ -141,6 +151,19 @@ def _drills(samples: Samples, drills: Drills) -> None:
         samples.add("drill_last_rto_seconds", last.rto)
         samples.add("drill_last_rpo_seconds", last.rpo)
         samples.add("drill_last_lost_transactions", last.lost_transactions)
+
+
+def _incidents(samples: Samples, config: Config, incidents: Mapping[str, Incident], now: datetime) -> None:
+    """Those that are open: their number is bounded by what people can bear."""
+    for name, incident in list(incidents.items())[:_MOST_INCIDENTS]:
+        until = taken_care_until(incident, config.incidents)
+        updated = incident.updated
+        samples.add("incident_started_timestamp_seconds", incident.began, incident=name)
+        samples.add("incident_acknowledged", until is not None and now < until, incident=name)
+        samples.add("incident_last_update_timestamp_seconds", updated.when if updated else None, incident=name)
+        if incident.deadline:
+            left = (incident.deadline - now).total_seconds()
+            samples.add("incident_remaining_seconds", left, incident=name)
 
 
 def _backups(samples: Samples, contents: Contents) -> None:

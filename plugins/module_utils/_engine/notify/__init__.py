@@ -3,6 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Notices: who is told of what happened, by mail, webhook, pager or any program, and what was delivered."""
 
+from .deliver import Outcome, tell
+from .notice import ACKNOWLEDGED, CRITICAL, OPEN, RESOLVED, Notice, one_line, readable
 from .state import Delivery, known_deliveries, read_deliveries
 
-__all__ = ["Delivery", "known_deliveries", "read_deliveries"]
+__all__ = [
+    "ACKNOWLEDGED",
+    "CRITICAL",
+    "OPEN",
+    "RESOLVED",
+    "Delivery",
+    "Notice",
+    "Outcome",
+    "known_deliveries",
+    "one_line",
+    "read_deliveries",
+    "readable",
+    "tell",
+]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .labels import LABEL, begun
-from .layout import DRILL, MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
+from .layout import DRILL, MANIFEST, audit_place, epoch_place, hold_place, incident_place, log_chunk, stamp_of
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -45,7 +45,7 @@ _HISTORY = re.compile(r"wal/(\d+)/(?:sha256/)?[0-9A-F]{8}\.history\Z", re.ASCII)
 
 _RECORDS = {
     "core": "repository", "report": "restore_test", "erasure": "erasure", "damaged": "repair", "release": "release",
-    "epoch": "epoch",
+    "epoch": "epoch", "incident": "incident",
 }  # fmt: skip
 
 
@@ -53,11 +53,13 @@ _RECORDS = {
 class Kind:
     """``name``: ``core`` (the repository's owner), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
     ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
-    ``epoch`` (of leadership), ``drill`` (its evidence), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
+    ``epoch`` (of leadership), ``drill`` (its evidence), ``incident`` (an event of one), ``log``, ``damaged`` (what a
+    repair removed) or ``foreign``.
 
     ``owner`` and ``part``: for a backup, label and file name; for a copy, label and set; for a dump, label and database
-    (percent-encoded); for a drill, label and file name; for WAL, system identifier and segment name; for an epoch, system identifier and number; for an
-    event of the audit trail, chain and day with number; for a chunk of a log, stream and day.
+    (percent-encoded); for a drill, label and file name; for WAL, system identifier and segment name; for an epoch,
+    system identifier and number; for an event of the audit trail, chain and day with number; for a chunk of a log,
+    stream and day; for an event of an incident, incident and number.
     ``record``: the object without which a backup, copy or dump does not exist. ``segment``: a complete segment.
     ``piece``: part of one. ``mark``: WAL is acknowledged up to the end of the segment.
     """
@@ -104,6 +106,8 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("audit", place[0], f"{place[1]}/{place[2]:010d}")
     if epoch := epoch_place(key):
         return Kind("epoch", epoch[0], f"{epoch[1]:08X}")
+    if incident := incident_place(key):
+        return Kind("incident", incident[0], f"{incident[1]:06d}")
     if match := _DAMAGED.match(rest):
         return Kind("damaged", match.group(1))
     if chunk := log_chunk(key):

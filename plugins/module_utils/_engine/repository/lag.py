@@ -17,12 +17,12 @@ Owner = Tuple[str, str, str]
 # The owner first; the record that makes a backup or copy exist last, after the WAL that it needs.
 _RANKS = {
     "core": 0, "history": 1, "epoch": 1, "wal": 3, "backup": 4, "files": 4, "dump": 4,
-    "drill": 4, "hold": 6, "report": 6, "erasure": 6, "audit": 7, "log": 8,
+    "drill": 4, "hold": 6, "report": 6, "erasure": 6, "incident": 6, "audit": 7, "log": 8,
 }  # fmt: skip
 # The acknowledgement before its WAL, so that WAL not yet copied is known to be missing.
 _MARK, _RECORD = 2, 5
 # Objects with the same bytes in every repository. WAL may be compressed differently.
-_SAME = ("backup", "files", "dump", "drill", "history", "erasure", "epoch", "audit", "log")
+_SAME = ("backup", "files", "dump", "drill", "history", "erasure", "epoch", "incident", "audit", "log")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ RENEW_WITHIN = timedelta(days=3)
 RENEW_FOR = timedelta(days=7)
 
 # Objects that are never removed are locked for the longest term of the data that they are about: drills do not count.
-_FOR_EVER = ("core", "history", "hold", "release", "report", "erasure", "epoch")
+_FOR_EVER = ("core", "history", "hold", "release", "report", "erasure", "epoch", "incident")
 
 
 def term(kind: Kind, policy: RetentionConfig) -> Optional[timedelta]:

@@ -20,6 +20,7 @@ from ..base import clock
 from ..base.errors import ConfigError, ForeignRepository, LifeboatError, ObjectExists
 from ..base.progress import Progress, Silent
 from ..config.load import Config
+from ..incident.record import load_event
 from ..leadership.record import load_epoch
 from ..records.model import ArchiveFile, open_record
 from ..repository.histories import sound_history
@@ -36,7 +37,7 @@ from .promises import Promise, read_promises, set_apart
 
 _PARALLEL = 4
 # Small records of one object each.
-_RECORDS = ("core", "hold", "report", "erasure", "epoch")
+_RECORDS = ("core", "hold", "report", "erasure", "epoch", "incident")
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,8 @@ def _copy_object(origin: Repository, target: Repository, item: Lacking, digests:
         open_record(raw, key)
         if item.kind.name == "epoch":
             load_epoch(raw, key)
+        if item.kind.name == "incident":
+            load_event(raw, key)
         target.store.put(key, raw)
         return
     chunks = origin.store.read(key, known.sha256 if known else None, known.size if known else item.info.size)

@@ -6,8 +6,8 @@
 Kinds, as a person knows them: ``core`` (whose the repository is), ``backup``, ``wal`` (with timeline histories, digests
 and marks), ``files``, ``dump``, ``log``, ``audit``, ``verification``, ``report`` (of a restore test), ``lease`` (that a
 restore reads, or a writer writes), ``hold`` (with releases), ``erasure``, ``epoch`` (of leadership), ``drill`` (its
-evidence), ``damaged`` (what a repair removed), and ``foreign``: what is not Lifeboat's. They are stable: programs may
-rely on them.
+evidence), ``incident`` (events of incidents), ``damaged`` (what a repair removed), and ``foreign``: what is not
+Lifeboat's. They are stable: programs may rely on them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..store.protocol import ObjectInfo
 
 KINDS = (
     "core", "backup", "wal", "files", "dump", "log", "audit", "verification", "report", "lease", "hold", "erasure",
-    "epoch", "drill", "damaged", "foreign",
+    "epoch", "drill", "incident", "damaged", "foreign",
 )  # fmt: skip
 TYPES = ("full", "differential", "incremental")
 #: How many complete days are told apart, beside today.

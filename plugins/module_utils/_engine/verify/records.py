@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The permanent records: the owner of the repository, holds, reports of restore tests, erasures, epochs."""
+"""The permanent records: the owner of the repository, holds, reports of restore tests, erasures, epochs, events
+of incidents.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
 
 from ..base.errors import ErasureFailed, LifeboatError, ObjectCorrupt, ObjectMissing
+from ..incident.record import load_event
 from ..leadership.record import load_epoch
 from ..records.model import open_record, parse_time
 from ..repository.erasures import load_erasure
@@ -45,6 +48,9 @@ def _named(layout: Layout, key: str, raw: bytes) -> str:
     if kind.name == "epoch":
         epoch = load_epoch(raw, key)
         return layout.epoch(epoch.system, epoch.number)
+    if kind.name == "incident":
+        event = load_event(raw, key)
+        return layout.incident_event(event.incident, event.number)
     data: Mapping[str, Any] = open_record(raw, key)
     if kind.name in ("hold", "release"):
         return _named_by_hold(layout, key, data, token)

@@ -15,7 +15,7 @@ from ..repository.repository import Repository
 from ..store.protocol import ObjectInfo
 
 #: The kinds of the small records that are never removed.
-LASTING = ("core", "hold", "release", "report", "erasure", "epoch")
+LASTING = ("core", "hold", "release", "report", "erasure", "epoch", "incident")
 #: What to do with objects that are not Lifeboat's.
 SET_APART = "Lifeboat never reads or removes them. Who put them there? docs/ransomware.md tells how to set them apart."
 _NAMED = 20

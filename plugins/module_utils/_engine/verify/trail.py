@@ -89,6 +89,8 @@ def _made(there: There, event: Event) -> Iterable[_Made]:
             yield _Made(f"{layout.erasures}{name}.json", event)
         elif event.what == "leader-claim" and _took(event, "repositories", there.name):
             yield _Made(f"{layout.leadership}{name}.json", event)
+        elif event.what == "incident" and _took(event, "repositories", there.name):
+            yield _Made(f"{layout.incidents}{name}.json", event)
         elif event.what == "restore test" and not _took(event, "unrecorded", there.name, False):
             yield _Made(layout.restore_tests, event, (layout.restore_tests,))
 
@@ -117,7 +119,7 @@ def _owner(layout: Layout, key: str) -> str:
     An erasure and an epoch have a name of their own, so that the note of one does not stand for all.
     """
     rest = key[len(layout.cluster) + 1 :]
-    if rest.startswith(("erasures/", "leadership/")):
+    if rest.startswith(("erasures/", "leadership/", "incidents/")):
         return rest.rsplit(".", 1)[0]
     return rest.split("/")[1] if rest.startswith(("backups/", "holds/")) else rest.rsplit("/", 1)[0]
 
@@ -153,5 +155,5 @@ def _finding(there: There, made: _Made) -> Finding:
             number=event.number,
         ),
         # A record alone can be copied if its files are there, or if it has none.
-        made.key if event.what in ("erasure", "leader-claim") or name in there.unfinished else "",
+        made.key if event.what in ("erasure", "leader-claim", "incident") or name in there.unfinished else "",
     )

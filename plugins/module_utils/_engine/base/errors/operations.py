@@ -150,3 +150,21 @@ class ChannelUnavailable(LifeboatError):
     """A channel does not respond, or asks to retry later; whether the notice was delivered may be unknown."""
 
     error_code = "channel_unavailable"
+
+
+class IncidentMissing(LifeboatError):
+    """There is no such incident, or it is not clear which one is meant; ``details["open"]`` names the open ones."""
+
+    error_code = "incident_missing"
+
+
+class IncidentRefused(LifeboatError):
+    """What is to be recorded does not fit the incident: it is over, or others have spoiled its numbers."""
+
+    error_code = "incident_refused"
+
+
+class IncidentUnrecorded(LifeboatError):
+    """No repository and no directory of this host took an event of an incident."""
+
+    error_code = "incident_unrecorded"
