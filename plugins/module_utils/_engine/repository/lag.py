@@ -34,8 +34,8 @@ class Lacking:
 
     @property
     def owner(self) -> Optional[Owner]:
-        """For a backup ``backup`` or a drill ``drill``, an empty string and its label; for a copy ``files``, its set and label; for a dump
-        ``dump``, its database and label; otherwise None.
+        """For a backup ``backup`` or a drill ``drill``, an empty string and its label; for a copy ``files``, its set and
+        label; for a dump ``dump``, its database and label; otherwise None.
         """
         kind = self.kind
         if kind.name not in ("backup", "files", "dump", "drill"):
