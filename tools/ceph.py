@@ -5,11 +5,11 @@
 
 Root only. As a program it runs a command while the store lives; LIFEBOAT_TEST_S3 names the state file then::
 
-    python tools/ceph.py check               # one line and exit 1 where it cannot run
-    python tools/ceph.py run COMMAND…        # builds the root file system first, unless it is there
+    python tools/ceph.py check               # prints the reason and exits with 1 if it cannot run
+    python tools/ceph.py run COMMAND…        # builds the root file system first, unless it exists
 
 The state file (mode 0600) is a JSON object: endpoint_url, access_key_id, secret_access_key, port.
-All processes live in a PID and mount namespace of their own: they and the mounts end with its first process.
+All processes run in their own PID and mount namespace: they and the mounts end with its first process.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ rgw_thread_pool_size = 64
 rgw_enable_ops_log = false
 """
 
-# radosgw-admin makes the keys itself, so that no secret is an argument. An account's root user may use IAM.
+# radosgw-admin generates the keys, so that no secret is an argument. The root user of an account may use IAM.
 SCRIPT = """\
 set -eu
 root=$1 fsid=$2 mon=$3 osd=$4
@@ -108,7 +108,7 @@ class CephError(RuntimeError):
 
 
 def obstacle() -> str:
-    """Why Ceph cannot run here, or nothing."""
+    """Why Ceph cannot run here; empty if it can."""
     if os.geteuid() != 0:
         return "Ceph in a root file system of its own needs root"
     missing = [name for name in ("mmdebstrap", "unshare", "apt-config") if not shutil.which(name)]
@@ -117,24 +117,24 @@ def obstacle() -> str:
 
 def mirror() -> str:
     """The Debian mirror of this machine, from its apt sources."""
-    # Not the archive of security updates: that has no whole suite.
+    # Not the archive of security updates, which is not a complete suite.
     pattern = re.compile(r"^(?:URIs:|deb(?: \[[^\]]*\])?)\s+(\S+/debian/?)(?:\s|$)", re.MULTILINE)
     for file in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
         found = pattern.search(file.read_text(encoding="utf-8")) if file.is_file() else None
         if found:
             return found.group(1)
-    raise CephError("No Debian mirror was found in the apt sources of this machine.")
+    raise CephError("No Debian mirror found in the apt sources of this machine.")
 
 
 def apt_options() -> List[str]:
-    """What the machine had to tell its apt about its mirror, mmdebstrap's apt must know too."""
+    """Options that this machine's apt needs for its mirror, for mmdebstrap's apt."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
     pattern = r"^Acquire::(?:Check-Valid-Until|Check-Date|https?::Proxy) .*$"
     return [f"--aptopt={line}" for line in re.findall(pattern, dump, re.MULTILINE)]
 
 
 def build() -> None:
-    """Make the root file system, unless it is there: about 90 seconds and 700 MB."""
+    """Create the root file system if it does not exist: about 90 seconds and 700 MB."""
     if ROOT.exists():
         return
     fresh = STATE / "root.new"
@@ -144,7 +144,7 @@ def build() -> None:
     argv += apt_options()
     with open(STATE / "build.log", "wb") as log:
         if subprocess.run([*argv, SUITE, str(fresh), mirror()], stdout=log, stderr=log, check=False).returncode:
-            raise CephError(f"mmdebstrap failed; the whole log is {STATE / 'build.log'}")
+            raise CephError(f"mmdebstrap failed; see {STATE / 'build.log'}")
     fresh.rename(ROOT)
 
 
@@ -157,9 +157,9 @@ def _free_ports(count: int) -> List[int]:
 
 
 class Ceph:
-    """One running store, empty at its start.
+    """One running store, initially empty.
 
-    :param day: seconds that a day of a lifecycle rule lasts; -1 for a real one
+    :param day: length of a day of a lifecycle rule in seconds; -1 for real days
     """
 
     def __init__(self, day: int = -1) -> None:
@@ -174,7 +174,7 @@ class Ceph:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, timeout: float = 180.0) -> Ceph:
-        """Start from nothing and wait until the keys are made and the gateway listens."""
+        """Start from scratch, and wait until the keys exist and the gateway listens."""
         data = ROOT / "ceph"
         shutil.rmtree(data, ignore_errors=True)
         for name in ("mon", "osd", "mgr", "log", "run"):
@@ -210,10 +210,10 @@ class Ceph:
                 return
             time.sleep(0.2)
         tail = (STATE / "start.log").read_text(errors="replace").splitlines()[-15:]
-        raise CephError("\n".join([f"Ceph did not start; the end of {STATE / 'start.log'}:", *tail]))
+        raise CephError("\n".join([f"Ceph did not start; see the end of {STATE / 'start.log'}:", *tail]))
 
     def stop(self) -> None:
-        """Kill the namespace's first process and with it all others: radosgw ends by nothing less."""
+        """Kill the namespace's first process, and thereby all others: radosgw ends only by SIGKILL."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -228,13 +228,13 @@ class Ceph:
 
 
 def run(command: List[str]) -> int:
-    """Run a command while the store lives; its exit status."""
+    """Run a command while the store is running; returns its exit status."""
     STATE.mkdir(parents=True, exist_ok=True)
     with open(STATE / "lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise CephError(f"Another Ceph runs in {STATE}: one at a time.") from exc
+            raise CephError(f"Another Ceph is running in {STATE}: stop it first.") from exc
         build()
         return _run(command)
 
@@ -256,7 +256,7 @@ def main(argv: List[str]) -> int:
     if argv[:1] not in (["check"], ["run"]):
         print("usage: tools/ceph.py check | run COMMAND…", file=sys.stderr)
         return 2
-    # So that a run that is told to end stops its store.
+    # So that a terminated run stops its store.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     reason = obstacle()
     if reason:

@@ -2,9 +2,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the engine changes files by their paths: only in base/, and where root never is or nobody else can write.
+"""Find code of the engine that changes files by path: allowed only in base/, and where root is never involved or
+nobody else can write.
 
-A call that names a directory by its descriptor (dir_fd and the like) is none of these.
+Calls with a directory descriptor (dir_fd and the like) are not checked.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Dict, Iterator, Optional, Set, Tuple
 
 ENGINE = Path(__file__).resolve().parent.parent / "plugins/module_utils/_engine"
-#: Where root reads what others place, so that open() to read is none of theirs either.
+#: Files in which root reads what others place, so that even open() for reading is forbidden.
 READERS = ("audit/", "gitcopy/", "logs/", "store/", "wal/")
-# All that makes, opens, changes or removes something by a path.
+# Everything that creates, opens, changes or removes something by path.
 FORBIDDEN: Dict[str, Set[str]] = {
     "os": {
         "chmod", "chown", "lchmod", "lchown", "link", "makedirs", "mkdir", "mkfifo", "mknod", "open", "remove",
@@ -41,8 +42,8 @@ PATHS = {
 DESCRIPTORS = {"dir_fd", "src_dir_fd", "dst_dir_fd"}
 
 NOT_ROOT = "a restore refuses root (postgres.server.refuse_root)"
-TEMPORARY = "in a directory that tempfile has just made, private"
-#: A file of the engine, or a directory of them: why it may.
+TEMPORARY = "in a private directory that tempfile has just created"
+#: Exceptions: a file or directory of the engine, and why it may.
 ALLOWED: Dict[str, str] = {
     "base/": "the one place that decides",
     "restore/": NOT_ROOT,
@@ -52,9 +53,9 @@ ALLOWED: Dict[str, str] = {
     "scratch/cluster.py": NOT_ROOT,
     "fileset/place.py": "clears its private directory, and sets times, by descriptor",
     "wal/feed.py": NOT_ROOT,
-    "wal/prefetch.py": "serves a restore, in a directory that the restore has made, private",
-    "wal/spool.py": "entering the spool refuses root where others write (base.files.require_own)",
-    "wal/stream.py": "entering the spool refuses root where others write (base.files.require_own)",
+    "wal/prefetch.py": "serves a restore, in a private directory that the restore has created",
+    "wal/spool.py": "the spool refuses root if others can write there (base.files.require_own)",
+    "wal/stream.py": "the spool refuses root if others can write there (base.files.require_own)",
     "codec/sshsig.py": TEMPORARY,
     "dump/restore.py": TEMPORARY,
     "tables/waldump.py": TEMPORARY,
@@ -64,12 +65,12 @@ ALLOWED: Dict[str, str] = {
     "cli/main.py": "opens /dev/null",
     "cli/terminal.py": "opens /dev/null",
     "gitcopy/push.py": "the clone is below a directory that only its owner writes (base.files.make_directory)",
-    "provision/identities.py": "credentials on the controller, by O_EXCL and rename, where the operator says",
+    "provision/identities.py": "credentials on the controller, by O_EXCL and rename, in the operator's place",
 }
 
 
 def calls(tree: ast.AST, reads: bool) -> Iterator[Tuple[int, str]]:
-    """The line and the name of each call that is forbidden; ``reads``: open() to read too."""
+    """The line and name of each forbidden call; ``reads``: open() for reading is forbidden as well."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -90,14 +91,14 @@ def forbidden(node: ast.Call, reads: bool) -> Optional[str]:
         if called.attr in FORBIDDEN.get(where, ()):
             return f"{where}.{called.attr}"
         if where == "tempfile" and any(word.arg == "dir" for word in node.keywords):
-            return f"tempfile.{called.attr} in a directory of its own choice"
+            return f"tempfile.{called.attr} without an explicit directory"
         if where not in FORBIDDEN and called.attr in PATHS:
             return f"Path.{called.attr}"
     return None
 
 
 def writes(node: ast.Call) -> bool:
-    """Whether a call of open() may write: its mode is not a constant, or has one of the letters."""
+    """Whether a call of open() may write: its mode is not a constant, or a writing one."""
     mode = node.args[1] if len(node.args) > 1 else next((w.value for w in node.keywords if w.arg == "mode"), None)
     if mode is None:
         return False
@@ -105,7 +106,7 @@ def writes(node: ast.Call) -> bool:
 
 
 def main() -> int:
-    """Report what is not allowed, and what is allowed for nothing."""
+    """Report forbidden calls, and exceptions that are not needed."""
     used, wrong = set(), 0
     for path in sorted(ENGINE.rglob("*.py")):
         name = path.relative_to(ENGINE).as_posix()
@@ -116,10 +117,10 @@ def main() -> int:
         for line, call in found if reason is None else ():
             wrong += 1
             where = f"{path.relative_to(ENGINE.parents[2])}:{line}"
-            print(f"{where}: {call}: use base/files.py, or say in tools/check_files.py why not")
+            print(f"{where}: {call}: use base/files.py, or add an exception with its reason to tools/check_files.py")
     for key in sorted(set(ALLOWED) - used):
         wrong += 1
-        print(f"tools/check_files.py: {key} is allowed what it does not do")
+        print(f"tools/check_files.py: remove the exception of {key}, which is not needed")
     return 1 if wrong else 0
 
 

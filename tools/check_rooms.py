@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may import whom in the engine, and the table of rooms in docs/ARCHITECTURE.md, which is made from the imports.
+"""Check who imports whom in the engine, and the table of rooms in docs/ARCHITECTURE.md, generated from the imports.
 
-python tools/check_rooms.py            say what is wrong, and end with 1 where anything is
-python tools/check_rooms.py --write    write the table anew
+    python tools/check_rooms.py            report faults; exit status 1 if there are any
+    python tools/check_rooms.py --write    update the table
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "plugins/module_utils/_engine"
 PAGE = ROOT / "docs/ARCHITECTURE.md"
 BEGIN, END = "<!-- rooms: tools/check_rooms.py --write -->", "<!-- end of the rooms -->"
-#: From the ground up; a room imports from its own floor and from those below. The operations are all the others.
+#: From the ground up. A room imports from its own floor and from those below. All other rooms are operations.
 BELOW = (
     ("base",),
     ("config", "records"),
@@ -29,7 +29,7 @@ BELOW = (
 )
 ABOVE = (("cli",),)
 OPERATION = len(BELOW)
-#: What lies in no room: the package itself, and what a host starts.
+#: Modules outside of all rooms: the package itself, and the entry point of hosts.
 HALL = {"", "run"}
 
 Imports = Mapping[str, Set[str]]
@@ -42,7 +42,7 @@ def floor_of(room: str) -> int:
 
 
 def read_modules(engine: Path) -> Dict[str, Path]:
-    """Every module by its dotted name below the engine; the engine itself is ''."""
+    """Every module by its dotted name within the engine; the engine itself is ''."""
     found = {}
     for path in sorted(engine.rglob("*.py")):
         parts = path.relative_to(engine).with_suffix("").parts
@@ -51,7 +51,7 @@ def read_modules(engine: Path) -> Dict[str, Path]:
 
 
 def imported(name: str, path: Path, modules: Mapping[str, Path]) -> Set[str]:
-    """The modules of the engine that one imports, wherever in its text."""
+    """The modules of the engine that a module imports, anywhere in its text."""
     package = [part for part in name.split(".") if part]
     if path.name != "__init__.py":
         package = package[:-1]
@@ -62,7 +62,7 @@ def imported(name: str, path: Path, modules: Mapping[str, Path]) -> Set[str]:
             origin = ".".join(base)
             for alias in node.names:
                 whole = f"{origin}.{alias.name}" if origin else alias.name
-                # A package may offer a function with the name of its module.
+                # A package may export a function with the name of its module.
                 own = whole in modules and alias.name not in offered(modules[origin])
                 found.add(whole if own or package == base else origin)
     return found
@@ -79,13 +79,13 @@ def room_of(name: str) -> str:
 
 
 def between_rooms(imports: Imports) -> Iterator[Tuple[str, str]]:
-    """Each import of another room: who, and what."""
+    """Each import from another room: importer and imported."""
     for name in sorted(imports):
         yield from ((name, other) for other in sorted(imports[name]) if room_of(other) != room_of(name))
 
 
 def faults(imports: Imports) -> Iterator[str]:
-    """What must not be. Pure."""
+    """Violations of the rules. Pure."""
     rooms: Dict[str, Set[str]] = {}
     for name in sorted(imports):
         if "." not in name and name not in HALL and not any(other.startswith(f"{name}.") for other in imports):
@@ -116,7 +116,7 @@ def reachable(room: str, rooms: Mapping[str, Set[str]]) -> Set[str]:
 
 
 def table(imports: Imports, modules: Mapping[str, Path]) -> List[str]:
-    """The rooms, from the top floor down, with what they know besides errors and the like."""
+    """The rooms, from the top floor down, with their imports except errors and the like."""
     knows: Dict[str, Set[str]] = {name: set() for name in modules if name and "." not in name and name not in HALL}
     for name, other in between_rooms(imports):
         if room_of(name) in knows:
@@ -140,7 +140,7 @@ def main() -> int:
     if "--write" in sys.argv:
         PAGE.write_text(page, encoding="utf-8")
     elif page != PAGE.read_text(encoding="utf-8"):
-        wrong.append("docs/ARCHITECTURE.md has another table of rooms: python tools/check_rooms.py --write")
+        wrong.append("docs/ARCHITECTURE.md is out of date: run python tools/check_rooms.py --write")
     for words in wrong:
         print(f"check_rooms: {words}")
     return 1 if wrong else 0

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes monitoring/dashboard.json, a dashboard for Grafana. ``--check`` tells a difference."""
+"""Generate monitoring/dashboard.json, a dashboard for Grafana; ``--check`` only compares."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ YES_NO = ((0, ("NO", RED)), (1, ("YES", GREEN)))
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: queries with their legends. ``steps``: from which value on which color; ``words``: text for values."""
+    """One panel: queries with their legends. ``steps``: colors by minimum value; ``words``: texts for values."""
 
     title: str
     kind: str
@@ -48,7 +48,7 @@ def graph(title: str, *queries: Tuple[str, str], unit: str = "short", **more: An
 
 
 def of(function: str, by: str, metric: str) -> str:
-    """A metric of the cluster, by these labels."""
+    """A metric of the cluster, grouped by these labels."""
     return f"{function} by ({by}) (lifeboat_{metric}{{{C}}})"
 
 
@@ -61,7 +61,7 @@ def age(metric: str, by: str) -> str:
 
 
 def used(measured: str, objective: str) -> str:
-    """How much of a promise is used up: 1 is all of it."""
+    """The used fraction of a promise, with 1 for all of it."""
     return f"max({measured}) / {promised(objective)}"
 
 
@@ -340,7 +340,7 @@ def model(panel: Panel, number: int, x: int, y: int) -> Dict[str, Any]:
     defaults: Dict[str, Any] = {
         "unit": panel.unit,
         "color": {"mode": "palette-classic" if panel.kind == "timeseries" else "thresholds"},
-        # The first step has no lower end.
+        # The first step has no lower bound.
         "thresholds": {
             "mode": "absolute",
             "steps": [{"value": value if n else None, "color": color} for n, (value, color) in enumerate(panel.steps)],
@@ -390,7 +390,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
 
 
 def panels() -> List[Dict[str, Any]]:
-    """Every row and its panels, from left to right, in lines as high as their highest panel."""
+    """Every row and its panels, from left to right, in lines as high as their tallest panel."""
     out: List[Dict[str, Any]] = []
     y = 0
     for title, row in ROWS.items():
@@ -409,7 +409,7 @@ def panels() -> List[Dict[str, Any]]:
 
 
 def dashboard() -> Dict[str, Any]:
-    """The whole of it."""
+    """The whole dashboard."""
     variables = [
         {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": {}},
         {

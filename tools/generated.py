@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that a tool writes, and that the lint compares with what it would write today."""
+"""Generated files, which the lint compares with newly generated ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def settle(wanted: Mapping[Path, str]) -> int:
-    """Write them; with ``--check`` only tell which differ, by exit status 1."""
+    """Write the files; with ``--check`` only report which differ, with exit status 1."""
     check, status = "--check" in sys.argv[1:], 0
     for path, text in wanted.items():
         if not check:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes docs/metrics.md from the catalogue of metrics in the engine. ``--check`` tells a difference."""
+"""Generate docs/metrics.md from the engine's catalogue of metrics; ``--check`` only compares."""
 
 from __future__ import annotations
 

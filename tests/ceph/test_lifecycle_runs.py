@@ -71,7 +71,7 @@ def found(raw: Any, bucket: str) -> Dict[str, Set[str]]:
     }
 
 
-def test_the_store_removes_what_was_removed_before_and_nothing_else(options: S3Options) -> None:
+def test_lifecycle_rules_remove_only_deleted_and_old_versions(options: S3Options) -> None:
     raw, store = client_of(options, "s3"), open_store(options)
     prepared = bucket.apply(BucketRequest(options, abort_days=1, version_days=2))
     assert {"stale_uploads set", "old_versions set"} <= set(prepared.changes)

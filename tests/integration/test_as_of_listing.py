@@ -34,7 +34,7 @@ def versioned(s3_options: S3Options) -> S3Options:
     return options
 
 
-def test_a_name_that_begins_like_a_directory_is_told_too(versioned: S3Options) -> None:
+def test_a_key_that_begins_like_a_directory_is_listed_too(versioned: S3Options) -> None:
     live = open_store(versioned)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda n: live.put(f"wal/2/{n // 256:02d}/{n % 256:03d}", b"x"), range(MANY)))
@@ -48,7 +48,7 @@ def test_a_name_that_begins_like_a_directory_is_told_too(versioned: S3Options) -
     past.close()
 
 
-def test_many_versions_of_one_key_are_looked_at_together(versioned: S3Options) -> None:
+def test_many_versions_of_one_key_are_compared_together(versioned: S3Options) -> None:
     live, past = open_store(versioned), open_store(versioned, datetime.now(timezone.utc) + timedelta(hours=1))
     live.put("a/b", b"first")
     intruder, key = connect(versioned), f"{versioned.prefix}/a/b"

@@ -64,7 +64,7 @@ def faults(site: Site) -> List[str]:
     return [f["message"] for f in done["faults"]]
 
 
-def test_a_full_disk_under_the_local_file_is_told_and_nothing_more(site: Site, tmp_path: Path) -> None:
+def test_a_full_disk_under_the_local_file_is_reported_and_nothing_more(site: Site, tmp_path: Path) -> None:
     """The event is on record in the stores, and a later one brings the file what it lacks."""
     site.repositories = site.repositories[:1]
     site.write()
@@ -209,7 +209,7 @@ def test_each_kind_of_tampering_is_named(trail: Site, tmp_path: Path, s3_options
     assert trail.lifeboat("audit", "verify").data["intact"]
 
 
-def test_a_repository_that_is_away_is_told_and_catches_up(site: Site, tmp_path: Path) -> None:
+def test_a_repository_that_is_unreachable_is_reported_and_catches_up(site: Site, tmp_path: Path) -> None:
     label = site.backup()["label"]
     site.repositories[1]["required"] = False
     site.write()
@@ -272,7 +272,7 @@ def test_nothing_is_put_below_a_mount_point_without_its_mount(site: Site, tmp_pa
     assert site.lifeboat("audit", "verify").data["intact"] and events(site)[-1]["details"]["caught_up"] == {"repo1": 1}
 
 
-def test_an_event_that_nobody_takes_stops_nothing(site: Site, tmp_path: Path) -> None:
+def test_an_event_that_cannot_be_stored_stops_nothing(site: Site, tmp_path: Path) -> None:
     label = site.backup()["label"]
     for repository in site.repositories[1:]:
         shutil.rmtree(Path(repository["path"]) / "main" / "audit")

@@ -221,7 +221,7 @@ def test_a_wrong_password_is_refused_and_not_shown(plain: Site, tmp_path: Path) 
         plain.cluster.pg_ctl("reload")
 
 
-def test_a_server_that_is_not_there_is_named(plain: Site, tmp_path: Path) -> None:
+def test_an_unreachable_server_is_named(plain: Site, tmp_path: Path) -> None:
     port = free_port()
     config = as_user(plain, tmp_path / "x.yml", host="127.0.0.1", port=port)
     error = refused(plain, "postgres_error", f"127.0.0.1:{port}", config_file=config)

@@ -26,7 +26,7 @@ def lines(site: Site) -> Dict[str, Tuple[str, str]]:
     return {c["name"]: (c["status"], c["message"]) for c in found if "transit" in c["name"] or "at rest" in c["name"]}
 
 
-def test_what_the_store_and_the_seal_do_is_told(
+def test_encryption_in_transit_at_rest_and_by_seal_is_reported(
     newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp_path: Path
 ) -> None:
     (tmp_path / "cold").mkdir()
@@ -59,7 +59,7 @@ def test_what_the_store_and_the_seal_do_is_told(
 @pytest.mark.parametrize(
     "kind,words", [("azure", "encrypted by the store (Azure Storage)"), ("gcs", "the store reports no")]
 )
-def test_other_stores_are_asked_too(request: pytest.FixtureRequest, kind: str, words: str) -> None:
+def test_other_stores_report_encryption_too(request: pytest.FixtureRequest, kind: str, words: str) -> None:
     options: StoreOptions = request.getfixturevalue(f"{kind}_options")
     store = open_store(options)
     store.put("main/repository.json", b"{}")

@@ -127,7 +127,7 @@ def test_a_healthy_cluster_passes_every_check(site: Site) -> None:
     ],
     ids=["window", "rpo", "rto", "age", "kept"],
 )
-def test_a_broken_promise_is_told_by_the_exit_status(
+def test_a_broken_promise_is_reported_by_the_exit_status(
     site: Site, tmp_path: Path, objectives: Dict[str, float], status: int, named: str, says: str
 ) -> None:
     config = site.write(tmp_path / "x.yml", objectives=objectives)
@@ -242,7 +242,7 @@ def test_a_plan_changes_nothing(site: Site) -> None:
     assert "system_identifier: " in words(site, "backup", "--plan")[0]
 
 
-def test_a_reader_that_has_enough_is_no_error(site: Site) -> None:
+def test_a_reader_that_stops_early_is_not_an_error(site: Site) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$0" --config "$1" show "$2" | head -1', site.command, site.config_file, labels(site)[0]],
         capture_output=True, text=True, check=False,

@@ -77,7 +77,7 @@ def test_a_gap_that_a_newer_backup_left_behind_is_a_warning(site: Site, copy: Tu
     assert (gap["status"], between[0].stem in gap["message"], second in gap["hint"]) == ("warning", True, True)
 
 
-def test_verify_goes_on_when_one_repository_is_down(site: Site, tmp_path: Path) -> None:
+def test_verify_continues_when_one_repository_is_down(site: Site, tmp_path: Path) -> None:
     down = {**entry(0, DirectoryOptions(str(tmp_path / "unmounted"))), "required": False}
     config = site.write(tmp_path / "x.yml", repositories=[down, {**site.repositories[0], "name": "repo1"}])
     data = site.lifeboat("verify", "--all", config_file=config, status=1).data

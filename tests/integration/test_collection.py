@@ -77,7 +77,7 @@ def test_the_rulebook_only_assesses_and_knows_its_alerts() -> None:
     assert play["vars"]["incident_assess_only"] is True and "become" not in play
 
 
-def test_what_is_given_up_is_not_asked(installed: Path, copy: Copy) -> None:
+def test_a_host_given_up_is_not_queried(installed: Path, copy: Copy) -> None:
     gone = {"name": "gone", "type": "directory", "path": str(copy.root / "nowhere")}
     kept = {"name": "kept", "type": "directory", "path": str(copy.root.parent), "required": False}
     told = rebuild(installed, [gone, kept], lifeboat_lost_repositories="gone")

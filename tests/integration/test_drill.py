@@ -219,7 +219,7 @@ def test_the_report_is_whole_and_needs_nothing_else(drill: Drill, tmp_path: Path
     assert not {word for word in ("<script", "<link", "src=", "href=", "@import", "url(") if word in page}
 
 
-def test_what_was_tampered_with_is_found(drill: Drill, tmp_path: Path) -> None:
+def test_tampering_is_found(drill: Drill, tmp_path: Path) -> None:
     before, latest, _plain = drill.restored
     lost = json.loads((drill.evidence / "judge-1.json").read_text())["verdict"]["lost"][-1]["id"]
     before.execute(

@@ -150,7 +150,7 @@ def test_a_frozen_database_comes_back_frozen(newest_postgres: Installation, site
     assert site.cluster.value("SHOW default_transaction_read_only", dbname="again") == "on"
 
 
-def test_what_fails_leaves_the_old_database_as_it_was(
+def test_a_failure_leaves_the_old_database_unchanged(
     newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:
     (tmp_path / "near").mkdir()

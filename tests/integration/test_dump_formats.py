@@ -107,6 +107,6 @@ def test_a_database_that_is_dropped_midway_is_named_and_the_others_are_dumped(
     ("dumps", "words"),
     [({"jobs": 0}, "dumps.jobs is 0"), ({"format": "plain"}, "dumps.format is 'plain'"), ({"databases": "x"}, "list")],
 )
-def test_what_cannot_be_is_refused(dumps: Dict[str, Any], words: str) -> None:
+def test_impossible_options_are_refused(dumps: Dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse({"cluster": "main", "repositories": [{"type": "directory", "path": "/x"}], "dumps": dumps})

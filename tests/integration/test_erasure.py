@@ -109,7 +109,7 @@ def test_a_row_that_comes_back_is_erased_before_the_server_is_open(site: Site, t
     clone.stop()
 
 
-def test_what_the_target_contains_is_not_touched_again(site: Site) -> None:
+def test_erasures_contained_in_the_target_are_not_repeated(site: Site) -> None:
     add(site, "4711", "--table", "people", "--column", "id", "--erased-at", "2020-01-01 00:00:00+00")
     site.cluster.switch_wal()
     clone = site.clone("clone")
@@ -117,7 +117,7 @@ def test_what_the_target_contains_is_not_touched_again(site: Site) -> None:
     assert result["erasures"]["applied"] == [] and people(clone) == [4711, 4712, 4713]
 
 
-def test_one_that_fails_keeps_the_server_closed(site: Site, tmp_path: Path) -> None:
+def test_a_failing_erasure_keeps_the_server_closed(site: Site, tmp_path: Path) -> None:
     before = later(site)
     statement = tmp_path / "wrong.sql"
     statement.write_text("DELETE FROM people WHERE nothing = %(key)s")
@@ -143,7 +143,7 @@ def set_apart(site: Site, key: str) -> None:
     repositories.close()
 
 
-def test_what_is_advised_for_one_that_fails_lets_the_restore_go_on(site: Site, tmp_path: Path) -> None:
+def test_the_hint_for_a_failing_erasure_works(site: Site, tmp_path: Path) -> None:
     before = later(site)
     wrong, right = tmp_path / "wrong.sql", tmp_path / "right.sql"
     wrong.write_text("DELETE FROM people WHERE nothing = %(key)s")
@@ -174,7 +174,7 @@ def test_what_is_advised_for_one_that_fails_lets_the_restore_go_on(site: Site, t
     assert {f["key"] for f in findings} == {f"main/erasures/{other['id']}.json"}
 
 
-def test_what_is_advised_for_one_that_nobody_has_intact(site: Site) -> None:
+def test_the_hint_for_an_erasure_damaged_everywhere_works(site: Site) -> None:
     site.write(repositories=site.repositories[1:])
     site.backup()
     damaged = add(site, "4711", "--table", "people", "--column", "id")["erasure"]["id"]
@@ -239,7 +239,7 @@ def test_retention_never_takes_the_register(site: Site) -> None:
     assert "people.id" in words and "4711" not in words
 
 
-def test_a_dump_forgets_too(site: Site) -> None:
+def test_a_restored_dump_reapplies_erasures(site: Site) -> None:
     site.lifeboat("dump", "create", "postgres")
     site.cluster.execute("DELETE FROM people WHERE id = 4711")
     erased = add(site, "4711", "--table", "people", "--column", "id")["erasure"]["id"]

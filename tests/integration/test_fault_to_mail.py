@@ -186,7 +186,7 @@ def timed(what: str, began: float) -> None:
     print(f"{what}: {time.monotonic() - began:.1f} s", flush=True)
 
 
-def test_what_fails_is_mailed_and_what_it_causes_is_not(watch: Watch) -> None:
+def test_failures_are_mailed_and_their_consequences_are_not(watch: Watch) -> None:
     site, job = watch.site, watch.job
     real = f"exec {shlex.quote(str(site.command))} --config {shlex.quote(str(watch.config))} backup"
 

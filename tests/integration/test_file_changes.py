@@ -99,7 +99,7 @@ def restored(found: config.Config, root: Path, to: str, **options: Any) -> List[
     return tree(target / str(root).strip("/"))
 
 
-def test_what_did_not_change_is_not_sent_again_and_comes_back(data: Path) -> None:
+def test_unchanged_files_are_not_sent_again_and_are_restored(data: Path) -> None:
     found = settings(data)
     full, first = copy_of(found), tree(data)
     assert full.parents == () and full.label.endswith("-files") and full.data_size > 1_000_000
@@ -128,7 +128,7 @@ def test_what_did_not_change_is_not_sent_again_and_comes_back(data: Path) -> Non
     assert verify(found).intact
 
 
-def test_written_again_as_it_was_is_no_change(data: Path) -> None:
+def test_rewriting_the_same_content_is_not_a_change(data: Path) -> None:
     found = settings(data)
     full = copy_of(found)
     content = (data / "sub" / "file 3").read_bytes()
@@ -161,7 +161,7 @@ def test_everything_is_sent_again_when_the_base_is_old_gone_or_of_another_set(da
 
 
 @needs_age
-def test_a_host_that_cannot_open_what_it_sealed_goes_on_by_what_it_kept(data: Path) -> None:
+def test_a_host_without_identity_continues_from_its_spool(data: Path) -> None:
     key = make_key(data.parent / "key")
     found = settings(data, seal={"recipients": [key.recipient]})
     full = copy_of(found)
@@ -177,7 +177,7 @@ def test_a_host_that_cannot_open_what_it_sealed_goes_on_by_what_it_kept(data: Pa
     assert copy_of(found).parents == ()
 
 
-def test_what_a_copy_is_based_on_stays_as_long_as_it(data: Path) -> None:
+def test_the_base_of_a_copy_is_kept_as_long_as_the_copy(data: Path) -> None:
     found = settings(data, retention={"file_set_days": 0, "settle_hours": 0})
     copies = [copy_of(found)]
     for number in range(3):
@@ -195,7 +195,7 @@ def test_what_a_copy_is_based_on_stays_as_long_as_it(data: Path) -> None:
     assert {r.removed for r in prune.apply(later, ("share", "age", "clock"))} == {2 * 3}
 
 
-def test_a_copy_without_its_base_is_told_and_healed(data: Path) -> None:
+def test_a_copy_without_its_base_is_reported_and_healed(data: Path) -> None:
     found = settings(data)
     full = copy_of(found)
     (data / "run").write_text("2")

@@ -144,7 +144,7 @@ def test_a_key_that_the_writer_can_put_below_a_set_is_no_copy(
     "other/erasures/x.json", "other/holds/x", "other/repository.json",
     "other/audit/host.postgres/20261122/0000000001.json",
 ])  # fmt: skip
-def test_each_has_its_own_part(keys: Dict[str, S3Options], key: str) -> None:
+def test_each_identity_has_its_own_permissions(keys: Dict[str, S3Options], key: str) -> None:
     files, writer = open_store(keys["files"]), open_store(keys["writer"])
     with pytest.raises(StoreAccessDenied):
         files.put(key, b"{}")
@@ -158,7 +158,7 @@ def test_each_has_its_own_part(keys: Dict[str, S3Options], key: str) -> None:
     writer.close()
 
 
-def test_the_writer_as_it_was_goes_on_storing_file_sets(options: S3Options, tmp_path: Path) -> None:
+def test_writers_of_earlier_releases_still_store_file_sets(options: S3Options, tmp_path: Path) -> None:
     path = str(tmp_path / "keys.json")
     bucket.apply(BucketRequest(options, identities=identities(options), credentials_file=path))
     writer = with_credentials(options, read_credentials(path)["writer"])
@@ -185,7 +185,7 @@ def test_a_policy_stays_as_small_as_the_iam_of_aws_takes_it() -> None:
 
 
 @pytest.mark.parametrize(("name", "place"), [("writer", "main/backups/x"), ("files", "main/files/web/x")])
-def test_a_writer_may_tell_what_it_writes(keys: Dict[str, S3Options], name: str, place: str) -> None:
+def test_a_writer_may_announce_what_it_writes(keys: Dict[str, S3Options], name: str, place: str) -> None:
     own, reader = (Repository(each, open_store(keys[each]), Layout("main")) for each in (name, "reader"))
     try:
         with writing([own], [f"{place}/manifest.json"]):

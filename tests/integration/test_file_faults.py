@@ -91,7 +91,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_not_in_the_copy(
 
 
 @both
-def test_a_file_that_grows_while_it_is_read_is_told_and_restorable(
+def test_a_file_that_grows_while_it_is_read_is_reported_and_restorable(
     data: Path, monkeypatch: pytest.MonkeyPatch, incremental: bool
 ) -> None:
     start = bytes(range(256)) * 4 * 20480
@@ -120,7 +120,7 @@ def test_a_file_that_grows_while_it_is_read_is_told_and_restorable(
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("closed", ["secret", "sub"])
-def test_what_cannot_be_read_is_named_and_the_copy_before_stays_the_newest(data: Path, closed: str) -> None:
+def test_unreadable_files_are_named_and_the_previous_copy_stays_the_newest(data: Path, closed: str) -> None:
     (data / "sub").mkdir()
     for path in (data / "secret", data / "sub" / "file", data / "open"):
         path.write_text("content")
@@ -272,7 +272,7 @@ except LifeboatError as exc:
 """
 
 
-def test_a_disk_that_fills_up_is_told_and_loses_nothing_that_was_there(data: Path) -> None:
+def test_a_disk_that_fills_up_is_reported_and_loses_nothing_that_was_there(data: Path) -> None:
     for name in ("a", "z"):
         (data / name).write_text("restored")
     (data / "large").write_bytes(os.urandom(20 * 2**20))

@@ -44,7 +44,7 @@ def names_that_want_out(root: Path) -> Dict[str, List[Tuple[str, str, str]]]:
 
 @pytest.mark.parametrize("way", [*names_that_want_out(Path("/"))])
 @pytest.mark.parametrize("label", [FULL, PART])
-def test_no_member_gets_out_of_the_target(data: Path, way: str, label: str) -> None:
+def test_no_member_is_written_outside_the_target(data: Path, way: str, label: str) -> None:
     outside, target = data.parent / "outside", data.parent / "target"
     outside.mkdir()
     target.mkdir()
@@ -135,13 +135,13 @@ def test_nothing_is_written_where_the_set_is_not_configured_to(data: Path, label
 
 
 @pytest.mark.parametrize("name", ["dat", "database/x", "data2", "data/../data2/x"])
-def test_a_name_that_only_begins_alike_is_outside(data: Path, name: str) -> None:
+def test_a_path_with_a_common_name_prefix_is_outside(data: Path, name: str) -> None:
     forge(data, FULL, [(name, "file", "x")])
     with pytest.raises(FileSetOutside):
         file_restore.apply(settings(data, paths=("/data/",)), FilesRequest("data", target=str(data.parent / "target")))
 
 
-def test_what_the_operator_names_is_written_and_nothing_else(data: Path) -> None:
+def test_only_the_paths_named_by_the_operator_are_written(data: Path) -> None:
     target = data.parent / "target"
     forge(data, FULL, [("data/good", "file", "good"), ("old/app", "file", "old")])
     found = settings(data, paths=("/data",))

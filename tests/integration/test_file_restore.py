@@ -82,7 +82,7 @@ def test_an_attribute_alone_is_a_difference(data: Path, incremental: bool) -> No
     assert before(data) == ["a", "b", "second"]
 
 
-def test_names_are_found_in_what_tar_says() -> None:
+def test_names_are_found_in_the_output_of_tar() -> None:
     names = [b"d/", b"d/a", b"d/a: b", b"d/\xff\n"]
     said = [b"d/a: b: Mod time differs", b"tar: d/\\377\\n: Warning: Cannot stat: No such file or directory"]
     assert differing_of(said, names) == {b"d/a: b", b"d/\xff\n"}
@@ -98,7 +98,7 @@ NAMES = st.lists(st.sampled_from(["d", "d/a", "d/b", "d/e", "d/e/a", "d/e/b"]), 
 
 
 @given(NAMES, NAMES, st.lists(NAMES))
-def test_what_is_written_has_its_other_names_and_its_directories(
+def test_members_are_written_with_their_hard_links_and_directories(
     there: List[str], differing: List[str], groups: List[List[str]]
 ) -> None:
     names = [name.encode() for name in there]

@@ -191,7 +191,7 @@ def test_a_second_run_of_the_module_changes_nothing(installed: Path, source: Pat
     assert module(installed, "file_backup", always=True, **options)["changed"]
 
 
-def test_what_changes_while_it_is_read_is_read_again_and_told(source: Path) -> None:
+def test_files_that_change_while_read_are_reread_and_reported(source: Path) -> None:
     large, stop = source / "large.log", threading.Event()
     large.write_bytes(bytes(60 * 2**20))
 
@@ -216,7 +216,7 @@ def test_what_changes_while_it_is_read_is_read_again_and_told(source: Path) -> N
     assert again and calm.unsettled == ()
 
 
-def test_what_cannot_be_read_is_named_and_nothing_is_recorded(source: Path) -> None:
+def test_unreadable_files_are_named_and_nothing_is_recorded(source: Path) -> None:
     if os.getuid() == 0:
         pytest.skip("root reads everything")
     (source / "secret").chmod(0)

@@ -99,7 +99,7 @@ def files_of(remote: Path) -> List[str]:
     return git("-C", str(remote), "ls-tree", "-r", "--name-only", "main").splitlines()
 
 
-def test_what_changed_is_a_commit_below_the_name_of_the_host(host: Host, remote: Path) -> None:
+def test_changes_are_committed_below_the_name_of_the_host(host: Host, remote: Path) -> None:
     (host.etc / "link").symlink_to("app.toml")
     (host.etc / "run").write_text("#!/bin/sh\n")
     (host.etc / "run").chmod(0o755)
@@ -172,7 +172,7 @@ def test_without_a_detector_nothing_is_pushed(host: Host, remote: Path) -> None:
     assert git("-C", str(remote), "for-each-ref") == ""
 
 
-def test_a_remote_that_is_down_is_caught_up_with(host: Host, remote: Path) -> None:
+def test_an_unreachable_remote_is_caught_up_later(host: Host, remote: Path) -> None:
     remote.rename(f"{remote}.away")
     status, _answer, error = host.lifeboat("files", "backup")
     assert status == 1 and error["error_code"] == "git_unavailable" and str(remote) in error["message"]
@@ -182,7 +182,7 @@ def test_a_remote_that_is_down_is_caught_up_with(host: Host, remote: Path) -> No
     assert host.back_up()["commit"] and host.copies == 1
 
 
-def test_a_remote_that_rejects_is_told_with_its_words(host: Host, remote: Path) -> None:
+def test_the_message_of_a_rejecting_remote_is_shown(host: Host, remote: Path) -> None:
     hook = remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'this branch is protected' >&2\nexit 1\n")
     hook.chmod(0o755)
@@ -244,7 +244,7 @@ def test_a_password_is_in_no_url_and_asked_of_a_file(tmp_path: Path, host: Host)
     assert any(word.startswith("Basic ") for word in seen)
 
 
-def test_what_speaks_of_secrets_is_sealed_or_refused(host: Host) -> None:
+def test_files_named_like_secrets_are_sealed_or_refused(host: Host) -> None:
     (host.etc / ".env").write_text("x=1\n")
     host.data["file_sets"][0]["allow_unsealed_secrets"] = False
     del host.data["git"]

@@ -178,7 +178,7 @@ def test_an_application_is_validated_by_no_superuser(site: Site) -> None:
     assert not site.cluster.rows("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname ~ '^lifeboat'")
 
 
-def test_collations_are_looked_at_by_no_name_of_the_owner(site: Site) -> None:
+def test_collations_are_examined_by_no_name_of_the_owner(site: Site) -> None:
     act(site.cluster, "CREATE COLLATION public.mine (provider = libc, locale = 'C')")
     for name in ("affected.sql", "refresh.sql"):
         role_sql(site, f"restore/files/{name}", PGOPTIONS=PATH_OPTION)

@@ -296,7 +296,7 @@ def test_the_room_for_links_and_result_is_asked_for(story: Story, monkeypatch: p
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
-def test_a_restore_that_is_told_to_end_takes_its_programs_along(
+def test_a_terminated_restore_ends_its_programs(
     story: Story, tmp_path: Path, number: signal.Signals
 ) -> None:
     """In the middle of a chain: pg_combinebackup, and pg_verifybackup beside it."""

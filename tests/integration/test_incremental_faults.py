@@ -283,7 +283,7 @@ def test_a_restore_of_a_chain_that_is_killed_starts_afresh(site: Site) -> None:
 # --- another timeline -----------------------------------------------------------------------------------------------
 
 
-def test_a_chain_goes_on_through_a_change_of_timeline(site: Site) -> None:
+def test_a_chain_continues_through_a_change_of_timeline(site: Site) -> None:
     cluster = site.cluster
     # The ledger reads its commits from pg_wal.
     cluster.execute("ALTER SYSTEM SET wal_keep_size = '64MB'", "SELECT pg_reload_conf()")

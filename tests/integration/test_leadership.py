@@ -177,7 +177,7 @@ def test_a_forged_or_damaged_epoch_deposes_nobody(near: DirectoryOptions, tmp_pa
     repositories.close()
 
 
-def test_who_cannot_ask_is_not_deposed(
+def test_a_site_that_cannot_read_the_epochs_is_not_deposed(
     near: DirectoryOptions, s3_options: S3Options, fault_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = replace(s3_options, endpoint_url=fault_proxy.endpoint_url, connect_timeout=1, read_timeout=2, max_attempts=1)

@@ -122,7 +122,7 @@ def away(host: Host, repository: str) -> Iterator[None]:
         Path(f"{here}.away").rename(here)
 
 
-def test_what_was_written_is_read_back(host: Host) -> None:
+def test_shipped_lines_are_read_back(host: Host) -> None:
     say(host.app, "one", "two é", "error: three")
     say(
         host.postgres,
@@ -181,7 +181,7 @@ def test_a_store_that_is_down_loses_nothing_and_fills_no_disk(host: Host) -> Non
     assert [p.name for p in host.chunks("near")] == [p.name for p in host.chunks("far")]
 
 
-def test_what_was_removed_unread_is_counted_and_told(host: Host) -> None:
+def test_lines_removed_unread_are_counted_and_reported(host: Host) -> None:
     say(host.app, "one")
     host.ship()
     with away(host, "near"):
@@ -200,7 +200,7 @@ def test_what_was_removed_unread_is_counted_and_told(host: Host) -> None:
     assert host.messages("app")[-1] == "after"
 
 
-def test_a_spool_that_takes_nothing_is_told_and_loses_nothing(host: Host) -> None:
+def test_an_unwritable_spool_is_reported_and_loses_nothing(host: Host) -> None:
     say(host.app, "one")
     host.ship()
     say(host.app, "two")

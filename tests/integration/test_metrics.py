@@ -55,7 +55,7 @@ def protected(sites: Sites, a_postgres: Installation, tmp_path: Path) -> Site:
     return sites(a_postgres, DirectoryOptions(str(tmp_path / "store")), fresh=True)
 
 
-def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
+def test_metrics_of_the_host(protected: Site, tmp_path: Path) -> None:
     site, root = protected, tmp_path
     (root / "app.conf").write_text("colour = blue\n")
     config = site.write(
@@ -159,7 +159,7 @@ def test_what_the_host_knows(protected: Site, tmp_path: Path) -> None:
     }
 
 
-def test_a_broken_audit_trail_is_told_once_it_was_verified(protected: Site, tmp_path: Path) -> None:
+def test_a_broken_audit_trail_is_reported_once_it_was_verified(protected: Site, tmp_path: Path) -> None:
     site = protected
     site.backup()
     site.lifeboat("dump", "create", "postgres")

@@ -83,7 +83,7 @@ def test_a_restore_is_done_once_within_one_incident(installed: Path, site: Site)
     assert told["error_code"] == "config_invalid" and told["details"]["differing"] == ["archiving"]
 
 
-def test_a_standby_is_made_once_and_goes_on_following(installed: Path, site: Site) -> None:
+def test_a_standby_is_made_once_and_continues_following(installed: Path, site: Site) -> None:
     module(installed, "pg_backup", config_file=str(site.config_file))
     clone = site.clone("standby")
     wanted = {

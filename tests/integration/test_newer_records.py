@@ -47,7 +47,7 @@ def test_fields_that_a_newer_release_added_are_left_to_it(copy: Copy, tmp_path: 
     assert error["error_code"] == "object_corrupt" and "checksum" in error["message"]
 
 
-def test_a_format_that_is_too_new_is_told_and_kept_with_all_that_it_may_need(copy: Copy) -> None:
+def test_a_format_that_is_too_new_is_reported_and_kept_with_all_that_it_may_need(copy: Copy) -> None:
     first, second = copy.lost.first["label"], copy.lost.second["label"]
     site, config_file = copy.lost.site, copy.configure(copy.config_file, retention=NOTHING)
     without = site.lifeboat("prune", "--plan", config_file=config_file).data["repositories"][0]

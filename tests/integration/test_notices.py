@@ -49,7 +49,7 @@ def fail(site: Site, words: Path) -> None:
     words.write_text(site.lifeboat("backup", status=1).stderr)
 
 
-def test_why_a_backup_failed_is_told_and_is_on_record_everywhere(site: Site, tmp_path: Path, sink: WebSink) -> None:
+def test_why_a_backup_failed_is_reported_and_is_on_record_everywhere(site: Site, tmp_path: Path, sink: WebSink) -> None:
     site.backup()
     words = tmp_path / "words"
     fail(site, words)
@@ -68,7 +68,7 @@ def test_why_a_backup_failed_is_told_and_is_on_record_everywhere(site: Site, tmp
     assert verified["intact"] and len(set(verified["events"].values())) == 1
 
 
-def test_that_a_store_is_away_is_told_all_the_same(site: Site, tmp_path: Path, sink: WebSink) -> None:
+def test_an_unreachable_store_is_reported_nevertheless(site: Site, tmp_path: Path, sink: WebSink) -> None:
     site.backup()
     site.repositories[0]["endpoint_url"] = f"http://127.0.0.1:{free_port()}"
     site.write()

@@ -120,7 +120,7 @@ def test_no_keys_destroy_what_is_locked(
     assert rows(clone) == expected(ledger.entries)
 
 
-def test_what_stays_is_locked_again_and_what_goes_is_no_failure(
+def test_kept_objects_are_locked_again_and_removed_ones_are_no_failure(
     newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path
 ) -> None:
     by = locked_bucket(seaweedfs, "compliance", tmp_path)
@@ -183,7 +183,7 @@ def test_renewals_need_the_right_to_renew(
     assert error["error_code"] == "locks_not_renewed" and "s3:PutObjectRetention" in error["hint"]
 
 
-def test_a_bucket_without_locks_is_told(newest_postgres: Installation, sites: Sites, s3_options: S3Options) -> None:
+def test_a_bucket_without_locks_is_reported(newest_postgres: Installation, sites: Sites, s3_options: S3Options) -> None:
     site = sites(newest_postgres, replace(s3_options, object_lock="governance"), segment_mb=1)
     done = site.lifeboat("backup", status=None)
     assert done.status == 1 and "Object Lock" in done.error["hint"], done.error

@@ -55,7 +55,7 @@ def kept(ran: Any) -> List[Dict[str, List[str]]]:
     return [p["kept"] for p in ran.data["repositories"]]
 
 
-def test_what_stays_can_be_restored_and_all_else_goes(site: Site) -> None:
+def test_kept_backups_can_be_restored_and_the_rest_is_removed(site: Site) -> None:
     ledger = Ledger(site.cluster)
     first = site.backup()["label"]
     ledger.write(3)
@@ -150,7 +150,7 @@ def test_holds_verified_backups_and_guards(site: Site) -> None:
     assert [b["label"] for b in site.lifeboat("list").data["backups"]] == [third]
 
 
-def test_a_restore_tells_that_it_reads(site: Site) -> None:
+def test_a_restore_announces_itself(site: Site) -> None:
     label = site.backup()["label"]
     site.cluster.switch_wal()
     clone = site.clone("told")
@@ -166,7 +166,7 @@ def test_a_restore_tells_that_it_reads(site: Site) -> None:
     repositories.close()
 
 
-def test_an_optional_repository_that_is_not_there_is_told(site: Site) -> None:
+def test_an_optional_repository_that_does_not_exist_is_reported(site: Site) -> None:
     labels = [site.backup()["label"] for _ in range(2)]
     gone = {**entry(2, DirectoryOptions(str(site.root / "unmounted"))), "required": False}
     three = site.write(site.root / "three.yml", repositories=[*site.repositories, gone])
@@ -176,7 +176,7 @@ def test_an_optional_repository_that_is_not_there_is_told(site: Site) -> None:
     assert not any(p["removals"] for p in done[2:]) and done[0]["removed"] > 0
 
 
-def test_a_person_is_told_what_goes_and_what_stays_and_why(site: Site) -> None:
+def test_the_output_lists_what_is_removed_and_kept_with_reasons(site: Site) -> None:
     labels = [site.backup()["label"] for _ in range(2)]
     planned = [str(site.command), "--config", str(site.config_file), "prune", "--plan", "--allow", "share"]
     words = run_program(*planned)
@@ -187,7 +187,7 @@ def test_a_person_is_told_what_goes_and_what_stays_and_why(site: Site) -> None:
     assert f"main/backups/{labels[0]}/manifest.json" in run_program(*planned, "--keys")
 
 
-def test_what_a_repair_removed_goes_when_its_days_are_over(site: Site) -> None:
+def test_objects_removed_by_a_repair_are_deleted_after_damaged_days(site: Site) -> None:
     """With its reason in the plan; from S3, whose time of an object nobody can change, by another policy."""
     label = site.backup()["label"]
     near = Path(site.repositories[1]["path"]) / "main"

@@ -210,7 +210,7 @@ def test_a_restore_is_believed_for_as_long_as_it_runs(repository: Repository, si
     assert told == {str(p.relative_to(home.parent)) for p in home.glob("restores/*/*")}
 
 
-def test_what_crashed_writers_left_in_a_directory_goes(site: Site, repository: Repository) -> None:
+def test_leftovers_of_crashed_writers_are_removed(site: Site, repository: Repository) -> None:
     site.backup()
     # Its archiver writes there too.
     site.cluster.stop()

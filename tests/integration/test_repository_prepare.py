@@ -80,7 +80,7 @@ def test_a_new_bucket_gets_every_setting_that_the_store_has(options: S3Options, 
     assert refusal_of(raw, "put_object", Bucket=options.bucket, Key="x", Body=b"x") == ""
 
 
-def test_what_the_store_lacks_is_a_warning_that_names_the_promise(options: S3Options, raw: Any) -> None:
+def test_a_missing_feature_is_a_warning_that_names_the_promise(options: S3Options, raw: Any) -> None:
     prepared = bucket.apply(BucketRequest(options))
     said = {w.split(":")[0]: w for w in prepared.warnings}
     assert "plain HTTP" in said["tls_only"] and PROMISES["tls_only"] in said["tls_only"]
@@ -128,13 +128,13 @@ def test_rules_of_others_are_kept(options: S3Options, raw: Any) -> None:
     }  # fmt: skip
 
 
-def test_what_is_left_alone_is_not_touched(options: S3Options, raw: Any) -> None:
+def test_features_to_leave_are_not_touched(options: S3Options, raw: Any) -> None:
     prepared = bucket.apply(BucketRequest(options, leave=("versioning", "encryption")))
     assert "Status" not in raw.get_bucket_versioning(Bucket=options.bucket)
     assert not {"versioning", "encryption"} & set(states(prepared))
 
 
-def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
+def test_a_tls_policy_that_locks_everybody_out_is_reverted(
     options: S3Options, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As behind a proxy that ends TLS: the endpoint looks like HTTPS, and the store sees plain HTTP."""
@@ -171,7 +171,7 @@ def test_a_policy_against_clear_text_that_locks_everybody_out_is_taken_back(
     raw.put_object(Bucket=options.bucket, Key="team/x", Body=b"x")
 
 
-def test_a_policy_against_clear_text_joins_the_statements_of_others() -> None:
+def test_a_tls_policy_keeps_the_statements_of_others() -> None:
     (tls,) = (s for s in settings_for(S3Options(bucket="b"), 7) if s.name == "tls_only")
     theirs = {"Version": "2012-10-17", "Statement": {"Sid": "Theirs", "Effect": "Allow"}}
     wanted = tls.wanted(theirs)
@@ -281,7 +281,7 @@ def by_name(path: str, options: S3Options, name: str) -> S3Options:
     return found
 
 
-def test_hosts_that_hold_the_administrators_keys_are_told(options: S3Options) -> None:
+def test_hosts_that_hold_the_administrators_keys_are_reported(options: S3Options) -> None:
     prepared = bucket.apply(BucketRequest(options, hosts=options, leave=("versioning",)))
     found = {f.name: f for f in prepared.features}
     assert found["writer_cannot_delete"].state == WEAKER

@@ -132,7 +132,7 @@ def test_the_file_for_which_nothing_stays_is_named(newest_postgres: Installation
     assert rows(site.cluster) == expected(ledger.entries)
 
 
-def test_what_a_delta_restore_refuses(newest_postgres: Installation, sites: Sites) -> None:
+def test_refusals_of_a_delta_restore(newest_postgres: Installation, sites: Sites) -> None:
     site, ledger = a_site(newest_postgres, sites, summarize_wal="on")
     data = site.cluster.data_dir
     error = delta(site, status=1).error

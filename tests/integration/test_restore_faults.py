@@ -314,7 +314,7 @@ def test_a_recovery_that_takes_too_long_is_stopped(copy: Copy, lost: Lost, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
-def test_a_restore_that_is_told_to_end_takes_its_server_along(
+def test_a_terminated_restore_ends_its_server(
     copy: Copy, lost: Lost, tmp_path: Path, number: signal.Signals
 ) -> None:
     """A dropped ssh session, a key, a service manager, and more than once: nothing recovers on behind its back."""

@@ -52,7 +52,7 @@ def old_mark(data_dir: Path, *spaces: Path) -> None:
     (data_dir / MARKER).write_text(json.dumps({"finished": False, "places": identify(str(s) for s in spaces)}))
 
 
-def test_what_a_delta_restore_did_not_touch_is_still_somebodys(newest_postgres: Installation, sites: Sites) -> None:
+def test_files_untouched_by_a_delta_restore_keep_their_owner(newest_postgres: Installation, sites: Sites) -> None:
     site, ledger = a_site(newest_postgres, sites)
     data, space = site.cluster.data_dir, site.root / "space"
     # Committed, and not archived any more.

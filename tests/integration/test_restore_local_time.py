@@ -42,7 +42,7 @@ def live_in(copy: Copy, zone: str) -> None:
         (POSIX, "2026-10-25 12:00:00", []),
     ],
 )
-def test_what_is_not_one_moment_is_refused_where_no_server_reads_it(
+def test_an_ambiguous_time_is_refused_without_a_server_to_interpret_it(
     copy: Copy, tmp_path: Path, zone: str, time: str, readings: List[str]
 ) -> None:
     live_in(copy, zone)
@@ -54,7 +54,7 @@ def test_what_is_not_one_moment_is_refused_where_no_server_reads_it(
 
 
 @pytest.mark.parametrize(("zone", "time"), [("Europe/Berlin", TWICE), ("Europe/Berlin", NEVER), (POSIX, TWICE)])
-def test_a_server_that_is_there_reads_it(
+def test_a_running_server_interprets_an_ambiguous_time(
     sites: Sites, postgres: Installation, tmp_path: Path, zone: str, time: str
 ) -> None:
     from lifeboat.restore.local_time import resolve

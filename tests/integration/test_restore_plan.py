@@ -30,7 +30,7 @@ def write(site: Site) -> str:
     return f"{after}+00"
 
 
-def test_a_moment_of_an_abandoned_timeline_is_told_while_the_server_runs(site: Site) -> None:
+def test_a_moment_of_an_abandoned_timeline_is_reported_while_the_server_runs(site: Site) -> None:
     cluster = site.cluster
     cluster.execute("CREATE TABLE t (i int)", "SELECT pg_create_physical_replication_slot('standby1')")
     label = site.backup()["label"]

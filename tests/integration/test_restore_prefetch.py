@@ -206,7 +206,7 @@ class AtOnce(ThreadPoolExecutor):
         return done
 
 
-def test_what_replay_waits_for_stays_until_it_is_taken(copy: Copy, tmp_path: Path) -> None:
+def test_a_segment_that_replay_waits_for_is_kept_until_taken(copy: Copy, tmp_path: Path) -> None:
     """A history that is no part of the window comes when the window is full, and is not taken at once."""
     config, directory = load(str(copy.config_file)), tmp_path / "ahead"
     directory.mkdir()
@@ -341,7 +341,7 @@ def waiting_for(clone: Cluster, name: str) -> Optional[int]:
     return None
 
 
-def test_a_restart_in_the_middle_goes_on_and_what_was_left_behind_is_swept(
+def test_a_restart_in_the_middle_continues_and_what_was_left_behind_is_swept(
     long: Long, through: List[Dict[str, Any]], fault_proxy: FaultProxy
 ) -> None:
     """Restore and prefetcher are killed, the server with them; it starts again by hand, and later restores sweep."""

@@ -79,7 +79,7 @@ UNREACHABLE: Dict[str, Asked] = {
 
 
 @pytest.mark.parametrize("case", UNREACHABLE)
-def test_a_target_that_cannot_be_reached_is_told_before_anything_is_touched(
+def test_a_target_that_cannot_be_reached_is_reported_before_anything_is_touched(
     copy: Copy, tmp_path: Path, case: str
 ) -> None:
     request, named = UNREACHABLE[case](copy.lost)
@@ -201,7 +201,7 @@ def test_a_directory_in_use_is_refused(copy: Copy, sites: Sites, newest_postgres
         refused_directory(copy, tmp_path / "clone", *whose, tablespaces={}, existing=existing)
 
 
-def test_directories_that_cannot_be_meant_are_refused(copy: Copy, tmp_path: Path) -> None:
+def test_implausible_directories_are_refused(copy: Copy, tmp_path: Path) -> None:
     space = str(copy.lost.space)
     for spaces, named in (
         ({"/nowhere": str(tmp_path / "x")}, ["/nowhere", copy.lost.second["label"]]),
@@ -254,7 +254,7 @@ def test_root_is_refused(copy: Copy, tmp_path: Path) -> None:
 # --- what would fail after the whole extraction -----------------------------------------------------------------
 
 
-def test_settings_that_postgresql_does_not_take_are_refused(copy: Copy, tmp_path: Path) -> None:
+def test_settings_rejected_by_postgresql_are_refused(copy: Copy, tmp_path: Path) -> None:
     for settings, named in (
         ({"work_mem": "a lot"}, "work_mem"),
         ({"port": "70000"}, "70000"),

@@ -32,7 +32,7 @@ def modes(*directories: Path) -> Dict[str, int]:
 
 
 @pytest.mark.parametrize("kind", ["full", "incremental", "delta"])
-def test_what_was_open_to_a_group_is_again(newest_postgres: Installation, sites: Sites, kind: str) -> None:
+def test_group_access_is_restored(newest_postgres: Installation, sites: Sites, kind: str) -> None:
     """``initdb --allow-group-access``: whoever is of the group reads the files, those too that the server makes."""
     site = sites(newest_postgres, segment_mb=1, summarize_wal="on", track_commit_timestamp="on", start=False)
     data, space = site.cluster.data_dir, site.root / "space"

@@ -84,7 +84,7 @@ def test_a_backup_is_proven_and_nothing_is_left(site: Site, tmp_path: Path) -> N
     assert not [r for r in site.lifeboat("prune", "--plan").data["repositories"][0]["removals"] if "tests" in r["key"]]
 
 
-def test_what_does_not_hold_is_named(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> None:
+def test_failed_checks_are_named(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     site = sites(newest_postgres, DirectoryOptions(str(store)), segment_mb=1)
@@ -164,7 +164,7 @@ def test_an_interrupted_one_leaves_nothing(newest_postgres: Installation, sites:
     assert not alive(pid) and not scratches(scratch)
 
 
-def test_what_a_killed_one_left_is_cleared_by_the_next(
+def test_leftovers_of_a_killed_test_are_cleared_by_the_next(
     newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:
     (tmp_path / "store").mkdir()

@@ -18,7 +18,7 @@ from support.lost import Copy, Lost
 pytestmark = pytest.mark.integration
 
 
-def test_an_lsn_behind_the_end_is_told_the_last_commit(lost: Lost, copy: Copy, tmp_path: Path) -> None:
+def test_an_lsn_after_the_end_is_refused_with_the_last_commit(lost: Lost, copy: Copy, tmp_path: Path) -> None:
     with pytest.raises(TargetUnreachable) as caught:
         copy.plan(tmp_path / "data", Target("lsn", "FF/0"))
     assert caught.value.details["latest"] == format_time(lost.entries[-1].committed)
@@ -30,7 +30,7 @@ def test_an_lsn_behind_the_end_is_told_the_last_commit(lost: Lost, copy: Copy, t
         copy.plan(tmp_path / "data", Target("lsn", format_lsn(parse_lsn(last) + 1)))
 
 
-def test_the_time_of_the_last_commit_is_called_what_it_is(lost: Lost, copy: Copy, tmp_path: Path) -> None:
+def test_the_time_of_the_last_commit_is_reported_as_such(lost: Lost, copy: Copy, tmp_path: Path) -> None:
     last = format_time(lost.entries[-1].committed)
     words = describe_plan(copy.plan(tmp_path / "data", Target("time", format_time(lost.entries[-2].committed))))
     assert f"to just before {last}" in words

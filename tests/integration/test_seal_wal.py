@@ -161,7 +161,7 @@ def test_a_sealed_segment_that_cannot_be_opened_is_a_doubt_and_no_end_of_wal(yar
 
 
 @pytest.mark.parametrize("position", [0.0, 0.3, 0.9999])
-def test_a_damaged_sealed_segment_is_told_and_another_repository_has_it(yard: Yard, position: float) -> None:
+def test_a_damaged_sealed_segment_is_reported_and_another_repository_has_it(yard: Yard, position: float) -> None:
     yard.push(yard.seal, yard.content)
     flip(yard.sealed, position)
     assert yard.fetch(yard.opened).data["repository"] == "repo1"

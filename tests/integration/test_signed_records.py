@@ -149,7 +149,7 @@ def forge_all(signed: Signed, genuine: Genuine) -> List[str]:
     return [*forged, signed.forge("main/verifications/20990101T000000Z-00.json", labels)]
 
 
-def test_what_is_forged_takes_no_genuine_thing_along(signed: Signed, tmp_path: Path) -> None:
+def test_forgeries_cause_no_removal_of_genuine_objects(signed: Signed, tmp_path: Path) -> None:
     site = signed.site
     gone = site.backup()["label"]
     genuine = stored(signed)
@@ -180,7 +180,7 @@ def test_what_is_forged_takes_no_genuine_thing_along(signed: Signed, tmp_path: P
     assert all((tmp_path / "far" / key).read_bytes() == signed.store.get(key) for key in carried)
 
 
-def test_what_is_forged_is_told_and_restored_by_nobody(signed: Signed) -> None:
+def test_forgeries_are_reported_and_never_restored(signed: Signed) -> None:
     site, genuine = signed.site, stored(signed)
     forged = forge_all(signed, genuine)
     erasures = [k for k in forged if "/erasures/" in k]
@@ -224,7 +224,7 @@ def test_records_exchanged_for_each_other_are_foreign(signed: Signed) -> None:
     assert not told["backups"] and [f["key"] for f in told["foreign"]] == [f"twin/backups/{second}/manifest.json"]
 
 
-def test_what_was_there_before_the_key_counts_by_the_stores_time(signed: Signed) -> None:
+def test_records_older_than_the_key_count_by_the_stores_time(signed: Signed) -> None:
     site = signed.site
     site.write(signing=None)
     old = site.backup()["label"]

@@ -103,7 +103,7 @@ def settled(standby: Standby) -> Dict[str, Any]:
     return dict(until(status, "the standby to replay everything", standby.log))
 
 
-def test_a_restarted_standby_goes_on_and_a_second_run_changes_nothing(
+def test_a_restarted_standby_continues_and_a_second_run_changes_nothing(
     sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
     site = streamed_site(sites, postgres, s3_options)
@@ -203,7 +203,7 @@ def test_a_standby_follows_its_primary_to_a_new_timeline(
     assert standby.restore().data["changed"] is False
 
 
-def test_a_store_that_is_away_does_not_end_a_standby(
+def test_a_store_that_is_unreachable_does_not_end_a_standby(
     sites: Sites, newest_postgres: Installation, streams: Streams, tmp_path: Path
 ) -> None:
     site = streamed_site(sites, newest_postgres)
@@ -223,7 +223,7 @@ def test_a_store_that_is_away_does_not_end_a_standby(
     standby.has(ledger.entries)
 
 
-def test_a_damaged_piece_is_told_and_the_whole_segment_goes_on(
+def test_a_damaged_piece_is_reported_and_the_complete_segment_replaces_it(
     sites: Sites, postgres: Installation, streams: Streams
 ) -> None:
     site = streamed_site(sites, postgres)

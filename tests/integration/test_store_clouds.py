@@ -68,7 +68,7 @@ def elsewhere(options: CloudOptions) -> CloudOptions:
 
 
 @pytest.mark.parametrize("use", ["get", "head", "put", "list", "delete"])
-def test_a_bucket_that_is_not_there(options: CloudOptions, use: str) -> None:
+def test_a_bucket_that_does_not_exist(options: CloudOptions, use: str) -> None:
     store = open_store(elsewhere(options))
     uses = {
         "put": lambda: store.put("x", b"1"),
@@ -88,7 +88,7 @@ def test_a_closed_port(options: CloudOptions, proxy: FaultProxy) -> None:
     assert "endpoint_url" in caught.value.hint
 
 
-def test_503_for_a_while_and_for_ever(options: CloudOptions, proxy: FaultProxy) -> None:
+def test_503_for_a_while_and_forever(options: CloudOptions, proxy: FaultProxy) -> None:
     store = open_store(replace(at(options, proxy), max_attempts=2))
     store.put("x", b"1")
     proxy.inject(Fault(faultproxy.STATUS, method="GET"))
@@ -256,7 +256,7 @@ def states(options: CloudOptions, apply: bool = True) -> dict[str, str]:
     return {feature.name: feature.state for feature in prepared.features}
 
 
-def test_what_holds_in_a_container(options: CloudOptions) -> None:
+def test_features_of_a_container(options: CloudOptions) -> None:
     found = states(options)
     assert found["writer_writes"] == found["create_only"] == HOLDS
     assert found["tls_only"] == found["writer_cannot_delete"] == WEAKER

@@ -300,7 +300,7 @@ def test_a_key_below_an_object(store: Store) -> None:
     assert store.delete(["a/b"]) == []
 
 
-def test_what_a_killed_writer_left_is_told_and_dropped(store: Store, root: Path) -> None:
+def test_leftovers_of_a_killed_writer_are_listed_and_dropped(store: Store, root: Path) -> None:
     """By its age, whose limit is the caller's; a running writer's file, the lock's and somebody else's never are."""
     killed = python_with_store(
         DirectoryOptions(str(root)),

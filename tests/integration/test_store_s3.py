@@ -225,7 +225,7 @@ def test_503_for_a_while(proxied: Store, fault_proxy: FaultProxy, name: str) -> 
     assert fault_proxy.unused == 0
 
 
-def test_503_for_ever(proxied_options: S3Options, fault_proxy: FaultProxy) -> None:
+def test_503_forever(proxied_options: S3Options, fault_proxy: FaultProxy) -> None:
     fault_proxy.inject(Fault(faultproxy.STATUS, times=99))
     error = refused(replace(proxied_options, max_attempts=2), "put", StoreUnavailable)
     assert error.details["http_status"] == 503

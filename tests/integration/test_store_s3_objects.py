@@ -145,7 +145,7 @@ def test_delete_tells_what_it_could_not(s3_options: S3Options, store: Store) -> 
     assert [info.key for info in store.list()] == ["held"]
 
 
-def test_an_open_store_goes_on_with_new_credentials(
+def test_an_open_store_continues_with_new_credentials(
     s3_options: S3Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a profile, a shared credentials file or a process: read anew after a refusal, in whichever thread."""
@@ -193,7 +193,7 @@ def test_a_clock_that_is_off_is_named_whatever_was_asked(
     late.close()
 
 
-def test_a_store_that_says_nothing_is_told_within_its_time(
+def test_a_silent_store_is_reported_within_its_time_limit(
     s3_options: S3Options, fault_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many attempts there are; what is being uploaded has all of them."""

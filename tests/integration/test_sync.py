@@ -89,7 +89,7 @@ def test_a_new_repository_gets_everything_and_restores_alone(site: Site, tmp_pat
     assert "from repo1" in words and "2 objects lack" in words and "2 of audit" in words
 
 
-def test_what_is_damaged_is_not_spread_and_what_differs_is_left(site: Site, tmp_path: Path) -> None:
+def test_damaged_objects_are_not_copied_and_conflicts_are_left_alone(site: Site, tmp_path: Path) -> None:
     site.repositories = [entry(0, DirectoryOptions(str(tmp_path / "near")))]
     (tmp_path / "near").mkdir()
     site.write()
@@ -120,7 +120,7 @@ def test_what_is_damaged_is_not_spread_and_what_differs_is_left(site: Site, tmp_
     assert done["conflicts"] == [f"main/backups/{labels[1]}/base.tar.zst"] and done["copied"] == 0
 
 
-def test_a_copy_may_lag_as_far_as_was_said(site: Site, tmp_path: Path) -> None:
+def test_a_copy_may_lag_within_its_configured_limit(site: Site, tmp_path: Path) -> None:
     site.backup()
     both(site, tmp_path, objectives={"rpo": 60})
     site.lifeboat("sync")
@@ -140,7 +140,7 @@ def test_a_copy_may_lag_as_far_as_was_said(site: Site, tmp_path: Path) -> None:
     assert "lifeboat sync" in told["hint"]
 
 
-def test_what_the_first_one_lost_comes_back_by_the_words_of_the_hints(
+def test_the_hints_restore_what_the_first_repository_lost(
     newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:
     """The first that answers would be the source, and the target lacks nothing that it has."""
@@ -195,7 +195,7 @@ def test_repositories_that_do_not_belong_together(
     assert only(site.lifeboat("sync", status=1))["error"]["error_code"] == "bucket_missing"
 
 
-def test_other_wal_under_the_same_name_is_told_and_left(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
+def test_other_wal_under_the_same_name_is_reported_and_left(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
     """As after a split brain. Compressed in another way it is the same; the listing of a directory tells sizes only."""
     for _ in range(2):
         site.cluster.switch_wal()
@@ -229,7 +229,7 @@ def test_other_wal_under_the_same_name_is_told_and_left(site: Site, s3_options: 
 
 
 @needs_age
-def test_other_sealed_wal_is_told_by_its_digest(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
+def test_different_sealed_wal_is_recognized_by_its_digest(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
     """Who syncs need not be able to open it: sealing gives other bytes each time."""
     identity = make_key(tmp_path / "identity")
     site.write(seal={"recipients": [identity.recipient]})

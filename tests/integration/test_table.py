@@ -124,7 +124,7 @@ def test_tables_go_into_another_database_with_their_own_names(site: Site) -> Non
     assert error["error_code"] == "table_refused" and "--into" in error["hint"] and "--suffix" not in error["hint"]
 
 
-def test_a_name_that_is_none_says_what_there_is(site: Site) -> None:
+def test_an_unknown_table_is_refused_with_the_known_ones(site: Site) -> None:
     error = site.lifeboat("table", "restore", "shop", "orders", "--lsn", MOMENTS["lsn"], status=1).error
     assert error["error_code"] == "table_missing"
     assert "no table orders in shop" in error["message"] and 'sales."Orders"' in error["message"]

@@ -58,7 +58,7 @@ def listed(site: Site) -> Dict[str, List[ObjectInfo]]:
         repositories.close()
 
 
-def test_what_is_stored_is_what_is_counted(site: Site) -> None:
+def test_the_counted_bytes_are_the_stored_bytes(site: Site) -> None:
     told = {r["repository"]: r for r in site.lifeboat("usage").data["repositories"]}
     there = listed(site)
     assert set(told) == set(there) == {"repo0", "repo1"}
@@ -88,7 +88,7 @@ def test_what_is_stored_is_what_is_counted(site: Site) -> None:
     assert 0 < limit["free"] < limit["bytes"]
 
 
-def test_what_prune_will_free_is_what_it_plans(site: Site) -> None:
+def test_the_forecast_of_prune_matches_its_plan(site: Site) -> None:
     planned = site.lifeboat("prune", "--plan").data["repositories"]
     told = site.lifeboat("usage").data["repositories"]
     for plan, found in zip(planned, told):
@@ -126,7 +126,7 @@ def test_a_quota_is_judged(site: Site) -> None:
     assert any("the next prune frees" in line for line in lines)
 
 
-def test_one_that_does_not_answer_hides_no_other(site: Site, tmp_path: Path) -> None:
+def test_an_unreachable_repository_hides_no_other(site: Site, tmp_path: Path) -> None:
     gone = {"name": "gone", "type": "directory", "path": str(tmp_path / "gone"), "required": True}
     config_file = site.write(site.root / "gone.yml", repositories=[gone, site.repositories[1]])
     lost, found = site.lifeboat("usage", status=1, config_file=config_file).data["repositories"]

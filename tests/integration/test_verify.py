@@ -80,7 +80,7 @@ def found(data: Any) -> Set[Tuple[str, str, str]]:
     return {(f["repository"], f["key"], f["error_code"]) for f in data["findings"]}
 
 
-def test_nothing_is_read_twice_and_what_vanishes_is_still_seen(site: Site, tmp_path: Path) -> None:
+def test_nothing_is_read_twice_and_missing_files_are_still_found(site: Site, tmp_path: Path) -> None:
     near, far = tmp_path / "near", tmp_path / "far"
     first = site.lifeboat("verify").data
     assert first["intact"] and first["segments_read"] == len(segments(near)) + len(segments(far))
@@ -109,7 +109,7 @@ def test_nothing_is_read_twice_and_what_vanishes_is_still_seen(site: Site, tmp_p
     assert found(site.lifeboat("verify", status=1).data) == both
 
 
-def test_what_is_bad_is_healed_from_the_other_repository(site: Site, tmp_path: Path) -> None:
+def test_damaged_objects_are_healed_from_the_other_repository(site: Site, tmp_path: Path) -> None:
     near, far = tmp_path / "near", tmp_path / "far"
     before, other = content(near), content(far)
     labels = [b["label"] for b in site.lifeboat("list").data["backups"]]
@@ -174,7 +174,7 @@ def test_one_repair_brings_a_gap_of_any_length(more: Site, tmp_path: Path) -> No
     assert content(near) == before
 
 
-def test_what_only_another_repository_tells(more: Site, tmp_path: Path) -> None:
+def test_faults_that_only_another_repository_reveals(more: Site, tmp_path: Path) -> None:
     near, far = tmp_path / "near", tmp_path / "far"
     more.backup()
     for _ in range(3):

@@ -113,7 +113,7 @@ def found(data: Any) -> Set[Tuple[str, str]]:
     return {(f["repository"], f["key"]) for f in data["findings"]}
 
 
-def test_what_is_whole_is_intact_and_nothing_is_foreign(yard: Yard) -> None:
+def test_an_intact_repository_has_no_findings(yard: Yard) -> None:
     for _ in range(2):
         data = yard.verify(status=0)
         assert data["intact"] and data["foreign"] == {} and data["histories_without_digest"] == []
@@ -164,7 +164,7 @@ def assert_healed(path: Path, good: bytes) -> None:
 
 # A .backup file is no more than a note for people: recovery needs none.
 @pytest.mark.parametrize("pattern", [name for name in OBJECTS if not name.endswith(".backup.zst")])
-def test_what_is_deleted_is_found_and_healed(yard: Yard, pattern: str) -> None:
+def test_deleted_objects_are_found_and_healed(yard: Yard, pattern: str) -> None:
     path = yard.one(pattern)
     good = path.read_bytes()
     path.unlink()
@@ -181,7 +181,7 @@ ALONE = [
 
 
 @pytest.mark.parametrize("pattern", ALONE)
-def test_what_the_trail_says_was_made_is_missed_without_another_repository(yard: Yard, pattern: str) -> None:
+def test_backups_in_the_audit_trail_are_missed_without_another_repository(yard: Yard, pattern: str) -> None:
     yard.only_near()
     path = sorted(yard.near.glob(f"main/{pattern}"))[-1]
     shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -207,7 +207,7 @@ def test_records_that_were_exchanged_are_found(yard: Yard) -> None:
     assert ("repo0", yard.key(other / "manifest.json")) in found(yard.verify())
 
 
-def test_files_without_a_record_are_told_when_nobody_can_be_at_it(yard: Yard) -> None:
+def test_files_without_a_record_are_reported_when_no_writer_can_be_running(yard: Yard) -> None:
     yard.only_near()
     record = yard.one("files/*/*/manifest.json")
     planted = record.parent.with_name("20260101T000000Z-files")
@@ -234,7 +234,7 @@ def test_a_history_without_a_digest_is_held_against_the_wal_of_its_timeline(yard
     assert found(yard.verify()) == {("repo0", yard.key(history))}
 
 
-def test_two_repositories_that_tell_different_histories_are_told(yard: Yard) -> None:
+def test_two_repositories_with_different_histories_are_reported(yard: Yard) -> None:
     for root in (yard.near, yard.far):
         (digest,) = root.glob("main/wal/*/sha256/*.history")
         digest.unlink()
@@ -287,7 +287,7 @@ def test_a_verification_of_the_future_is_none(yard: Yard, year: int, told: str) 
     assert found(yard.verify()) == {("repo0", yard.key(damaged))}
 
 
-def test_what_was_put_after_it_was_verified_is_read(yard: Yard) -> None:
+def test_objects_put_after_a_verification_are_read(yard: Yard) -> None:
     yard.only_near()
     assert yard.verify(status=0)["intact"]
     base = sorted(yard.near.glob("main/backups/*/base.tar.zst"))[0]
@@ -303,7 +303,7 @@ def test_what_was_put_after_it_was_verified_is_read(yard: Yard) -> None:
     assert found(yard.verify()) == {("repo0", yard.key(base)), ("repo0", yard.key(segment))}
 
 
-def test_what_is_not_ours_is_named_and_left(yard: Yard) -> None:
+def test_foreign_objects_are_named_and_left_alone(yard: Yard) -> None:
     for name in ("README", "backups/notes.txt", "wal/1/x", "systems/mine.json", "wal/shell.php", "verifications/x"):
         path = yard.near / "main" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -319,7 +319,7 @@ def test_what_is_not_ours_is_named_and_left(yard: Yard) -> None:
     assert (yard.near / "main" / "README").exists()
 
 
-def test_a_bucket_is_looked_at_as_a_directory_is(
+def test_a_bucket_is_examined_as_a_directory_is(
     loaded: Site, s3_options: S3Options, tmp_path: Path, yard: Yard
 ) -> None:
     store = open_store(s3_options)

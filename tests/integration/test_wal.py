@@ -90,7 +90,7 @@ def invalid_files(yard: Yard) -> Dict[str, bytes]:
     }
 
 
-def test_what_is_not_the_wal_that_its_name_says_is_refused_by_name(yard: Yard) -> None:
+def test_wal_whose_content_does_not_match_its_name_is_refused(yard: Yard) -> None:
     store = yard.directory()
     config = yard.config(store)
     for case, content in invalid_files(yard).items():

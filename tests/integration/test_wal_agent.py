@@ -228,7 +228,7 @@ def test_killed_after_the_acknowledgement(site: Site, s3_options: S3Options, age
     assert acknowledged(site) == []
 
 
-def test_told_to_end_it_finishes_what_is_on_its_way(
+def test_on_termination_it_finishes_transfers_in_progress(
     site: Site, s3_options: S3Options, fault_proxy: FaultProxy, agents: Agents
 ) -> None:
     names = write_segments(site, 2)
@@ -239,7 +239,9 @@ def test_told_to_end_it_finishes_what_is_on_its_way(
     assert (acknowledged(site), stored(site, s3_options)) == (names, names)
 
 
-def test_told_to_end_it_drops_what_does_not_end(site: Site, fault_proxy: FaultProxy, agents: Agents) -> None:
+def test_on_termination_it_drops_transfers_that_do_not_finish(
+    site: Site, fault_proxy: FaultProxy, agents: Agents
+) -> None:
     site.repositories[0]["read_timeout"] = 120
     site.write()
     write_segments(site, 2)
@@ -250,7 +252,7 @@ def test_told_to_end_it_drops_what_does_not_end(site: Site, fault_proxy: FaultPr
     assert acknowledged(site) == []
 
 
-def test_a_second_agent_is_refused_and_the_first_goes_on(site: Site, agents: Agents) -> None:
+def test_a_second_agent_is_refused_and_the_first_continues(site: Site, agents: Agents) -> None:
     agents(site)
     error = site.lifeboat("wal-agent", status=1).error
     assert error["error_code"] == "agent_running"

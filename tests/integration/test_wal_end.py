@@ -94,7 +94,7 @@ def offered(error: Dict[str, Any]) -> List[str]:
     return shlex.split(match.group())
 
 
-def test_what_was_stored_ahead_of_a_hole_ends_no_restore(
+def test_wal_stored_ahead_of_a_hole_ends_no_restore(
     site: Site, s3_options: S3Options, fault_proxy: FaultProxy, agent: AgentProcess
 ) -> None:
     """The host is lost while a segment is on its way, and later ones are stored: nobody was told that they are."""

@@ -75,7 +75,7 @@ def test_a_store_that_hangs_is_a_doubt_too(yard: Yard) -> None:
     assert str(options.endpoint_url) in error["message"]
 
 
-def test_a_store_that_is_busy_for_a_while_is_asked_again(
+def test_a_store_that_is_busy_for_a_while_is_retried(
     yard: Yard, s3_options: S3Options, fault_proxy: FaultProxy
 ) -> None:
     proxied = quick(s3_options, endpoint_url=fault_proxy.endpoint_url, read_timeout=5, max_attempts=3)

@@ -53,14 +53,16 @@ def test_a_repository_that_lost_the_proof_gets_a_new_one(sites: Sites, postgres:
     assert site.lifeboat("wal-prove").data["switched"]
 
 
-def test_a_command_that_only_says_yes_is_found_out(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+def test_an_archive_command_that_only_returns_success_is_detected(
+    sites: Sites, newest_postgres: Installation, tmp_path: Path
+) -> None:
     site = two_repositories(sites, newest_postgres, tmp_path, archive_command="/bin/true")
 
     error = site.lifeboat("wal-prove", status=1).error
     assert error["error_code"] == "wal_gap" and "repo0" in error["message"] and "repo1" in error["message"]
 
 
-def test_a_command_that_fails_is_told_before_the_time_is_over(
+def test_a_command_that_fails_is_reported_before_the_time_is_over(
     sites: Sites, newest_postgres: Installation, tmp_path: Path
 ) -> None:
     site = two_repositories(sites, newest_postgres, tmp_path, archive_command="/bin/false")
@@ -69,7 +71,9 @@ def test_a_command_that_fails_is_told_before_the_time_is_over(
     assert error["error_code"] == "wal_gap" and error["details"]["failed_count"] >= 3
 
 
-def test_a_repository_that_is_away_is_told(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+def test_a_repository_that_is_unreachable_is_reported(
+    sites: Sites, newest_postgres: Installation, tmp_path: Path
+) -> None:
     site = two_repositories(sites, newest_postgres, tmp_path)
     site.lifeboat("wal-prove")
     (tmp_path / "far").rename(tmp_path / "away")
@@ -100,14 +104,14 @@ def test_a_cluster_that_was_created_anew_is_accepted_before_it_has_a_backup(
     assert anew.backup()["system_identifier"] == anew.cluster.system_identifier
 
 
-def test_a_server_that_cannot_archive_is_told(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+def test_a_server_that_cannot_archive_is_reported(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
     site = two_repositories(sites, newest_postgres, tmp_path, archive_mode="off")
 
     error = site.lifeboat("wal-prove", status=1).error
     assert error["error_code"] == "server_not_ready" and "archive_mode" in error["message"]
 
 
-def test_a_standby_is_told_apart(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
+def test_a_standby_is_recognized(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> None:
     site = two_repositories(sites, newest_postgres, tmp_path)
     site.cluster.stop()
     (site.cluster.data_dir / "standby.signal").touch()
@@ -117,7 +121,7 @@ def test_a_standby_is_told_apart(sites: Sites, newest_postgres: Installation, tm
     assert error["error_code"] == "server_not_ready" and "standby" in error["message"]
 
 
-def test_a_repository_of_another_cluster_is_told_beforehand(
+def test_a_repository_of_another_cluster_is_reported_beforehand(
     sites: Sites, newest_postgres: Installation, tmp_path: Path
 ) -> None:
     site = two_repositories(sites, newest_postgres, tmp_path)

@@ -147,7 +147,7 @@ def noted(path: Path) -> List[Tuple[int, int]]:
     return [(int(number), int(lsn)) for number, lsn in words]
 
 
-def test_a_killed_stream_goes_on_where_it_ended(
+def test_a_killed_stream_continues_where_it_ended(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
     site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
@@ -177,7 +177,7 @@ def test_a_lost_spool_costs_no_byte(
     assert rows(lost_and_restored(site, second)) == expected(ledger.entries)
 
 
-def test_what_pg_receivewal_has_not_reported_is_not_stored(
+def test_wal_not_reported_by_pg_receivewal_is_not_stored(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
     site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
@@ -209,7 +209,7 @@ def slow_receiver(site: Site, file: str) -> Path:
     return programs
 
 
-def test_a_gap_is_told_and_the_stream_begins_at_the_current_segment(
+def test_a_gap_is_reported_and_the_stream_begins_at_the_current_segment(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
     site, ledger, first = begun(sites, newest_postgres, s3_options, streams, commits=3)
@@ -278,7 +278,7 @@ def damage(store: Path, beyond: int) -> Path:
     return path
 
 
-def test_what_the_server_lacks_is_told(
+def test_missing_requirements_of_the_server_are_reported(
     sites: Sites, newest_postgres: Installation, tmp_path: Path, streams: Streams
 ) -> None:
     site = sites(newest_postgres, segment_mb=1, start=False, max_replication_slots=0)

@@ -111,7 +111,7 @@ def test_a_backup_that_is_ahead_is_no_parent(site: Site, first: Dict[str, Any], 
     assert (error["error_code"], first["label"] in error["message"]) == ("incremental_impossible", True)
 
 
-def test_a_backup_that_is_ahead_is_not_the_newest_for_ever(site: Site, first: Dict[str, Any]) -> None:
+def test_a_backup_that_is_ahead_is_not_the_newest_forever(site: Site, first: Dict[str, Any]) -> None:
     second = site.backup()
     site.cluster.execute("CREATE TABLE t AS SELECT 1 AS i")
     site.cluster.switch_wal()

@@ -62,7 +62,7 @@ def test_both_users_have_a_file_and_either_verifies_both(host: Host) -> None:
 # --- a repository in a directory of somebody else's -----------------------------------------------------------------
 
 
-def test_what_root_stores_belongs_to_the_owner(host: Host) -> None:
+def test_objects_stored_by_root_belong_to_the_owner(host: Host) -> None:
     assert host.lifeboat("files", "backup")[0] == 0
     assert set(owners(host.store).values()) == {host.postgres.uid}
     assert {path.stat().st_mode & 0o777 for path in host.store.rglob("*") if path.is_file()} == {0o640}

@@ -25,7 +25,7 @@ def read(path: Path) -> str:
         return stream.read().decode()
 
 
-def test_what_a_user_wrote_is_read(theirs: Path, postgres: Principal) -> None:
+def test_a_file_written_by_an_ordinary_user_is_read(theirs: Path, postgres: Principal) -> None:
     postgres.run(lambda: (theirs / "x.log").write_text("mine"))
     postgres.run(lambda: os.link(theirs / "x.log", theirs / "y.log"))
     assert read(theirs / "x.log") == "mine"
@@ -128,7 +128,7 @@ def test_another_directory_is_not_given_away(
     assert (theirs / "new").stat().st_uid == 0 and (theirs / "new" / "secret").exists()
 
 
-def test_what_is_anothers_work_refuses_root(theirs: Path, postgres: Principal, inner: Path) -> None:
+def test_root_refuses_to_work_in_the_owners_directory(theirs: Path, postgres: Principal, inner: Path) -> None:
     with pytest.raises(UntrustedPath, match="users other than root"), Spool(str(theirs), "/data"):
         pass
     postgres.run(lambda: (theirs / "agent.lock").symlink_to(inner / "job"))

@@ -46,7 +46,7 @@ def test_the_help_is_a_sentence_and_examples_that_are_valid(name: str) -> None:
         cli.build_parser().parse_args(words[1:])
 
 
-def test_what_only_programs_call_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_internal_commands_are_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     told = capsys.readouterr().out
     assert not [name for name in INNER if name in told] and "drill-" not in told

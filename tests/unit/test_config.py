@@ -85,7 +85,7 @@ def test_none_is_not_given() -> None:
 
 
 @pytest.mark.parametrize(("key", "meant"), [("hots", "Did you mean connection.host? Known"), ("xyzzy", "Known here:")])
-def test_an_unknown_option_is_told_its_nearest_name(key: str, meant: str) -> None:
+def test_an_unknown_option_gets_the_nearest_name(key: str, meant: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(changed(["connection", key], "x"))
     assert caught.value.hint.startswith(meant)
@@ -218,7 +218,7 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, says: s
     assert str(path) in caught.value.message
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.yml", tmp_path):
         with pytest.raises(ConfigError, match="Cannot read the configuration file") as caught:
             load(str(path))

@@ -36,17 +36,17 @@ def test_all_of_it_is_written_and_counted() -> None:
 
 
 @pytest.mark.parametrize("command", ["exit 2", "head -c 5000 >/dev/null; exit 2", "cat >/dev/null; exit 2"])
-def test_the_damage_is_told_and_not_what_the_program_stumbled_over(command: str) -> None:
+def test_the_damage_is_reported_and_not_what_the_program_stumbled_over(command: str) -> None:
     with pytest.raises(ObjectCorrupt):
         pour(command, damaged(4))
 
 
-def test_a_program_that_fails_on_a_sound_stream_is_told() -> None:
+def test_a_program_that_fails_on_a_sound_stream_is_reported() -> None:
     with pytest.raises(ProcessFailed, match="bad luck"):
         pour("echo bad luck >&2; exit 2", iter([MIB] * 4))
 
 
-def test_a_full_disk_is_told_at_once() -> None:
+def test_a_full_disk_is_reported_at_once() -> None:
     read = 0
 
     def endless() -> Iterator[bytes]:

@@ -54,7 +54,7 @@ def test_through_all_copies_a_file_is_what_it_looked_like(states: List[Dict[str,
             assert {str(m["path"]) for m in its} <= set(held[where])
 
 
-def test_what_cannot_be_told_apart_is_read() -> None:
+def test_indistinguishable_files_are_read() -> None:
     seen = look("/d/a", (1, 2, 3, 4))
     before = {**member("/d/a", (1, 2, 3, 4)), "looks": [1, 2, 3, 4]}
     assert select([seen], [before], "old", LONG_AGO).parents == ("old",)

@@ -144,7 +144,7 @@ def test_a_timeline_that_was_left_or_has_a_backup_is_no_new_one() -> None:
     assert new_ones({1}, first, second) == [2]
 
 
-def test_a_timeline_that_goes_on_beside_a_copy_of_its_cluster_is_a_new_one() -> None:
+def test_a_timeline_that_continues_beside_a_copy_of_its_cluster_is_a_new_one() -> None:
     assert new_ones({1}, Segment(1, 4), Segment(2, 6), Segment(3, 6), Segment(2, 7)) == [2, 3]
 
 

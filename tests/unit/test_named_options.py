@@ -62,6 +62,6 @@ def test_what_is_named_is_an_option(path: Path) -> None:
     assert [fault for text in spoken(path) for fault in faults(text)] == []
 
 
-def test_what_is_none_is_found() -> None:
+def test_unknown_options_are_found() -> None:
     assert faults("Set seal.identity.") == ["seal.identity"] and faults("verify.scratch: see there")
     assert not faults("Set seal.identity_file or retention.max_share; backup.json and docs/verify.md are files.")

@@ -27,7 +27,7 @@ def test_the_beginning_is_kept_and_that_it_was_cut(monkeypatch: pytest.MonkeyPat
     assert not process.run([sys.executable, "-c", "print(1)"]).cut
 
 
-def test_of_a_failure_the_end_is_told() -> None:
+def test_the_end_of_a_failed_programs_output_is_reported() -> None:
     with pytest.raises(ProcessFailed) as caught:
         process.run([*MUCH, "3"])
     assert caught.value.message.endswith("199999") and len(caught.value.details["output"]) <= 4000
@@ -42,7 +42,7 @@ def test_lines_are_whole_wherever_chunks_end() -> None:
     assert end == ["a", "", "b"]
 
 
-def test_the_end_of_many_complaints_is_told() -> None:
+def test_the_end_of_many_complaints_is_reported() -> None:
     argv = [sys.executable, "-c", "import sys\nfor n in range(100_000): print(n, file=sys.stderr)\nsys.exit(1)"]
     with tempfile.TemporaryFile() as words, pytest.raises(ProcessFailed) as caught:
         list(process.Drain(argv, words).chunks())

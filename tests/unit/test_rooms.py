@@ -28,7 +28,7 @@ SOUND: Dict[str, Set[str]] = {
 }
 
 
-def test_what_only_looks_down_is_sound() -> None:
+def test_downward_imports_are_allowed() -> None:
     assert not list(faults(SOUND))
 
 
@@ -42,7 +42,7 @@ def test_what_only_looks_down_is_sound() -> None:
         ("signing", "base.errors", "signing lies in the hall: put it into a room"),
     ],
 )
-def test_what_must_not_be_is_named(name: str, other: str, words: str) -> None:
+def test_violations_are_named(name: str, other: str, words: str) -> None:
     assert words in list(faults({**SOUND, name: {*SOUND.get(name, ()), other}}))
 
 

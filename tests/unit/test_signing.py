@@ -68,7 +68,7 @@ def test_every_repository_has_it() -> None:
         ({"key": "x"}, "unknown option signing.key"),
     ],
 )  # fmt: skip
-def test_what_cannot_work_is_refused(section: Dict[str, Any], words: str) -> None:
+def test_an_impossible_signing_section_is_refused(section: Dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parsed(**section)
 

@@ -39,7 +39,7 @@ def test_plain_http_to_another_machine_is_refused(url: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(STORES))
 @pytest.mark.parametrize("url", HERE)
-def test_what_stays_on_the_machine_is_not(url: str, kind: str) -> None:
+def test_plain_http_on_the_same_machine_is_allowed(url: str, kind: str) -> None:
     told = in_transit(parse_repository({"type": kind, **STORES[kind], "endpoint_url": url}))
     assert told.words == "plain HTTP, to this machine itself" and told.wrong is None
 
@@ -51,7 +51,7 @@ def test_an_endpoint_of_the_environment_counts_too(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("kind", sorted(STORES))
-def test_tls_is_told_with_its_authorities(kind: str) -> None:
+def test_tls_is_reported_with_its_authorities(kind: str) -> None:
     entry = {"type": kind, **STORES[kind], "endpoint_url": "https://s3.example.org"}
     assert in_transit(parse_repository(entry)).words == "TLS, certificates checked with the authorities of the system"
     without = {key: value for key, value in entry.items() if key != "endpoint_url"}

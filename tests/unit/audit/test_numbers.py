@@ -41,7 +41,7 @@ def an_event(number: int) -> bytes:
     return Event(CHAIN, number, None if number == 1 else "0" * 64, moment(0), "backup", "ok", "main", {}).record()
 
 
-def test_a_number_far_ahead_is_told_once_and_a_long_gap_in_few_words() -> None:
+def test_a_number_far_ahead_is_reported_once_and_a_long_gap_in_few_words() -> None:
     events = {1: an_event(1), MOST_EVENTS: an_event(MOST_EVENTS), 5_000_000: an_event(5_000_000)}
     found = find_faults([Source("near", {CHAIN: events}), Source("far", {CHAIN: {1: events[1]}})])
     assert [(f.source, f.kind, f.number) for f in found] == [

@@ -50,14 +50,14 @@ def test_pieces_are_no_larger_than_a_mebibyte(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["zstd", "lz4"])
-def test_damage_is_told(method: str) -> None:
+def test_damage_is_reported(method: str) -> None:
     stored = bytearray(compressed(method, [os.urandom(10_000)]))
     stored[5000] ^= 1
     with pytest.raises(ObjectCorrupt, match=r"base\.tar"):
         list(archive.decompress(method, [bytes(stored)], "base.tar.x"))
 
 
-def test_a_missing_library_is_told_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
     archive.require(METHODS)
     monkeypatch.setitem(sys.modules, "lz4", None)
     archive.require(["zstd", "none"])

@@ -89,7 +89,7 @@ def test_a_flipped_byte_in_a_stream_is_noticed(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("stored", [b"", b"x", bytes(100), b"not zstd at all " * 10, compress(b"a")[:-1]])
-def test_what_is_no_frame(stored: bytes) -> None:
+def test_anything_else_is_not_a_frame(stored: bytes) -> None:
     with pytest.raises(ObjectCorrupt, match=KEY):
         decompress(stored, KEY, MIB)
 

@@ -36,7 +36,7 @@ def test_without_pieces_both_ends_are_that_of_the_complete_segments() -> None:
     assert reach([whole(7), whole(8), whole(10)], LAST) == Stored(9 * SIZE, 9 * SIZE, 0)
 
 
-def test_pieces_go_on_behind_the_complete_segments_until_a_hole() -> None:
+def test_pieces_continue_behind_the_complete_segments_until_a_hole() -> None:
     assert reach([piece(8, 0, 100), piece(8, 100, 300)], LAST) == Stored(8 * SIZE, 8 * SIZE + 300, 2)
     assert reach([piece(8, 0, 100), piece(8, 101, 300)], LAST) == Stored(8 * SIZE, 8 * SIZE + 100, 2)
     assert reach([piece(8, 0, SIZE), piece(9, 0, 50)], LAST) == Stored(8 * SIZE, 9 * SIZE + 50, 2)

@@ -87,7 +87,7 @@ def test_a_constant_has_no_end_of_its_own() -> None:
     assert literal("a'b\\") == "E'a''b\\\\'"
 
 
-def test_what_no_database_has_is_refused() -> None:
+def test_impossible_properties_are_refused() -> None:
     require_properties(a_dump(settings=('search_path="a b", c', "pg_x.y=1"), grants=(("", "CONNECT", False),)))
     for wrong in (
         {"settings": ('x" = 1; --=1',)},

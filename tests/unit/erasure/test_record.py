@@ -81,6 +81,6 @@ def test_names_are_quoted() -> None:
         ({"statement": "SELECT %(key)s, %(mail)s", "hash_key": False}, r"%\(mail\)s"),
     ],
 )
-def test_what_cannot_work_is_refused(changes: dict[str, object], words: str) -> None:
+def test_an_impossible_erasure_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         replace(ASKED, **changes)

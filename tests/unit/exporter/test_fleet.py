@@ -80,7 +80,7 @@ def test_a_gap_behind_the_newest_backup_and_no_backup_at_all_put_it_at_risk(flee
     assert found["none"].answer == "No: There is no whole backup."
 
 
-def test_objectives_that_are_missed_are_told(fleets: Fleets) -> None:
+def test_objectives_that_are_missed_are_reported(fleets: Fleets) -> None:
     age = (clock.now() - EPOCH).total_seconds()
     fleets.cluster("late", 1, 2, objectives={"max_backup_age": age / 2})
     fleets.cluster("fresh", 1, 2, objectives={"max_backup_age": age * 2})
@@ -107,7 +107,7 @@ def test_one_repository_that_is_lost_leaves_the_other(fleets: Fleets) -> None:
     assert samples["window_end_timestamp_seconds", "repo1"] > 0
 
 
-def test_configurations_that_cannot_be_used_are_told_and_stop_nothing(fleets: Fleets) -> None:
+def test_configurations_that_cannot_be_used_are_reported_and_stop_nothing(fleets: Fleets) -> None:
     fleets.cluster("shop", 1, 2)
     (fleets.directory / "typo.yml").write_text("cluster: shop2\nrepositores: []\n")
     (fleets.directory / "twin.yml").write_text((fleets.directory / "shop.yml").read_text())
@@ -135,7 +135,7 @@ def test_what_a_store_says_is_no_markup(fleets: Fleets) -> None:
     assert not re.search("<script", fleets.page())
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_directory_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         configurations(str(tmp_path / "none"))
 

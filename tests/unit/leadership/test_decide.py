@@ -74,7 +74,7 @@ def test_the_site_of_the_last_epoch_leads_whatever_the_order(epochs: List[Epoch]
 
 
 @given(chains, st.data())
-def test_what_lies_behind_does_not_depose(epochs: List[Epoch], data: st.DataObject) -> None:
+def test_an_older_epoch_does_not_depose(epochs: List[Epoch], data: st.DataObject) -> None:
     """Damaged, forged, with a hole before it, or with another epoch before it: the leader stays who it was."""
     number = len(epochs) + 1
     stranger = epoch(number, data.draw(st.sampled_from(SITES)), epoch(number - 1, "elsewhere") if number > 1 else None)
@@ -110,7 +110,7 @@ def test_a_damaged_epoch_hides_no_later_one(epochs: List[Epoch], damaged: Set[in
 
 
 @given(chains.filter(len), st.sets(st.integers(1, 6)))
-def test_who_sees_less_is_not_deposed_by_that(epochs: List[Epoch], unseen: Set[int]) -> None:
+def test_a_site_that_sees_fewer_epochs_is_not_deposed(epochs: List[Epoch], unseen: Set[int]) -> None:
     """Whatever a blind look misses, the site that leads in truth does not stop, as long as it sees its own epoch."""
     seen = [e for e in epochs if e.number not in unseen]
     if epochs[-1].number not in unseen:
@@ -134,7 +134,7 @@ def test_two_different_epochs_of_one_number_are_a_conflict_and_count_for_nothing
     assert told == {OK, CRITICAL}
 
 
-def test_who_may_claim_what() -> None:
+def test_permitted_claims() -> None:
     nobody, east = decide([]), decide(held(chain(["east"])))
     assert begun_already(nobody, Request("east", FIRST, 1)) is None
     for kind in (SWITCHOVER, FAILOVER):

@@ -103,7 +103,7 @@ def test_the_journal_with_and_without_matches_and_what_is_shipped_by_default() -
         ([], "must be a mapping"),
     ],
 )
-def test_what_cannot_be_shipped_is_refused(logs: object, words: str) -> None:
+def test_unsuitable_log_sources_are_refused(logs: object, words: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_config({"cluster": "main", "repositories": [{"type": "directory", "path": "/x"}], "logs": logs})
     assert words in refused.value.message and refused.value.hint

@@ -99,7 +99,7 @@ def test_rotations_that_nobody_saw_are_caught_up_with(log: Path) -> None:
     assert reader.read() == ["line 0", "line 1", "line 2", "now"] and reader.lost == 0
 
 
-def test_what_went_unread_is_counted_once(log: Path) -> None:
+def test_unread_lines_are_counted_once(log: Path) -> None:
     reader = Reader(log, budget=6)
     append(log, "one")
     reader.read()
@@ -137,7 +137,7 @@ def test_rotated_files_are_no_logs_of_their_own(tmp_path: Path) -> None:
     assert found == ["a.log", "b.log.1", "c-2.log"]
 
 
-def test_a_log_that_cannot_be_read_is_told(log: Path) -> None:
+def test_a_log_that_cannot_be_read_is_reported(log: Path) -> None:
     log.mkdir()
     assert "Is a directory" in follow(str(log), None, 100, LATER).trouble
 

@@ -49,7 +49,7 @@ def test_no_panels_overlap_or_leave_the_grid() -> None:
     assert all(0 <= x < WIDTH for x, _y in every)
 
 
-def test_panels_are_told_apart() -> None:
+def test_panels_are_distinguishable() -> None:
     numbers = [panel["id"] for panel in PANELS]
     titles = [panel["title"] for panel in PANELS]
     assert len(set(numbers)) == len(numbers) and len(set(titles)) == len(titles)

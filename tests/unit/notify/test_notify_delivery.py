@@ -51,7 +51,7 @@ def test_where_one_fails_the_next_of_the_reserve_has_it(configure: Made, web: We
     assert [request.path for request in web.requests] == ["/hook"]
 
 
-def test_a_channel_that_failed_is_told_at_the_next_run_and_the_others_are_not(configure: Made, web: WebSink) -> None:
+def test_a_failed_channel_is_notified_at_the_next_run_and_the_others_are_not(configure: Made, web: WebSink) -> None:
     with WebSink() as other:
         other.answers = [403]
         config = configure(hook(other, "first", severities=["critical"]), hook(web, "second"), repeat=3600)

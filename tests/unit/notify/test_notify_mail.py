@@ -120,7 +120,7 @@ def test_one_recipient_that_is_refused_is_told_of(configure: Made, mail: MailSin
     assert isinstance(sent.error, ChannelRefused) and "every recipient" in sent.error.message
 
 
-def test_nobody_there_is_told_after_a_while(configure: Made, certificate: Certificate) -> None:
+def test_an_unreachable_relay_is_reported_after_a_while(configure: Made, certificate: Certificate) -> None:
     (sent,) = tell(configure(channel(certificate, free_port()), patience=1.5), NOTICE).sent
     assert isinstance(sent.error, ChannelUnavailable) and sent.attempts == 2
 

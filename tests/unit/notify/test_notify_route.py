@@ -63,7 +63,7 @@ def test_another_status_or_severity_is_news() -> None:
     assert now(told, notice()) == []
 
 
-def test_the_end_is_told_to_whoever_was_told_of_the_problem_once() -> None:
+def test_the_end_is_reported_to_whoever_was_told_of_the_problem_once() -> None:
     told = after({}, notice(), ["chat", "pager"], NAMES)
     over = notice("info", RESOLVED)
     assert now(told, over) == ["pager", "chat"]
@@ -73,7 +73,7 @@ def test_the_end_is_told_to_whoever_was_told_of_the_problem_once() -> None:
     assert after(half, over, ["pager"], NAMES) == {}
 
 
-def test_an_acknowledgement_is_told_once_and_keeps_the_problem() -> None:
+def test_an_acknowledgement_is_sent_once_and_keeps_the_problem() -> None:
     told = after({}, notice(), ["pager"], NAMES)
     seen = notice(state=ACKNOWLEDGED)
     assert now(told, seen) == ["pager"]
@@ -86,7 +86,7 @@ def test_an_end_of_which_nobody_knows_the_beginning_goes_by_severity() -> None:
     assert now({}, notice("critical", RESOLVED)) == ["mail", "pager"]
 
 
-def test_what_has_no_key_is_always_told_and_never_noted() -> None:
+def test_a_notice_without_a_key_is_always_sent_and_never_remembered() -> None:
     message = replace(notice(), key="")
     assert now({"mail": Told(message.news, NOW)}, message) == ["mail", "pager"]
     assert after({"mail": Told(message.news, NOW)}, message, ["mail"], NAMES) == {}
@@ -172,7 +172,7 @@ def test_a_state_that_is_missing_or_damaged_is_empty(tmp_path: Path) -> None:
     assert read_state(place) == State()
 
 
-def test_what_nobody_spoke_of_for_long_is_forgotten() -> None:
+def test_old_problems_are_forgotten() -> None:
     state = State({"old": {"mail": Told("critical:1", NOW - timedelta(days=91))}, "k": {"mail": Told("x", NOW)}})
     assert set(state.knowing("new", {"mail": Told("y", NOW)}, NOW).told) == {"k", "new"}
     assert set(state.knowing("k", {}, NOW).told) == set()

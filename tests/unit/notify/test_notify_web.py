@@ -73,7 +73,7 @@ def test_without_a_secret_nothing_is_signed(configure: Made, web: WebSink) -> No
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
-def test_what_may_help_is_tried_again_under_the_same_identifier(configure: Made, web: WebSink, status: int) -> None:
+def test_a_retry_uses_the_same_identifier(configure: Made, web: WebSink, status: int) -> None:
     web.answers.append(status)
     (sent,) = tell(configure(hook(web)), NOTICE).sent
     assert sent.error is None and sent.attempts == 2
@@ -81,7 +81,7 @@ def test_what_may_help_is_tried_again_under_the_same_identifier(configure: Made,
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_what_cannot_help_is_not_tried_again(configure: Made, web: WebSink, status: int) -> None:
+def test_a_permanent_failure_is_not_retried(configure: Made, web: WebSink, status: int) -> None:
     web.then = status
     (sent,) = tell(configure(hook(web)), NOTICE).sent
     assert isinstance(sent.error, ChannelRefused) and str(status) in sent.error.message

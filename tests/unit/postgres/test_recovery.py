@@ -161,7 +161,7 @@ def test_a_file_that_arrives_before_the_question_is_seen_is_taken_and_the_questi
     assert list(waiting.directory.iterdir()) == []
 
 
-def test_a_confirmed_miss_is_told(waiting: Waiting) -> None:
+def test_a_confirmed_miss_is_reported(waiting: Waiting) -> None:
     with waiting.start() as process:
         question = waiting.question()
         question.with_name(question.name + ".missing").touch()

@@ -104,7 +104,7 @@ def test_every_other_key_of_ours() -> None:
         f"other/{LAYOUT.manifest(LABEL)}",
     ],
 )
-def test_what_is_foreign(key: str) -> None:
+def test_foreign_keys(key: str) -> None:
     assert kind_of("main", key) == FOREIGN
 
 

@@ -58,7 +58,7 @@ def test_all_that_is_finished_is_copied_and_nothing_else(there: Set[str], have: 
     assert not lag.conflicts
 
 
-def test_another_content_under_the_same_name_is_told() -> None:
+def test_another_content_under_the_same_name_is_reported() -> None:
     lag = find_lag("main", infos(ALL), sizes(set(ALL), 11))
     assert not lag.lacking
     # WAL may be compressed in another way, and each repository has a record of its own.

@@ -83,5 +83,5 @@ def test_labels_sort_by_time_whatever_the_zone(pair: tuple[datetime, datetime], 
         "٢٠261122T020000Z-full",
     ],
 )
-def test_what_is_no_label(text: str) -> None:
+def test_strings_that_are_not_labels(text: str) -> None:
     assert not is_label(text)

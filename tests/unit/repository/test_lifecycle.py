@@ -42,7 +42,7 @@ FREEZES = {"Transitions": [{"Days": 10, "StorageClass": "GLACIER"}]}
         ),
     ],
 )
-def test_what_would_undo_retention_is_told(given_rule: Dict[str, Any], says: str) -> None:
+def test_rules_that_undermine_retention_are_reported(given_rule: Dict[str, Any], says: str) -> None:
     (told,) = harms([given_rule], PREFIX)
     assert says in told
 
@@ -61,7 +61,7 @@ def test_what_would_undo_retention_is_told(given_rule: Dict[str, Any], says: str
         {"Status": "Enabled", "Filter": {"And": {"Prefix": "logs/", "Tags": []}}, **DELETES},
     ],
 )
-def test_what_leaves_the_backups_alone_is_not(given_rule: Dict[str, Any]) -> None:
+def test_rules_that_spare_backups_are_not_reported(given_rule: Dict[str, Any]) -> None:
     assert harms([given_rule], PREFIX) == []
 
 
@@ -87,7 +87,7 @@ def test_ours_are_added_once_and_harm_nothing(theirs: List[Any], prefix: str, da
 
 
 @given(PREFIXES, PREFIXES)
-def test_a_rule_is_told_exactly_where_a_key_can_meet_it(begins: str, prefix: str) -> None:
+def test_a_rule_is_reported_exactly_where_a_key_can_meet_it(begins: str, prefix: str) -> None:
     some = [prefix + tail for tail in ("", begins[len(prefix) :], "x")]
     meets = any(key.startswith(begins) for key in some)
     assert bool(harms([rule(begins, **DELETES)], prefix)) == meets

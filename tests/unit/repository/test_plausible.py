@@ -64,7 +64,7 @@ def test_a_genuine_one_is_believed() -> None:
         ({"parent": "something"}, "is not earlier"),
     ],
 )
-def test_what_contradicts_it_is_said(change: Dict[str, Any], words: str) -> None:
+def test_contradictions_are_named(change: Dict[str, Any], words: str) -> None:
     assert words in fault(replace(CHILD, **change))
 
 
@@ -74,7 +74,7 @@ def test_a_backup_of_a_tiny_cluster_begins_in_the_second_of_its_parent() -> None
     assert fault(replace(CHILD, parent=make_label(CHILD.started_at, "differential")), label) == ""
 
 
-def test_what_only_the_surroundings_contradict() -> None:
+def test_contradictions_with_neighbors() -> None:
     assert "with a parent" in fault(replace(FULL, parent=make_label(moment(-100), "full")), FULL.label)
     assert "before its timeline began (00000002.history)" in fault(
         replace(CHILD, timeline=2), histories={2: HISTORY.replace("3000000", "9000000")}

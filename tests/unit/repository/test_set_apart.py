@@ -188,7 +188,7 @@ def test_histories_that_are_none_are_set_apart(repository: Repository) -> None:
     assert set(found.texts) == {2} and set(found.aside(repository, SYSTEM)) == set(bad)
 
 
-def test_wal_far_ahead_is_told_once_and_is_no_gap(repository: Repository) -> None:
+def test_wal_far_ahead_is_reported_once_and_is_no_gap(repository: Repository) -> None:
     backups = [a_backup(n, n + 0.5, SIZE + 40, SIZE + 400) for n in (0, 10, 20)]
     for backup in backups:
         put_backup(repository, backup)
@@ -270,7 +270,7 @@ def test_the_last_word_counts_within_a_second_and_over_one_of_the_future(reposit
     assert set(read_holds(repository)) == {label}
 
 
-def test_what_has_no_name_of_ours_is_named_without_a_get(
+def test_foreign_names_are_reported_without_a_get(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Thousands of them cost a listing, not a get each."""

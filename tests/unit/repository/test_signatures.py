@@ -39,7 +39,7 @@ def put_files(repository: Repository, backup: BackupManifest) -> None:
         repository.store.put(repository.layout.backup(backup.label, file.name), bytes(file.size))
 
 
-def test_what_is_signed_is_the_key_and_the_record_without_checksum_and_signature() -> None:
+def test_the_signature_covers_the_key_and_the_record_without_checksum_and_signature() -> None:
     assert signatures.signed_bytes("main/x.json", {"b": 1, "a": [2], "sha256": "…", "signature": "…"}) == (
         b'{"key":"main/x.json","record":{"a":[2],"b":1}}'
     )
@@ -98,7 +98,7 @@ def test_a_record_of_another_key_or_cluster_does_not_count(opened: Opened, ours:
 @pytest.mark.parametrize(
     "signature", [None, 7, "", "x", [], "-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n"]
 )
-def test_what_is_no_signature_is_foreign(opened: Opened, ours: KeyPair, signature: Any) -> None:
+def test_a_malformed_signature_is_foreign(opened: Opened, ours: KeyPair, signature: Any) -> None:
     repository = opened(signers=[ours.signer()])
     forge(repository, "main/erasures/20261122T020000Z-1.json", {**RECORD, "signature": signature})
     with pytest.raises(RecordForeign):
@@ -216,7 +216,7 @@ def test_a_key_that_is_limited_to_kinds_signs_nothing_else(
     opened(signers=[ours.signer(kinds=own)]).get_record(key)
 
 
-def test_a_forged_manifest_is_no_backup_and_a_damaged_one_is_told_as_damaged(opened: Opened, ours: KeyPair) -> None:
+def test_a_forged_manifest_is_no_backup_and_a_damaged_one_is_reported_as_damaged(opened: Opened, ours: KeyPair) -> None:
     repository = opened(key_file=str(ours.key_file), signers=[ours.signer()])
     repository.adopt(SYSTEM)
     good, forged, broken = (a_backup(n, n + 10) for n in (100, 200, 300))
@@ -264,7 +264,7 @@ def test_a_forged_release_frees_nothing_and_what_lies_over_a_hold_keeps_the_back
     assert read_holds(repository) == {}
 
 
-def test_all_records_are_looked_at_once(opened: Opened, ours: KeyPair) -> None:
+def test_all_records_are_examined_once(opened: Opened, ours: KeyPair) -> None:
     repository = opened(key_file=str(ours.key_file), signers=[ours.signer()])
     keys = sorted(case[0] for case in KINDS if case[3])
     for key in dict.fromkeys(keys):

@@ -74,7 +74,7 @@ def test_a_key_with_a_passphrase_is_refused_at_once(tmp_path: Path) -> None:
     assert "ssh-agent" in caught.value.hint
 
 
-def test_a_key_file_that_is_not_there_or_open_to_others_is_told(tmp_path: Path, ours: KeyPair) -> None:
+def test_a_missing_key_file_or_one_open_to_others_is_reported(tmp_path: Path, ours: KeyPair) -> None:
     with pytest.raises(SigningFailed, match="No such file") as caught:
         sshsig.sign(b"x", str(tmp_path / "nothing"))
     assert "ssh-keygen -t ed25519" in caught.value.hint

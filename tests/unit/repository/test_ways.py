@@ -94,7 +94,7 @@ def test_a_backup_on_what_was_left_mends_nothing(story: Story) -> None:
     assert story.checks()["gap"].status == "critical"
 
 
-def test_no_way_to_the_timeline_of_today_is_told(story: Story) -> None:
+def test_no_way_to_the_timeline_of_today_is_reported(story: Story) -> None:
     story.backup(5)
     story.wal(1, 1, 2, 3, 4, 5, 6)
     story.fork(2, (1, 3))

@@ -42,7 +42,7 @@ def test_what_is_there_is_flushed_again_and_again(tmp_path: Path) -> None:
         assert set(asked(tmp_path, 2)) == {f"--file-system {there}"}
 
 
-def test_an_error_in_writing_is_told_at_the_end(tmp_path: Path) -> None:
+def test_an_error_in_writing_is_reported_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "fail").touch()
     with pytest.raises(ProcessFailed), flushing([str(tmp_path)]):
         asked(tmp_path)

@@ -151,7 +151,7 @@ def test_the_wal_of_a_delta_restore_comes_back_where_no_mark_could_be_made(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["data"] and (tmp_path / "data" / "pg_wal").is_dir()
 
 
-def test_wal_that_cannot_be_moved_aside_is_told_and_nothing_is_touched(
+def test_wal_that_cannot_be_moved_aside_is_reported_and_nothing_is_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data" / "pg_wal").mkdir(parents=True)

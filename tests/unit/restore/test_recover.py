@@ -106,7 +106,7 @@ def test_an_end_elsewhere_is_refused(plan: RestorePlan, end: Reached, named: str
         ("Darwin", "23.5.0", False),
     ],
 )
-def test_whole_file_systems_are_made_durable_only_where_errors_are_told(
+def test_whole_file_systems_are_made_durable_only_where_errors_are_reported(
     system: str, release: str, syncfs: bool
 ) -> None:
     uname = os.uname_result((system, "host", release, "#1", "x86_64"))

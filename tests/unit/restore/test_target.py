@@ -86,14 +86,14 @@ def test_a_target_before_the_first_backup_is_told_the_earliest_one() -> None:
     assert "after that" in caught.value.hint
 
 
-def test_a_target_inside_a_backup_is_told_so() -> None:
+def test_a_target_inside_a_backup_is_reported_as_such() -> None:
     backup = a_backup(100, 110, 2 * SIZE, 3 * SIZE)
     for target, position in ((at(105), None), (at_lsn(2 * SIZE + 5), 2 * SIZE + 5), (at(110), None)):
         with pytest.raises(TargetUnreachable, match="between the start and the end of backup " + backup.label):
             choose_backup([backup], target, position, None, None)
 
 
-def test_a_restore_point_that_lies_too_early_is_told_with_its_place() -> None:
+def test_a_restore_point_that_lies_too_early_is_reported_with_its_place() -> None:
     with pytest.raises(TargetUnreachable, match=r"name x \(at 0/1000000\) lies before"):
         choose_backup([a_backup()], Target("name", "x"), SIZE, None, None)
 

@@ -82,7 +82,9 @@ def test_a_process_that_only_has_the_number_of_a_server_is_left_alone(
 
 
 @pytest.mark.parametrize("change", ["no lock", "not begun", "another place", "another host", "a link"])
-def test_what_is_not_provably_its_own_is_left(config: Config, dead: Path, change: str, tmp_path: Path) -> None:
+def test_directories_not_provably_its_own_are_left_alone(
+    config: Config, dead: Path, change: str, tmp_path: Path
+) -> None:
     lock = dead / "lifeboat.lock"
     claim = json.loads(lock.read_text())
     if change == "no lock":

@@ -129,7 +129,7 @@ def put(forged: Forged, backup: BackupManifest, stored: object, wal: bool = True
 
 @settings(max_examples=150, deadline=None)
 @given(st.data(), lives(), POLICIES, st.integers(0, 1000))
-def test_what_was_put_lately_costs_nothing(
+def test_recently_stored_objects_cause_no_removal(
     data: st.DataObject, life: Life, policy: RetentionConfig, hours: int
 ) -> None:
     """Records without a fault, with all files, WAL, histories, copies and events, which the store got lately."""
@@ -185,7 +185,7 @@ LIES = {
 @settings(max_examples=25, deadline=None)
 @given(st.data(), lives(), POLICIES, st.integers(0, 1000))
 @pytest.mark.parametrize("lie", LIES)
-def test_what_is_not_whole_or_not_true_costs_nothing_ever(
+def test_incomplete_or_implausible_backups_cause_no_removal(
     lie: str, data: st.DataObject, life: Life, policy: RetentionConfig, hours: int
 ) -> None:
     """However long the store has had it, and although nothing else is wrong with it."""
@@ -238,7 +238,7 @@ def test_a_dead_server_keeps_its_last_backups_beside_tiny_ones() -> None:
     assert life.backups[1].label in {r.key.split("/")[2] for r in plan.removals}
 
 
-def test_what_is_dated_back_takes_nobodys_month() -> None:
+def test_backdated_backups_displace_no_monthly_one() -> None:
     life, forged = a_life(20), Forged()
     policy = RetentionConfig(keep_last=1, full_days=1, monthly=5)
     for _ in range(3):

@@ -67,7 +67,7 @@ DAYS = st.floats(3, 400)
     st.lists(st.floats(0.1, 2.99), max_size=60),
     st.builds(RetentionConfig, full_days=DAYS, incremental_days=DAYS, wal_days=DAYS, audit_days=DAYS),
 )
-def test_what_stays_is_never_without_a_lock(key: str, pauses: List[float], policy: RetentionConfig) -> None:
+def test_kept_objects_always_have_a_lock(key: str, pauses: List[float], policy: RetentionConfig) -> None:
     """As long as retention runs at least every three days."""
     first = term(kind_of("main", key), policy)
     assert first is not None and first <= timedelta(days=max(longest(policy), policy.drill_days))

@@ -147,7 +147,7 @@ def test_a_cluster_that_was_replaced_leaves() -> None:
     assert {r.key for r in plan.removals} >= {o.key for o in old.objects() if old.system in o.key}
 
 
-def test_what_a_crash_left_goes_after_its_grace() -> None:
+def test_leftovers_of_a_crash_are_removed_after_the_grace_period() -> None:
     life = Life()
     life.back_up("full")
     label = make_label(life.now, "full")
@@ -193,7 +193,7 @@ def test_the_newest_copy_of_a_file_set_stays_whatever_its_age() -> None:
     assert not [r for r in make_plan(facts, copies, RetentionConfig(), soon).removals if r.kind == "files"]
 
 
-def test_what_repairs_removed_has_its_days() -> None:
+def test_objects_removed_by_repairs_have_their_own_days() -> None:
     life = Life()
     life.back_up("full")
 

@@ -27,7 +27,7 @@ NOW = EPOCH + timedelta(days=1000)
     st.integers(0, 999),
     st.randoms(use_true_random=False),
 )
-def test_what_goes_is_the_beginning_of_a_chain(chains: List[List[int]], keep: int, mix: object) -> None:
+def test_only_the_beginning_of_a_chain_of_events_is_removed(chains: List[List[int]], keep: int, mix: object) -> None:
     objects = [ObjectInfo(LAYOUT.erasure(EPOCH, "0a1b2c3d"), 1, EPOCH)]
     for index, days in enumerate(chains):
         # As after a sync: stored yesterday, whatever their day is.

@@ -70,7 +70,7 @@ def swept(home: Path, *keep: Path) -> List[str]:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
-def test_what_runs_goes_on_with_its_own_engine_which_stays(tmp_path: Path) -> None:
+def test_running_processes_keep_their_own_engine(tmp_path: Path) -> None:
     home = tmp_path / "home"
     first, second, third = (packed(tmp_path, words) for words in ("first", "second", "third"))
     assert len({first, second, third}) == 3

@@ -238,7 +238,7 @@ def channel(job: Job, sink: WebSink) -> None:
     job.contacts("notify=''\nchannels=yes\n")
 
 
-def test_channels_of_the_configuration_are_told_by_lifeboat_itself(job: Job) -> None:
+def test_lifeboat_itself_notifies_the_configured_channels(job: Job) -> None:
     with WebSink() as sink:
         channel(job, sink)
         for words in ("exit 0", "echo last words; exit 3", "exit 3", "exit 0", "exit 0"):

@@ -34,7 +34,7 @@ def test_five_tebibytes_fit_into_the_parts_that_a_store_takes(first: int, store:
     assert all(b - a <= 2 * MIB for a, b in zip(lengths, lengths[1:]))
 
 
-def test_what_the_docstrings_say() -> None:
+def test_the_figures_of_the_docstrings() -> None:
     schedule, written = Schedule(16 * MIB, 10_000), 0
     told = {31 * GIB: 16, 100 * GIB: 96, 300 * GIB: 257, 1024 * GIB: 636, 5120 * GIB: 1922}
     found: Dict[int, int] = {}

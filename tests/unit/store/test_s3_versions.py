@@ -35,7 +35,7 @@ def test_a_bucket_is_seen_as_it_was(life: List[Tuple[str, bool]], second: int, o
     assert seen == {key: version for key, version in there.items() if version}
 
 
-def test_in_one_second_the_first_that_is_told_is_the_newest_and_an_object_counts_before_a_marker() -> None:
+def test_within_a_second_the_first_listed_is_the_newest_and_objects_precede_markers() -> None:
     new, old = Version("a", "new", BEGIN, 2), Version("a", "old", BEGIN, 1)
     hidden = Version("a", "hidden", BEGIN, marker=True)
     assert as_it_was([new, old, hidden], BEGIN) == {"a": new}

@@ -28,7 +28,9 @@ def held(
 
 
 @given(st.sets(st.integers(1, 30)), st.sets(st.integers(1, 30)), st.sets(st.integers(1, 30)))
-def test_wal_behind_the_end_of_one_that_another_has_is_told(ours: set[int], theirs: set[int], late: set[int]) -> None:
+def test_wal_behind_the_end_of_one_that_another_has_is_reported(
+    ours: set[int], theirs: set[int], late: set[int]
+) -> None:
     here = held("here", {Segment(1, n, SIZE): OLD for n in ours})
     there = held("there", {Segment(1, n, SIZE): NOW if n in late else OLD for n in theirs})
     found = {f.segment.number for f in compare([here, there]) if f.segment and f.repository == "here"}

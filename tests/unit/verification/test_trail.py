@@ -37,7 +37,7 @@ MADE = [
 
 
 @pytest.mark.parametrize(("made", "name"), MADE, ids=lambda v: str(v)[:12])
-def test_what_was_made_and_is_not_there_is_missed(made: Event, name: str) -> None:
+def test_a_backup_that_was_made_but_is_gone_is_missed(made: Event, name: str) -> None:
     (finding,) = missing(there(), [made])
     # Without its files no record alone is brought; where they are, it is.
     assert finding.key == "" and "event 7 of db1.postgres" in finding.error.message
@@ -48,7 +48,7 @@ def test_what_was_made_and_is_not_there_is_missed(made: Event, name: str) -> Non
 
 
 @pytest.mark.parametrize(("made", "name"), MADE, ids=lambda v: str(v)[:12])
-def test_what_retention_removed_is_not_missed(made: Event, name: str) -> None:
+def test_a_backup_removed_by_retention_is_not_missed(made: Event, name: str) -> None:
     label = name.rsplit("/", 1)[-1] if made.what == "backup" else name
     by_hand = event("prune", label, days=11)
     named = event("prune", *([label] if made.what == "backup" else []), days=11, details={"copies": [name]})
@@ -75,7 +75,7 @@ def test_an_event_of_retention_that_names_no_copies_may_have_removed_any() -> No
     ],
     ids=["failed", "before the repository", "no label", "nothing made", "a drill elsewhere"],
 )
-def test_what_was_not_made_here_is_not_missed(made: Event) -> None:
+def test_a_backup_of_another_repository_is_not_missed(made: Event) -> None:
     assert missing(there(), [made]) == []
 
 

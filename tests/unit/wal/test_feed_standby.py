@@ -42,7 +42,7 @@ def test_what_follows_is_never_shorter_and_begins_with_what_was_handed_out(
 
 
 @given(contents, contents)
-def test_a_segment_that_goes_on_is_always_followed(before: bytes, more: bytes) -> None:
+def test_a_segment_that_continues_is_always_followed(before: bytes, more: bytes) -> None:
     handed = Handed.of(NAME, before, len(before))
     assert handed.followed_by(before + more, len(before + more), True) == bool(more)
     assert NOTHING.followed_by(before, len(before), False) == bool(before)

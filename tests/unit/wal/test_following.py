@@ -62,7 +62,7 @@ def test_a_slot_that_a_crash_moved_back_is_no_gap() -> None:
     assert begin(True, 3 * SIZE + 5, [file(4), file(5, complete=False)], 1, 5 * SIZE + 9, SIZE).gap == ""
 
 
-def test_gaps_are_told() -> None:
+def test_gaps_are_reported() -> None:
     here = Segment(1, 9, SIZE).name
     flushed = 9 * SIZE + 7
     assert begin(False, None, [], 1, flushed, SIZE).gap == ""

@@ -86,7 +86,7 @@ def test_replay_that_asks_elsewhere_moves_the_window() -> None:
     assert window.asked(FOREIGN).position == 0
 
 
-def test_what_could_not_be_had_rests_but_for_whoever_asks() -> None:
+def test_a_failed_segment_is_retried_later_unless_requested() -> None:
     window = Window.over(NAMES, 2)
     assert window.step(set(), set(), [], {NAMES[0]}).fetch == (NAMES[1],)
     assert window.step(set(), set(), [NAMES[0]], {NAMES[0]}).fetch == (NAMES[0], NAMES[1])
