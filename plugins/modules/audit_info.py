@@ -42,6 +42,7 @@ options:
       - notice
       - leader-claim
       - incident
+      - drill
     default: []
   verify:
     description: Whether to verify the trail.

@@ -34,6 +34,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "prune": ("prune", "remove what the retention policy does not keep"),
     "hold": ("prune", "hold a backup, so that retention keeps it; or release it"),
     "audit": ("audit", "list what happened, and verify that the record is complete"),
+    "evidence": ("evidence", "write one archive of evidence for an auditor, with checksums and an index"),
     "erasure": ("erasure", "register what was erased, so that restores erase it again"),
     "leader": ("leader", "show which site leads, or claim to lead"),
     "log-ship": ("logs", "store new log lines, until stopped"),

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .load import RepositoryConfig
 from .notifications import CHANNEL_TYPES, ChannelConfig
+from .option import secret_fields
 from .store_options import STORE_TYPES
 
 _NONE = type(None)
@@ -106,3 +107,15 @@ def _merged(types: Mapping[str, Any], common: int) -> List[Option]:
         said = own if len(some) >= common else f"{own} For {last}."
         merged.append(dataclasses.replace(option, docs=(said,) if own else option.docs))
     return merged
+
+
+def shown(value: Any) -> Any:
+    """A configuration, or a part of it, as plain data; secrets are only shown as set."""
+    if dataclasses.is_dataclass(value):
+        hidden = secret_fields(value)
+        return {
+            f.name: "(set)" if f.name in hidden and getattr(value, f.name) else shown(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if f.metadata.get("shown", True)
+        }
+    return [shown(item) for item in value] if isinstance(value, tuple) else value

@@ -20,8 +20,9 @@ _MARKS = {GOOD: ("✓", "good-ink"), WARNED: ("!", "warn-ink"), BAD: ("✗", "ba
 #: So many open alerts are shown; an answer of Alertmanager that is older than this is not one of now.
 _SHOWN, _OLD = 50, timedelta(minutes=5)
 _MORE = """
-.alert { display: grid; grid-template-columns: 92px minmax(160px, max-content) 90px 1fr; gap: 4px 12px; padding: 6px 0;
+.alert { display: grid; grid-template-columns: 84px 250px 90px 1fr; gap: 4px 12px; padding: 6px 0;
   border-bottom: 1px solid var(--line); font-size: 14px; overflow-wrap: anywhere; align-items: start; }
+.alert:first-child { margin-top: 6px; } .alert:last-child { margin-bottom: 10px; }
 .alert .badge { font-size: 12px; padding: 1px 8px; text-align: center; }
 .badge.warn { color: var(--warn); background: var(--warn-bg); } .warn-ink { color: var(--warn); }
 .cluster h2 { margin: 0; display: flex; gap: 12px; align-items: center; flex-wrap: wrap; overflow-wrap: anywhere; }
@@ -32,7 +33,7 @@ _MORE = """
 .fact:last-child { border-bottom: 0; } .fact .name { color: var(--soft); }
 @media (max-width: 480px) { main { padding: 16px 12px 32px; } .card { padding: 14px; }
   .fact { grid-template-columns: 18px 1fr; row-gap: 0; } .fact .value { grid-column: 2; }
-  .alert { grid-template-columns: 76px 1fr max-content; } .alert .words { grid-column: 1 / -1; } }
+  .alert { grid-template-columns: 84px 1fr; } .alert b, .alert .words { order: 1; grid-column: 1 / -1; } }
 """
 
 
@@ -98,8 +99,8 @@ def _alerts(asked: Asked, now: datetime) -> Markup:
         for alert in asked.alerts[:_SHOWN]
     ]
     hidden = len(asked.alerts) - len(rows) + asked.more
-    words = f"Alertmanager has {len(asked.alerts) + asked.more} open." if rows else "Alertmanager has none open."
-    known = "It has not answered yet." if asked.at is None else f"{words} Asked {ago(now, asked.at)}."
+    open_ones = f"{len(asked.alerts) + asked.more} were open" if rows else "none was open"
+    known = "It has not answered yet." if asked.at is None else f"Alertmanager, {ago(now, asked.at)}: {open_ones}."
     late = asked.error is not None or asked.at is None or now - asked.at > _OLD
     return tag(
         "section",

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any, List
 
+from ...config.described import shown
 from ...config.load import load
-from ...config.option import secret_fields
 from ..terminal import Answer, Terminal
 from .described import add_command
 
@@ -23,19 +22,8 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Print every option with its value; secrets are only shown as set."""
-    data = _shown(load(args.config, args.as_of))
+    data = shown(load(args.config, args.as_of))
     return Answer(data, "\n".join(_lines(data, "")))
-
-
-def _shown(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        hidden = secret_fields(value)
-        return {
-            f.name: "(set)" if f.name in hidden and getattr(value, f.name) else _shown(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if f.metadata.get("shown", True)
-        }
-    return [_shown(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _lines(value: Any, path: str) -> List[str]:
