@@ -81,9 +81,9 @@ class Watcher:
                 return
 
     def _tell(self, incident: Incident, item: Due, now: datetime) -> List[Told]:
-        still = lambda state, at: any(  # noqa: E731
-            d.key == item.key for d in due(state, self.config.incidents, at, self._pager)
-        )
+        def still(state: Incident, at: datetime) -> bool:
+            return any(d.key == item.key for d in due(state, self.config.incidents, at, self._pager))
+
         if not self._claim(incident, item.key, still):
             return []
         host, cluster = socket.gethostname(), self.config.cluster
