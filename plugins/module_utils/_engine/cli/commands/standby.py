@@ -9,10 +9,10 @@ import argparse
 from typing import Any
 
 from ...config.load import load
-from ...failover import handover
+from ...failover import handover, settle
 from ...restore import StandbyStatus, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
-from .described import add_command, described
+from .described import add_command, add_plan, described
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -33,6 +33,16 @@ def add_arguments(subparsers: Any) -> None:
         ),
     )
     over.set_defaults(handler=run_handover)
+    rest = actions.add_parser(
+        "settle",
+        **described(
+            "archive the WAL of earlier timelines that only this server has",
+            "standby settle",
+            "standby settle --plan",
+        ),
+    )
+    add_plan(rest, "store nothing, and compare nothing")
+    rest.set_defaults(handler=run_settle)
 
 
 def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -48,6 +58,23 @@ def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
     lines += bullets([f"archived {pushed['name']}" for pushed in done["pushed"]])
     lines += bullets([f"stored {piece['key']} in {piece['repository']}" for piece in done["pieces"]])
     return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was stored already"]))
+
+
+def run_settle(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the standby that is or will be promoted. Exit status 1 if some WAL is nowhere."""
+    config = load(args.config, args.as_of)
+    done = (settle.plan if args.plan else settle.apply)(config)
+    told = done.as_dict()
+    where = "what is replayed" if told["in_recovery"] else f"where timeline {told['timeline']} forked"
+    lines = [f"WAL up to {told['settled_up_to']}, {where}"]
+    for name, names in told["lacking"].items():
+        lines.append(f"repository {name} {'lacks' if args.plan else 'lacked'} {len(names)} segments of it")
+        lines += bullets(names)
+    if not args.plan:
+        lines.append(f"{len(told['pushed'])} files archived, {told['compared']} compared with what was there")
+    if done.missing:
+        lines += ["MISSING here and there, a restore finds a gap:", *bullets(done.missing)]
+    return Answer(told, "\n".join(lines), 1 if done.missing else 0)
 
 
 def describe(status: StandbyStatus) -> str:
