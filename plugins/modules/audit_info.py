@@ -43,6 +43,9 @@ options:
       - leader-claim
       - incident
       - drill
+      - handover
+      - settle
+      - diverged
     default: []
   verify:
     description: Whether to verify the trail.

@@ -55,6 +55,13 @@ def test_every_other_key_of_ours() -> None:
             "drill", "20261122T020000Z-server", "manifest.json", record=True
         ),
         LAYOUT.incident_event("20261122T020000Z-db1", 7): Kind("incident", "20261122T020000Z-db1", "000007"),
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", NAME): Kind("diverged", SYSTEM, f"{LABEL[:16]}-0a1b"),
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", "commits.tsv") + ".age": Kind(
+            "diverged", SYSTEM, f"{LABEL[:16]}-0a1b"
+        ),
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", "diverged.json"): Kind(
+            "diverged", SYSTEM, f"{LABEL[:16]}-0a1b", record=True
+        ),
         LAYOUT.damaged(moment(0), "0a1b2c3d", "repair.json"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
         LAYOUT.damaged(moment(0), "0a1b2c3d", "object"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
         LAYOUT.repository: Kind("core"),
@@ -89,6 +96,8 @@ def test_every_other_key_of_ours() -> None:
         f"{LAYOUT.drills}20261122T020000Z-Server/report.json",
         f"{LAYOUT.drills}20261122T020000Z-a/b/report.json",
         f"{LAYOUT.drills}99999999T999999Z-server/report.json",
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", "notes.txt"),
+        LAYOUT.diverged(SYSTEM, "99999999T999999Z-0a1b", NAME),
         f"{LAYOUT.backups}{LABEL}/notes.txt",
         f"{LAYOUT.backups}{LABEL}/manifest.json.bak",
         f"{LAYOUT.backups}{LABEL}/more/manifest.json",

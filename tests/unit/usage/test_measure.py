@@ -51,6 +51,7 @@ KEYS = {
     "epoch": LAYOUT.epoch(SYSTEM, 1),
     "drill": f"{LAYOUT.drills}20261122T020000Z-server/report.html",
     "incident": LAYOUT.incident_event("20261122T020000Z-db1", 1),
+    "diverged": LAYOUT.diverged(SYSTEM, "20261122T020000Z-0a1b2c3d", "diverged.json"),
     "damaged": LAYOUT.damaged(moment(0), "0a1b2c3d", "object"),
     "foreign": "main/notes.txt",
 }  # fmt: skip

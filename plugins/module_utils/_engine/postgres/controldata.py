@@ -14,6 +14,9 @@ from ..base.errors import DataDirectoryRefused
 from ..base.process import run
 from ..base.wal_names import parse_lsn
 
+#: The states of a cluster that was stopped in order, as a primary and as a standby.
+SHUT_DOWN, SHUT_DOWN_IN_RECOVERY = "shut down", "shut down in recovery"
+
 
 def read_system_identifier(data_dir: str) -> str:
     """The system identifier, from the first 8 bytes of the file: cheap enough for every archived segment."""
@@ -44,6 +47,7 @@ class ControlData:
     checkpoint: Optional[int]
     min_recovery: Optional[int]
     segment_size: int
+    min_recovery_timeline: int
 
 
 def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
@@ -57,6 +61,7 @@ def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
         checkpoint=parse_lsn(fields["Latest checkpoint location"]) or None,
         min_recovery=parse_lsn(fields["Minimum recovery ending location"]) or None,
         segment_size=int(fields["Bytes per WAL segment"]),
+        min_recovery_timeline=int(fields["Min recovery ending loc's timeline"]),
     )
 
 

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .labels import LABEL, begun
-from .layout import DRILL, MANIFEST, audit_place, epoch_place, hold_place, incident_place, log_chunk, stamp_of
+from .layout import (
+    DIVERGED,
+    DRILL,
+    MANIFEST,
+    audit_place,
+    epoch_place,
+    hold_place,
+    incident_place,
+    log_chunk,
+    stamp_of,
+)
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -40,12 +50,16 @@ _ACKNOWLEDGED = re.compile(r"wal/(\d+)/([0-9A-F]{8})/([0-9A-F]{8})/(\2\3[0-9A-F]
 _CORE = re.compile(r"repository\.json\Z|systems/\d{1,20}\.json\Z", re.ASCII)
 _STAMPED = {"restore_tests": "report", "verifications": "verification", "erasures": "erasure"}
 _DAMAGED = re.compile(r"damaged/(\d{8}T\d{6}Z-[0-9a-f]+)/(?:repair\.json|object)\Z", re.ASCII)
+_DIVERGED = re.compile(
+    r"diverged/(\d{1,20})/(\d{8}T\d{6}Z-[0-9a-f]+)/(diverged\.json|(?:commits\.tsv|[0-9A-F]{24})\.zst(?:\.age)?)\Z",
+    re.ASCII,
+)
 _LEASE = re.compile(r"(restores|writes)/([0-9a-f]{12})/(?:begun|held-\d{6}|ended)\Z", re.ASCII)
 _HISTORY = re.compile(r"wal/(\d+)/(?:sha256/)?[0-9A-F]{8}\.history\Z", re.ASCII)
 
 _RECORDS = {
     "core": "repository", "report": "restore_test", "erasure": "erasure", "damaged": "repair", "release": "release",
-    "epoch": "epoch", "incident": "incident",
+    "epoch": "epoch", "incident": "incident", "diverged": "diverged",
 }  # fmt: skip
 
 
@@ -53,15 +67,16 @@ _RECORDS = {
 class Kind:
     """``name``: ``core`` (the repository's owner), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
     ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
-    ``epoch`` (of leadership), ``drill`` (its evidence), ``incident`` (an event of one), ``log``, ``damaged`` (what a
-    repair removed) or ``foreign``.
+    ``epoch`` (of leadership), ``drill`` (its evidence), ``incident`` (an event of one), ``diverged`` (WAL of an
+    old primary behind a fork), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
 
     ``owner`` and ``part``: for a backup, label and file name; for a copy, label and set; for a dump, label and database
     (percent-encoded); for a drill, label and file name; for WAL, system identifier and segment name; for an epoch,
     system identifier and number; for an event of the audit trail, chain and day with number; for a chunk of a log,
-    stream and day; for an event of an incident, incident and number.
-    ``record``: the object without which a backup, copy or dump does not exist. ``segment``: a complete segment.
-    ``piece``: part of one. ``mark``: WAL is acknowledged up to the end of the segment.
+    stream and day; for an event of an incident, incident and number; for WAL behind a fork, system
+    identifier and label.
+    ``record``: the object without which a backup, copy, dump, drill or diverged WAL does not exist.
+    ``segment``: a complete segment. ``piece``: part of one. ``mark``: WAL is acknowledged up to the end of the segment.
     """
 
     name: str
@@ -108,6 +123,8 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("epoch", epoch[0], f"{epoch[1]:08X}")
     if incident := incident_place(key):
         return Kind("incident", incident[0], f"{incident[1]:06d}")
+    if (match := _DIVERGED.match(rest)) and begun(match.group(2)):
+        return Kind("diverged", match.group(1), match.group(2), record=match.group(3) == DIVERGED)
     if match := _DAMAGED.match(rest):
         return Kind("damaged", match.group(1))
     if chunk := log_chunk(key):
@@ -128,6 +145,8 @@ def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
         # Releases are recognized by name or by content.
         is_hold = kind.name == "hold" and "-held-" in key.rsplit("/", 1)[1]
         return "hold" if is_hold and record.get("held") is True else "release"
+    if kind.name == "diverged" and not kind.record:
+        return "other"
     if kind.name == "damaged" and not key.endswith("/repair.json"):
         return "other"
     return _RECORDS.get(kind.name, "other")

@@ -17,12 +17,12 @@ Owner = Tuple[str, str, str]
 # The owner first; the record that makes a backup or copy exist last, after the WAL that it needs.
 _RANKS = {
     "core": 0, "history": 1, "epoch": 1, "wal": 3, "backup": 4, "files": 4, "dump": 4,
-    "drill": 4, "hold": 6, "report": 6, "erasure": 6, "incident": 6, "audit": 7, "log": 8,
+    "drill": 4, "diverged": 4, "hold": 6, "report": 6, "erasure": 6, "incident": 6, "audit": 7, "log": 8,
 }  # fmt: skip
 # The acknowledgement before its WAL, so that WAL not yet copied is known to be missing.
 _MARK, _RECORD = 2, 5
 # Objects with the same bytes in every repository. WAL may be compressed differently.
-_SAME = ("backup", "files", "dump", "drill", "history", "erasure", "epoch", "incident", "audit", "log")
+_SAME = ("backup", "files", "dump", "drill", "history", "erasure", "epoch", "incident", "diverged", "audit", "log")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Lacking:
 
     @property
     def owner(self) -> Optional[Owner]:
-        """For a backup ``backup`` or a drill ``drill``, an empty string and its label; for a copy ``files``, its set and
-        label; for a dump ``dump``, its database and label; otherwise None.
+        """For a backup ``backup`` or a drill ``drill``, an empty string and its label; for a copy ``files``, its set
+        and label; for a dump ``dump``, its database and label; otherwise None.
         """
         kind = self.kind
         if kind.name not in ("backup", "files", "dump", "drill"):

@@ -22,6 +22,7 @@
 <cluster>/drills/<time>-<scenario>/report.json  report.html  evidence.tar.gz  checklist.json  SHA256SUMS  manifest.json
 <cluster>/leadership/<system identifier>/<epoch>.json    an epoch: from it on a site leads
 <cluster>/incidents/<id>/<number>.json    an event of an incident
+<cluster>/diverged/<system identifier>/<time>-<token>/<segment>.zst  commits.tsv.zst  diverged.json    WAL behind a fork
 <cluster>/logs/<stream>/<day>/<stored><microseconds>-<first line>-<host>-<digest>.jsonl.zst    a chunk of a log
 <cluster>/restores/<token>/begun  held-<number>  ended    that a restore reads; below writes/ what is being written
 <cluster>/damaged/<time>-<token>/repair.json  object    what was removed by a repair, and why
@@ -58,6 +59,8 @@ MANIFEST = "manifest.json"
 #: How the label of a drill looks, as a regular expression (ASCII): when it was stored, and the scenario.
 DRILL = r"\d{8}T\d{6}Z-[a-z][a-z0-9_]{0,31}"
 SERVER_MANIFEST = "backup_manifest"
+#: The record of WAL behind a fork, and the list of its commits.
+DIVERGED, DIVERGED_COMMITS = "diverged.json", "commits.tsv"
 #: How the name of an object ends that says how far WAL is acknowledged.
 ACKNOWLEDGED = ".acknowledged"
 FILE_SET_DATA, FILE_SET_INDEX = "data.tar.zst", "index.jsonl.zst"
@@ -215,6 +218,12 @@ class Layout:
     def epoch(self, system: str, number: int) -> str:
         """The record of an epoch."""
         return f"{self.epochs(system)}{number:08X}.json"
+
+    def diverged(self, system: str = "", label: str = "", name: str = "") -> str:
+        """Prefix of the WAL behind forks: all of it, a system identifier's, one copy; or a file of a copy, clear."""
+        file = name if name in ("", DIVERGED) else f"{name}.zst"
+        parts = [part for part in (system, label) if part]
+        return "".join([f"{self.cluster}/diverged/", *(f"{part}/" for part in parts), file])
 
     @property
     def incidents(self) -> str:

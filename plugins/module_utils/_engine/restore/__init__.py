@@ -9,7 +9,9 @@ from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
 from .request import RestorePlan, RestoreRequest, RestoreResult
 from .standby_status import Status as StandbyStatus
+from .standby_status import Stored as StandbyStored
 from .standby_status import read as standby_status_of
+from .standby_status import walk as standby_walk
 from .target import latest_timeline, on_path
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "RestoreRequest",
     "RestoreResult",
     "StandbyStatus",
+    "StandbyStored",
     "apply",
     "estimate_seconds",
     "last_pace",
@@ -26,4 +29,5 @@ __all__ = [
     "on_path",
     "plan",
     "standby_status_of",
+    "standby_walk",
 ]

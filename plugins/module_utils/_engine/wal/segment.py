@@ -10,13 +10,18 @@ system identifier u64, segment size u32, block size u32; in the byte order of th
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass
+from typing import Optional, Tuple
 
 from ..base.errors import WalInvalid
 from ..base.wal_names import Segment, format_lsn
 
 _HEADER = struct.Struct("=HHIQI4xQII")
 _LONG_HEADER = 0x0002
+# XLogPageHeaderData, at the start of every other page.
+_SHORT = 24
+_ALIGNED = 8
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class SegmentHeader:
     start: int
     system_identifier: str
     size: int
+    block: int
 
 
 def read_header(name: str, data: bytes) -> SegmentHeader:
@@ -42,7 +48,7 @@ def read_header(name: str, data: bytes) -> SegmentHeader:
         or not size
     ):
         raise WalInvalid(f"WAL segment {name} does not begin with a WAL page header.", hint, name=name)
-    return SegmentHeader(timeline, start, str(system), size)
+    return SegmentHeader(timeline, start, str(system), size, block)
 
 
 def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHeader:
@@ -74,3 +80,37 @@ def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHead
             name=name,
         )
     return header
+
+
+def record_end(start: int, length: int, block: int, size: int) -> int:
+    """The LSN behind a record of ``length`` bytes that begins at the LSN ``start``, as PostgreSQL counts it. Pure.
+
+    A record goes on behind the header of the next page, and ends at a multiple of 8 (``XLogDecodeNextRecord`` in
+    ``xlogreader.c``): just behind a page that it fills, before the header of the next one. ``block`` is the size of a
+    page, ``size`` that of a segment.
+    """
+    at, left = start, length
+    while left > (room := block - at % block):
+        at, left = at + room, left - room
+        at += _HEADER.size if at % size == 0 else _SHORT
+    return at + -(-left // _ALIGNED) * _ALIGNED
+
+
+def fills(segment: Segment, content: bytes, last: Optional[Tuple[int, int, str]]) -> bool:
+    """Whether the records of a whole segment go on to its end, given the last one that is whole. Pure.
+
+    ``last`` is its LSN, length and kind; None if no record that begins in the segment ends in it. A record behind it
+    must reach into the next segment, unless the last one is a switch, behind which everything is zero.
+    """
+    block = read_header(segment.name, content).block
+    if last is None:
+        # The middle of a record that is larger than a segment: every page has a header with its address.
+        address = int.from_bytes(content[segment.size - block + 8 : segment.size - block + 16], sys.byteorder)
+        return address == segment.end - block
+    lsn, length, kind = last
+    after = record_end(lsn, length, block, segment.size)
+    if kind == "SWITCH" or after >= segment.end:
+        return True
+    after += _SHORT if after % block == 0 else 0
+    (total,) = struct.unpack_from("=I", content, after - segment.start)
+    return bool(total) and record_end(after, total, block, segment.size) > segment.end

@@ -1,30 +1,175 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat standby status``."""
+"""``lifeboat standby``: how far a standby is, and what a change of the primary needs."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Dict, List, Optional
 
+from ...base.errors import ConfigError
+from ...base.wal_names import parse_lsn
 from ...config.load import load
+from ...failover import diverged, handover, loss, settle
+from ...failover.judge import OK, read_limit
 from ...restore import StandbyStatus, standby_status_of
-from ..terminal import Answer, Terminal, duration, size
-from .described import add_command
+from ..terminal import Answer, Terminal, bullets, duration, size
+from .described import add_command, add_plan, described
+
+# Exit status: somebody has to accept the loss.
+_NOT_OK = 2
 
 
 def add_arguments(subparsers: Any) -> None:
-    """Add the command and its arguments to ``subparsers``."""
-    parser = add_command(subparsers, "standby", "standby status", "--json standby status")
-    parser.add_argument("what", choices=("status",), help="status: how far it is behind the repository")
-    parser.set_defaults(handler=run)
+    """Add the commands and their arguments to ``subparsers``."""
+    parser = add_command(subparsers, "standby", "standby status", "standby handover")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    status = actions.add_parser(
+        "status",
+        **described("show how far it is behind the repository", "standby status", "--json standby status"),
+    )
+    status.set_defaults(handler=run_status)
+    lost = actions.add_parser(
+        "loss",
+        **described(
+            "show what a promotion of this standby would lose, and exit with 2 if somebody has to accept that",
+            "standby loss",
+            "standby loss --max-loss 60s",
+            "standby loss --max-loss 16MB --accept-loss 0/3000028",
+        ),
+    )
+    lost.add_argument(
+        "--max-loss",
+        metavar="LIMIT",
+        help="what may be lost without that: seconds of commits (60s) or bytes of WAL (16MB); default: objectives.rpo",
+    )
+    lost.add_argument("--accept-loss", metavar="LSN", help="accept the loss that was shown together with this LSN")
+    lost.set_defaults(handler=run_loss)
+    over = actions.add_parser(
+        "handover",
+        **described(
+            "store the last WAL of a primary that was stopped in order, so that it can follow the standby",
+            "standby handover",
+            "standby handover --json",
+        ),
+    )
+    over.set_defaults(handler=run_handover)
+    rest = actions.add_parser(
+        "settle",
+        **described(
+            "archive the WAL of earlier timelines that only this server has",
+            "standby settle",
+            "standby settle --plan",
+        ),
+    )
+    add_plan(rest, "store nothing, and compare nothing")
+    rest.set_defaults(handler=run_settle)
+    behind = actions.add_parser(
+        "diverged",
+        **described(
+            "store what an old primary wrote behind the fork of the new timeline, and name its commits",
+            "standby diverged",
+            "standby diverged --plan",
+        ),
+    )
+    add_plan(behind, "store nothing")
+    behind.set_defaults(handler=run_diverged)
 
 
-def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
+def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the host of the old primary, which is stopped."""
+    config = load(args.config, args.as_of)
+    told = (diverged.plan if args.plan else diverged.apply)(config).as_dict()
+    if not told["diverged"]:
+        return Answer(told, "nothing was written behind a fork: this server can follow")
+    span = f", from {told['first_commit_at']} to {told['last_commit_at']}" if told["first_commit_at"] else ""
+    lines = [
+        f"timeline {told['new_timeline']} forked at {told['fork_lsn']}, this server wrote on to {told['end_lsn']}:"
+        f" {size(told['bytes'])}, {told['commits']} transactions{span}"
+    ]
+    if told["xids"]:
+        more = "" if told["xids_complete"] else f" and {told['commits'] - len(told['xids'])} more"
+        lines.append(f"transaction ids {', '.join(map(str, told['xids']))}{more}")
+    if told["label"]:
+        lines += bullets([f"stored in {name}" for name in told["repositories"]] or ["it was stored already"])
+        lines.append(f"label {told['label']}")
+    return Answer(told, "\n".join(lines))
+
+
+def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Read-only."""
     status = standby_status_of(load(args.config, args.as_of))
     return Answer(status.as_dict(), describe(status))
+
+
+def run_loss(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Read-only but for what was heard of the primary, which is kept."""
+    config = load(args.config, args.as_of)
+    limit = read_limit(args.max_loss, config.objectives.rpo)
+    found, verdict = loss.read(config, limit, _lsn(args.accept_loss))
+    told = found.as_dict(verdict)
+    return Answer(told, "\n".join(_loss_lines(told)), 0 if verdict.word == OK else _NOT_OK)
+
+
+def _loss_lines(told: Dict[str, Any]) -> List[str]:
+    """For people."""
+    rest = told["to_replay"]
+    commits = "transactions not counted" if rest["commits"] is None else f"{rest['commits']} transactions"
+    lines = [
+        f"replayed to {told['replayed_lsn']} on timeline {told['timeline']}, to {told['lsn']} with all that is stored:"
+        f" {size(rest['bytes'])}, {commits}"
+    ]
+    for stored in told["repositories"]:
+        more = f", pieces on to {stored['pieces_end_lsn']}" if stored["pieces_end_lsn"] else ""
+        lines.append(f"repository {stored['repository']}: complete segments to {stored['archive_end_lsn']}{more}")
+    lines += [f"NOT READ {name}: {error['message']}" for name, error in told["unread"].items()]
+    if told["primary_lsn"]:
+        lost = f"{size(told['lost_bytes'])} of it are lost" if told["lost_bytes"] else "nothing of it is lost"
+        lines.append(f"the primary's WAL went to {told['primary_lsn']} at {told['primary_heard_at']}: {lost}")
+    else:
+        lines.append("how far the primary's WAL went is not known: nothing streamed from it to this standby")
+    seconds = told["uncovered_seconds"]
+    uncovered = "nothing tells since when" if seconds is None else f"for the last {duration(seconds)}"
+    lines.append(f"nothing is known of the primary {uncovered}; what it committed since then is lost")
+    lines.append({"ok": "OK", "needs_acceptance": "NEEDS ACCEPTANCE", "refused": "REFUSED"}[told["verdict"]])
+    lines += bullets(told["reasons"])
+    if told["verdict"] != OK:
+        lines.append(f"to accept: --accept-loss {told['lsn']}")
+    return lines
+
+
+def _lsn(text: Optional[str]) -> Optional[int]:
+    try:
+        return None if text is None else parse_lsn(text)
+    except ValueError as exc:
+        raise ConfigError(f"The accepted LSN {exc}.", "Take the one that lifeboat standby loss shows.") from exc
+
+
+def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the host of the old primary."""
+    done = handover.apply(load(args.config, args.as_of)).as_dict()
+    lines = [f"the WAL of timeline {done['timeline']} ends at {done['handover_lsn']}, behind the shutdown checkpoint"]
+    lines += bullets([f"archived {pushed['name']}" for pushed in done["pushed"]])
+    lines += bullets([f"stored {piece['key']} in {piece['repository']}" for piece in done["pieces"]])
+    return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was stored already"]))
+
+
+def run_settle(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the standby that is or will be promoted. Exit status 1 if some WAL is nowhere."""
+    config = load(args.config, args.as_of)
+    done = (settle.plan if args.plan else settle.apply)(config)
+    told = done.as_dict()
+    where = "what is replayed" if told["in_recovery"] else f"where timeline {told['timeline']} forked"
+    lines = [f"WAL up to {told['settled_up_to']}, {where}"]
+    for name, names in told["lacking"].items():
+        lines.append(f"repository {name} {'lacks' if args.plan else 'lacked'} {len(names)} segments of it")
+        lines += bullets(names)
+    if not args.plan:
+        lines.append(f"{len(told['pushed'])} files archived, {told['compared']} compared with what was there")
+    if done.missing:
+        lines += ["MISSING here and there, a restore finds a gap:", *bullets(done.missing)]
+    return Answer(told, "\n".join(lines), 1 if done.missing else 0)
 
 
 def describe(status: StandbyStatus) -> str:
