@@ -41,6 +41,7 @@ options:
       - git-push
       - notice
       - leader-claim
+      - handover
     default: []
   verify:
     description: Whether to verify the trail.

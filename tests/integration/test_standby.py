@@ -13,42 +13,13 @@ import pytest
 from lifeboat.base.wal_names import parse_lsn
 from lifeboat.codec import zstd
 from lifeboat.config.load import S3Options
-from support.ledger import Entry, Ledger, expected, rows
+from support.ledger import Ledger, expected, rows
 from support.lost import Lost
 from support.postgres import Installation, Site, Sites, restore_arguments, until
+from support.standby import Standby
 from support.walstream import Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration
-
-
-class Standby:
-    """A standby of a site: its server, and the configuration that leads to it."""
-
-    def __init__(self, site: Site, name: str = "standby") -> None:
-        self.site, self.cluster = site, site.clone(name)
-        self.config_file = site.write(
-            site.root / f"{name}.yml",
-            connection={"host": str(self.cluster.socket_dir), "port": self.cluster.port, "user": "postgres"},
-        )
-
-    def restore(self, *more: str, status: int = 0) -> Any:
-        words = restore_arguments(self.cluster, "--action", "standby", *more)
-        return self.site.lifeboat(*words, status=status, config_file=self.config_file)
-
-    def status(self) -> Dict[str, Any]:
-        return dict(self.site.lifeboat("standby", "status", config_file=self.config_file).data)
-
-    def log(self) -> str:
-        found = (self.cluster.data_dir / "lifeboat_restore.log", self.cluster.log)
-        return "\n".join(p.read_text(errors="replace")[-4000:] for p in found if p.exists())
-
-    def has(self, entries: List[Entry]) -> None:
-        """Wait until it shows these rows."""
-        until(lambda: rows(self.cluster) == expected(entries), f"{len(entries)} rows on the standby", self.log)
-
-    @property
-    def recovering(self) -> bool:
-        return bool(self.cluster.value("SELECT pg_is_in_recovery()"))
 
 
 def test_a_commit_arrives_by_a_piece_before_its_segment_is_complete(

@@ -440,6 +440,12 @@ class StandbyRefused(LifeboatError):
     error_code = "standby_refused"
 
 
+class HandoverRefused(LifeboatError):
+    """The cluster was not stopped as a primary, so that its WAL has no end that another one could go on from."""
+
+    error_code = "handover_refused"
+
+
 class DataDirectoryRefused(LifeboatError):
     """The data directory (or a tablespace directory) is in use, not empty, or not a cluster's."""
 

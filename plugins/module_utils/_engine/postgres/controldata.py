@@ -14,6 +14,9 @@ from ..base.errors import DataDirectoryRefused
 from ..base.process import run
 from ..base.wal_names import parse_lsn
 
+#: The states of a cluster that was stopped in order, as a primary and as a standby.
+SHUT_DOWN, SHUT_DOWN_IN_RECOVERY = "shut down", "shut down in recovery"
+
 
 def read_system_identifier(data_dir: str) -> str:
     """The system identifier, from the first 8 bytes of the file: cheap enough for every archived segment."""

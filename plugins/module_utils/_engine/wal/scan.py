@@ -15,25 +15,28 @@ from typing import Iterable, Iterator, List, Optional, Sequence
 
 from ..base.process import Drain
 from ..base.temporary import temporary_directory
-from ..base.wal_names import Segment, parse_lsn
+from ..base.wal_names import Segment, format_lsn, parse_lsn
 from ..postgres.controldata import program
 from ..records.model import Target, read_moment
 from ..repository.repository import Repository
 from .fetch import read_wal
 from .window import parallel
 
-_RECORD = re.compile(r"tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (\S+) ?(.*)$")
+_RECORD = re.compile(
+    r"len \(rec/tot\):\s*\d+/\s*(\d+), tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (\S+) ?(.*)$"
+)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One WAL record as ``pg_waldump`` prints it."""
+    """One WAL record as ``pg_waldump`` prints it; ``length`` in bytes, without the headers of pages."""
 
     lsn: int
     xid: int
     kind: str
     description: str
+    length: int = 0
 
     @property
     def moment(self) -> Optional[datetime]:
@@ -58,12 +61,22 @@ def records_in(bin_dir: Optional[str], segment: Segment, content: bytes, argumen
         path = os.path.join(scratch, segment.name)
         with open(path, "wb") as stream:
             stream.write(content)
-        argv = [program(bin_dir, "pg_waldump"), *arguments, path]
-        with tempfile.TemporaryFile() as words:
-            for line in Drain(argv, words, accept=(0, 1), env={"TZ": "UTC"}).lines():
-                if match := _RECORD.search(line):
-                    lsn, kind, description = match.group(2, 3, 4)
-                    yield Record(parse_lsn(lsn), int(match.group(1)), kind, description)
+        yield from _dumped(bin_dir, [*arguments, path])
+
+
+def record_at(bin_dir: Optional[str], wal_dir: str, timeline: int, lsn: int) -> Optional[Record]:
+    """The record that begins at ``lsn``, from the segments in a directory; None where there is none."""
+    words = [f"--path={wal_dir}", f"--timeline={timeline}", f"--start={format_lsn(lsn)}", "--limit=1"]
+    return next((record for record in _dumped(bin_dir, words) if record.lsn == lsn), None)
+
+
+def _dumped(bin_dir: Optional[str], arguments: Sequence[str]) -> Iterator[Record]:
+    argv = [program(bin_dir, "pg_waldump"), *arguments]
+    with tempfile.TemporaryFile() as words:
+        for line in Drain(argv, words, accept=(0, 1), env={"TZ": "UTC"}).lines():
+            if match := _RECORD.search(line):
+                length, xid, lsn, kind, description = match.groups()
+                yield Record(parse_lsn(lsn), int(xid), kind, description, int(length))
 
 
 @dataclass(frozen=True)

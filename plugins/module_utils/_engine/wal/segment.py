@@ -17,6 +17,9 @@ from ..base.wal_names import Segment, format_lsn
 
 _HEADER = struct.Struct("=HHIQI4xQII")
 _LONG_HEADER = 0x0002
+# XLogPageHeaderData, at the start of every other page.
+_SHORT = 24
+_ALIGNED = 8
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class SegmentHeader:
     start: int
     system_identifier: str
     size: int
+    block: int
 
 
 def read_header(name: str, data: bytes) -> SegmentHeader:
@@ -42,7 +46,7 @@ def read_header(name: str, data: bytes) -> SegmentHeader:
         or not size
     ):
         raise WalInvalid(f"WAL segment {name} does not begin with a WAL page header.", hint, name=name)
-    return SegmentHeader(timeline, start, str(system), size)
+    return SegmentHeader(timeline, start, str(system), size, block)
 
 
 def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHeader:
@@ -74,3 +78,17 @@ def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHead
             name=name,
         )
     return header
+
+
+def record_end(start: int, length: int, block: int, size: int) -> int:
+    """The LSN behind a record of ``length`` bytes that begins at the LSN ``start``, as PostgreSQL counts it. Pure.
+
+    A record goes on behind the header of the next page, and ends at a multiple of 8 (``XLogDecodeNextRecord`` in
+    ``xlogreader.c``): just behind a page that it fills, before the header of the next one. ``block`` is the size of a
+    page, ``size`` that of a segment.
+    """
+    at, left = start, length
+    while left > (room := block - at % block):
+        at, left = at + room, left - room
+        at += _HEADER.size if at % size == 0 else _SHORT
+    return at + -(-left // _ALIGNED) * _ALIGNED

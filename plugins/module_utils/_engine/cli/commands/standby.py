@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat standby status``."""
+"""``lifeboat standby``: how far a standby is, and what a change of the primary needs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,45 @@ import argparse
 from typing import Any
 
 from ...config.load import load
+from ...failover import handover
 from ...restore import StandbyStatus, standby_status_of
-from ..terminal import Answer, Terminal, duration, size
-from .described import add_command
+from ..terminal import Answer, Terminal, bullets, duration, size
+from .described import add_command, described
 
 
 def add_arguments(subparsers: Any) -> None:
-    """Add the command and its arguments to ``subparsers``."""
-    parser = add_command(subparsers, "standby", "standby status", "--json standby status")
-    parser.add_argument("what", choices=("status",), help="status: how far it is behind the repository")
-    parser.set_defaults(handler=run)
+    """Add the commands and their arguments to ``subparsers``."""
+    parser = add_command(subparsers, "standby", "standby status", "standby handover")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    status = actions.add_parser(
+        "status",
+        **described("show how far it is behind the repository", "standby status", "--json standby status"),
+    )
+    status.set_defaults(handler=run_status)
+    over = actions.add_parser(
+        "handover",
+        **described(
+            "store the last WAL of a primary that was stopped in order, so that it can follow the standby",
+            "standby handover",
+            "standby handover --json",
+        ),
+    )
+    over.set_defaults(handler=run_handover)
 
 
-def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
+def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Read-only."""
     status = standby_status_of(load(args.config, args.as_of))
     return Answer(status.as_dict(), describe(status))
+
+
+def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the host of the old primary."""
+    done = handover.apply(load(args.config, args.as_of)).as_dict()
+    lines = [f"the WAL of timeline {done['timeline']} ends at {done['handover_lsn']}, behind the shutdown checkpoint"]
+    lines += bullets([f"archived {pushed['name']}" for pushed in done["pushed"]])
+    lines += bullets([f"stored {piece['key']} in {piece['repository']}" for piece in done["pieces"]])
+    return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was stored already"]))
 
 
 def describe(status: StandbyStatus) -> str:

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Standbys for tests: fed from a site's repository alone, and old primaries that become one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from lifeboat.postgres.recovery import STANDBY, restore_command, rewrite, set_signal, standby_settings
+
+from .ledger import Entry, expected, rows
+from .postgres import Cluster, Ran, Site, restore_arguments, until
+
+
+class Standby:
+    """A standby of a site: its server, and the configuration that leads to it.
+
+    ``own``: the configuration is that of a host of its own, by which it archives once it is promoted; ``options``
+    are further keys of it.
+    """
+
+    def __init__(self, site: Site, name: str = "standby", own: bool = False, **options: Any) -> None:
+        self.site, self.cluster, self._own = site, site.clone(name), own
+        self.config_file = site.write(
+            site.root / f"{name}.yml",
+            connection={"host": str(self.cluster.socket_dir), "port": self.cluster.port, "user": "postgres"},
+            **({"data_dir": str(self.cluster.data_dir), "spool_dir": None, "wal": None} if own else {}),
+            **options,
+        )
+
+    @property
+    def archive_command(self) -> str:
+        return f'"{self.site.quick}" --config "{self.config_file}" wal-push "%p"'
+
+    def restore(self, *more: str, status: int = 0) -> Any:
+        if self._own:
+            more = ("--set", f"archive_command={self.archive_command}", *more)
+        words = restore_arguments(self.cluster, "--action", "standby", *more)
+        return self.lifeboat(*words, status=status)
+
+    def lifeboat(self, *words: str, status: Optional[int] = 0) -> Ran:
+        return self.site.lifeboat(*words, status=status, config_file=self.config_file)
+
+    def promote(self) -> None:
+        self.cluster.pg_ctl("promote", "-w")
+
+    def status(self) -> Dict[str, Any]:
+        return dict(self.site.lifeboat("standby", "status", config_file=self.config_file).data)
+
+    def log(self) -> str:
+        found = (self.cluster.data_dir / "lifeboat_restore.log", self.cluster.log)
+        return "\n".join(p.read_text(errors="replace")[-4000:] for p in found if p.exists())
+
+    def has(self, entries: List[Entry]) -> None:
+        """Wait until it shows these rows."""
+        until(lambda: rows(self.cluster) == expected(entries), f"{len(entries)} rows on the standby", self.log)
+
+    @property
+    def recovering(self) -> bool:
+        return bool(self.cluster.value("SELECT pg_is_in_recovery()"))
+
+
+def follow(site: Site, cluster: Cluster, config_file: Path) -> None:
+    """Let a stopped server start as a standby that the repository feeds."""
+    command = restore_command(str(site.quick), str(config_file), pieces=True, follow=True)
+    rewrite(str(cluster.data_dir), standby_settings(command))
+    set_signal(str(cluster.data_dir), STANDBY)
+    cluster.start()
