@@ -9,9 +9,10 @@ module: leader_claim
 short_description: Claim the leadership for a site, so that it may archive
 version_added: 0.1.0
 description:
-  - Puts the next epoch into every required repository. The site of the configuration leads from then on, and every
-    other site is deposed - it archives nothing.
-  - Claim before you promote. If another site was faster, the module fails with C(leadership_taken); then do not promote.
+  - Puts the next epoch into every required repository. The site of the configuration leads from then on. Every other
+    site is deposed, and archives nothing.
+  - Claim before you promote. If another site was faster, the module fails with C(leadership_taken). Do not promote
+    then.
   - A claim that reached only some repositories is finished by making it again with the same O(token).
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:

@@ -10,9 +10,9 @@ from typing import Any
 
 from ...config.load import load
 from ...failover import handover
-from ...restore import StandbyStatus, standby_status_of
+from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
-from .described import add_command, described
+from .described import add_command, add_plan, described
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -33,6 +33,19 @@ def add_arguments(subparsers: Any) -> None:
         ),
     )
     over.set_defaults(handler=run_handover)
+    follow = actions.add_parser(
+        "follow",
+        **described(
+            "make a server that was shut down cleanly a standby, without restoring it",
+            "standby follow",
+            "standby follow --plan",
+        ),
+    )
+    follow.add_argument(
+        "--running", action="store_true", help="prepare a primary that is about to be stopped: it starts as a standby"
+    )
+    add_plan(follow, "change nothing")
+    follow.set_defaults(handler=run_follow)
 
 
 def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -48,6 +61,15 @@ def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
     lines += bullets([f"archived {pushed['name']}" for pushed in done["pushed"]])
     lines += bullets([f"stored {piece['key']} in {piece['repository']}" for piece in done["pieces"]])
     return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was stored already"]))
+
+
+def run_follow(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the host of an old primary."""
+    config = load(args.config, args.as_of)
+    planned = plan_follow(config, args.running)
+    done = planned if args.plan else apply_follow(config, planned)
+    words = {False: "follows already", True: "would follow" if args.plan else "follows, once it is started,"}
+    return Answer(done.as_dict(), f"{done.data_dir} {words[done.changed]} timeline {done.newest_timeline}")
 
 
 def describe(status: StandbyStatus) -> str:

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lifeboat standby follow``: what may not follow is refused, and left as it was."""
+
+from __future__ import annotations
+
+import pytest
+from support.ledger import Ledger
+from support.postgres import Installation, Sites
+from support.standby import Standby
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_primary_that_went_on_behind_the_fork_is_refused(sites: Sites, newest_postgres: Installation) -> None:
+    site = sites(newest_postgres, segment_mb=1, archive_timeout=0)
+    site.backup()
+    ledger, standby = Ledger(site.cluster), Standby(site, own=True)
+    ledger.write(1)
+    site.cluster.switch_wal()
+    standby.restore()
+    standby.has(ledger.entries)
+    standby.promote()
+    standby.cluster.switch_wal()
+    before = (site.cluster.data_dir / "postgresql.auto.conf").read_text()
+
+    running = site.lifeboat("standby", "follow", status=1).error
+    assert running["error_code"] == "data_directory_refused"
+    # It commits on its own timeline, which the cluster has left.
+    ledger.write(1)
+    site.cluster.stop()
+    refused = site.lifeboat("standby", "follow", status=1).error
+    assert refused["error_code"] == "standby_refused" and "which the cluster left at" in refused["message"]
+    assert "--action standby" in refused["hint"]
+    assert (site.cluster.data_dir / "postgresql.auto.conf").read_text() == before
+    assert not (site.cluster.data_dir / "standby.signal").exists()
+
+
+def test_a_server_that_crashed_is_refused(sites: Sites, newest_postgres: Installation) -> None:
+    site = sites(newest_postgres, segment_mb=1, archive_timeout=0)
+    site.backup()
+    site.cluster.stop("immediate")
+    refused = site.lifeboat("standby", "follow", status=1).error
+    assert refused["error_code"] == "standby_refused" and "not shut down cleanly" in refused["message"]
+
+
+def test_a_running_primary_is_prepared_and_starts_as_a_standby(sites: Sites, newest_postgres: Installation) -> None:
+    site = sites(newest_postgres, segment_mb=1, archive_timeout=0)
+    site.backup()
+    assert site.lifeboat("standby", "follow", "--running").data["changed"]
+    assert not site.cluster.value("SELECT pg_is_in_recovery()")
+    site.cluster.stop()
+    site.cluster.start()
+    assert site.cluster.value("SELECT pg_is_in_recovery()")
