@@ -42,6 +42,7 @@ options:
       - notice
       - leader-claim
       - handover
+      - settle
     default: []
   verify:
     description: Whether to verify the trail.

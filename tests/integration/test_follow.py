@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import pytest
 from support.ledger import Ledger
-from support.postgres import Installation, Sites
+from support.postgres import Installation, Sites, until
 from support.standby import Standby
 
 pytestmark = pytest.mark.integration
 
 
 def test_a_primary_that_went_on_behind_the_fork_is_refused(sites: Sites, newest_postgres: Installation) -> None:
-    site = sites(newest_postgres, segment_mb=1, archive_timeout=0)
+    site = sites(newest_postgres, segment_mb=1, archive_timeout=0, track_commit_timestamp="on")
     site.backup()
     ledger, standby = Ledger(site.cluster), Standby(site, own=True)
     ledger.write(1)
@@ -22,6 +22,7 @@ def test_a_primary_that_went_on_behind_the_fork_is_refused(sites: Sites, newest_
     standby.restore()
     standby.has(ledger.entries)
     standby.promote()
+    until(lambda: not standby.recovering, "the promotion")
     standby.cluster.switch_wal()
     before = (site.cluster.data_dir / "postgresql.auto.conf").read_text()
 

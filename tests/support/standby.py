@@ -15,18 +15,19 @@ from .postgres import Cluster, Ran, Site, restore_arguments, until
 class Standby:
     """A standby of a site: its server, and the configuration that leads to it.
 
-    ``own``: the configuration is that of a host of its own, by which it archives once it is promoted; ``options``
-    are further keys of it.
+    ``own``: the configuration is that of a host of its own, by which it archives once it is promoted.
     """
 
-    def __init__(self, site: Site, name: str = "standby", own: bool = False, **options: Any) -> None:
+    def __init__(self, site: Site, name: str = "standby", own: bool = False) -> None:
         self.site, self.cluster, self._own = site, site.clone(name), own
-        self.config_file = site.write(
-            site.root / f"{name}.yml",
-            connection={"host": str(self.cluster.socket_dir), "port": self.cluster.port, "user": "postgres"},
-            **({"data_dir": str(self.cluster.data_dir), "spool_dir": None, "wal": None} if own else {}),
-            **options,
-        )
+        self.config_file = site.root / f"{name}.yml"
+        self.write()
+
+    def write(self, **options: Any) -> None:
+        """Write the configuration, with further keys."""
+        own = {"data_dir": str(self.cluster.data_dir), "spool_dir": None, "wal": None} if self._own else {}
+        connection = {"host": str(self.cluster.socket_dir), "port": self.cluster.port, "user": "postgres"}
+        self.site.write(self.config_file, connection=connection, **own, **options)
 
     @property
     def archive_command(self) -> str:

@@ -23,7 +23,7 @@ OK, FAILED = "ok", "failed"
 WHATS = (
     "backup", "prune", "restore", "verify", "sync", "files-backup", "files-restore", "configuration", "prepare", "hold",
     "release", "erasure", "logs-read", "git-push", "notice",
-    "leader-claim", "handover",
+    "leader-claim", "handover", "settle",
 )  # fmt: skip
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 

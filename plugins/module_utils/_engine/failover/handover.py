@@ -11,9 +11,8 @@ the old primary can follow without a rewind.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
 from ..base.errors import ConfigError, HandoverRefused, LifeboatError, ObjectExists, WalConflict, WalInvalid
@@ -31,6 +30,7 @@ from ..wal.following import cuts
 from ..wal.pieces import MOST, read_pieces
 from ..wal.push import Pushed, Pusher
 from ..wal.segment import read_header, record_end
+from .site import data_dir_of, opened
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ def apply(config: Config) -> HandedOver:
     repository holds something else; ConfigError for a sealed cluster.
     """
     end = _read_end(config)
-    with audited(config, "handover") as note, _opened(config) as repositories:
+    with audited(config, "handover") as note, opened(config) as repositories:
         refuse_sealed(config)
         note.objects.append(f"{end.system}/{end.timeline}/{format_lsn(end.lsn)}")
         Watch(config.site, repositories.required).require(end.system)
-        pushed = push_all(config, repositories, ready_files(_data_dir(config)))
+        pushed = push_all(config, repositories, ready_files(data_dir_of(config)))
         pieces = [stored for r in repositories.required for stored in _store_tail(r, end, config.backup.zstd_level)]
         done = HandedOver(end, pushed, tuple(pieces), tuple(r.name for r in repositories.required))
         note.details.update(pushed=len(pushed), pieces=len(pieces))
@@ -103,7 +103,7 @@ def apply(config: Config) -> HandedOver:
 
 def push_all(config: Config, repositories: Repositories, names: Sequence[str]) -> Tuple[Pushed, ...]:
     """Archive these files of ``pg_wal``, in this order. PostgreSQL marks them as archived itself when it runs again."""
-    data_dir = _data_dir(config)
+    data_dir = data_dir_of(config)
     pusher = Pusher(config, repositories, data_dir)
     done: List[Pushed] = []
     for name in names:
@@ -124,7 +124,7 @@ def refuse_sealed(config: Config) -> None:
 
 
 def _read_end(config: Config) -> End:
-    data_dir = _data_dir(config)
+    data_dir = data_dir_of(config)
     control = read_control(config.bin_dir, data_dir)
     _require_stopped(control, data_dir)
     start = control.checkpoint or 0
@@ -219,18 +219,3 @@ def _read(wal_dir: str, segment: Segment, length: int) -> bytes:
     if len(content) < length:
         raise WalInvalid(f"{path} has only {len(content)} bytes.", "Check the disk.", name=segment.name)
     return content
-
-
-def _data_dir(config: Config) -> str:
-    if not config.data_dir:
-        raise ConfigError("data_dir is not set.", "Run it on the server's host, with data_dir in the configuration.")
-    return config.data_dir
-
-
-@contextmanager
-def _opened(config: Config) -> Iterator[Repositories]:
-    repositories = Repositories.open(config)
-    try:
-        yield repositories
-    finally:
-        repositories.close()

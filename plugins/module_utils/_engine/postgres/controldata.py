@@ -47,6 +47,7 @@ class ControlData:
     checkpoint: Optional[int]
     min_recovery: Optional[int]
     segment_size: int
+    min_recovery_timeline: int
 
 
 def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
@@ -60,6 +61,7 @@ def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
         checkpoint=parse_lsn(fields["Latest checkpoint location"]) or None,
         min_recovery=parse_lsn(fields["Minimum recovery ending location"]) or None,
         segment_size=int(fields["Bytes per WAL segment"]),
+        min_recovery_timeline=int(fields["Min recovery ending loc's timeline"]),
     )
 
 

@@ -74,8 +74,8 @@ def refusal(control: ControlData, path: TimelinePath, running: bool) -> Optional
 def plan(config: Config, running: bool = False) -> Follow:
     """What :func:`apply` would do.
 
-    ``running``: prepare a primary that is about to be stopped; it becomes a standby when it starts again. StandbyRefused
-    for a server whose data goes on behind the fork, DataDirectoryRefused for one that runs unexpectedly.
+    ``running``: prepare a primary that is about to be stopped; it becomes a standby when it starts again.
+    StandbyRefused for a server whose data goes on behind the fork, DataDirectoryRefused for one that runs unexpectedly.
     """
     if not config.data_dir or not config.source:
         raise ConfigError("The data directory is not known here.", "Set data_dir in the configuration file.")

@@ -10,7 +10,9 @@ system identifier u64, segment size u32, block size u32; in the byte order of th
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass
+from typing import Optional, Tuple
 
 from ..base.errors import WalInvalid
 from ..base.wal_names import Segment, format_lsn
@@ -92,3 +94,23 @@ def record_end(start: int, length: int, block: int, size: int) -> int:
         at, left = at + room, left - room
         at += _HEADER.size if at % size == 0 else _SHORT
     return at + -(-left // _ALIGNED) * _ALIGNED
+
+
+def fills(segment: Segment, content: bytes, last: Optional[Tuple[int, int, str]]) -> bool:
+    """Whether the records of a whole segment go on to its end, given the last one that is whole. Pure.
+
+    ``last`` is its LSN, length and kind; None if no record that begins in the segment ends in it. A record behind it
+    must reach into the next segment, unless the last one is a switch, behind which everything is zero.
+    """
+    block = read_header(segment.name, content).block
+    if last is None:
+        # The middle of a record that is larger than a segment: every page has a header with its address.
+        address = int.from_bytes(content[segment.size - block + 8 : segment.size - block + 16], sys.byteorder)
+        return address == segment.end - block
+    lsn, length, kind = last
+    after = record_end(lsn, length, block, segment.size)
+    if kind == "SWITCH" or after >= segment.end:
+        return True
+    after += _SHORT if after % block == 0 else 0
+    (total,) = struct.unpack_from("=I", content, after - segment.start)
+    return bool(total) and record_end(after, total, block, segment.size) > segment.end

@@ -73,9 +73,8 @@ def add_arguments(subparsers: Any) -> None:
             "leader guard --seconds 20",
         ),
     )
-    guard.add_argument(
-        "--seconds", type=int, default=_GUARD_SECONDS, metavar="N", help=f"limit for the look (default: {_GUARD_SECONDS})"
-    )
+    limit = f"limit for the look (default: {_GUARD_SECONDS})"
+    guard.add_argument("--seconds", type=int, default=_GUARD_SECONDS, metavar="N", help=limit)
     guard.set_defaults(handler=run_guard)
 
 

@@ -9,7 +9,7 @@ import argparse
 from typing import Any
 
 from ...config.load import load
-from ...failover import handover
+from ...failover import handover, settle
 from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
 from .described import add_command, add_plan, described
@@ -46,6 +46,16 @@ def add_arguments(subparsers: Any) -> None:
     )
     add_plan(follow, "change nothing")
     follow.set_defaults(handler=run_follow)
+    rest = actions.add_parser(
+        "settle",
+        **described(
+            "archive the WAL of earlier timelines that only this server has",
+            "standby settle",
+            "standby settle --plan",
+        ),
+    )
+    add_plan(rest, "store nothing, and compare nothing")
+    rest.set_defaults(handler=run_settle)
 
 
 def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -70,6 +80,23 @@ def run_follow(args: argparse.Namespace, terminal: Terminal) -> Answer:
     done = planned if args.plan else apply_follow(config, planned)
     words = {False: "follows already", True: "would follow" if args.plan else "follows, once it is started,"}
     return Answer(done.as_dict(), f"{done.data_dir} {words[done.changed]} timeline {done.newest_timeline}")
+
+
+def run_settle(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the standby that is or will be promoted. Exit status 1 if some WAL is nowhere."""
+    config = load(args.config, args.as_of)
+    done = (settle.plan if args.plan else settle.apply)(config)
+    told = done.as_dict()
+    where = "what is replayed" if told["in_recovery"] else f"where timeline {told['timeline']} forked"
+    lines = [f"WAL up to {told['settled_up_to']}, {where}"]
+    for name, names in told["lacking"].items():
+        lines.append(f"repository {name} {'lacks' if args.plan else 'lacked'} {len(names)} segments of it")
+        lines += bullets(names)
+    if not args.plan:
+        lines.append(f"{len(told['pushed'])} files archived, {told['compared']} compared with what was there")
+    if done.missing:
+        lines += ["MISSING here and there, a restore finds a gap:", *bullets(done.missing)]
+    return Answer(told, "\n".join(lines), 1 if done.missing else 0)
 
 
 def describe(status: StandbyStatus) -> str:
