@@ -25,6 +25,7 @@ from ..postgres.facts import (
 )
 from ..postgres.receivewal import Slot, flushed, read_slot, slot_name
 from ..records.model import format_time
+from ..wal import contact
 from ..wal.backlog import Backlog, read_backlog
 from ..wal.spool import agent_lives
 from .answer import CRITICAL, OK, WARNING, Check, span_of_seconds
@@ -101,6 +102,8 @@ def read_server(config: Config) -> ServerState:
             archiver = archiver_state(sql)
             wait = longest_wait(sql, archiver, facts.segment_size)
             lag = replay_lag(sql) if facts.in_recovery else None
+            if facts.in_recovery:
+                contact.update(config, sql)
             if config.wal.stream and not facts.in_recovery:
                 stream = _read_stream(sql, config.cluster)
             # Of a standby the primary archives.

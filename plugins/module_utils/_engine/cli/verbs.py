@@ -27,7 +27,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "wal-stream": ("wal_stream", "store the unfinished WAL segment every few seconds"),
     "wal-prove": ("prove", "switch to a new WAL segment and find the finished one in every required repository"),
     "restore": ("restore", "restore the cluster, to the latest moment or a chosen target"),
-    "standby": ("standby", "show how far a standby is behind, hand over to it, and settle what only it has"),
+    "standby": ("standby", "show how far a standby is behind and what its promotion would lose; hand over, settle"),
     "verify": ("verify", "read backups, WAL, dumps and files back in every repository; restore one as a test"),
     "sync": ("sync", "copy to repositories what another one has"),
     "table": ("table", "restore single tables as they were at a point in time"),
@@ -52,7 +52,7 @@ ABORT_RECOVERY = 254
 UNKNOWN = 3
 #: argparse's 2 would tell a recovery that the WAL has ended, a monitoring that the cluster is in danger, and whoever
 #: asks for the leader that this site is deposed.
-MISUSED = {"wal-fetch": ABORT_RECOVERY, "check": UNKNOWN, "leader": UNKNOWN}
+MISUSED = {"wal-fetch": ABORT_RECOVERY, "check": UNKNOWN, "leader": UNKNOWN, "standby": UNKNOWN}
 
 _WITH_A_VALUE = ("--config", "--as-of")
 

@@ -12,7 +12,9 @@ from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
 from .request import RestorePlan, RestoreRequest, RestoreResult
 from .standby_status import Status as StandbyStatus
+from .standby_status import Stored as StandbyStored
 from .standby_status import read as standby_status_of
+from .standby_status import walk as standby_walk
 from .target import latest_timeline, on_path
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "RestoreRequest",
     "RestoreResult",
     "StandbyStatus",
+    "StandbyStored",
     "apply",
     "apply_follow",
     "estimate_seconds",
@@ -32,4 +35,5 @@ __all__ = [
     "plan",
     "plan_follow",
     "standby_status_of",
+    "standby_walk",
 ]

@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Dict, List, Optional
 
+from ...base.errors import ConfigError
+from ...base.wal_names import parse_lsn
 from ...config.load import load
-from ...failover import handover, settle
+from ...failover import handover, loss, settle
+from ...failover.judge import OK, read_limit
 from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
 from .described import add_command, add_plan, described
+
+# Exit status: somebody has to accept the loss.
+_NOT_OK = 2
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -24,6 +30,22 @@ def add_arguments(subparsers: Any) -> None:
         **described("show how far it is behind the repository", "standby status", "--json standby status"),
     )
     status.set_defaults(handler=run_status)
+    lost = actions.add_parser(
+        "loss",
+        **described(
+            "show what a promotion of this standby would lose, and exit with 2 if somebody has to accept that",
+            "standby loss",
+            "standby loss --max-loss 60s",
+            "standby loss --max-loss 16MB --accept-loss 0/3000028",
+        ),
+    )
+    lost.add_argument(
+        "--max-loss",
+        metavar="LIMIT",
+        help="what may be lost without that: seconds of commits (60s) or bytes of WAL (16MB); default: objectives.rpo",
+    )
+    lost.add_argument("--accept-loss", metavar="LSN", help="accept the loss that was shown together with this LSN")
+    lost.set_defaults(handler=run_loss)
     over = actions.add_parser(
         "handover",
         **described(
@@ -62,6 +84,49 @@ def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Read-only."""
     status = standby_status_of(load(args.config, args.as_of))
     return Answer(status.as_dict(), describe(status))
+
+
+def run_loss(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Read-only but for what was heard of the primary, which is kept."""
+    config = load(args.config, args.as_of)
+    limit = read_limit(args.max_loss, config.objectives.rpo)
+    found, verdict = loss.read(config, limit, _lsn(args.accept_loss))
+    told = found.as_dict(verdict)
+    return Answer(told, "\n".join(_loss_lines(told)), 0 if verdict.word == OK else _NOT_OK)
+
+
+def _loss_lines(told: Dict[str, Any]) -> List[str]:
+    """For people."""
+    rest = told["to_replay"]
+    commits = "transactions not counted" if rest["commits"] is None else f"{rest['commits']} transactions"
+    lines = [
+        f"replayed to {told['replayed_lsn']} on timeline {told['timeline']}, to {told['lsn']} with all that is stored:"
+        f" {size(rest['bytes'])}, {commits}"
+    ]
+    for stored in told["repositories"]:
+        more = f", pieces on to {stored['pieces_end_lsn']}" if stored["pieces_end_lsn"] else ""
+        lines.append(f"repository {stored['repository']}: complete segments to {stored['archive_end_lsn']}{more}")
+    lines += [f"NOT READ {name}: {error['message']}" for name, error in told["unread"].items()]
+    if told["primary_lsn"]:
+        lost = f"{size(told['lost_bytes'])} of it are lost" if told["lost_bytes"] else "nothing of it is lost"
+        lines.append(f"the primary's WAL went to {told['primary_lsn']} at {told['primary_heard_at']}: {lost}")
+    else:
+        lines.append("how far the primary's WAL went is not known: nothing streamed from it to this standby")
+    seconds = told["uncovered_seconds"]
+    uncovered = "nothing tells since when" if seconds is None else f"for the last {duration(seconds)}"
+    lines.append(f"nothing is known of the primary {uncovered}; what it committed since then is lost")
+    lines.append({"ok": "OK", "needs_acceptance": "NEEDS ACCEPTANCE", "refused": "REFUSED"}[told["verdict"]])
+    lines += bullets(told["reasons"])
+    if told["verdict"] != OK:
+        lines.append(f"to accept: --accept-loss {told['lsn']}")
+    return lines
+
+
+def _lsn(text: Optional[str]) -> Optional[int]:
+    try:
+        return None if text is None else parse_lsn(text)
+    except ValueError as exc:
+        raise ConfigError(f"The accepted LSN {exc}.", "Take the one that lifeboat standby loss shows.") from exc
 
 
 def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
