@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import pytest
+from lifeboat.base.wal_names import parse_lsn
 from support.ledger import Ledger
 from support.postgres import Installation, Sites, until
 from support.standby import Standby
+from support.walstream import Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration
 
@@ -46,11 +48,19 @@ def test_a_server_that_crashed_is_refused(sites: Sites, newest_postgres: Install
     assert refused["error_code"] == "standby_refused" and "not shut down cleanly" in refused["message"]
 
 
-def test_a_running_primary_is_prepared_and_starts_as_a_standby(sites: Sites, newest_postgres: Installation) -> None:
-    site = sites(newest_postgres, segment_mb=1, archive_timeout=0)
-    site.backup()
+def test_a_running_primary_is_prepared_and_its_stream_waits_for_the_promotion(
+    sites: Sites, newest_postgres: Installation, streams: Streams
+) -> None:
+    site = streamed_site(sites, newest_postgres)
     assert site.lifeboat("standby", "follow", "--running").data["changed"]
     assert not site.cluster.value("SELECT pg_is_in_recovery()")
     site.cluster.stop()
     site.cluster.start()
     assert site.cluster.value("SELECT pg_is_in_recovery()")
+    stream = streams(site)
+    site.cluster.pg_ctl("promote", "-w")
+    ledger = Ledger(site.cluster)
+    ledger.write(1)
+    lsn = parse_lsn(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
+    until(lambda: reach(site) >= lsn, "pieces of the new timeline")
+    assert "begins once it is promoted" in stream.words()

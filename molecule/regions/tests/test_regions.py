@@ -105,7 +105,9 @@ def test_the_standby_takes_over_once_the_first_site_is_lost(machines: Dict[str, 
     podman("kill", f"{PREFIX}-db13", f"{PREFIX}-s3")
     began = time.time()
     lost = ["-e", f"dr_old_host={address}", "-e", "lifeboat_lost_repositories=primary", "-e", "dr_confirm=yes"]
-    playbook("dr_failover", "west13", *lost)
+    told = playbook("dr_failover", "west13", *lost, "-e", "dr_max_loss=1s", status=2)
+    assert "dr_accept_loss=" in told and recovering(west) and leader(west) == "east"
+    playbook("dr_failover", "west13", *lost, "-e", "dr_max_loss=3600s")
     assert not recovering(west) and leader(west) == "west"
     gone = writer.acknowledged - present(west)
     # Whole transactions from the end on, and nothing in between.

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
-from ...base.errors import ConfigError
-from ...base.wal_names import parse_lsn
 from ...config.load import load
 from ...failover import handover, loss, settle
-from ...failover.judge import OK, read_limit
+from ...failover.judge import OK, accepted_lsn, read_limit
 from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
 from .described import add_command, add_plan, described
@@ -90,7 +88,7 @@ def run_loss(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Read-only but for what was heard of the primary, which is kept."""
     config = load(args.config, args.as_of)
     limit = read_limit(args.max_loss, config.objectives.rpo)
-    found, verdict = loss.read(config, limit, _lsn(args.accept_loss))
+    found, verdict = loss.read(config, limit, accepted_lsn(args.accept_loss))
     told = found.as_dict(verdict)
     return Answer(told, "\n".join(_loss_lines(told)), 0 if verdict.word == OK else _NOT_OK)
 
@@ -120,13 +118,6 @@ def _loss_lines(told: Dict[str, Any]) -> List[str]:
     if told["verdict"] != OK:
         lines.append(f"to accept: --accept-loss {told['lsn']}")
     return lines
-
-
-def _lsn(text: Optional[str]) -> Optional[int]:
-    try:
-        return None if text is None else parse_lsn(text)
-    except ValueError as exc:
-        raise ConfigError(f"The accepted LSN {exc}.", "Take the one that lifeboat standby loss shows.") from exc
 
 
 def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
