@@ -51,6 +51,23 @@ def active(host: Host) -> bool:
     return bool(host.run(f"systemctl is-active {UNIT}").rc == 0)
 
 
+def clients_write(machines: Dict[str, Host], new: str) -> None:
+    """By pgbouncer, and by libpq with both hosts: what they write is on the new primary."""
+    hosts = ",".join(machines[name].check_output("hostname -I").split()[0] for name in ("db13", "west13") if up(name))
+    ways = [
+        "host=127.0.0.1 port=6432 dbname=postgres",
+        f"host={hosts} user=postgres dbname=postgres connect_timeout=3 target_session_attrs=read-write",
+    ]
+    for way in ways:
+        insert = f"psql -XqAt '{way}' --command='INSERT INTO ledger DEFAULT VALUES RETURNING id'"
+        until(lambda: machines["far"].run(insert).rc == 0, f"clients write by {way}", 60)  # noqa: B023
+        assert int(machines["far"].check_output(insert)) in present(machines[new])
+
+
+def up(name: str) -> bool:
+    return podman("inspect", "--format={{.State.Running}}", f"{PREFIX}-{name}").strip() == "true"
+
+
 def leader(host: Host) -> Any:
     return lifeboat(host, "shop", "leader show")["leader"]
 
@@ -90,6 +107,7 @@ def test_a_switchover_loses_nothing(machines: Dict[str, Host], playbook: Playboo
     report = playbook.report(new)
     note(playbook, f"switchover-{new}", {"phases": {p["name"]: p["seconds"] for p in report["phases"]}})
     assert leader(machines[new]) == leader(machines[old]) == {"db13": "east", "west13": "west"}[new]
+    clients_write(machines, new)
     # The old one follows without a restore.
     assert "Start the restore" not in told
     sql(machines[new], "INSERT INTO ledger DEFAULT VALUES")
@@ -110,6 +128,7 @@ def test_the_standby_takes_over_once_the_first_site_is_lost(machines: Dict[str, 
     playbook("dr_failover", "west13", *lost, "-e", "dr_max_loss=3600s")
     assert not recovering(west) and leader(west) == "west"
     gone = writer.acknowledged - present(west)
+    clients_write(machines, "west13")
     # Whole transactions from the end on, and nothing in between.
     assert not gone or min(gone) > max(writer.acknowledged & present(west))
     phases = {p["name"]: p["seconds"] for p in playbook.report("west13")["phases"]}
