@@ -43,6 +43,7 @@ options:
       - leader-claim
       - handover
       - settle
+      - diverged
     default: []
   verify:
     description: Whether to verify the trail.

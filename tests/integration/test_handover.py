@@ -63,6 +63,7 @@ def test_the_primary_changes_there_and_back_without_loss_or_rewind(
     # The old primary follows from the archive, as it is.
     standby.cluster.execute("INSERT INTO ledger VALUES (1001, 'there')")
     until(lambda: standby.cluster.switch_wal(), "a segment of the new timeline in the archive")
+    assert not site.lifeboat("standby", "diverged").data["diverged"]
     follow(site, site.cluster, site.config_file)
     wanted = [*expected(ledger.entries), (1001, "there")]
     until(lambda: rows(site.cluster) == wanted, "the old primary to follow", site.cluster.log.read_text)

@@ -50,6 +50,13 @@ def test_every_other_key_of_ours() -> None:
         LAYOUT.audit_event("db-1.postgres", moment(0), 17): Kind("audit", "db-1.postgres", "20261122/0000000017"),
         LAYOUT.erasure(moment(0), "0a1b2c3d"): Kind("erasure"),
         LAYOUT.epoch(SYSTEM, 26): Kind("epoch", SYSTEM, "0000001A"),
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", NAME): Kind("diverged", SYSTEM, f"{LABEL[:16]}-0a1b"),
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", "commits.tsv") + ".age": Kind(
+            "diverged", SYSTEM, f"{LABEL[:16]}-0a1b"
+        ),
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", "diverged.json"): Kind(
+            "diverged", SYSTEM, f"{LABEL[:16]}-0a1b", record=True
+        ),
         LAYOUT.damaged(moment(0), "0a1b2c3d", "repair.json"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
         LAYOUT.damaged(moment(0), "0a1b2c3d", "object"): Kind("damaged", "20261122T020000Z-0a1b2c3d"),
         LAYOUT.repository: Kind("core"),
@@ -76,6 +83,8 @@ def test_every_other_key_of_ours() -> None:
         f"{LAYOUT.epochs(SYSTEM)}00000000.json",
         f"{LAYOUT.epochs('main')}00000001.json",
         LAYOUT.damaged(moment(0), "0a1b2c3d", "notes.txt"),
+        LAYOUT.diverged(SYSTEM, f"{LABEL[:16]}-0a1b", "notes.txt"),
+        LAYOUT.diverged(SYSTEM, "99999999T999999Z-0a1b", NAME),
         f"{LAYOUT.backups}{LABEL}/notes.txt",
         f"{LAYOUT.backups}{LABEL}/manifest.json.bak",
         f"{LAYOUT.backups}{LABEL}/more/manifest.json",

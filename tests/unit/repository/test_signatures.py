@@ -244,6 +244,7 @@ KINDS: List[Any] = [
     ("main/restore_tests/20261122T020000Z-1.json", {}, ["verification"], ["restore_test"]),
     ("main/erasures/20261122T020000Z-1.json", {}, ["hold"], ["erasure"]),
     ("main/leadership/7/00000001.json", {}, ["repository"], ["epoch"]),
+    ("main/diverged/7/20261122T020000Z-1a/diverged.json", {}, ["epoch"], ["diverged"]),
     ("main/damaged/20261122T020000Z-1a/repair.json", {}, ["repository"], ["repair"]),
     ("main/systems/7.json", {}, ["repair"], ["repository"]),
     # What is none of these is signed by keys that may sign anything.

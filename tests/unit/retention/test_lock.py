@@ -19,7 +19,7 @@ from lifeboat.repository.terms import RENEW_FOR, RENEW_WITHIN, is_due, longest, 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 POLICY = RetentionConfig(
     full_days=30, differential_days=9, incremental_days=8, wal_days=7, dump_days=20, file_set_days=90,
-    file_sets={"data": 40}, audit_days=365, damaged_days=25,
+    file_sets={"data": 40}, audit_days=365, damaged_days=25, diverged_days=100,
 )  # fmt: skip
 WAL = "main/wal/7/00000001/00000000/000000010000000000000002"
 KEYS = {
@@ -37,6 +37,7 @@ KEYS = {
     "main/audit/host.postgres/20261122/0000000001.json": 365,
     "main/holds/20261122T020000Z-full/20261122T020000Z-held-ab.json": 365,
     "main/restores/0123456789ab/begun": None,
+    "main/diverged/7/20261122T020000Z-0a1b2c3d/000000010000000000000002.zst": 100,
     "main/damaged/20261122T020000Z-0a1b2c3d/object": 25,
     "main/repository.json": 365,
     "main/leadership/7/00000001.json": 365,

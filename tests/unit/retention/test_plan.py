@@ -215,6 +215,25 @@ def test_what_repairs_removed_has_its_days() -> None:
     assert not [r for r in early.removals if r.kind == "damaged"]
 
 
+def test_what_diverged_has_its_days_and_goes_as_a_whole() -> None:
+    life = Life()
+    life.back_up("full")
+
+    def copy(days: float, token: str) -> List[ObjectInfo]:
+        stored = BEGIN + timedelta(days=days)
+        label = f"{stored:%Y%m%dT%H%M%SZ}-{token}"
+        keys = [LAYOUT.diverged("7", label, name) for name in (f"{5:024X}", "commits.tsv", "diverged.json")]
+        return [ObjectInfo(key, 5, stored + timedelta(minutes=n)) for n, key in enumerate(keys)]
+
+    old, young = copy(0, "0a"), copy(1, "0b")
+    life.now = BEGIN + timedelta(days=365, minutes=2)
+    plan = make_plan(life.facts(), [*old, *young, *life.objects()], RetentionConfig(), life.now)
+    found = [r for r in plan.removals if r.kind == "diverged"]
+    assert {r.key for r in found} == {info.key for info in old}
+    assert [r.record for r in found] == [True, False, False], "the record goes first"
+    assert all("365 days" in r.reason for r in found)
+
+
 def test_dumps_have_their_days_and_the_newest_of_each_database_stays() -> None:
     life = Life()
     life.back_up("full")

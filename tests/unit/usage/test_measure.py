@@ -49,6 +49,7 @@ KEYS = {
     "hold": LAYOUT.hold(LABELS["full"], moment(0), "0a1b2c3d"),
     "erasure": LAYOUT.erasure(moment(0), "0a1b2c3d"),
     "epoch": LAYOUT.epoch(SYSTEM, 1),
+    "diverged": LAYOUT.diverged(SYSTEM, "20261122T020000Z-0a1b2c3d", "diverged.json"),
     "damaged": LAYOUT.damaged(moment(0), "0a1b2c3d", "object"),
     "foreign": "main/notes.txt",
 }  # fmt: skip

@@ -23,7 +23,7 @@ OK, FAILED = "ok", "failed"
 WHATS = (
     "backup", "prune", "restore", "verify", "sync", "files-backup", "files-restore", "configuration", "prepare", "hold",
     "release", "erasure", "logs-read", "git-push", "notice",
-    "leader-claim", "handover", "settle",
+    "leader-claim", "handover", "settle", "diverged",
 )  # fmt: skip
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 

@@ -27,7 +27,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "wal-stream": ("wal_stream", "store the unfinished WAL segment every few seconds"),
     "wal-prove": ("prove", "switch to a new WAL segment and find the finished one in every required repository"),
     "restore": ("restore", "restore the cluster, to the latest moment or a chosen target"),
-    "standby": ("standby", "show how far a standby is behind and what its promotion would lose; hand over, settle"),
+    "standby": ("standby", "show how far a standby is behind and what its promotion would lose; change the primary"),
     "verify": ("verify", "read backups, WAL, dumps and files back in every repository; restore one as a test"),
     "sync": ("sync", "copy to repositories what another one has"),
     "table": ("table", "restore single tables as they were at a point in time"),

@@ -26,7 +26,7 @@ class RetentionConfig:
     (ISO), ``monthly`` months and ``yearly`` years that have one (UTC). What a crash left (a backup without its record,
     a piece of a segment that is complete by now) goes after ``grace_hours``. ``file_sets`` has the days of those file
     sets, by name, that are not kept for ``file_set_days``, with those of the application's data (``data_days``);
-    ``damaged_days`` is for what a repair removed.
+    ``damaged_days`` is for what a repair removed, ``diverged_days`` for what an old primary wrote behind a fork.
 
     A plan is refused where it removes more than ``max_share`` percent of the bytes, where the newest backup is older
     than ``max_backup_age_days``, and where the clocks of this host and of the store differ by more than
@@ -49,6 +49,7 @@ class RetentionConfig:
     log_days: float = option("Days to keep logs.", 30.0)
     security_log_days: float = option("Days to keep the log stream C(security).", 365.0)
     damaged_days: float = option("Days to keep the damaged bytes that a repair removed.", 90.0)
+    diverged_days: float = option("Days to keep the WAL of an old primary behind the fork of a failover.", 365.0)
     keep_last: int = option("Full backups to keep whatever their age.", 2)
     daily: int = option("Days of which to keep the newest full backup.", 0)
     weekly: int = option("ISO weeks of which to keep the newest full backup.", 0)

@@ -19,7 +19,7 @@ from .option import build, option, with_tuples
 #: Kinds of records. ``files`` and ``dump`` may be limited to one set or database: ``files/SET``, ``dump/DATABASE``.
 KINDS = (
     "repository", "backup", "files", "dump", "hold", "release", "verification", "restore_test", "erasure", "repair",
-    "epoch",
+    "epoch", "diverged",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,126}\Z")
 # The plain key types of OpenSSH; certificates and DSA are left out.

@@ -25,7 +25,7 @@ _BESIDE = ("access_key_id", "profile", "credentials_file")
 #: First words of keys. A policy that names them by a wildcard would let the writer store a set of such a name.
 _AREAS = frozenset(
     ("backups", "wal", "dumps", "holds", "verifications", "restore_tests", "restores", "writes", "audit", "erasures",
-     "leadership", "logs", "damaged", "systems", "releases")
+     "leadership", "diverged", "logs", "damaged", "systems", "releases")
 )  # fmt: skip
 
 

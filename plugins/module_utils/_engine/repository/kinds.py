@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from .labels import LABEL, begun
-from .layout import MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
+from .layout import DIVERGED, MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -37,12 +37,16 @@ _ACKNOWLEDGED = re.compile(r"wal/(\d+)/([0-9A-F]{8})/([0-9A-F]{8})/(\2\3[0-9A-F]
 _CORE = re.compile(r"repository\.json\Z|systems/\d{1,20}\.json\Z", re.ASCII)
 _STAMPED = {"restore_tests": "report", "verifications": "verification", "erasures": "erasure"}
 _DAMAGED = re.compile(r"damaged/(\d{8}T\d{6}Z-[0-9a-f]+)/(?:repair\.json|object)\Z", re.ASCII)
+_DIVERGED = re.compile(
+    r"diverged/(\d{1,20})/(\d{8}T\d{6}Z-[0-9a-f]+)/(diverged\.json|(?:commits\.tsv|[0-9A-F]{24})\.zst(?:\.age)?)\Z",
+    re.ASCII,
+)
 _LEASE = re.compile(r"(restores|writes)/([0-9a-f]{12})/(?:begun|held-\d{6}|ended)\Z", re.ASCII)
 _HISTORY = re.compile(r"wal/(\d+)/(?:sha256/)?[0-9A-F]{8}\.history\Z", re.ASCII)
 
 _RECORDS = {
     "core": "repository", "report": "restore_test", "erasure": "erasure", "damaged": "repair", "release": "release",
-    "epoch": "epoch",
+    "epoch": "epoch", "diverged": "diverged",
 }  # fmt: skip
 
 
@@ -50,14 +54,15 @@ _RECORDS = {
 class Kind:
     """``name``: ``core`` (the repository's owner), ``backup``, ``files``, ``dump``, ``wal``, ``history``, ``hold``,
     ``release`` (of holds), ``lease``, ``report`` (of a restore test), ``verification``, ``audit``, ``erasure``,
-    ``epoch`` (of leadership), ``log``, ``damaged`` (what a repair removed) or ``foreign``.
+    ``epoch`` (of leadership), ``diverged`` (WAL of an old primary behind a fork), ``log``, ``damaged`` (what a repair
+    removed) or ``foreign``.
 
     ``owner`` is a backup's, a copy's or a dump's label, or the system identifier of WAL or of an epoch; ``part`` the
-    rest: an epoch's number, the file's name of a backup, the set of a copy, the database of a dump (percent-encoded),
-    the segment's name of WAL; of an event of the audit trail they are its chain, and day and number; of a chunk of a
-    log its stream and day.
-    ``record`` marks what makes a backup, copy or dump exist, ``segment`` a complete segment, ``piece`` a part of one,
-    ``mark`` that WAL is acknowledged up to the end of the segment.
+    rest: an epoch's number, the label of diverged WAL, the file's name of a backup, the set of a copy, the database of
+    a dump (percent-encoded), the segment's name of WAL; of an event of the audit trail they are its chain, and day and
+    number; of a chunk of a log its stream and day.
+    ``record`` marks what makes a backup, copy, dump or diverged WAL exist, ``segment`` a complete segment, ``piece`` a
+    part of one, ``mark`` that WAL is acknowledged up to the end of the segment.
     """
 
     name: str
@@ -99,6 +104,8 @@ def kind_of(cluster: str, key: str) -> Kind:
         return Kind("audit", place[0], f"{place[1]}/{place[2]:010d}")
     if epoch := epoch_place(key):
         return Kind("epoch", epoch[0], f"{epoch[1]:08X}")
+    if (match := _DIVERGED.match(rest)) and begun(match.group(2)):
+        return Kind("diverged", match.group(1), match.group(2), record=match.group(3) == DIVERGED)
     if match := _DAMAGED.match(rest):
         return Kind("damaged", match.group(1))
     if chunk := log_chunk(key):
@@ -119,6 +126,8 @@ def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
         # A release is one by its name or by its content.
         is_hold = kind.name == "hold" and "-held-" in key.rsplit("/", 1)[1]
         return "hold" if is_hold and record.get("held") is True else "release"
+    if kind.name == "diverged" and not kind.record:
+        return "other"
     if kind.name == "damaged" and not key.endswith("/repair.json"):
         return "other"
     return _RECORDS.get(kind.name, "other")

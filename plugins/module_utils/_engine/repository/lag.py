@@ -16,13 +16,13 @@ Owner = Tuple[str, str, str]
 
 # Whose it is comes first; what makes a backup or copy exist comes last, after the WAL that it needs.
 _RANKS = {
-    "core": 0, "history": 1, "epoch": 1, "wal": 3, "backup": 4, "files": 4, "dump": 4,
+    "core": 0, "history": 1, "epoch": 1, "wal": 3, "backup": 4, "files": 4, "dump": 4, "diverged": 4,
     "hold": 6, "report": 6, "erasure": 6, "audit": 7, "log": 8,
 }  # fmt: skip
 # That WAL is acknowledged comes before it: what is not copied yet is known to be missing.
 _MARK, _RECORD = 2, 5
 # What is the same bytes in every repository. WAL may be compressed in another way.
-_SAME = ("backup", "files", "dump", "history", "erasure", "epoch", "audit", "log")
+_SAME = ("backup", "files", "dump", "history", "erasure", "epoch", "diverged", "audit", "log")
 
 
 @dataclass(frozen=True)

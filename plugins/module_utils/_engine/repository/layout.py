@@ -20,6 +20,7 @@
 <cluster>/audit/<chain>/<day>/<number>.json    an event; a chain is <host>.<user>
 <cluster>/erasures/<time>-<token>.json
 <cluster>/leadership/<system identifier>/<epoch>.json    an epoch: from it on a site leads
+<cluster>/diverged/<system identifier>/<time>-<token>/<segment>.zst  commits.tsv.zst  diverged.json    WAL behind a fork
 <cluster>/logs/<stream>/<day>/<stored><microseconds>-<first line>-<host>-<digest>.jsonl.zst    a chunk of a log
 <cluster>/restores/<token>/begun  held-<number>  ended    that a restore reads; below writes/ what is being written
 <cluster>/damaged/<time>-<token>/repair.json  object    what was removed by a repair, and why
@@ -53,6 +54,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 SERVER_MANIFEST = "backup_manifest"
+#: The record of WAL behind a fork, and the list of its commits.
+DIVERGED, DIVERGED_COMMITS = "diverged.json", "commits.tsv"
 #: How the name of an object ends that says how far WAL is acknowledged.
 ACKNOWLEDGED = ".acknowledged"
 FILE_SET_DATA, FILE_SET_INDEX = "data.tar.zst", "index.jsonl.zst"
@@ -205,6 +208,12 @@ class Layout:
     def epoch(self, system: str, number: int) -> str:
         """The record of an epoch."""
         return f"{self.epochs(system)}{number:08X}.json"
+
+    def diverged(self, system: str = "", label: str = "", name: str = "") -> str:
+        """Prefix of the WAL behind forks: all of it, a system identifier's, one copy; or a file of a copy, clear."""
+        file = name if name in ("", DIVERGED) else f"{name}.zst"
+        parts = [part for part in (system, label) if part]
+        return "".join([f"{self.cluster}/diverged/", *(f"{part}/" for part in parts), file])
 
     @property
     def logs(self) -> str:

@@ -46,7 +46,8 @@ def _days(kind: Kind, policy: RetentionConfig) -> float:
         return policy.days_of_log(kind.owner)
     if kind.name in _FOR_EVER:
         return longest(policy)
-    own = {"dump": policy.dump_days, "audit": policy.audit_days, "damaged": policy.damaged_days}
+    own = {"dump": policy.dump_days, "audit": policy.audit_days, "damaged": policy.damaged_days,
+           "diverged": policy.diverged_days}  # fmt: skip
     return own.get(kind.name, 0.0)
 
 
@@ -54,7 +55,7 @@ def longest(policy: RetentionConfig) -> float:
     """The longest retention, in days."""
     kinds = (policy.full_days, policy.wal_days, policy.dump_days, policy.file_set_days, policy.audit_days)
     logs = (policy.log_days, policy.security_log_days)
-    others = (policy.differential_days, policy.incremental_days, policy.damaged_days)
+    others = (policy.differential_days, policy.incremental_days, policy.damaged_days, policy.diverged_days)
     return max(*kinds, *logs, *others, *policy.file_sets.values())
 
 

@@ -29,7 +29,7 @@ from ..store.protocol import ObjectInfo
 from .copies import CopyKey, CopyRecord, CopyStanding, copies_that_go, copy_order, judge_copies
 from .keep import Rivals, kept_backups, order_of
 from .strength import Evidence, Segments, Standing, Stored, judge
-from .trails import Removal, old_events, old_leases, old_logs, old_repairs
+from .trails import Removal, old_diverged, old_events, old_leases, old_logs, old_repairs
 from .wal import (
     Base,
     Life,
@@ -133,6 +133,7 @@ def make_plan(
         *old_events(found.audit, policy, now),
         *old_logs(found.logs, policy, now),
         *old_repairs(found.damaged, policy, now),
+        *old_diverged(found.diverged, policy, now),
         *old_leases(found.leases, policy, now),
     ]
     removals.sort(key=lambda r: not r.record)
@@ -168,6 +169,7 @@ class _Sorted:
         self.audit: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.logs: Dict[str, List[Tuple[Kind, ObjectInfo]]] = {}
         self.damaged: Dict[str, List[ObjectInfo]] = {}
+        self.diverged: Dict[Tuple[str, str], List[Tuple[Kind, ObjectInfo]]] = {}
         self._names: Dict[str, Set[str]] = {}
         self._fresh: Dict[str, Set[str]] = {}
         self.segments = Segments(self._names, self._fresh)
@@ -193,6 +195,8 @@ class _Sorted:
             self.logs.setdefault(kind.owner, []).append((kind, info))
         elif kind.name == "damaged":
             self.damaged.setdefault(kind.owner, []).append(info)
+        elif kind.name == "diverged":
+            self.diverged.setdefault((kind.owner, kind.part), []).append((kind, info))
         elif kind.name == "foreign":
             self.unknown += info.size
 

@@ -18,7 +18,7 @@ from ..store.protocol import ObjectInfo
 class Removal:
     """An object that is removed, and why; ``record`` marks what makes a backup or copy exist.
 
-    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged`` or ``garbage``.
+    ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged``, ``diverged`` or ``garbage``.
     """
 
     key: str
@@ -68,6 +68,19 @@ def old_repairs(repairs: Mapping[str, Sequence[ObjectInfo]], policy: RetentionCo
         for _repair, parts in sorted(repairs.items())
         if now - max(info.modified for info in parts) >= timedelta(days=policy.damaged_days)
         for info in parts
+    ]
+
+
+def old_diverged(
+    copies: Mapping[Tuple[str, str], Sequence[Tuple[Kind, ObjectInfo]]], policy: RetentionConfig, now: datetime
+) -> List[Removal]:
+    """The WAL of old primaries behind a fork, each copy as a whole once all of it is old enough, its record first."""
+    reason = f"written behind a fork, stored {policy.diverged_days:g} days ago or longer"
+    return [
+        Removal(info.key, info.size, "diverged", reason, record=kind.record)
+        for _copy, parts in sorted(copies.items())
+        if now - max(info.modified for _kind, info in parts) >= timedelta(days=policy.diverged_days)
+        for kind, info in parts
     ]
 
 

@@ -24,7 +24,7 @@ from ..store.protocol import ObjectInfo
 
 KINDS = (
     "core", "backup", "wal", "files", "dump", "log", "audit", "verification", "report", "lease", "hold", "erasure",
-    "epoch", "damaged", "foreign",
+    "epoch", "diverged", "damaged", "foreign",
 )  # fmt: skip
 TYPES = ("full", "differential", "incremental")
 #: How many complete days are told apart, beside today.

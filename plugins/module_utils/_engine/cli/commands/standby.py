@@ -9,7 +9,7 @@ import argparse
 from typing import Any, Dict, List
 
 from ...config.load import load
-from ...failover import handover, loss, settle
+from ...failover import diverged, handover, loss, settle
 from ...failover.judge import OK, accepted_lsn, read_limit
 from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
@@ -76,6 +76,36 @@ def add_arguments(subparsers: Any) -> None:
     )
     add_plan(rest, "store nothing, and compare nothing")
     rest.set_defaults(handler=run_settle)
+    behind = actions.add_parser(
+        "diverged",
+        **described(
+            "store what an old primary wrote behind the fork of the new timeline, and name its commits",
+            "standby diverged",
+            "standby diverged --plan",
+        ),
+    )
+    add_plan(behind, "store nothing")
+    behind.set_defaults(handler=run_diverged)
+
+
+def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the host of the old primary, which is stopped."""
+    config = load(args.config, args.as_of)
+    told = (diverged.plan if args.plan else diverged.apply)(config).as_dict()
+    if not told["diverged"]:
+        return Answer(told, "nothing was written behind a fork: this server can follow")
+    span = f", from {told['first_commit_at']} to {told['last_commit_at']}" if told["first_commit_at"] else ""
+    lines = [
+        f"timeline {told['new_timeline']} forked at {told['fork_lsn']}, this server wrote on to {told['end_lsn']}:"
+        f" {size(told['bytes'])}, {told['commits']} transactions{span}"
+    ]
+    if told["xids"]:
+        more = "" if told["xids_complete"] else f" and {told['commits'] - len(told['xids'])} more"
+        lines.append(f"transaction ids {', '.join(map(str, told['xids']))}{more}")
+    if told["label"]:
+        lines += bullets([f"stored in {name}" for name in told["repositories"]] or ["it was stored already"])
+        lines.append(f"label {told['label']}")
+    return Answer(told, "\n".join(lines))
 
 
 def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
