@@ -149,7 +149,11 @@ def test_the_old_primary_stays_down_when_it_comes_back(machines: Dict[str, Host]
 
 def test_the_old_primary_rejoins(machines: Dict[str, Host], playbook: Playbooks) -> None:
     east, west = machines["db13"], machines["west13"]
-    playbook("dr_rejoin", "db13")
+    # The repository that was given up is required again, and gets what it lacks.
+    playbook.role("agent", "west13")
+    lifeboat(west, "shop", "sync --to primary")
+    told = playbook("dr_rejoin", "db13")
     assert recovering(east)
+    assert "transactions behind" in told
     sql(west, "INSERT INTO ledger DEFAULT VALUES")
     until(lambda: present(east) == present(west), "it follows")
