@@ -8,8 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from lifeboat.postgres.recovery import STANDBY, restore_command, rewrite, set_signal, standby_settings
-
 from .ledger import Entry, expected, rows
 from .postgres import Cluster, Ran, Site, restore_arguments, until
 
@@ -65,7 +63,7 @@ class Standby:
 
 def follow(site: Site, cluster: Cluster, config_file: Path) -> None:
     """Let a stopped server start as a standby that the repository feeds."""
-    command = restore_command(str(site.quick), str(config_file), pieces=True, follow=True)
-    rewrite(str(cluster.data_dir), standby_settings(command))
-    set_signal(str(cluster.data_dir), STANDBY)
+    done = site.lifeboat("standby", "follow", config_file=config_file).data
+    assert done["changed"] and done["data_dir"] == str(cluster.data_dir)
+    assert not site.lifeboat("standby", "follow", "--plan", config_file=config_file).data["changed"]
     cluster.start()

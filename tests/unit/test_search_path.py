@@ -57,4 +57,4 @@ def test_each_psql_of_a_role_has_the_path() -> None:
             # The file sets it by itself, before any other statement.
             assert inside or "'ask.sql'" in after, f"{path}:{number + 1}"
             found.append(path.parts[-3])
-    assert sorted(set(found)) == ["application", "drill", "incident", "restore", "wal_archive"]
+    assert sorted(set(found)) == ["application", "drill", "incident", "restore", "standby", "wal_archive"]

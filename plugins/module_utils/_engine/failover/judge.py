@@ -11,7 +11,7 @@ from typing import List, Optional, Tuple
 
 from ..base.errors import ConfigError
 from ..base.units import size
-from ..base.wal_names import format_lsn
+from ..base.wal_names import format_lsn, parse_lsn
 
 OK, NEEDS_ACCEPTANCE, REFUSED = "ok", "needs_acceptance", "refused"
 _LIMIT = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)(s|min|h|B|kB|MB|GB)\Z", re.ASCII)
@@ -38,6 +38,14 @@ def read_limit(text: Optional[str], rpo: Optional[float]) -> Limit:
         )
     value, unit = float(match.group(1)), match.group(2)
     return Limit(seconds=value * _SECONDS[unit]) if unit in _SECONDS else Limit(bytes=value * _BYTES[unit])
+
+
+def accepted_lsn(text: Optional[str]) -> Optional[int]:
+    """The LSN at which a loss is accepted; ConfigError for what is none."""
+    try:
+        return None if text is None else parse_lsn(text)
+    except ValueError as exc:
+        raise ConfigError(f"The accepted LSN {exc}.", "Take the one that lifeboat standby loss shows.") from exc
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ from ..base.errors import (
     StoreError,
     StoreUnavailable,
 )
+from ..base.wal_names import parse_lsn
 from ..config.load import Config
+from ..postgres.controldata import read_control
 from ..records.model import seal_record
 from ..repository.repository import Repositories, Repository
 from .decide import Leadership, Request, begun_already, taken
@@ -66,6 +68,25 @@ def require_possible(request: Request) -> None:
         raise ConfigError(
             f"The token {request.token!r} cannot be used.", "Use 8 to 64 letters, digits, '-' and '_'."
         )
+
+
+def timeline_of(config: Config, given: Optional[int]) -> int:
+    """The timeline of a claim: ``given``, or that of the last checkpoint in the data directory."""
+    if given is not None:
+        if not 1 <= given < 2**32:
+            raise ConfigError(f"The timeline is {given}.", "It is a number from 1 on.")
+        return given
+    if not config.data_dir:
+        raise ConfigError("The timeline is not known here: data_dir is not set.", "Give the timeline.")
+    return read_control(config.bin_dir, config.data_dir).timeline
+
+
+def handover_of(text: Optional[str]) -> Optional[int]:
+    """The hand-over LSN of a claim, such as ``0/3000028``."""
+    try:
+        return None if text is None else parse_lsn(text)
+    except ValueError as exc:
+        raise ConfigError(f"The hand-over LSN {exc}.", "Take it from pg_controldata of the site before.") from exc
 
 
 def plan(config: Config, request: Request) -> Claimed:

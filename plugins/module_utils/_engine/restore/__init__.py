@@ -5,6 +5,9 @@
 
 from .apply import apply
 from .extract import LOG
+from .follow import Follow
+from .follow import apply as apply_follow
+from .follow import plan as plan_follow
 from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
 from .request import RestorePlan, RestoreRequest, RestoreResult
@@ -16,6 +19,7 @@ from .target import latest_timeline, on_path
 
 __all__ = [
     "LOG",
+    "Follow",
     "Pace",
     "RestorePlan",
     "RestoreRequest",
@@ -23,11 +27,13 @@ __all__ = [
     "StandbyStatus",
     "StandbyStored",
     "apply",
+    "apply_follow",
     "estimate_seconds",
     "last_pace",
     "latest_timeline",
     "on_path",
     "plan",
+    "plan_follow",
     "standby_status_of",
     "standby_walk",
 ]

@@ -48,6 +48,8 @@ from .pieces import MOST, contiguous, list_pieces
 from .segment import read_header
 from .spool import configured_at, take, usable
 
+# Seconds between two looks whether a standby was promoted.
+_STANDBY_POLL = 2
 _TICK = 0.1
 # A segment tells its size and owner in so many bytes.
 _HEADER = 40
@@ -73,10 +75,13 @@ class Stream:
     def run(self, on_ready: Callable[[], None]) -> None:
         """Work until ``stopping`` or until the configuration file changes; ``on_ready`` is called once it has begun.
 
+        Beside a standby it waits for the promotion, and has begun then too.
         ServerNotReady, PostgresError, StreamBroken when the server cannot be followed (any longer): start it again.
         A repository that is not there is waited for.
         """
         with self._held(), session(self._config.connection) as sql:
+            if not self._promoted(sql, on_ready):
+                return
             publisher = receivewal.read_publisher(sql, self._data_dir)
             if publisher.unlimited:
                 self._progress.note(
@@ -94,6 +99,21 @@ class Stream:
                 finally:
                     receiver.close()
                     repositories.close()
+
+    def _promoted(self, sql: Session, on_ready: Callable[[], None]) -> bool:
+        """Wait while the server is a standby; False if the stream is to end before it is promoted."""
+        if not sql.value("SELECT pg_is_in_recovery()"):
+            return True
+        self._progress.note("the server is a standby: the stream begins once it is promoted")
+        on_ready()
+        configured = configured_at(self._config)
+        while sql.value("SELECT pg_is_in_recovery()"):
+            due = clock.monotonic() + _STANDBY_POLL
+            while clock.monotonic() < due:
+                if self._stopping() or configured_at(self._config) != configured:
+                    return False
+                clock.sleep(_TICK)
+        return True
 
     def _work(
         self, sql: Session, publisher: Publisher, receiver: Receiver, targets: Sequence[Target], watch: Watch

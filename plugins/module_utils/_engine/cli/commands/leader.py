@@ -6,22 +6,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Dict, Optional
+import os
+from typing import Any, Dict
 
-from ...base.errors import ConfigError
-from ...base.wal_names import parse_lsn
+from ...base.errors import LifeboatError
+from ...base.time_limit import time_limit
 from ...config.load import Config, load
 from ...leadership import claim
 from ...leadership.decide import Request
 from ...leadership.read import Seen, look, system_of
 from ...leadership.record import KINDS
-from ...postgres.controldata import read_control
+from ...postgres.recovery import RECOVERY, STANDBY
 from ...records.fields import printable
 from ...repository.repository import Repositories
 from ..terminal import Answer, Terminal, bullets, table
 from .described import Actions, add_command, add_plan
 
 _DEPOSED = 2
+# Unlike those of wrong usage or of a broken installation: a unit stops a server by it.
+_STOP = 77
+_GUARD_SECONDS = 20
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -56,6 +60,15 @@ def add_arguments(subparsers: Any) -> None:
         "leader check",
         "leader check --json",
     )
+    guard = actions.add(
+        "guard",
+        run_guard,
+        "exit with 77 if the data directory would serve as a primary of a deposed site; for the server's unit",
+        "leader guard",
+        "leader guard --seconds 20",
+    )
+    limit = f"limit for the look (default: {_GUARD_SECONDS})"
+    guard.add_argument("--seconds", type=int, default=_GUARD_SECONDS, metavar="N", help=limit)
 
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -83,10 +96,26 @@ def run_check(args: argparse.Namespace, terminal: Terminal) -> Answer:
     return Answer(_data(config, seen), _words(config, seen), _DEPOSED if seen.now.deposes(config.site) else 0)
 
 
+def run_guard(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Exit status 77 only on certain knowledge: a store that does not answer in time stops no server."""
+    config = load(args.config, args.as_of)
+    if not config.site or not config.data_dir:
+        return Answer({"may_serve": True}, "nothing is guarded: this configuration has no site or no data_dir")
+    if any(os.path.exists(os.path.join(config.data_dir, name)) for name in (STANDBY, RECOVERY)):
+        return Answer({"may_serve": True}, "the server is, or starts as, a standby")
+    try:
+        with time_limit(args.seconds):
+            seen = _look(config)
+    except (LifeboatError, TimeoutError) as exc:
+        return Answer({"may_serve": True}, f"who leads is not known, so the server may serve: {exc}")
+    deposed = seen.now.deposes(config.site)
+    return Answer({"may_serve": not deposed}, _words(config, seen), _STOP if deposed else 0)
+
+
 def run_claim(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Once in every required repository; again only where it is missing."""
     config = load(args.config, args.as_of)
-    timeline, handover = _timeline(config, args.timeline), _lsn(args.handover_lsn)
+    timeline, handover = claim.timeline_of(config, args.timeline), claim.handover_of(args.handover_lsn)
     request = Request(config.site, args.kind, timeline, handover, args.token, args.after)
     done = (claim.plan if args.plan else claim.apply)(config, request)
     would = "would lead" if args.plan else "leads"
@@ -124,20 +153,3 @@ def _data(config: Config, seen: Seen) -> Dict[str, Any]:
         "set_apart": [{"repository": a.repository, "epoch": a.number, "why": a.why} for a in now.aside],
         "unread": {name: exc.as_dict() for name, exc in seen.unread.items()},
     }
-
-
-def _timeline(config: Config, given: Optional[int]) -> int:
-    if given is not None:
-        if not 1 <= given < 2**32:
-            raise ConfigError(f"The timeline is {given}.", "It is a number from 1 on.")
-        return given
-    if not config.data_dir:
-        raise ConfigError("The timeline is not known here: data_dir is not set.", "Give --timeline.")
-    return read_control(config.bin_dir, config.data_dir).timeline
-
-
-def _lsn(text: Optional[str]) -> Optional[int]:
-    try:
-        return None if text is None else parse_lsn(text)
-    except ValueError as exc:
-        raise ConfigError(f"The hand-over LSN {exc}.", "Take it from pg_controldata of the site before.") from exc

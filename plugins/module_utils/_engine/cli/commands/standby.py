@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
-from ...base.errors import ConfigError
-from ...base.wal_names import parse_lsn
 from ...config.load import load
 from ...failover import diverged, handover, loss, settle
-from ...failover.judge import OK, read_limit
-from ...restore import StandbyStatus, standby_status_of
+from ...failover.judge import OK, accepted_lsn, read_limit
+from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
-from .described import add_command, add_plan, described
+from .described import Actions, add_command, add_plan
 
 # Exit status: somebody has to accept the loss.
 _NOT_OK = 2
@@ -24,20 +22,21 @@ _NOT_OK = 2
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "standby", "standby status", "standby handover")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    status = actions.add_parser(
+    actions = Actions(parser)
+    actions.add(
         "status",
-        **described("show how far it is behind the repository", "standby status", "--json standby status"),
+        run_status,
+        "show how far it is behind the repository",
+        "standby status",
+        "--json standby status",
     )
-    status.set_defaults(handler=run_status)
-    lost = actions.add_parser(
+    lost = actions.add(
         "loss",
-        **described(
-            "show what a promotion of this standby would lose, and exit with 2 if somebody has to accept that",
-            "standby loss",
-            "standby loss --max-loss 60s",
-            "standby loss --max-loss 16MB --accept-loss 0/3000028",
-        ),
+        run_loss,
+        "show what a promotion of this standby would lose, and exit with 2 if somebody has to accept that",
+        "standby loss",
+        "standby loss --max-loss 60s",
+        "standby loss --max-loss 16MB --accept-loss 0/3000028",
     )
     lost.add_argument(
         "--max-loss",
@@ -45,36 +44,40 @@ def add_arguments(subparsers: Any) -> None:
         help="what may be lost without that: seconds of commits (60s) or bytes of WAL (16MB); default: objectives.rpo",
     )
     lost.add_argument("--accept-loss", metavar="LSN", help="accept the loss that was shown together with this LSN")
-    lost.set_defaults(handler=run_loss)
-    over = actions.add_parser(
+    actions.add(
         "handover",
-        **described(
-            "store the last WAL of a primary that was stopped in order, so that it can follow the standby",
-            "standby handover",
-            "standby handover --json",
-        ),
+        run_handover,
+        "store the last WAL of a primary that was stopped in order, so that it can follow the standby",
+        "standby handover",
+        "standby handover --json",
     )
-    over.set_defaults(handler=run_handover)
-    rest = actions.add_parser(
+    follow = actions.add(
+        "follow",
+        run_follow,
+        "make a server that was shut down cleanly a standby, without restoring it",
+        "standby follow",
+        "standby follow --plan",
+    )
+    follow.add_argument(
+        "--running", action="store_true", help="prepare a primary that is about to be stopped: it starts as a standby"
+    )
+    add_plan(follow, "change nothing")
+    rest = actions.add(
         "settle",
-        **described(
-            "archive the WAL of earlier timelines that only this server has",
-            "standby settle",
-            "standby settle --plan",
-        ),
+        run_settle,
+        "archive the WAL of earlier timelines that only this server has",
+        "standby settle",
+        "standby settle --plan",
     )
     add_plan(rest, "store nothing, and compare nothing")
-    rest.set_defaults(handler=run_settle)
-    behind = actions.add_parser(
+    behind = actions.add(
         "diverged",
-        **described(
-            "store what an old primary wrote behind the fork of the new timeline, and name its commits",
-            "standby diverged",
-            "standby diverged --plan",
-        ),
+        run_diverged,
+        "store what an old primary wrote behind the fork of the new timeline, and name its commits",
+        "standby diverged",
+        "standby diverged --plan",
     )
     add_plan(behind, "store nothing")
-    behind.set_defaults(handler=run_diverged)
 
 
 def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -107,7 +110,7 @@ def run_loss(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Read-only but for what was heard of the primary, which is kept."""
     config = load(args.config, args.as_of)
     limit = read_limit(args.max_loss, config.objectives.rpo)
-    found, verdict = loss.read(config, limit, _lsn(args.accept_loss))
+    found, verdict = loss.read(config, limit, accepted_lsn(args.accept_loss))
     told = found.as_dict(verdict)
     return Answer(told, "\n".join(_loss_lines(told)), 0 if verdict.word == OK else _NOT_OK)
 
@@ -139,13 +142,6 @@ def _loss_lines(told: Dict[str, Any]) -> List[str]:
     return lines
 
 
-def _lsn(text: Optional[str]) -> Optional[int]:
-    try:
-        return None if text is None else parse_lsn(text)
-    except ValueError as exc:
-        raise ConfigError(f"The accepted LSN {exc}.", "Take the one that lifeboat standby loss shows.") from exc
-
-
 def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """On the host of the old primary."""
     done = handover.apply(load(args.config, args.as_of)).as_dict()
@@ -153,6 +149,15 @@ def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
     lines += bullets([f"archived {pushed['name']}" for pushed in done["pushed"]])
     lines += bullets([f"stored {piece['key']} in {piece['repository']}" for piece in done["pieces"]])
     return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was stored already"]))
+
+
+def run_follow(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """On the host of an old primary."""
+    config = load(args.config, args.as_of)
+    planned = plan_follow(config, args.running)
+    done = planned if args.plan else apply_follow(config, planned)
+    words = {False: "follows already", True: "would follow" if args.plan else "follows, once it is started,"}
+    return Answer(done.as_dict(), f"{done.data_dir} {words[done.changed]} timeline {done.newest_timeline}")
 
 
 def run_settle(args: argparse.Namespace, terminal: Terminal) -> Answer:

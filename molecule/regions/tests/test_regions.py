@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole story, in order: a standby fed by the stores alone, switched over to and back with nothing lost, the first
+site lost, failed over from, and rejoined.
+
+The acknowledged commits are written down outside of both sites, so that what is lost is counted and not estimated.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Dict, FrozenSet
+
+import pytest
+from steps import PREFIX, Playbooks, lifeboat, podman, sql, until
+from testinfra.host import Host
+
+pytestmark = pytest.mark.timeout(3600)
+
+UNIT = "postgresql@17-main"
+INSERT = "psql -XqAt --dbname=postgres --command='INSERT INTO ledger DEFAULT VALUES RETURNING id'"
+WRITER = "while " + INSERT + " >>{file} 2>>{file}.err; do sleep 0.02; done"
+
+
+class Writer:
+    """Commits on a host until its server refuses; the numbers that were acknowledged."""
+
+    def __init__(self, host: str, playbook: Playbooks, name: str) -> None:
+        self.path: Path = playbook.run_dir / name
+        inside = f"/evidence/{playbook.run_dir.name}/{name}"
+        podman("exec", "--user=postgres", "--detach", f"{PREFIX}-{host}", "sh", "-c", WRITER.format(file=inside))
+        until(lambda: self.path.exists() and self.path.stat().st_size > 20, "the writer has committed")
+
+    @property
+    def acknowledged(self) -> FrozenSet[int]:
+        return frozenset(int(line) for line in self.path.read_text(encoding="utf-8").split("\n")[:-1])
+
+
+def present(host: Host) -> FrozenSet[int]:
+    return frozenset(int(line) for line in sql(host, "SELECT id FROM ledger").split())
+
+
+def recovering(host: Host) -> bool:
+    return sql(host, "SELECT pg_is_in_recovery()") == "t"
+
+
+def active(host: Host) -> bool:
+    return bool(host.run(f"systemctl is-active {UNIT}").rc == 0)
+
+
+def clients_write(machines: Dict[str, Host], new: str) -> None:
+    """By pgbouncer, and by libpq with both hosts: what they write is on the new primary."""
+    hosts = ",".join(machines[name].check_output("hostname -I").split()[0] for name in ("db13", "west13") if up(name))
+    ways = [
+        "host=127.0.0.1 port=6432 dbname=postgres",
+        f"host={hosts} user=postgres dbname=postgres connect_timeout=3 target_session_attrs=read-write",
+    ]
+    for way in ways:
+        insert = f"psql -XqAt '{way}' --command='INSERT INTO ledger DEFAULT VALUES RETURNING id'"
+        until(lambda: machines["far"].run(insert).rc == 0, f"clients write by {way}", 60)  # noqa: B023
+        assert int(machines["far"].check_output(insert)) in present(machines[new])
+
+
+def up(name: str) -> bool:
+    return podman("inspect", "--format={{.State.Running}}", f"{PREFIX}-{name}").strip() == "true"
+
+
+def leader(host: Host) -> Any:
+    return lifeboat(host, "shop", "leader show")["leader"]
+
+
+def note(playbook: Playbooks, name: str, told: Dict[str, Any]) -> None:
+    """Leave the figures for a reader."""
+    (playbook.run_dir / f"figures-{name}.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+
+def test_the_standby_follows_by_the_stores_alone(machines: Dict[str, Host]) -> None:
+    east, west = machines["db13"], machines["west13"]
+    sql(east, "CREATE TABLE ledger (id bigserial PRIMARY KEY)")
+    sql(east, "INSERT INTO ledger DEFAULT VALUES")
+    until(lambda: sql(west, "SELECT to_regclass('ledger') IS NOT NULL") == "t", "the table is there")
+    until(lambda: present(west) == present(east), "its row is there")
+    assert recovering(west)
+    assert sql(west, "SELECT count(*) FROM pg_stat_wal_receiver") == "0", "nothing comes from the primary itself"
+    assert leader(west) == "east"
+
+
+def test_a_second_run_changes_nothing(playbook: Playbooks) -> None:
+    told = playbook("standby", "west13")
+    assert "changed=0" in told.splitlines()[-2] or "changed=0" in told[told.rindex("PLAY RECAP") :]
+
+
+def test_a_primary_is_not_overwritten(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    assert "runs as a primary" in playbook("standby", "db13", status=2)
+    assert not recovering(machines["db13"])
+
+
+@pytest.mark.parametrize(("old", "new"), [("db13", "west13"), ("west13", "db13")])
+def test_a_switchover_loses_nothing(machines: Dict[str, Host], playbook: Playbooks, old: str, new: str) -> None:
+    writer = Writer(old, playbook, f"to-{new}")
+    told = playbook("dr_switchover", new, "-e", f"dr_old_primary={old}", "-e", "dr_confirm=yes")
+    assert not recovering(machines[new]) and recovering(machines[old])
+    assert len(writer.acknowledged) > 10 and writer.acknowledged <= present(machines[new])
+    report = playbook.report(new)
+    note(playbook, f"switchover-{new}", {"phases": {p["name"]: p["seconds"] for p in report["phases"]}})
+    assert leader(machines[new]) == leader(machines[old]) == {"db13": "east", "west13": "west"}[new]
+    clients_write(machines, new)
+    # The old one follows without a restore.
+    assert "Start the restore" not in told
+    sql(machines[new], "INSERT INTO ledger DEFAULT VALUES")
+    until(lambda: present(machines[old]) == present(machines[new]), "the old primary follows")
+
+
+def test_the_standby_takes_over_once_the_first_site_is_lost(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    west, address = machines["west13"], machines["db13"].check_output("hostname -I").split()[0]
+    told = playbook("dr_failover", "west13", "-e", f"dr_old_host={address}", "-e", "dr_confirm=yes", status=2)
+    assert "still lives" in told and recovering(west)
+    writer = Writer("db13", playbook, "lost")
+    until(lambda: len(writer.acknowledged) > 100, "there is something to lose")
+    podman("kill", f"{PREFIX}-db13", f"{PREFIX}-s3")
+    began = time.time()
+    lost = ["-e", f"dr_old_host={address}", "-e", "lifeboat_lost_repositories=primary", "-e", "dr_confirm=yes"]
+    told = playbook("dr_failover", "west13", *lost, "-e", "dr_max_loss=1s", status=2)
+    assert "dr_accept_loss=" in told and recovering(west) and leader(west) == "east"
+    playbook("dr_failover", "west13", *lost, "-e", "dr_max_loss=3600s")
+    assert not recovering(west) and leader(west) == "west"
+    gone = writer.acknowledged - present(west)
+    clients_write(machines, "west13")
+    # Whole transactions from the end on, and nothing in between.
+    assert not gone or min(gone) > max(writer.acknowledged & present(west))
+    phases = {p["name"]: p["seconds"] for p in playbook.report("west13")["phases"]}
+    figures = {"phases": phases, "seconds": time.time() - began, "lost": len(gone)}
+    note(playbook, "failover", {**figures, "acknowledged": len(writer.acknowledged)})
+
+
+def test_the_old_primary_stays_down_when_it_comes_back(machines: Dict[str, Host]) -> None:
+    for name in ("s3", "db13"):
+        podman("start", f"{PREFIX}-{name}")
+    east = machines["db13"]
+    until(lambda: east.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), "it has booted")
+    assert not active(east)
+    assert east.run(f"systemctl start {UNIT}").rc != 0 and not active(east)
+    guard = east.run("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml leader guard")
+    assert guard.rc == 77, guard.stderr
+
+
+def test_the_old_primary_rejoins(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    east, west = machines["db13"], machines["west13"]
+    # The repository that was given up is required again, and gets what it lacks.
+    playbook.role("agent", "west13")
+    lifeboat(west, "shop", "sync --to primary")
+    told = playbook("dr_rejoin", "db13")
+    assert recovering(east)
+    assert "transactions behind" in told
+    sql(west, "INSERT INTO ledger DEFAULT VALUES")
+    until(lambda: present(east) == present(west), "it follows")
