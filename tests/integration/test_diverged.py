@@ -13,8 +13,10 @@ import pytest
 from lifeboat.base.wal_names import parse_lsn
 from lifeboat.codec import zstd
 from lifeboat.config.load import DirectoryOptions
+from support.installations import Installation
 from support.ledger import Ledger
-from support.postgres import Installation, Site, Sites, until
+from support.postgres import Site, Sites
+from support.processes import until
 from support.standby import Standby
 
 pytestmark = pytest.mark.integration

@@ -15,8 +15,9 @@ from typing import Any, Dict, List
 import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
 from support.drills import write_report
+from support.installations import Installation
 from support.lost import flip
-from support.postgres import Installation, Site, Sites, entry
+from support.postgres import Site, Sites, entry
 
 pytestmark = pytest.mark.integration
 

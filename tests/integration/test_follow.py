@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import pytest
 from lifeboat.base.wal_names import parse_lsn
+from support.installations import Installation
 from support.ledger import Ledger
-from support.postgres import Installation, Sites, until
+from support.postgres import Sites
+from support.processes import until
 from support.standby import Standby
 from support.walstream import Streams, reach, streamed_site
 

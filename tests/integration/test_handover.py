@@ -13,8 +13,10 @@ import pytest
 from lifeboat.base.wal_names import parse_lsn
 from lifeboat.codec import zstd
 from lifeboat.config.load import S3Options
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Site, Sites, until
+from support.postgres import Site, Sites
+from support.processes import until
 from support.standby import Standby, follow
 from support.walstream import Streams, streamed_site
 

@@ -21,7 +21,8 @@ from lifeboat.repository.repository import Repositories
 from support import faultproxy
 from support.clocks import wrong_clock
 from support.faultproxy import Fault, FaultProxy
-from support.postgres import LIBRARY, entry, until
+from support.postgres import LIBRARY, entry
+from support.processes import until
 from support.records import SYSTEM
 from support.sinks import MailSink, WebSink
 

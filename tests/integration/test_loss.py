@@ -13,8 +13,10 @@ from typing import Any, Dict
 import pytest
 from lifeboat.base.wal_names import format_lsn, parse_lsn
 from lifeboat.config.load import DirectoryOptions
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Sites, run_program, until
+from support.postgres import Sites
+from support.processes import run_program, until
 from support.standby import Standby
 from support.walstream import Streams, reach, streamed_site
 

@@ -13,8 +13,10 @@ from typing import Any, Dict, List
 
 import pytest
 import yaml
+from support.installations import Installation
 from support.monitoring import MONITORING, program, read, rules, serving
-from support.postgres import Installation, Sites, free_port, until
+from support.postgres import Sites
+from support.processes import free_port, until
 
 pytestmark = pytest.mark.integration
 

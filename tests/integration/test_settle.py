@@ -11,8 +11,10 @@ from typing import Any, Callable, List
 
 import pytest
 from lifeboat.codec import zstd
+from support.installations import Installation
 from support.ledger import Ledger, expected, rows
-from support.postgres import Installation, Site, Sites, restore_arguments, run_program, until
+from support.postgres import Site, Sites, restore_arguments
+from support.processes import run_program, until
 from support.standby import Standby
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from .ledger import Entry, expected, rows
-from .postgres import Cluster, Ran, Site, restore_arguments, until
+from .postgres import Cluster, Ran, Site, restore_arguments
+from .processes import until
 
 
 class Standby:
