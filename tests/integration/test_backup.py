@@ -25,6 +25,7 @@ from lifeboat.records.model import load_manifest, parse_time
 from lifeboat.store import open_store
 from seaweedfs import SeaweedFS
 from support import faultproxy
+from support.choice import represented
 from support.faultproxy import Fault, FaultProxy
 from support.postgres import Installation, Site, Sites, entry, free_port, run_program, until
 from support.stores import s3_options_for
@@ -440,6 +441,7 @@ def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@represented(number=signal.SIGTERM)
 def test_a_backup_that_is_asked_to_end_leaves_nothing_half_done(
     cloud: Site, tmp_path: Path, number: signal.Signals
 ) -> None:

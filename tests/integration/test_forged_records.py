@@ -18,6 +18,7 @@ from lifeboat.config.load import DirectoryOptions, StoreOptions
 from lifeboat.provision.identities import read_credentials, with_credentials
 from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.repository.repository import Repositories
+from support.choice import represented
 from support.forgeries import Forged, forge
 from support.identities import identities
 from support.postgres import Installation, Site, Sites, entry
@@ -65,6 +66,7 @@ def put_forgeries(site: Site, chain: str) -> Forged:
         repositories.close()
 
 
+@represented(stores="s3")
 def test_every_tool_ends_names_what_is_forged_and_uses_the_real_backup(
     newest_postgres: Installation, sites: Sites, stores: Tuple[StoreOptions, StoreOptions], tmp_path: Path
 ) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
+from support.choice import represented
 from support.postgres import Installation, Sites, restore_arguments
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize(("lost", "used"), [("near", "repo1"), ("far", "repo0")])
+@represented(lost="near")
 def test_a_restore_to_the_latest_moment_needs_one_repository(
     sites: Sites, newest_postgres: Installation, tmp_path: Path, lost: str, used: str
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Dict
 
 import pytest
+from support.choice import represented
 from support.ledger import Ledger, expected, rows
 from support.postgres import Cluster, Installation, Site, Sites, restore_arguments, until
 
@@ -30,6 +31,7 @@ def modes(*directories: Path) -> Dict[str, int]:
 
 
 @pytest.mark.parametrize("kind", ["full", "incremental", "delta"])
+@represented(kind="incremental")
 def test_what_was_open_to_a_group_is_again(newest_postgres: Installation, sites: Sites, kind: str) -> None:
     """``initdb --allow-group-access``: whoever is of the group reads the files, those too that the server makes."""
     site = sites(newest_postgres, segment_mb=1, summarize_wal="on", track_commit_timestamp="on", start=False)

@@ -19,6 +19,7 @@ from lifeboat.provision.prepare import BucketRequest, bucket_ready
 from lifeboat.records.model import seal_record
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
+from support.choice import represented
 from support.identities import identities
 from support.ledger import Ledger, expected, rows
 from support.postgres import Installation, Site, Sites, entry, restore_arguments
@@ -147,6 +148,7 @@ def forge_all(signed: Signed, genuine: Genuine) -> List[str]:
     return [*forged, signed.forge("main/verifications/20990101T000000Z-00.json", labels)]
 
 
+@represented(signed="directory")
 def test_what_is_forged_takes_no_genuine_thing_along(signed: Signed, tmp_path: Path) -> None:
     site = signed.site
     gone = site.backup()["label"]
@@ -178,6 +180,7 @@ def test_what_is_forged_takes_no_genuine_thing_along(signed: Signed, tmp_path: P
     assert all((tmp_path / "far" / key).read_bytes() == signed.store.get(key) for key in carried)
 
 
+@represented(signed="s3")
 def test_what_is_forged_is_told_and_restored_by_nobody(signed: Signed) -> None:
     site, genuine = signed.site, stored(signed)
     forged = forge_all(signed, genuine)
@@ -205,6 +208,7 @@ def test_what_is_forged_is_told_and_restored_by_nobody(signed: Signed) -> None:
     assert clone.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'postgres'") == -1
 
 
+@represented(signed="directory")
 def test_records_exchanged_for_each_other_are_foreign(signed: Signed) -> None:
     site = signed.site
     first, second = site.backup()["label"], site.backup()["label"]
@@ -222,6 +226,7 @@ def test_records_exchanged_for_each_other_are_foreign(signed: Signed) -> None:
     assert not told["backups"] and [f["key"] for f in told["foreign"]] == [f"twin/backups/{second}/manifest.json"]
 
 
+@represented(signed="s3")
 def test_what_was_there_before_the_key_counts_by_the_stores_time(signed: Signed) -> None:
     site = signed.site
     site.write(signing=None)
@@ -242,6 +247,7 @@ def test_what_was_there_before_the_key_counts_by_the_stores_time(signed: Signed)
     assert "by ours" in words and "by nobody, stored by signing.unsigned_until" in words
 
 
+@represented(signed="directory")
 def test_the_owners_key_signs_no_file_set_of_root(signed: Signed, tmp_path: Path) -> None:
     site, roots = signed.site, key_pair(tmp_path, "roots")
     site.backup()
@@ -273,6 +279,7 @@ def test_the_owners_key_signs_no_file_set_of_root(signed: Signed, tmp_path: Path
     assert "who may not sign files/web" in told["foreign"][0]["message"]
 
 
+@represented(signed="directory")
 def test_a_backup_that_could_not_be_signed_is_not_begun(signed: Signed, tmp_path: Path) -> None:
     site = signed.site
     missing = site.write(
