@@ -18,7 +18,8 @@ from lifeboat.store.azure.client import connect
 from support.choice import ALL, choose
 from support.clouds import Azurite, FakeGcs, Rclone
 from support.faultproxy import FaultProxy
-from support.postgres import Installation, Sites, Templates, installations, open_sites, require_ordinary_user
+from support.installations import installations
+from support.postgres import Installation, Sites, Templates, open_sites, require_ordinary_user
 from support.stores import Running, SeaweedFS, s3_options_for
 from support.warm import Warm
 

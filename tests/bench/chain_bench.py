@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from sizes import for_each_size
-from support.postgres import Site, Sites, Templates, installations
+from support.installations import installations
+from support.postgres import Site, Sites, Templates
 from support.stores import SeaweedFS, s3_options_for
 
 # pgbench's tables and indexes take about 15 MB for each unit of scale.

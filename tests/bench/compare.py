@@ -36,7 +36,8 @@ from limits import limits, machine  # noqa: E402
 from meter import Meter, adopt_orphans  # noqa: E402
 from page import Facts, Failure, page  # noqa: E402
 from pgbackrest_tool import PgBackRest  # noqa: E402
-from support.postgres import Cluster, installations  # noqa: E402
+from support.installations import installations  # noqa: E402
+from support.postgres import Cluster  # noqa: E402
 from tls_store import BUCKET, TlsStore  # noqa: E402
 from tool import Place, Tool  # noqa: E402
 from turn import Cases, Turn  # noqa: E402

@@ -30,7 +30,8 @@ from lifeboat.repository.labels import make_label
 from lifeboat.repository.layout import Layout
 from lifeboat.retention.plan import Facts, make_plan
 from lifeboat.store.protocol import ObjectInfo
-from support.postgres import Sites, Templates, entry, installations
+from support.installations import installations
+from support.postgres import Sites, Templates, entry
 from support.records import a_backup
 from support.stores import SeaweedFS, s3_options_for
 

@@ -25,7 +25,8 @@ from lifeboat.wal.fetch import read_wal
 from lifeboat.wal.push import Pusher
 from sizes import for_each_size
 from support.age import make_key
-from support.postgres import Site, Sites, Templates, installations
+from support.installations import installations
+from support.postgres import Site, Sites, Templates
 from support.stores import SeaweedFS, s3_options_for
 
 ROUNDS = 3

