@@ -26,7 +26,7 @@ test-hosts: ## Only the Molecule scenarios on real hosts with systemd
 test-ceph: ## The tests of the S3 store on a real Ceph RADOS Gateway (root only; not part of make test)
 	@tools/test-ceph
 
-test-matrix: ## The drill, and the syntax of all playbooks, with each release of ansible-core (not part of make test)
+test-matrix: ## The drill with each release of ansible-core, the engine with more PostgreSQL (not part of make test)
 	@tools/test-matrix
 
 lint: ## ruff, mypy, ansible-lint, changelog, documentation, collection build, ansible-test sanity

@@ -15,6 +15,7 @@ import pytest
 from lifeboat.config.cloud_options import AzureOptions, GcsOptions
 from lifeboat.config.load import S3Options
 from lifeboat.store.azure.client import connect
+from support.choice import ALL, choose
 from support.clouds import Azurite, FakeGcs, Rclone
 from support.faultproxy import FaultProxy
 from support.installations import Installation, installations
@@ -24,6 +25,18 @@ from support.warm import Warm
 
 # A shell that starts the tests in the background lets them, and every program they start, ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """Leave to ``make test-all`` what belongs to it (support/choice.py)."""
+    if ALL:
+        return
+    whole = not any("::" in argument for argument in config.args)
+    items[:], left = choose(items, len(_INSTALLATIONS), whole)
+    config.hook.pytest_deselected(items=left)
+
 
 # --- object stores ----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from lifeboat.store import open_store
 from seaweedfs import SeaweedFS
 from support import faultproxy
 from support.backups import CANARY, labels, recorded, refused, s3
+from support.choice import represented
 from support.faultproxy import Fault, FaultProxy
 from support.installations import Installation
 from support.postgres import Site, Sites, entry
@@ -158,6 +159,7 @@ def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@represented(number=signal.SIGTERM)
 def test_a_backup_that_is_asked_to_end_leaves_nothing_half_done(
     cloud: Site, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Tuple
 import pytest
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.records.model import load_manifest
+from support.choice import represented
 from support.installations import Installation
 from support.listed import labels, segments, statuses, words
 from support.postgres import Site, Sites, entry
@@ -134,6 +135,7 @@ def test_verify_reads_everything_back(site: Site) -> None:
 
 
 @pytest.mark.parametrize("what", ["base.tar.zst", "backup_manifest", "a segment"])
+@represented(what="base.tar.zst")
 def test_verify_finds_one_flipped_bit(site: Site, copy: Tuple[Path, Path], what: str) -> None:
     repository, config = copy
     first, second = labels(site)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, List, Mapping
 
 import yaml
+from support.choice import only_all
 from support.controller import ansible
 from support.lost import Copy
 from support.monitoring import ROOT, rules
@@ -91,6 +92,7 @@ def test_without_a_backup_it_ends(installed: Path, tmp_path: Path) -> None:
     assert "No repository that answers has a backup of cluster main that can be restored" in told
 
 
+@only_all
 def test_an_unknown_target_is_named(installed: Path, copy: Copy) -> None:
     repository = {"name": "kept", "type": "directory", "path": str(copy.root.parent)}
     told = rebuild(installed, [repository], status=2, dr_target="time")

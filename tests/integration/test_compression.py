@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
+from support.choice import represented
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import flip
@@ -41,6 +42,7 @@ METHODS = [("lz4", "client"), ("lz4", "auto"), ("none", "auto"), ("none", "serve
 
 
 @pytest.mark.parametrize(("method", "place"), METHODS)
+@represented(place=["client", "server"])
 def test_a_backup_comes_back_however_it_is_compressed(
     sites: Sites, a_postgres: Installation, tmp_path: Path, method: str, place: str
 ) -> None:

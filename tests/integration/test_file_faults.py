@@ -20,6 +20,7 @@ from lifeboat.base.errors import DiskFull, ProcessFailed
 from lifeboat.fileset import backup as files
 from lifeboat.fileset import restore as file_restore
 from lifeboat.fileset.restore import FilesRequest
+from support.choice import represented
 from support.file_sets import empty_set, kept, options, settings
 
 pytestmark = pytest.mark.integration
@@ -74,6 +75,7 @@ def meanwhile(root: Path, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
 
 
 @both
+@represented(incremental=True)
 def test_a_file_that_vanishes_while_it_is_read_is_not_in_the_copy(
     data: Path, monkeypatch: pytest.MonkeyPatch, incremental: bool
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_not_in_the_copy(
 
 
 @both
+@represented(incremental=True)
 def test_a_file_that_grows_while_it_is_read_is_reported_and_restorable(
     data: Path, monkeypatch: pytest.MonkeyPatch, incremental: bool
 ) -> None:
@@ -198,6 +201,7 @@ def test_a_huge_file_with_holes_has_them_after_the_restore(data: Path) -> None:
 
 
 @both
+@represented(incremental=True)
 def test_loops_and_links_out_of_the_set_are_links(data: Path, incremental: bool) -> None:
     outside = data.parent / "outside"
     outside.mkdir()
@@ -225,6 +229,7 @@ def test_loops_and_links_out_of_the_set_are_links(data: Path, incremental: bool)
 
 
 @both
+@represented(incremental=True)
 def test_a_directory_that_became_a_link_is_a_directory_again_and_nothing_is_written_through_it(
     data: Path, incremental: bool
 ) -> None:
@@ -322,6 +327,7 @@ def looks(root: Path) -> Dict[str, Any]:
 
 
 @both
+@represented(incremental=True)
 def test_acls_attributes_names_and_times_come_back_also_over_what_changed(data: Path, incremental: bool) -> None:
     (data / "sub").mkdir()
     one, two, other = data / "one", data / "sub" / "two", data / "other"

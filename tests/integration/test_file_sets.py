@@ -23,6 +23,7 @@ from lifeboat.fileset import backup as files
 from lifeboat.fileset import restore as file_restore
 from lifeboat.fileset.restore import FilesRequest
 from lifeboat.verify.run import verify
+from support.choice import only_all
 from support.controller import module
 from support.lost import flip
 
@@ -225,6 +226,7 @@ def test_unreadable_files_are_named_and_nothing_is_recorded(source: Path) -> Non
     assert not list(source.parent.glob("*/main/files/app/*/*"))
 
 
+@only_all
 def test_ten_thousand_small_files(source: Path) -> None:
     for number in range(70, 80):
         directory = source / f"d{number}"

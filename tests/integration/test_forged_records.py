@@ -19,6 +19,7 @@ from lifeboat.provision import bucket
 from lifeboat.provision.bucket import BucketRequest
 from lifeboat.provision.identities import read_credentials, with_credentials
 from lifeboat.repository.repository import Repositories
+from support.choice import represented
 from support.forgeries import Forged, forge
 from support.identities import identities
 from support.installations import Installation
@@ -67,6 +68,7 @@ def put_forgeries(site: Site, chain: str) -> Forged:
         repositories.close()
 
 
+@represented(stores="s3")
 def test_every_tool_ends_names_what_is_forged_and_uses_the_real_backup(
     newest_postgres: Installation, sites: Sites, stores: Tuple[StoreOptions, StoreOptions], tmp_path: Path
 ) -> None:

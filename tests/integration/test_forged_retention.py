@@ -28,6 +28,7 @@ from lifeboat.repository.repository import Repositories, Repository
 from lifeboat.retention import prune
 from lifeboat.retention.prune import Pruned
 from lifeboat.sync import run as sync
+from support.choice import represented
 from support.identities import identities
 from support.installations import Installation
 from support.postgres import Site, Sites, entry
@@ -151,6 +152,7 @@ def pruned(config: Config, apply: bool) -> Pruned:
     return done[-1]
 
 
+@represented(by="locked")
 def test_forgeries_cost_no_real_backup_and_are_not_spread(site: Site, by: Dict[str, Any], tmp_path: Path) -> None:
     config = identity(site, by["janitor"])
     real = real_objects(config)["repo0"]
@@ -187,6 +189,7 @@ def test_forgeries_cost_no_real_backup_and_are_not_spread(site: Site, by: Dict[s
     assert (real - without) & far <= real_objects(site.config)["repo1"]
 
 
+@represented(by="bucket")
 def test_a_hold_is_released_by_who_may_release(site: Site, by: Dict[str, Any]) -> None:
     (label,) = site.lifeboat("hold").data["holds"]["repo0"]
     refused = site.lifeboat("hold", label["label"], "--release", status=None)

@@ -21,6 +21,7 @@ from lifeboat import restore
 from lifeboat.base.errors import DiskFull
 from lifeboat.config.load import DirectoryOptions, load
 from seaweedfs import SeaweedFS
+from support.choice import represented
 from support.installations import Installation
 from support.ledger import Entry, Ledger, expected, rows
 from support.lost import flip
@@ -178,6 +179,7 @@ def test_a_chain_is_restored_from_s3_to_the_latest_moment(story: Story) -> None:
     ("position", "chain"),
     [(4, ["old"]), (7, ["full"]), (10, ["full", "diff"]), (13, ["full", "diff", "incr"]), (16, CHAIN)],
 )
+@represented(position=[4, 10, 16])
 def test_a_time_is_reached_by_the_newest_chain_before_it(story: Story, position: int, chain: List[str]) -> None:
     clone = story.site.clone(f"time-{position}")
     moment = story.entries[position - 1].committed.isoformat()
@@ -259,6 +261,7 @@ def test_where_no_other_backup_reaches_the_target_the_earliest_is_named(story: S
 
 
 @pytest.mark.parametrize("name", ["base.tar.zst", "backup_manifest"])
+@represented(name="base.tar.zst")
 def test_a_link_with_a_flipped_byte_is_named_and_leaves_nothing(story: Story, tmp_path: Path, name: str) -> None:
     copy = story.copy(tmp_path)
     flip(copy.backups / story.label("diff") / name)
@@ -296,6 +299,7 @@ def test_the_room_for_links_and_result_is_asked_for(story: Story, monkeypatch: p
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@represented(number=signal.SIGTERM)
 def test_a_terminated_restore_ends_its_programs(
     story: Story, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -19,6 +19,7 @@ from lifeboat.provision.bucket import BucketRequest
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.terms import term
 from lifeboat.store import open_store
+from support.choice import represented
 from support.identities import identities
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
@@ -61,6 +62,7 @@ def test_a_second_run_changes_nothing_and_leaves_nothing(seaweedfs: SeaweedFS, t
     assert not found.get("Versions") and not found.get("DeleteMarkers")
 
 
+@represented(mode="governance")
 def test_no_keys_destroy_what_is_locked(
     newest_postgres: Installation, sites: Sites, seaweedfs: SeaweedFS, tmp_path: Path, mode: str
 ) -> None:

@@ -24,6 +24,7 @@ from lifeboat.postgres.controldata import read_control
 from lifeboat.records.model import ArchiveFile, dump_manifest, load_manifest
 from lifeboat.store import open_store
 from seaweedfs import SeaweedFS
+from support.choice import represented
 from support.faultproxy import STATUS, Fault, FaultProxy
 from support.ledger import expected, rows
 from support.lost import Copy, Lost, flip
@@ -73,6 +74,7 @@ def restored(copy: Copy, clone: Cluster) -> None:
 
 
 @pytest.mark.parametrize("name", ["base.tar.zst", "backup_manifest", "tablespace"])
+@represented(name="base.tar.zst")
 def test_a_damaged_backup_file_is_named_and_nothing_of_it_stays(copy: Copy, lost: Lost, name: str) -> None:
     clone = lost.site.clone(f"damaged {name}")
     label = lost.second["label"]
@@ -155,6 +157,7 @@ def swap(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip, swap])
+@represented(damage=flip)
 def test_a_damaged_segment_stops_recovery_instead_of_ending_it_early(
     copy: Copy, lost: Lost, damage: Callable[[Path], None]
 ) -> None:
@@ -314,6 +317,7 @@ def test_a_recovery_that_takes_too_long_is_stopped(copy: Copy, lost: Lost, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@represented(number=signal.SIGTERM)
 def test_a_terminated_restore_ends_its_server(
     copy: Copy, lost: Lost, tmp_path: Path, number: signal.Signals
 ) -> None:

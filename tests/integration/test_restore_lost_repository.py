@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
+from support.choice import represented
 from support.installations import Installation
 from support.postgres import Sites, restore_arguments
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize(("lost", "used"), [("near", "repo1"), ("far", "repo0")])
+@represented(lost="near")
 def test_a_restore_to_the_latest_moment_needs_one_repository(
     sites: Sites, newest_postgres: Installation, tmp_path: Path, lost: str, used: str
 ) -> None:

@@ -25,6 +25,7 @@ from lifeboat.repository.repository import Repositories
 from lifeboat.wal.keep import store_history
 from lifeboat.wal.prefetch import Order, _Prefetcher
 from seaweedfs import SeaweedFS
+from support.choice import represented
 from support.faultproxy import HANG, STATUS, Fault, FaultProxy
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
@@ -313,6 +314,7 @@ def test_a_store_that_stays_away_stops_recovery(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@represented(number=signal.SIGTERM)
 def test_an_interrupted_command_stops_recovery_and_the_next_restore_completes_it(
     long: Long, through: List[Dict[str, Any]], fault_proxy: FaultProxy, number: int
 ) -> None:

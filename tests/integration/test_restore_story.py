@@ -22,6 +22,7 @@ from lifeboat.records.model import Target
 from lifeboat.restore.recover import sync_settings
 from lifeboat.wal.push import push
 from seaweedfs import SeaweedFS
+from support.choice import every_postgres
 from support.installations import Installation
 from support.ledger import Entry, Ledger, expected, rows
 from support.postgres import Cluster, Site, Sites, restore_arguments
@@ -107,6 +108,7 @@ def state_of(cluster: Cluster) -> Dict[str, str]:
     return dict(cluster.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", list(names)))
 
 
+@every_postgres
 def test_a_dropped_table_comes_back_by_a_time_without_zone(story: Story) -> None:
     last = story.entries[-1]
     clone = story.clone("time")

@@ -20,6 +20,7 @@ from lifeboat.provision.identities import read_credentials, with_credentials
 from lifeboat.records.model import seal_record
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
+from support.choice import represented
 from support.identities import identities
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
@@ -149,6 +150,7 @@ def forge_all(signed: Signed, genuine: Genuine) -> List[str]:
     return [*forged, signed.forge("main/verifications/20990101T000000Z-00.json", labels)]
 
 
+@represented(signed="directory")
 def test_forgeries_cause_no_removal_of_genuine_objects(signed: Signed, tmp_path: Path) -> None:
     site = signed.site
     gone = site.backup()["label"]
@@ -180,6 +182,7 @@ def test_forgeries_cause_no_removal_of_genuine_objects(signed: Signed, tmp_path:
     assert all((tmp_path / "far" / key).read_bytes() == signed.store.get(key) for key in carried)
 
 
+@represented(signed="s3")
 def test_forgeries_are_reported_and_never_restored(signed: Signed) -> None:
     site, genuine = signed.site, stored(signed)
     forged = forge_all(signed, genuine)
@@ -207,6 +210,7 @@ def test_forgeries_are_reported_and_never_restored(signed: Signed) -> None:
     assert clone.value("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'postgres'") == -1
 
 
+@represented(signed="directory")
 def test_records_exchanged_for_each_other_are_foreign(signed: Signed) -> None:
     site = signed.site
     first, second = site.backup()["label"], site.backup()["label"]
@@ -224,6 +228,7 @@ def test_records_exchanged_for_each_other_are_foreign(signed: Signed) -> None:
     assert not told["backups"] and [f["key"] for f in told["foreign"]] == [f"twin/backups/{second}/manifest.json"]
 
 
+@represented(signed="s3")
 def test_records_older_than_the_key_count_by_the_stores_time(signed: Signed) -> None:
     site = signed.site
     site.write(signing=None)
@@ -244,6 +249,7 @@ def test_records_older_than_the_key_count_by_the_stores_time(signed: Signed) -> 
     assert "by ours" in words and "by nobody, stored by signing.unsigned_until" in words
 
 
+@represented(signed="directory")
 def test_the_owners_key_signs_no_file_set_of_root(signed: Signed, tmp_path: Path) -> None:
     site, roots = signed.site, key_pair(tmp_path, "roots")
     site.backup()
@@ -275,6 +281,7 @@ def test_the_owners_key_signs_no_file_set_of_root(signed: Signed, tmp_path: Path
     assert "who may not sign files/web" in told["foreign"][0]["message"]
 
 
+@represented(signed="directory")
 def test_a_backup_that_could_not_be_signed_is_not_begun(signed: Signed, tmp_path: Path) -> None:
     site = signed.site
     missing = site.write(

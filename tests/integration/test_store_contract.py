@@ -26,6 +26,7 @@ from lifeboat.store import open_store
 from lifeboat.store.azure import store as azure
 from lifeboat.store.azure.store import AzureStore
 from lifeboat.store.protocol import Store
+from support.choice import represented
 from support.stores import PART, python_with_store
 
 pytestmark = pytest.mark.integration
@@ -215,6 +216,7 @@ def test_a_reader_may_stop_early(store: Store) -> None:
     assert store.get("x") == bytes(4 * PART)
 
 
+@represented(options=["s3", "azure", "gcs"])
 def test_a_read_never_mixes_two_objects(store: Store) -> None:
     """Replaced behind our back, which no store here lets us do in one step."""
     old, new = b"o" * (9 * PART), b"n" * (9 * PART)
@@ -231,6 +233,7 @@ def test_a_read_never_mixes_two_objects(store: Store) -> None:
         assert found + b"".join(chunks) == old
 
 
+@represented(options="s3")
 def test_memory_is_bounded(options: StoreOptions) -> None:
     """The pages that a process really has: it moves 120 MiB each way, and its parts are 25 MiB at most."""
     script = """
@@ -312,6 +315,7 @@ def test_names_of_one_level(store: Store) -> None:
     assert list(store.list_names("none/")) == []
 
 
+@represented(options=["s3", "azure", "gcs"])
 def test_more_than_a_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 1100
     if isinstance(store, AzureStore):

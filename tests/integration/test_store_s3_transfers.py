@@ -26,6 +26,7 @@ from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
 from lifeboat.store.s3 import upload as s3_upload
 from support import faultproxy
+from support.choice import represented
 from support.faultproxy import Fault, FaultProxy
 from support.s3_store import MIB, long_put, refused, uploads
 from support.stores import PART, client_of
@@ -198,6 +199,7 @@ def test_parts_smaller_than_s3_allows(s3_options: S3Options) -> None:
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
+@represented(parallel=3)
 def test_memory_stays_within_the_bound(s3_options: S3Options, parallel: int) -> None:
     store = open_store(replace(s3_options, parallel=parallel))
     piece = os.urandom(MIB)

@@ -15,6 +15,7 @@ import zstandard
 from lifeboat.config.load import S3Options
 from lifeboat.repository.repository import Repository
 from support import faultproxy
+from support.choice import represented
 from support.faultproxy import Fault, FaultProxy
 from support.installations import Installation
 from support.postgres import Site, Sites
@@ -90,6 +91,7 @@ def test_a_slow_store_loses_and_reorders_nothing(
 
 
 @pytest.mark.parametrize("kind", ["segment", "history"])
+@represented(kind="segment")
 def test_different_content_under_the_same_name_is_refused_loudly(
     site: Site, s3_options: S3Options, agents: Agents, kind: str
 ) -> None:
@@ -145,6 +147,7 @@ def test_a_failover_while_segments_are_queued(
 
 
 @pytest.mark.parametrize("shift", [-1, 1, -(10**18), 10**17], ids=["older", "newer", "long ago", "in the future"])
+@represented(shift=1)
 def test_an_acknowledgement_of_another_file_is_not_believed(site: Site, agents: Agents, shift: int) -> None:
     name = write_segments(site, 1)[0]
     agents(site).kill9()

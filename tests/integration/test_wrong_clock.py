@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
+from support.choice import represented
 from support.clocks import wrong_clock
 from support.installations import Installation
 from support.lost import flip
@@ -53,6 +54,7 @@ def checks(site: Site) -> Dict[str, Any]:
 
 
 @pytest.mark.parametrize("seconds", [400 * DAY, -400 * DAY], ids=["ahead", "behind"])
+@represented(seconds=400 * DAY)
 def test_a_backup_is_refused_while_a_clock_is_wrong(site: Site, wrong: Wrong, tmp_path: Path, seconds: int) -> None:
     wrong.start(site, seconds)
     error = site.lifeboat("backup", status=1).error

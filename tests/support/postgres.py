@@ -131,8 +131,10 @@ class Cluster:
     def switch_wal(self) -> str:
         """End the current segment and wait until it is archived; gives its name."""
         self.execute("CREATE TABLE IF NOT EXISTS nothing ()")
-        name = str(self.value("SELECT pg_walfile_name(pg_current_wal_lsn())"))
-        self.execute("SELECT pg_logical_emit_message(false, 'lifeboat', '')", "SELECT pg_switch_wal()")
+        # First, as at a boundary versions before 17 give the name of the segment that ends there.
+        self.execute("SELECT pg_logical_emit_message(false, 'lifeboat', '')")
+        name = str(self.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())"))
+        self.execute("SELECT pg_switch_wal()")
         self.wait_archived(name)
         return name
 

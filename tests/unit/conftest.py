@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
+from support.choice import examples
 
 # No deadline, because machines differ in speed; no database, because a checkout stays clean.
 settings.register_profile(
-    "lifeboat", deadline=None, database=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+    "lifeboat",
+    deadline=None,
+    database=None,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("lifeboat")

@@ -24,6 +24,7 @@ from lifeboat.records.tablespace import Tablespace
 from lifeboat.repository.dumps import load_dump
 from lifeboat.repository.erasures import ErasureRequest, load_erasure, make_erasure
 from lifeboat.repository.file_sets import load_copy
+from support.choice import examples
 from support.records import COPY, DUMP, a_backup, moment
 
 ERASURE = make_erasure(ErasureRequest("shop", "public.t", "id", "4711", parameters={"x": "y"}), moment(0), "me@db1")
@@ -97,7 +98,7 @@ def test_what_a_writer_stores_is_read(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(data=st.data())
 def test_any_value_anywhere_is_read_or_refused(kind: str, data: st.DataObject) -> None:
     load, good = READERS[kind]

@@ -29,6 +29,7 @@ from lifeboat.repository.catalog import load_catalog
 from lifeboat.repository.holds import read_holds, set_hold
 from lifeboat.repository.records import look_at_all, read_records
 from lifeboat.repository.repository import Repository
+from support.choice import examples
 from support.records import SYSTEM, a_backup, moment
 from support.signing import NOW, RECORD, KeyPair, Opened, forge, path_of
 
@@ -105,7 +106,7 @@ def test_a_malformed_signature_is_foreign(opened: Opened, ours: KeyPair, signatu
         repository.get_record("main/erasures/20261122T020000Z-1.json")
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_any_changed_byte_fails(data: st.DataObject, ours: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Of the stored record it spoils the checksum; of what is signed, or of the signature, also with a right one."""

@@ -20,6 +20,7 @@ from lifeboat.repository.labels import make_label
 from lifeboat.retention.copies import CopyKey, CopyRecord
 from lifeboat.retention.plan import Facts, PrunePlan, make_plan
 from lifeboat.store.protocol import ObjectInfo
+from support.choice import examples
 from support.lives import BEGIN, LAYOUT, POLICIES, SIZE, Life, lives
 from support.records import a_backup
 
@@ -127,7 +128,7 @@ def put(forged: Forged, backup: BackupManifest, stored: object, wal: bool = True
             forged.objects.append(ObjectInfo(key, 100, stored))  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data(), lives(), POLICIES, st.integers(0, 1000))
 def test_recently_stored_objects_cause_no_removal(
     data: st.DataObject, life: Life, policy: RetentionConfig, hours: int
@@ -182,7 +183,7 @@ LIES = {
 }  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data(), lives(), POLICIES, st.integers(0, 1000))
 @pytest.mark.parametrize("lie", LIES)
 def test_incomplete_or_implausible_backups_cause_no_removal(

@@ -20,6 +20,7 @@ from lifeboat.repository.labels import begun, make_label
 from lifeboat.retention.copies import CopyRecord
 from lifeboat.retention.plan import Facts, PrunePlan, make_plan
 from lifeboat.store.protocol import ObjectInfo
+from support.choice import examples
 from support.lives import BEGIN, FOREIGN, LAYOUT, POLICIES, SIZE, Life, lives
 
 
@@ -53,7 +54,7 @@ def reachable(
     return best
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(lives(), POLICIES, st.integers(0, 400))
 def test_what_is_kept_can_be_restored(life: Life, policy: RetentionConfig, later: int) -> None:
     now = life.now + timedelta(hours=later)
@@ -91,7 +92,7 @@ def test_what_is_kept_can_be_restored(life: Life, policy: RetentionConfig, later
     assert not [r for r in again.removals if r.kind != "garbage"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(lives(), st.data())
 def test_holds_and_the_newest_verified_backup_stay(life: Life, data: st.DataObject) -> None:
     labels = sorted(life.facts().chains.known)

@@ -26,7 +26,8 @@ _PLACES: Dict[str, List[str]] = {
     "template": ["dest"], "unarchive": ["dest"], "wait_for": ["path"],
 }  # fmt: skip
 _HARMLESS: Set[str] = {
-    "apt", "assert", "async_status", "debug", "dnf", "fail", "find", "import_tasks", "include_role", "include_tasks",
+    "apt", "assert", "async_status", "debug", "dnf", "fail", "find", "import_role", "import_tasks",
+    "include_role", "include_tasks",
     "include_vars", "meta", "package", "pause", "set_fact", "setup", "stat", "systemd_service", "uri", "user",
     "wait_for_connection",
 }  # fmt: skip

@@ -12,13 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lifeboat.store import parts
 from lifeboat.store.parts import MIB, REACH, PartsWriter, Schedule
+from support.choice import examples
 
 GIB = 1024 * MIB
 #: What S3, Azure and Google Cloud take in one part, and how many of them.
 STORES = [(5 * GIB, 10_000), (4000 * MIB, 50_000)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(5 * MIB, 1 * GIB).map(lambda size: size // (256 * 1024) * 256 * 1024), st.sampled_from(STORES))
 @example(16 * MIB, STORES[0])
 def test_five_tebibytes_fit_into_the_parts_that_a_store_takes(first: int, store: Any) -> None:
@@ -74,7 +75,7 @@ class Slow:
         raise AssertionError("nothing failed")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     first=st.integers(1, 50),
     count=st.integers(1, 60),

@@ -25,6 +25,7 @@ from lifeboat.store.unopened import UnopenedStore
 from lifeboat.usage import Limit, Usage, limit_of, measure
 from lifeboat.usage.limit import quota_limit
 from lifeboat.usage.measure import DAYS, KINDS, TYPES, group_of, tally
+from support.choice import only_all
 from support.pages import Pages
 from support.records import SYSTEM, moment
 
@@ -131,6 +132,7 @@ class Listed(UnopenedStore):
         return segments(0, 100_000)
 
 
+@only_all
 def test_100_000_objects_take_the_memory_of_a_few() -> None:
     repository = Repository("big", Listed("nowhere", StoreError("not asked", "")), LAYOUT)
     tracemalloc.start()
