@@ -171,7 +171,7 @@ def look_at_all(repository: Repository) -> None:
     more = (layout.releases, layout.verifications, layout.restore_tests, layout.erasures, layout.repairs)
     infos = [
         info
-        for prefix in (*prefixes, *more, layout.leadership, layout.incidents)
+        for prefix in (*prefixes, *more, layout.leadership, layout.incidents())
         for info in repository.store.list(prefix)
         if record_kind(layout.cluster, info.key, {}) != "other"
         and info.key not in signatures.signed
