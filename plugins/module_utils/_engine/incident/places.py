@@ -33,7 +33,7 @@ from ..base.files import make_directory
 from ..config.load import Config, DirectoryOptions, RepositoryConfig
 from ..records.model import seal_record
 from ..repository.hasty import open_hasty, require_begun
-from ..repository.layout import incident_place
+from ..repository.kinds import incident_place
 from ..repository.repository import Repository
 from ..store.protocol import ObjectInfo
 from .record import MOST_BYTES, MOST_EVENTS, OPENED, Event, load_event
@@ -120,9 +120,7 @@ class Places:
                 # It may be a mount point without its mount.
                 require_begun(repository)
                 self._begun.add(repository.name)
-            infos = islice(
-                repository.store.list(layout.incident(incident) if incident else layout.incidents), _MOST_LISTED
-            )
+            infos = islice(repository.store.list(layout.incidents(incident)), _MOST_LISTED)
             placed = [(info, place) for info in infos for place in [incident_place(info.key)] if place]
             placed = [(info, place) for info, place in placed if place[1] <= MOST_EVENTS]
             new = [(i, p) for i, p in placed if (repository.name, i.key, i.size, i.modified) not in self._known]

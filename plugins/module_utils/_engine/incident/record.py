@@ -16,7 +16,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from ..records.fields import SHA256, Fields
 from ..records.model import FORMAT, format_time, open_fields
-from ..repository.layout import incident_place
+from ..repository.kinds import incident_place
 from ..repository.plausible import implausible
 
 OPENED, PHASE, ACKNOWLEDGED, NOTE, UPDATE = "opened", "phase", "acknowledged", "note", "update"

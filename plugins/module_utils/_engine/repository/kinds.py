@@ -10,20 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional, Tuple
 
 from .labels import LABEL, begun
-from .layout import (
-    DIVERGED,
-    DRILL,
-    MANIFEST,
-    audit_place,
-    epoch_place,
-    hold_place,
-    incident_place,
-    log_chunk,
-    stamp_of,
-)
+from .layout import DIVERGED, DRILL, MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
@@ -55,6 +45,7 @@ _DIVERGED = re.compile(
     re.ASCII,
 )
 _LEASE = re.compile(r"(restores|writes)/([0-9a-f]{12})/(?:begun|held-\d{6}|ended)\Z", re.ASCII)
+_INCIDENT = re.compile(r"[^/]+/incidents/(\d{8}T\d{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,62})/(\d{6})\.json\Z", re.ASCII)
 _HISTORY = re.compile(r"wal/(\d+)/(?:sha256/)?[0-9A-F]{8}\.history\Z", re.ASCII)
 
 _RECORDS = {
@@ -150,6 +141,13 @@ def record_kind(cluster: str, key: str, record: Mapping[str, Any]) -> str:
     if kind.name == "damaged" and not key.endswith("/repair.json"):
         return "other"
     return _RECORDS.get(kind.name, "other")
+
+
+def incident_place(key: str) -> Optional[Tuple[str, int]]:
+    """The reverse of :meth:`.layout.Layout.incident_event`: incident and number; None for another object."""
+    match = _INCIDENT.match(key)
+    number = int(match.group(2)) if match and begun(match.group(1)) else 0
+    return (match.group(1), number) if match and number else None
 
 
 def _wal(rest: str) -> Kind:

@@ -52,7 +52,6 @@ _STAMPED = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{1,64}\.json\Z", re.ASCII)
 _RELEASE = re.compile(rf"[^/]+/releases/({LABEL})/(\d{{8}}T\d{{6}}Z)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
 _HOLD = re.compile(rf"[^/]+/holds/({LABEL})/(\d{{8}}T\d{{6}}Z)-(held|released)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
 _EPOCH = re.compile(r"[^/]+/leadership/(\d{1,20})/([0-9A-F]{8})\.json\Z", re.ASCII)
-_INCIDENT = re.compile(r"[^/]+/incidents/(\d{8}T\d{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,62})/(\d{6})\.json\Z", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
@@ -225,18 +224,13 @@ class Layout:
         parts = [part for part in (system, label) if part]
         return "".join([f"{self.cluster}/diverged/", *(f"{part}/" for part in parts), file])
 
-    @property
-    def incidents(self) -> str:
-        """Prefix of all incidents."""
-        return f"{self.cluster}/incidents/"
-
-    def incident(self, incident: str) -> str:
-        """Prefix of the events of an incident."""
-        return f"{self.incidents}{incident}/"
+    def incidents(self, incident: str = "") -> str:
+        """Prefix of all incidents, or of the events of one."""
+        return f"{self.cluster}/incidents/{incident}/" if incident else f"{self.cluster}/incidents/"
 
     def incident_event(self, incident: str, number: int) -> str:
         """The record of an event."""
-        return f"{self.incident(incident)}{number:06d}.json"
+        return f"{self.incidents(incident)}{number:06d}.json"
 
     @property
     def logs(self) -> str:
@@ -391,13 +385,6 @@ def epoch_place(key: str) -> Optional[Tuple[str, int]]:
     """The reverse of :meth:`Layout.epoch`: system identifier and number; None for another object."""
     match = _EPOCH.match(key)
     number = int(match.group(2), 16) if match else 0
-    return (match.group(1), number) if match and number else None
-
-
-def incident_place(key: str) -> Optional[Tuple[str, int]]:
-    """The reverse of :meth:`Layout.incident_event`: incident and number; None for another object."""
-    match = _INCIDENT.match(key)
-    number = int(match.group(2)) if match and begun(match.group(1)) else 0
     return (match.group(1), number) if match and number else None
 
 

@@ -203,7 +203,7 @@ def look_at_all(repository: Repository) -> None:
     more = (layout.releases, layout.verifications, layout.restore_tests, layout.erasures, layout.repairs, layout.drills)
     infos = [
         info
-        for prefix in (*prefixes, *more, layout.leadership, layout.incidents, layout.diverged())
+        for prefix in (*prefixes, *more, layout.leadership, layout.incidents(), layout.diverged())
         for info in repository.store.list(prefix)
         if record_kind(layout.cluster, info.key, {}) != "other"
         and info.key not in signatures.signed

@@ -90,7 +90,7 @@ def _made(there: There, event: Event) -> Iterable[_Made]:
         elif event.what == "leader-claim" and _took(event, "repositories", there.name):
             yield _Made(f"{layout.leadership}{name}.json", event)
         elif event.what == "incident" and _took(event, "repositories", there.name):
-            yield _Made(f"{layout.incidents}{name}.json", event)
+            yield _Made(f"{layout.incidents()}{name}.json", event)
         elif event.what == "restore test" and not _took(event, "unrecorded", there.name, False):
             yield _Made(layout.restore_tests, event, (layout.restore_tests,))
 
