@@ -77,6 +77,15 @@ SKIPPED = f"max by (instance, job_name) (increase(lifeboat_job_skipped_total{{{C
 UNDELIVERED = f"max by (instance, channel) (increase(lifeboat_notification_failures_total{{{C}}}[1h]))"
 REFRESHED = "time() - max by (instance) (lifeboat_exporter_refresh_timestamp_seconds)"
 
+DRILLED = of("min", "repository", "drill_last_passed")
+
+
+def drilled(title: str, name: str) -> Panel:
+    """What the newest drill measured, beside its objective."""
+    measured = of("max", "repository", f"drill_last_{name}_seconds"), "{{repository}}"
+    return graph(title, measured, (promised(name), "promised"), unit="s", width=12)
+
+
 ROWS: Dict[str, List[Panel]] = {
     "Can we restore now?": [
         stat(
@@ -223,41 +232,11 @@ ROWS: Dict[str, List[Panel]] = {
         stat(
             "Faults of the audit trail", of("max", "repository", "audit_faults"), "{{repository}}", steps=BAD, width=6
         ),
-        stat(
-            "Last drill passed",
-            of("min", "repository", "drill_last_passed"),
-            "{{repository}}",
-            steps=GOOD,
-            words=YES_NO,
-            width=6,
-        ),
-        stat(
-            "Drilled with success, ago",
-            age("drill_last_success_timestamp_seconds", "repository"),
-            "{{repository}}",
-            "s",
-            width=6,
-        ),
-        stat(
-            "Commits lost in the last drill",
-            of("max", "repository", "drill_last_lost_transactions"),
-            "{{repository}}",
-            width=12,
-        ),
-        graph(
-            "Time to recover in drills",
-            (of("max", "repository", "drill_last_rto_seconds"), "{{repository}}"),
-            (promised("rto"), "promised"),
-            unit="s",
-            width=12,
-        ),
-        graph(
-            "Data lost in drills",
-            (of("max", "repository", "drill_last_rpo_seconds"), "{{repository}}"),
-            (promised("rpo"), "promised"),
-            unit="s",
-            width=12,
-        ),
+        stat("Drill passed", DRILLED, "{{repository}}", steps=GOOD, words=YES_NO, width=6),
+        stat("Drilled", age("drill_last_success_timestamp_seconds", "repository"), "{{repository}} ago", "s", width=6),
+        stat("Lost in the drill", of("max", "repository", "drill_last_lost_transactions"), "{{repository}}", width=12),
+        drilled("Time to recover in drills", "rto"),
+        drilled("Data lost in drills", "rpo"),
     ],
     "File sets, dumps, logs": [
         stat(
