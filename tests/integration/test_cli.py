@@ -103,7 +103,7 @@ def test_show_of_an_unknown_label_names_the_newest(site: Site) -> None:
     out, err = words(site, "show", "20000101T000000Z-full", status=1)
     assert out == ""
     assert re.fullmatch(
-        r"lifeboat: Repository .* has no backup .*\n  -> lifeboat list shows .* \[backup_missing\]\n", err
+        r"lifeboat: Repository .* has no backup .*\n  -> Choose a label from lifeboat list\. \[backup_missing\]\n", err
     )
 
 

@@ -96,6 +96,9 @@ def seen(site: Site, database: str) -> Dict[str, Any]:
 
 def test_a_dump_comes_back_beside_and_in_place_of_what_is_in_use(site: Site) -> None:
     before = seen(site, NAME)
+    planned = site.lifeboat("dump", "create", "--plan").data
+    assert planned["changed"] and set(planned["databases"]) == {NAME, "postgres"}
+    assert site.lifeboat("dump", "list").data["dumps"] == []
     made = {d["database"]: d for d in site.lifeboat("dump", "create").data["dumps"]}
     assert set(made) == {NAME, "postgres"}
     dump = made[NAME]

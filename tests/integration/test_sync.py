@@ -171,7 +171,7 @@ def test_the_hints_restore_what_the_first_repository_lost(
         (segments[-1], "verify", "was archived"),
         (segments[-2], "verify", "later ones are"),
         (base, "restore", ""),
-        (base, "verify", "no object"),
+        (base, "verify", "does not exist"),
         (base.with_name("manifest.json"), "restore", ""),
     ):
         lost.unlink()
