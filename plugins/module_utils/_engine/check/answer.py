@@ -23,6 +23,7 @@ CHECKS = {
     "notices": "notices",
     "seal": "seal",
     "leadership": "leadership",
+    "standby": "standby",
     "repository": "",
     "in_transit": "in transit",
     "at_rest": "at rest",
