@@ -70,5 +70,7 @@ def test_only_a_primary_of_another_site_is_deposed() -> None:
     conflict = Check("leadership", "critical", "Repositories hold different epochs.")
     assert said(Check("leadership", "critical", "", value=2.0)) == [1, 2]
     assert said(Check("leadership", "ok", "", value=2.0)) == [0, 2]
+    # Nobody has claimed to lead.
+    assert said(Check("leadership", "warning", "", value=0.0)) == [0, 0]
     assert said(Check("leadership", "ok", "", value=2.0), conflict) == [0, 2]
     assert said(Check("leadership", "warning", "unknown")) == [None, None] == said()
