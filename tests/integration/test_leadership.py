@@ -264,6 +264,7 @@ def test_a_deposed_primary_archives_nothing_and_loses_nothing(site: Site, agents
     assert site.lifeboat("leader", "check", config_file=there).data["leads"]
     told = answer_of(site)
     assert told["status"] == "critical" and "Site west leads" in told["message"] and told["value"] == 2
+    assert site.lifeboat("backup", status=1).error["error_code"] == "deposed"
 
     if agents:
         # It asks about once a minute, and at its start.

@@ -116,7 +116,7 @@ def test_metrics_of_the_host(protected: Site, tmp_path: Path) -> None:
     assert value(host, "notification_last_success_timestamp_seconds", channel="pager") > time.time() - 120
     assert value(host, "notification_failures_total", channel="pager") == 0
     assert value(host, "notification_failures_total", channel="deaf") >= 1
-    assert value(host, "leader_epoch") == 1
+    assert value(host, "leader_epoch") == 1 and value(host, "leader_deposed") == 0
     assert abs(value(host, "metrics_timestamp_seconds") - time.time()) < 60
 
     directory = tmp_path / "fleet"

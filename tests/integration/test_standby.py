@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from lifeboat.base.wal_names import parse_lsn
@@ -17,9 +17,9 @@ from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.lost import Lost
 from support.postgres import Site, Sites, restore_arguments
-from support.processes import until
+from support.processes import run_program, until
 from support.standby import Standby
-from support.walstream import Streams, reach, streamed_site
+from support.walstream import StreamProcess, Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration
 
@@ -74,16 +74,22 @@ def settled(standby: Standby) -> Dict[str, Any]:
     return dict(until(status, "the standby to replay everything", standby.log))
 
 
-def test_a_restarted_standby_continues_and_a_second_run_changes_nothing(
-    sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
-) -> None:
-    site = streamed_site(sites, postgres, s3_options)
-    ledger, _stream = Ledger(site.cluster), streams(site)
+def fed(site: Site, streams: Streams) -> Tuple[Ledger, StreamProcess, Standby]:
+    """A standby that has two rows by a piece of an unfinished segment."""
+    ledger, stream = Ledger(site.cluster), streams(site)
     ledger.write(2)
     stored_up_to(site)
     standby = Standby(site)
     standby.restore()
     standby.has(ledger.entries)
+    return ledger, stream, standby
+
+
+def test_a_restarted_standby_continues_and_a_second_run_changes_nothing(
+    sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
+) -> None:
+    site = streamed_site(sites, postgres, s3_options)
+    ledger, _stream, standby = fed(site, streams)
     before = standby.cluster.value("SELECT pg_postmaster_start_time()")
     again = standby.restore().data
     assert (again["changed"], again["plan"]["satisfied"]) == (False, True)
@@ -120,7 +126,7 @@ def test_a_restarted_standby_continues_and_a_second_run_changes_nothing(
     # A standby archives nothing: the check says nothing of archiving, and finds nothing wrong.
     told = site.lifeboat("check", status=None, config_file=standby.config_file).data["checks"]
     assert not [c for c in told if c["check"] in ("archiving", "wal_stream")], told
-    assert {c["status"] for c in told if c["check"] in ("server", "gap", "lost_wal", "wal")} == {"ok"}, told
+    assert {c["status"] for c in told if c["check"] in ("server", "gap", "lost_wal", "wal", "standby")} == {"ok"}, told
 
 
 def test_a_standby_that_is_promoted_by_hand_has_every_row_on_a_new_timeline(
@@ -149,16 +155,39 @@ def test_a_standby_that_is_promoted_by_hand_has_every_row_on_a_new_timeline(
     assert standby.restore(status=1).error["error_code"] == "data_directory_refused"
 
 
+def test_a_copy_of_a_standby_that_is_promoted_archives_nothing(sites: Sites, newest_postgres: Installation) -> None:
+    site = sites(newest_postgres, segment_mb=1, archive_timeout=0, track_commit_timestamp="on")
+    site.backup()
+    ledger = Ledger(site.cluster)
+    ledger.write(1)
+    site.cluster.switch_wal()
+    standby = Standby(site, own=True)
+    standby.restore()
+    standby.has(ledger.entries)
+    standby.cluster.stop()
+    copy = site.clone("copy")
+    run_program("cp", "-a", str(standby.cluster.data_dir), str(copy.data_dir))
+    copy.configure(copy.network)
+    with open(copy.data_dir / "postgresql.auto.conf", "a", encoding="utf-8") as stream:
+        stream.write("".join(f"{name} = '{value}'\n" for name, value in copy.network.items()))
+    copy.start()
+    copy.pg_ctl("promote", "-w")
+    copy.execute("INSERT INTO ledger VALUES (1000, 'of the copy')", "SELECT pg_switch_wal()")
+    until(lambda: "[clone_refused]" in copy.log.read_text(), "the copy to be refused", copy.log.read_text)
+    assert not list(directory_of(site).rglob("00000002*"))
+    # The standby itself may.
+    standby.cluster.start()
+    standby.promote()
+    standby.cluster.execute("CREATE TABLE elsewhere ()")
+    assert standby.cluster.switch_wal().startswith("00000002")
+    assert list(directory_of(site).rglob("00000002.history"))
+
+
 def test_a_standby_follows_its_primary_to_a_new_timeline(
     sites: Sites, postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:
     site = streamed_site(sites, postgres, s3_options)
-    ledger, stream = Ledger(site.cluster), streams(site)
-    ledger.write(2)
-    stored_up_to(site)
-    standby = Standby(site)
-    standby.restore()
-    standby.has(ledger.entries)
+    ledger, stream, standby = fed(site, streams)
     site.cluster.stop()
     stream.close()
     # Recovery from its own WAL alone ends on a timeline of its own, as a promotion does.
@@ -198,12 +227,8 @@ def test_a_damaged_piece_is_reported_and_the_complete_segment_replaces_it(
     sites: Sites, postgres: Installation, streams: Streams
 ) -> None:
     site = streamed_site(sites, postgres)
-    ledger, stream = Ledger(site.cluster), streams(site)
-    whole = list(ledger.write(2))
-    stored_up_to(site)
-    standby = Standby(site)
-    standby.restore()
-    standby.has(whole)
+    ledger, stream, standby = fed(site, streams)
+    whole = list(ledger.entries)
     standby.cluster.stop()
     known = set(directory_of(site).rglob("*.partial.zst"))
     ledger.write(2)
@@ -225,12 +250,7 @@ def test_a_forged_piece_stops_the_standby_when_the_segment_arrives(
     sites: Sites, newest_postgres: Installation, streams: Streams
 ) -> None:
     site = streamed_site(sites, newest_postgres)
-    ledger, stream = Ledger(site.cluster), streams(site)
-    ledger.write(2)
-    stored_up_to(site)
-    standby = Standby(site)
-    standby.restore()
-    standby.has(ledger.entries)
+    ledger, stream, standby = fed(site, streams)
     stream.close()
     segment, end = current_segment(site), reach(site) % 2**20
     forge_piece(site, segment, end)

@@ -123,6 +123,9 @@ class _Server:
         self._selector.register(process, selectors.EVENT_READ, lambda _: self._reap(pid, process, connection))
 
     def _signal(self, connection: socket.socket, pid: int) -> None:
+        if connection.fileno() < 0:
+            # The command ended, and its caller hung up, between two looks: it is reaped already.
+            return
         told = b""
         with contextlib.suppress(OSError):
             told = connection.recv(1)

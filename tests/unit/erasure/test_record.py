@@ -47,7 +47,7 @@ def test_a_record_keeps_all_of_it_and_a_hashed_one_not_the_key() -> None:
     assert make_erasure(ASKED, EPOCH, "me").key_hash != sealed.key_hash
     for word in ("4711", "a@b.c"):
         assert word not in repr(clear) + str(clear.shown()) + repr(ASKED)
-    with pytest.raises(ErasureFailed, match="Cannot read the registered erasure .*erasures/it"):
+    with pytest.raises(ErasureFailed, match=r"Cannot read the registered erasure .*erasures/it"):
         load_erasure(clear.record().replace(b"4711", b"4712"), "erasures/it")
 
 

@@ -74,6 +74,7 @@ def test_every_metric_is_shown_or_said_to_be_elsewhere() -> None:
         "lifeboat_job_interval_seconds", "lifeboat_job_scheduled_timestamp_seconds",
         "lifeboat_wal_last_archived_timestamp_seconds", "lifeboat_wal_backlog_files", "lifeboat_server_in_recovery",
         "lifeboat_exporter_unusable_configurations", "lifeboat_leader_epoch",
+        "lifeboat_leader_deposed",
     }  # fmt: skip
     assert shown.isdisjoint(elsewhere)
     assert shown | elsewhere == {metric.full_name for metric in METRICS.values()}

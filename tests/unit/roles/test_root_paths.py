@@ -54,7 +54,8 @@ _ROOTS = {
 # Places that PostgreSQL's owner can write, or that the server, a backup or a test names.
 _OWNERS = {
     "__restore_data_dir", "__restore_job", "__restore_progress", "__server_config_dir", "__server_config_file",
-    "__server_data_dir", "__server_recovery_file", "__wal_archive_conf_path", "__wal_archive_state",
+    "__server_data_dir", "__server_recovery_file", "__standby_data_dir", "__wal_archive_conf_path", "__wal_archive_state",
+    "repoint_item",
 }  # fmt: skip
 # Files in a directory of root's that is given to the owner.
 _OWNERS_BELOW = {"verify_host_dir": "/restore-test-", "__agent_spool": "/"}
@@ -69,7 +70,7 @@ _ROOTS_PROGRAMS = {
     "__agent_query",
     "__agent_pip_detector",
 }
-_OWNERS_PROGRAMS = {"__server_os", "__restore_os", "__restore_psql", "__server_read_setting"}
+_OWNERS_PROGRAMS = {"__server_os", "__restore_os", "__restore_psql", "__server_read_setting", "__standby_psql"}
 # These begin with runuser.
 _AS_OWNER = {"__agent_as_owner", "__wal_archive_as_owner", "__wal_archive_psql"}
 # Programs that write where their words say.

@@ -23,6 +23,7 @@ from ..base.wal_names import Segment, segments_between
 from ..config.load import Config
 from ..config.option import choices_of
 from ..config.sections import BackupConfig
+from ..leadership.watch import Watch
 from ..postgres import requirements, summaries
 from ..postgres.connection import Session, session
 from ..postgres.contents import read_contents
@@ -194,6 +195,7 @@ def _apply(config: Config, planned: BackupPlan, progress: Progress) -> Made:
     repositories = Repositories.open(config)
     try:
         with session(config.connection) as sql, _exclusive(sql, config):
+            _require_leads(config, repositories.required, planned.facts)
             for repository in repositories.required:
                 repository.adopt(planned.facts.system_identifier, planned.request.accept_new_system)
             for note in planned.lineage.notes:
@@ -234,6 +236,12 @@ def _exclusive(sql: Session, config: Config) -> Iterator[None]:
     yield
 
 
+def _require_leads(config: Config, required: Sequence[Repository], facts: ServerFacts) -> None:
+    """Deposed for a primary whose site does not lead: its backup would wait in vain for WAL that is not archived."""
+    if not facts.in_recovery:
+        Watch(config.site, required).require(facts.system_identifier)
+
+
 def _make(
     config: Config,
     planned: BackupPlan,
@@ -259,7 +267,12 @@ def _make(
         tablespaces = _tablespaces((*facts.tablespaces, *after.tablespaces), files, sizes, restored)
         files.append(manifests.store(raw, label, required, seal))
         progress.phase("wait for WAL")
-        _await_wal(config.backup, required, facts, wal, sql)
+        try:
+            _await_wal(config.backup, required, facts, wal, sql)
+        except WalGap:
+            # Another site may have taken the lead meanwhile: then nothing is archived here any more.
+            _require_leads(config, required, facts)
+            raise
         manifest = BackupManifest(
             label=label,
             type=found.type,

@@ -24,6 +24,7 @@ CHECKS = {
     "seal": "seal",
     "leadership": "leadership",
     "incidents": "incidents",
+    "standby": "standby",
     "repository": "",
     "in_transit": "in transit",
     "at_rest": "at rest",

@@ -38,6 +38,7 @@ from .incidents import incidents
 from .leadership import of_leadership
 from .notices import of_notices
 from .server import ServerState, of_server, read_server
+from .standby import of_standby
 
 # How many objects set apart, and records without a signature that counts, are listed.
 _NAMED, _FOREIGN = 5, 20
@@ -57,6 +58,7 @@ def check_with(config: Config, state: ServerState) -> List[Check]:
     out += _seal(repositories.seal)
     try:
         out += of_leadership(config, repositories, state)
+        out += of_standby(config, state)
         for entry, repository in zip(config.repositories, repositories.items):
             out += _of_repository(config, entry, repository, state)
     finally:

@@ -32,7 +32,9 @@ def host_samples(
     for check, repository in {(item.check, item.repository) for item in checks}:
         status = worst(item.status for item in checks if (item.check, item.repository) == (check, repository))
         samples.add("check_status", SEVERITIES.index(status), check=check, repository=repository)
-    samples.add("leader_epoch", next((c.value for c in checks if c.check == "leadership"), None))
+    _leadership(samples, [c for c in checks if c.check == "leadership"])
+    behind = [v for v in (state.lag, *(c.value for c in checks if c.check == "standby")) if v is not None]
+    samples.add("standby_lag_seconds", max(behind, default=None))
     job_samples(samples, jobs)
     # A channel that was never tried has failed nothing: its series exists before the first failure.
     for channel in {known.name for known in config.notifications.channels} | set(deliveries):
@@ -45,11 +47,17 @@ def host_samples(
     return samples
 
 
+def _leadership(samples: Samples, answers: Sequence[Check]) -> None:
+    """Only the answer that tells who leads has a value; it is critical for a primary that is deposed."""
+    samples.add("leader_epoch", next((c.value for c in answers), None))
+    told = [c.status == SEVERITIES[-1] for c in answers if c.value is not None]
+    samples.add("leader_deposed", any(told) if told else None)
+
+
 def _server(samples: Samples, state: ServerState) -> None:
     samples.add("server_up", state.facts is not None)
     if state.facts:
         samples.add("server_in_recovery", state.facts.in_recovery)
-    samples.add("standby_lag_seconds", state.lag)
     if state.archiver:
         samples.add("wal_archive_failures_total", state.archiver.failed_count)
         if state.archiver.last_archived:

@@ -66,8 +66,8 @@ class Status:
         return max(0.0, (self.now - since).total_seconds()) if self.lag_bytes and since else 0.0
 
     @property
-    def obstacles(self) -> List[str]:
-        """Why a promotion now would leave a gap, or leave out what the repository has."""
+    def faults(self) -> List[str]:
+        """What does not go by as it replays on."""
         found, stored = [], self.stored
         if stored.left_at is not None:
             found.append(
@@ -78,6 +78,12 @@ class Status:
             found.append(f"replay is paused ({self.at.pause}): pg_wal_replay_resume()")
         if stored.missing:
             found.append(f"WAL is missing in the repository, and later WAL is there: {_named(stored.missing)}")
+        return found
+
+    @property
+    def obstacles(self) -> List[str]:
+        """Why a promotion now would leave a gap, or leave out what the repository has."""
+        found, stored = self.faults, self.stored
         if self.lag_bytes:
             found.append(f"{self.lag_bytes} bytes in the repository are not replayed yet")
         if stored.only_pieces:
