@@ -54,8 +54,8 @@ _ROOTS = {
 # Places that PostgreSQL's owner can write, or that the server, a backup or a test names.
 _OWNERS = {
     "__restore_data_dir", "__restore_job", "__restore_progress", "__server_config_dir", "__server_config_file",
-    "__server_data_dir", "__server_recovery_file", "__standby_data_dir", "__wal_archive_conf_path", "__wal_archive_state",
-    "repoint_item",
+    "__server_data_dir", "__server_recovery_file", "__standby_data_dir", "__wal_archive_conf_path",
+    "__wal_archive_state", "repoint_item",
 }  # fmt: skip
 # Files in a directory of root's that is given to the owner.
 _OWNERS_BELOW = {"verify_host_dir": "/restore-test-", "__agent_spool": "/"}
