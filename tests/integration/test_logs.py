@@ -25,7 +25,8 @@ from lifeboat.base import clock
 from lifeboat.cli import main as cli
 from lifeboat.config import load as config
 from lifeboat.config.load import S3Options
-from lifeboat.repository.layout import Layout, log_name
+from lifeboat.repository.layout import Layout
+from lifeboat.repository.log_names import log_name
 from lifeboat.repository.repository import Repositories
 from support.age import INTRO, make_key, needs_age
 from support.lost import flip

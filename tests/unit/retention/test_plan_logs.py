@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lifeboat.config.retention import RetentionConfig
 from lifeboat.repository.chain import find_chains
 from lifeboat.repository.kinds import kind_of
-from lifeboat.repository.layout import Layout, log_chunk, log_name
+from lifeboat.repository.layout import Layout
+from lifeboat.repository.log_names import log_chunk, log_name
 from lifeboat.repository.terms import term
 from lifeboat.retention.plan import Facts, make_plan
 from lifeboat.store.protocol import ObjectInfo

@@ -16,7 +16,8 @@ from ..audit.scope import audited
 from ..base.errors import ConfigError, LifeboatError, ObjectCorrupt
 from ..codec import zstd
 from ..config.load import Config
-from ..repository.layout import LogChunk, is_sealed, log_chunk
+from ..repository.layout import is_sealed
+from ..repository.log_names import LogChunk, log_chunk
 from ..repository.repository import Repositories, Repository
 from .line import Line, parse, time_of
 

@@ -27,7 +27,7 @@ from ..base.progress import Progress
 from ..codec import zstd
 from ..config.load import Config
 from ..config.logs import SECURITY, LogSource, is_security_entry
-from ..repository.layout import log_name
+from ..repository.log_names import log_name
 from ..repository.repository import Repositories, Repository
 from ..wal.spool import configured_at
 from .journal import read_journal

@@ -21,8 +21,8 @@ from ..records.model import BACKUP_TYPES, BackupManifest
 from ..repository.drills import Drills, read_drills
 from ..repository.kinds import kind_of
 from ..repository.labels import begun, type_of
-from ..repository.layout import log_chunk
 from ..repository.locks import locked_until
+from ..repository.log_names import log_chunk
 from ..repository.repository import Repository
 from ..repository.restore_tests import Tested, look_at_tests
 from ..repository.verifications import Known, read_known

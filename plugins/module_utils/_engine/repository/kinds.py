@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Tuple
 
 from .labels import LABEL, begun
-from .layout import DIVERGED, DRILL, MANIFEST, audit_place, epoch_place, hold_place, log_chunk, stamp_of
+from .layout import DIVERGED, DRILL, MANIFEST, audit_place, epoch_place, hold_place, stamp_of
+from .log_names import log_chunk
 
 _BACKUP = re.compile(
     rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",

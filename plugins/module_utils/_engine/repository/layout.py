@@ -44,15 +44,10 @@ from ..records.model import ArchiveFile
 from .labels import LABEL, begun, stamp
 
 _AUDIT = re.compile(r"[^/]+/audit/([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)/(\d{8})/(\d{10})\.json\Z", re.ASCII)
-_LOG = re.compile(
-    r"[^/]+/logs/([a-z0-9][a-z0-9_-]*)/(\d{8})/((\2T\d{6}Z)(\d{6})-(\d{8}T\d{6}Z)-([A-Za-z0-9_-]+)-([0-9a-f]{16})\.jsonl\.zst(?:\.age)?)\Z",
-    re.ASCII,
-)
 _STAMPED = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{1,64}\.json\Z", re.ASCII)
 _RELEASE = re.compile(rf"[^/]+/releases/({LABEL})/(\d{{8}}T\d{{6}}Z)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
 _HOLD = re.compile(rf"[^/]+/holds/({LABEL})/(\d{{8}}T\d{{6}}Z)-(held|released)-[0-9a-f]{{1,64}}\.json\Z", re.ASCII)
 _EPOCH = re.compile(r"[^/]+/leadership/(\d{1,20})/([0-9A-F]{8})\.json\Z", re.ASCII)
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PIECE = re.compile(r"/([0-9A-F]{24})\.([0-9A-F]{8})-([0-9A-F]{8})\.partial\.zst\Z")
 MANIFEST = "manifest.json"
 #: How the label of a drill looks, as a regular expression (ASCII): when it was stored, and the scenario.
@@ -242,7 +237,7 @@ class Layout:
         return f"{self.logs}{stream}/{day}/" if day else f"{self.logs}{stream}/"
 
     def log(self, stream: str, name: str) -> str:
-        """A chunk of a stream, by the name that :func:`log_name` made."""
+        """A chunk of a stream, by the name that :func:`.log_names.log_name` made."""
         return f"{self.log_stream(stream, name[:8])}{name}"
 
     def leases(self, area: str) -> str:
@@ -386,31 +381,3 @@ def epoch_place(key: str) -> Optional[Tuple[str, int]]:
     match = _EPOCH.match(key)
     number = int(match.group(2), 16) if match else 0
     return (match.group(1), number) if match and number else None
-
-
-def log_name(stored: datetime, first: datetime, host: str, digest: str, sealed: bool) -> str:
-    """The name of a chunk; ``digest`` is the SHA-256 of the stored bytes."""
-    # To the microsecond, so that chunks are listed in their order.
-    when, host = f"{stamp(stored)}{stored.microsecond:06d}-{stamp(first)}", _UNSAFE.sub("-", host) or "-"
-    return sealed_name(f"{when}-{host}-{digest[:16]}.jsonl.zst", sealed)
-
-
-@dataclass(frozen=True)
-class LogChunk:
-    """Of a chunk: its stream, when it was stored, its first line's time, its host, 16 digits of the stored SHA-256."""
-
-    stream: str
-    stored: datetime
-    first: datetime
-    host: str
-    digest: str
-
-
-def log_chunk(key: str) -> Optional[LogChunk]:
-    """The reverse of :meth:`Layout.log`; None for another object."""
-    match = _LOG.match(key)
-    stored, first = (begun(match.group(i)) for i in (4, 6)) if match else (None, None)
-    if match is None or stored is None or first is None:
-        return None
-    stored = stored.replace(microsecond=int(match.group(5)))
-    return LogChunk(match.group(1), stored, first, match.group(7), match.group(8))
