@@ -31,7 +31,7 @@ class ArgumentSpec:
             {**self.options, **other.options},
             self.required_if + other.required_if,
             self.mutually_exclusive + other.mutually_exclusive,
-            self.supports_check_mode,
+            self.supports_check_mode and other.supports_check_mode,
         )
 
     def create_module(self) -> AnsibleModule:

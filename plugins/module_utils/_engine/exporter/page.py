@@ -102,10 +102,10 @@ def _alerts(asked: Asked, now: datetime) -> Markup:
     open_ones = f"{len(asked.alerts) + asked.more} were open" if rows else "none was open"
     known = "It has not answered yet." if asked.at is None else f"Alertmanager, {ago(now, asked.at)}: {open_ones}."
     late = asked.error is not None or asked.at is None or now - asked.at > _OLD
+    badge = f"badge {'warn' if late else 'bad' if rows else 'good'}"
     return tag(
         "section",
-        tag("h2", "Open alerts", tag("span", "UNKNOWN" if late else str(len(asked.alerts) + asked.more), cls=
-            f"badge {'warn' if late else 'bad' if rows else 'good'}")),
+        tag("h2", "Open alerts", tag("span", "UNKNOWN" if late else str(len(asked.alerts) + asked.more), cls=badge)),
         tag("p", asked.error.message, cls="warn-ink") if asked.error else None,
         tag("div", rows) if rows else None,
         tag("p", f"And {hidden} more." if hidden else "", known if hidden == 0 else f" {known}", cls="soft"),
