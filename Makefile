@@ -17,7 +17,7 @@ drill: ## Lose a real database and get it back from a real object store; leaves 
 test: ## Lint, then every test: on real hosts (as root, where podman can be had), and with an embedded store
 	@tools/test
 
-test-all: ## make test and its longest tests: a rebuild interrupted in each of its phases, and more bad input
+test-all: ## make test and its longest tests: a rebuild interrupted in each of its phases, a second site, and more bad input
 	@LIFEBOAT_TEST_ALL=1 tools/test
 
 test-hosts: ## Only the Molecule scenarios on real hosts with systemd
