@@ -122,6 +122,8 @@ def test_only_a_primary_that_was_stopped_in_order_hands_over(sites: Sites, newes
     site.cluster.stop("immediate")
     assert "in production" in refused()
     assert not list(site.repository_dir.rglob("*.partial.zst"))
+    site.cluster.start()
+    site.cluster.stop()
     follow(site, site.cluster, site.config_file)
     site.cluster.stop()
     assert "as a standby" in refused()
