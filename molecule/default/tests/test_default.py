@@ -103,7 +103,9 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     host.check_output("printf '#!/bin/sh\ncat >/tmp/mailed\n' >/usr/sbin/sendmail; chmod 0755 /usr/sbin/sendmail")
     host.check_output("echo 'notify=\"cat >/tmp/told; env >>/tmp/told\"' >>/etc/lifeboat/db13.job")
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 incremental").rc == 0
-    assert [b["type"] for b in lifeboat(host, "db13", "list")["backups"]] == ["full", "incremental"]
+    # The installed schedule may have made one of its own meanwhile.
+    types = [b["type"] for b in lifeboat(host, "db13", "list")["backups"]]
+    assert types[0] == "full" and types[-1] == "incremental"
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 verify").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 retention").rc == 0
     assert host.run("/usr/lib/lifeboat/bin/lifeboat-job db13 sync").rc == 0

@@ -82,7 +82,8 @@ def _ladder(incident: Incident, config: IncidentsConfig, now: datetime, pager: b
         if now < until:
             return
         began, number = until, sign.number
-    assert began is not None
+    if began is None:
+        return
     for rung, step in enumerate(config.ladder[: 1 if pager else None]):
         since = began + timedelta(seconds=step.after)
         # The first one is due whatever a clock says.
@@ -92,7 +93,8 @@ def _ladder(incident: Incident, config: IncidentsConfig, now: datetime, pager: b
 
 def _risk(incident: Incident, config: IncidentsConfig, now: datetime) -> Iterator[Due]:
     """Too little is left, or the last phase of a playbook forecast a later end."""
-    assert incident.deadline is not None
+    if incident.deadline is None:
+        return
     since: List[datetime] = [incident.deadline - incident.rto * _RISK_SHARE]
     phase = incident.phase
     forecast = phase.details.get("forecast_seconds", "") if phase else ""

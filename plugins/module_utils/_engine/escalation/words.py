@@ -113,5 +113,6 @@ def _ack_words(incident: Incident) -> List[str]:
 
 
 def _begins(incident: Incident) -> datetime:
-    assert incident.began is not None
+    if incident.began is None:
+        raise ValueError(f"incident {incident.id} has no first event")
     return incident.began

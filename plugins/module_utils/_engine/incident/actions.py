@@ -161,7 +161,8 @@ def _add(places: Places, incident: str, what: str, make: Make) -> Added:
     with audited(places.config, "incident") as note_:
         note_.details.update(event=what)
         added: Optional[Added] = places.add(incident, make)
-        assert added is not None
+        if added is None:
+            raise IncidentRefused("There is nothing to record.", "Say what happened.", incident=incident)
         note_.objects.append(f"{incident}/{added.event.number:06d}")
         note_.details.update(repositories=list(added.places))
     return added
