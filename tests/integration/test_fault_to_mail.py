@@ -228,7 +228,7 @@ def test_failures_are_mailed_and_their_consequences_are_not(watch: Watch) -> Non
     watch.told("FIRING", "RepositoryDown")
     timed("a store that is down to its mail", began)
     time.sleep(5)
-    assert watch.alerts() == {"RepositoryDown"}
+    until(lambda: watch.alerts() == {"RepositoryDown"}, "nothing else fires")
     watch.proxy.clear()
     watch.told("RESOLVED", "RepositoryDown")
     watch.quiet()
@@ -241,7 +241,8 @@ def test_failures_are_mailed_and_their_consequences_are_not(watch: Watch) -> Non
     timed("a lost host to its mail", began)
     assert answers(f"{watch.exporter_url}/metrics")
     assert 'lifeboat_repository_up{cluster="main",repository="repo0"} 1.0' in read(f"{watch.exporter_url}/metrics")
-    assert watch.alerts() == {"HostSilent"}
+    # On a busy machine a scrape of the exporter may come too late for a moment.
+    until(lambda: watch.alerts() == {"HostSilent"}, "nothing else fires")
     # Prometheus sends what goes on firing once a minute.
     until(lambda: watch.watchdog.requests, "the watchdog's message", seconds=120)
 
