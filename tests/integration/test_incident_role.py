@@ -58,7 +58,7 @@ class Play:
             "ansible_become": False, "ansible_connection": "local", "ansible_python_interpreter": sys.executable,
             "incident_clusters": [{"name": "main"}], "incident_repositories": [self.repository],
             "incident_record": str(home / "record.json"), "incident_report_dir": str(home / "report"),
-            "incident_events_from": "localhost", **more,
+            "incident_events_from": "localhost", "lifeboat_incidents": {}, **more,
         }  # fmt: skip
 
     def __call__(self, *phases: str, check: bool = False, status: int = 0) -> str:
