@@ -51,8 +51,7 @@ def keep(
             f"The scenario is {scenario!r}.", "Use lower-case letters, digits and '_', a letter first, at most 32."
         )
     report, raw = _read_report(os.path.join(directory, REPORT))
-    repositories = Repositories.open(config)
-    try:
+    with Repositories.open(config) as repositories:
         repositories.require_signing("drill", *(["repository"] if begin else []))
         for repository in repositories.required:
             if begin:
@@ -67,8 +66,6 @@ def keep(
             note.objects.append(drill.label)
             note.details["repositories"] = [r.name for r in repositories.items if r.name not in lacking]
             return drill, lacking
-    finally:
-        repositories.close()
 
 
 def _keep(

@@ -53,20 +53,16 @@ def write_pack(config: Config, since: datetime, path: str) -> Packed:
     Disk: the archive twice for a moment, once as an unnamed file. Memory: as :func:`.gather.gather`.
     """
     now = clock.now()
-    repositories = Repositories.open(config)
-    try:
-        with tempfile.TemporaryFile() as spool:
-            found = gather(config, repositories, since, now)
-            files = _pack(spool, f"evidence-{config.cluster}-{stamp(now)}", found, _about(config, since, now, found))
-            spool.seek(0)
-            try:
-                replace_file(path, _chunks(spool), mode=0o600)
-            except OSError as exc:
-                raise ConfigError(
-                    f"Cannot write {path}: {exc.strerror}.", "Name a file in a directory that exists.", path=path
-                ) from exc
-    finally:
-        repositories.close()
+    with Repositories.open(config) as repositories, tempfile.TemporaryFile() as spool:
+        found = gather(config, repositories, since, now)
+        files = _pack(spool, f"evidence-{config.cluster}-{stamp(now)}", found, _about(config, since, now, found))
+        spool.seek(0)
+        try:
+            replace_file(path, _chunks(spool), mode=0o600)
+        except OSError as exc:
+            raise ConfigError(
+                f"Cannot write {path}: {exc.strerror}.", "Name a file in a directory that exists.", path=path
+            ) from exc
     return Packed(path, tuple(files), found.figures, found.unread, len(found.aside))
 
 

@@ -22,7 +22,7 @@ from ..audit.scope import audited
 from ..base import clock
 from ..base.errors import DataDirectoryRefused, LifeboatError, ObjectCorrupt, ObjectExists, ObjectMissing, WalGap
 from ..base.files import open_to_read
-from ..base.wal_names import Segment, format_lsn, is_history, is_segment
+from ..base.wal_names import Segment, format_lsn, is_segment
 from ..codec import zstd
 from ..config.load import Config
 from ..postgres.controldata import read_control
@@ -39,7 +39,7 @@ from ..restore import latest_timeline
 from ..wal import scan
 from ..wal.fetch import MAX_WAL_FILE, read_wal
 from ..wal.segment import check_segment, read_header, record_end
-from .site import data_dir_of, opened
+from .site import data_dir_of, histories_in
 
 # In the answer; the stored list has all of them.
 _NAMED = 1000
@@ -130,7 +130,7 @@ def fork_between(old: TimelinePath, new: TimelinePath) -> Optional[int]:
 
 def plan(config: Config) -> Kept:
     """What is behind the fork; nothing is stored."""
-    with opened(config) as repositories:
+    with Repositories.open(config) as repositories:
         return Kept(_Old(config, repositories).look())
 
 
@@ -139,7 +139,7 @@ def apply(config: Config) -> Kept:
 
     DataDirectoryRefused if a server runs there; WalGap if a part of it is neither here nor in a repository.
     """
-    with audited(config, "diverged") as note, opened(config) as repositories:
+    with audited(config, "diverged") as note, Repositories.open(config) as repositories:
         repositories.require_signing("diverged")
         old = _Old(config, repositories)
         found = old.look()
@@ -275,12 +275,7 @@ class _Old:
         return None if fork is None else (fork, path.timeline)
 
     def _texts(self) -> Mapping[int, str]:
-        found = {}
-        for name in os.listdir(self._wal_dir):
-            if is_history(name):
-                with open_to_read(os.path.join(self._wal_dir, name)) as stream:
-                    found[int(name[:8], 16)] = stream.read().decode(errors="replace")
-        return found
+        return histories_in(self._wal_dir, os.listdir(self._wal_dir))
 
 
 def _xid(record: scan.Record) -> int:

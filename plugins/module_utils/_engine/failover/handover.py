@@ -30,7 +30,7 @@ from ..wal.following import cuts
 from ..wal.pieces import MOST, read_pieces
 from ..wal.push import Pushed, Pusher
 from ..wal.segment import read_header, record_end
-from .site import data_dir_of, opened
+from .site import data_dir_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def apply(config: Config) -> HandedOver:
     repository holds something else; ConfigError for a sealed cluster.
     """
     end = _read_end(config)
-    with audited(config, "handover") as note, opened(config) as repositories:
+    with audited(config, "handover") as note, Repositories.open(config) as repositories:
         refuse_sealed(config)
         note.objects.append(f"{end.system}/{end.timeline}/{format_lsn(end.lsn)}")
         Watch(config.site, repositories.required).require(end.system)

@@ -24,7 +24,7 @@ from ..postgres.facts import Position, read_facts, replay_position
 from ..postgres.timeline import TimelinePath, path_to
 from ..records.model import format_time
 from ..repository.histories import Histories, read_histories
-from ..repository.repository import Repository
+from ..repository.repository import Repositories, Repository
 from ..restore import StandbyStored, latest_timeline, standby_walk
 from ..wal import scan
 from ..wal.contact import Contact, update
@@ -32,7 +32,6 @@ from ..wal.fetch import Source, look_up
 from ..wal.inventory import Archived, archived
 from ..wal.pieces import Piece, contiguous, list_pieces
 from .judge import Known, Limit, Verdict, judge
-from .site import opened
 
 # More WAL than that is not read to count its transactions: a failover waits for the answer.
 _MOST_COUNTED = 64
@@ -132,7 +131,7 @@ def read(config: Config, limit: Limit, accepted: Optional[int] = None) -> Tuple[
             )
         at, contact = replay_position(sql, facts.segment_size), update(config, sql)
         received = _received(sql)
-    with opened(config) as repositories:
+    with Repositories.open(config) as repositories:
         system, size = facts.system_identifier, facts.segment_size
         told, unread = _histories(repositories.items, system)
         texts = {t: text for known in told.values() for t, text in known.texts.items()}

@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ..audit.scope import audited
 from ..base.errors import DataDirectoryRefused, ObjectMissing, WalConflict, WalInvalid
 from ..base.files import open_to_read
-from ..base.wal_names import Segment, format_lsn, history_name, is_history, is_segment
+from ..base.wal_names import Segment, format_lsn, history_name, is_segment
 from ..config.load import Config
 from ..leadership.watch import Watch
 from ..postgres.connection import session
@@ -35,7 +35,7 @@ from ..wal.fetch import read_wal
 from ..wal.inventory import archived
 from ..wal.push import Pusher
 from ..wal.segment import check_segment, fills
-from .site import data_dir_of, opened
+from .site import data_dir_of, histories_in
 
 _PARALLEL = 4
 _NAMED = 50
@@ -120,7 +120,7 @@ def lacking(
 
 def plan(config: Config) -> Settled:
     """What :func:`apply` would push; nothing is written, nothing compared."""
-    with opened(config) as repositories:
+    with Repositories.open(config) as repositories:
         return _plan(config, repositories)[0]
 
 
@@ -130,7 +130,7 @@ def apply(config: Config) -> Settled:
     Deposed if another site leads: claim first. WalConflict if a repository holds something else; WalInvalid for a
     segment that is not whole. Memory: four segments, twice.
     """
-    with audited(config, "settle") as note, opened(config) as repositories:
+    with audited(config, "settle") as note, Repositories.open(config) as repositories:
         planned, here, system = _plan(config, repositories)
         Watch(config.site, repositories.required).require(system)
         data_dir = data_dir_of(config)
@@ -156,7 +156,7 @@ def _plan(config: Config, repositories: Repositories) -> Tuple[Settled, Tuple[Se
     data_dir = data_dir_of(config)
     control = read_control(config.bin_dir, data_dir)
     names = _names(data_dir)
-    texts = {int(n[:8], 16): _text(data_dir, n) for n in names if is_history(n)}
+    texts = histories_in(os.path.join(data_dir, "pg_wal"), names)
     place = _place(config, control, data_dir, {**_known(repositories, control.system_identifier), **texts})
     here = complete(names, place.path, place.end, control.segment_size)
     steps = [s.timeline for s in place.path.steps]
@@ -264,11 +264,6 @@ def _names(data_dir: str) -> List[str]:
         raise DataDirectoryRefused(
             f"{data_dir}/pg_wal cannot be read: {exc.strerror}.", "Run this as the owner of the data directory."
         ) from exc
-
-
-def _text(data_dir: str, name: str) -> str:
-    with open_to_read(os.path.join(data_dir, "pg_wal", name)) as stream:
-        return stream.read().decode(errors="replace")
 
 
 def _content(data_dir: str, name: str, system: str) -> bytes:

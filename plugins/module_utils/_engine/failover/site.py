@@ -1,16 +1,17 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each of these operations begins with: the data directory of this host, and the repositories."""
+"""The server's host: where its data is, and what it knows of timelines."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Iterator
+import os
+from typing import Dict, Iterable
 
 from ..base.errors import ConfigError
+from ..base.files import open_to_read
+from ..base.wal_names import is_history
 from ..config.load import Config
-from ..repository.repository import Repositories
 
 
 def data_dir_of(config: Config) -> str:
@@ -20,11 +21,10 @@ def data_dir_of(config: Config) -> str:
     return config.data_dir
 
 
-@contextmanager
-def opened(config: Config) -> Iterator[Repositories]:
-    """All repositories, closed in the end."""
-    repositories = Repositories.open(config)
-    try:
-        yield repositories
-    finally:
-        repositories.close()
+def histories_in(wal_dir: str, names: Iterable[str]) -> Dict[int, str]:
+    """The timeline histories among the files of this name in ``pg_wal``, by timeline."""
+    found = {}
+    for name in filter(is_history, names):
+        with open_to_read(os.path.join(wal_dir, name)) as stream:
+            found[int(name[:8], 16)] = stream.read().decode(errors="replace")
+    return found

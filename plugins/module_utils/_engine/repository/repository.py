@@ -145,7 +145,7 @@ class Unreadable:
 
 @dataclass
 class Repositories:
-    """All repositories of a cluster, in the order of the configuration."""
+    """All repositories of a cluster, in the order of the configuration. A context that closes them."""
 
     items: Tuple[Repository, ...]
     passed_over: List[Unreadable] = field(default_factory=list)
@@ -156,6 +156,12 @@ class Repositories:
         """Open every configured repository."""
         seal, term = Seal(config.seal), term_of(config)
         return cls(tuple(Repository.open(r, config.cluster, seal, term) for r in config.repositories), seal=seal)
+
+    def __enter__(self) -> Repositories:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     @property
     def required(self) -> Tuple[Repository, ...]:

@@ -80,17 +80,15 @@ def plan(config: Config, running: bool = False) -> Follow:
     if not config.data_dir or not config.source:
         raise ConfigError("The data directory is not known here.", "Set data_dir in the configuration file.")
     control = read_control(config.bin_dir, config.data_dir)
-    if not running and not _has_all(config):
+    following = _follows(config, config.data_dir)
+    if not running and not following:
         refuse_running([config.data_dir], config.bin_dir)
-    repositories = Repositories.open(config)
-    try:
+    with Repositories.open(config) as repositories:
         repository = repositories.readable()
         repository.owns(control.system_identifier)
         told = read_histories(repository, control.system_identifier)
-    finally:
-        repositories.close()
     path = path_to(latest_timeline({control.timeline}, told.texts, told.stored), told.texts)
-    why = refusal(control, path, running or _has_all(config))
+    why = refusal(control, path, running or following)
     if why:
         raise StandbyRefused(
             f"The server in {config.data_dir} cannot follow the repository: {why}.",
@@ -98,7 +96,7 @@ def plan(config: Config, running: bool = False) -> Follow:
             data_dir=config.data_dir,
         )
     require_not_always(config.bin_dir, config.data_dir, config.config_file)
-    return Follow(config.data_dir, control.timeline, path.timeline, not _has_all(config))
+    return Follow(config.data_dir, control.timeline, path.timeline, not following)
 
 
 def apply(config: Config, planned: Follow) -> Follow:
@@ -114,9 +112,8 @@ def _settings(config: Config) -> Dict[str, str]:
     return standby_settings(command)
 
 
-def _has_all(config: Config) -> bool:
+def _follows(config: Config, data_dir: str) -> bool:
     """Whether the directory is a standby of this configuration already."""
-    data_dir = config.data_dir or ""
     if not os.path.exists(os.path.join(data_dir, STANDBY)):
         return False
     try:

@@ -18,7 +18,7 @@ from ...records.fields import printable
 from ...repository.drills import Drill, Drills, read_drills
 from ...repository.repository import Repositories
 from ..terminal import Answer, Terminal, bullets, duration, table
-from .described import add_command, described
+from .described import Actions, add_command
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -26,14 +26,13 @@ def add_arguments(subparsers: Any) -> None:
     parser = add_command(
         subparsers, "drill", "drill list", "drill show 20261122T020000Z-server", "drill trend --output drills.html"
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    kept = actions.add_parser(
+    actions = Actions(parser)
+    kept = actions.add(
         "keep",
-        **described(
-            "store the report and the evidence of a drill in every repository, write-once",
-            "drill keep --report DIR --scenario server --checklist answers.yml",
-            "drill keep --report DIR --scenario region --begin",
-        ),
+        run_keep,
+        "store the report and the evidence of a drill in every repository, write-once",
+        "drill keep --report DIR --scenario server --checklist answers.yml",
+        "drill keep --report DIR --scenario region --begin",
     )
     kept.add_argument("--report", required=True, metavar="DIR", help="where drill-report wrote")
     kept.add_argument(
@@ -41,32 +40,26 @@ def add_arguments(subparsers: Any) -> None:
     )
     kept.add_argument("--checklist", metavar="FILE", help="answers to the checklist's questions, as YAML or JSON")
     kept.add_argument("--begin", action="store_true", help="also where this cluster was never backed up")
-    kept.set_defaults(handler=run_keep)
-    listed = actions.add_parser(
-        "list", **described("list the drills that are kept, and what does not count", "drill list", "drill list --json")
+    actions.add(
+        "list", run_list, "list the drills that are kept, and what does not count", "drill list", "drill list --json"
     )
-    listed.set_defaults(handler=run_list)
-    shown = actions.add_parser(
+    shown = actions.add(
         "show",
-        **described(
-            "show one drill, and fetch its files with their checksums verified",
-            "drill show 20261122T020000Z-server",
-            "drill show 20261122T020000Z-server --output DIR",
-        ),
+        run_show,
+        "show one drill, and fetch its files with their checksums verified",
+        "drill show 20261122T020000Z-server",
+        "drill show 20261122T020000Z-server --output DIR",
     )
     shown.add_argument("label", metavar="LABEL", help="as drill list shows it")
     shown.add_argument("--output", metavar="DIR", help="directory that exists, to write its files to")
-    shown.set_defaults(handler=run_show)
-    page = actions.add_parser(
+    page = actions.add(
         "trend",
-        **described(
-            "write a page that plots the time to recover and the data lost of all drills, by scenario",
-            "drill trend --output drills.html",
-            "drill trend --output drills.html --as-of 2026-11-22T14:00:00Z",
-        ),
+        run_trend,
+        "write a page that plots the time to recover and the data lost of all drills, by scenario",
+        "drill trend --output drills.html",
+        "drill trend --output drills.html --as-of 2026-11-22T14:00:00Z",
     )
     page.add_argument("--output", required=True, metavar="FILE", help="the HTML file to write")
-    page.set_defaults(handler=run_trend)
 
 
 def run_keep(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -124,11 +117,8 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """From the first repository that has it."""
     from ...drill.keep import fetch
 
-    repositories = Repositories.open(load(args.config, args.as_of))
-    try:
+    with Repositories.open(load(args.config, args.as_of)) as repositories:
         drill, name = fetch(repositories.items, args.label, args.output)
-    finally:
-        repositories.close()
     lines = [
         f"drill {drill.label}, from repository {name}: {_result(drill)}",
         *bullets(
@@ -169,16 +159,13 @@ def run_trend(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def _first(config: Config) -> Tuple[Drills, str]:
     """The drills of the first repository that answers, and its name; the first error where none does."""
-    repositories = Repositories.open(config)
     errors: List[LifeboatError] = []
-    try:
+    with Repositories.open(config) as repositories:
         for repository in repositories.items:
             try:
                 return read_drills(repository), repository.name
             except LifeboatError as exc:
                 errors.append(exc)
-    finally:
-        repositories.close()
     raise errors[0]
 
 

@@ -19,7 +19,7 @@ from ...incident.timeline import Incident
 from ...incident.written import write_document
 from ...records.fields import printable
 from ..terminal import Answer, Terminal, bullets, duration, table
-from .described import add_command, described
+from .described import Actions, add_command
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -27,18 +27,16 @@ def add_arguments(subparsers: Any) -> None:
     parser = add_command(
         subparsers, "incident", "incident open 'The database is wrong'", "incident show", "incident ack --as 'Ann'"
     )
-    acts = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    start = acts.add_parser(
+    acts = Actions(parser)
+    start = acts.add(
         "open",
-        **described(
-            "open an incident",
-            "incident open 'The database is wrong'",
-            "incident open --priority P2 'Reports are slow'",
-        ),
+        run_open,
+        "open an incident",
+        "incident open 'The database is wrong'",
+        "incident open --priority P2 'Reports are slow'",
     )
     start.add_argument("title", metavar="TITLE", help="what is wrong, in a few words")
     start.add_argument("--priority", choices=PRIORITIES, default="", help="default: that of the cluster")
-    start.set_defaults(handler=run_open)
     show = _add(
         acts,
         "show",
@@ -48,8 +46,7 @@ def add_arguments(subparsers: Any) -> None:
         "incident show --json",
     )
     _add_report(show)
-    listing = acts.add_parser("list", **described("list all incidents", "incident list", "incident list --json"))
-    listing.set_defaults(handler=run_list)
+    acts.add("list", run_list, "list all incidents", "incident list", "incident list --json")
     ack = _add(
         acts, "ack", run_ack, "acknowledge that you work on it, so that nobody else is woken", "incident ack",
         "incident ack --as 'Ann Example'",
@@ -69,10 +66,9 @@ def add_arguments(subparsers: Any) -> None:
     _add_close(acts)
 
 
-def _add(acts: Any, name: str, handler: Any, words: str, *examples: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = acts.add_parser(name, **described(words, *examples))
+def _add(acts: Actions, name: str, handler: Any, words: str, *examples: str) -> argparse.ArgumentParser:
+    parser = acts.add(name, handler, words, *examples)
     parser.add_argument("--incident", metavar="ID", default="", help="default: the only open one")
-    parser.set_defaults(handler=handler)
     return parser
 
 
@@ -80,7 +76,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="DIR", help="write the post-incident document there: HTML, Markdown, JSON")
 
 
-def _add_action(acts: Any) -> None:
+def _add_action(acts: Actions) -> None:
     parser = _add(
         acts, "action", run_action, "add something to be done afterwards, or tell that it is done",
         "incident action --owner Ann --due 2026-12-24 'Mend the runbook'", "incident action --done 0a1b2c3d",
@@ -91,7 +87,7 @@ def _add_action(acts: Any) -> None:
     parser.add_argument("--done", default="", metavar="ACTION", help="this one is done")
 
 
-def _add_close(acts: Any) -> None:
+def _add_close(acts: Actions) -> None:
     parser = _add(
         acts, "close", run_close, "end an incident", "incident close 'Restored to 14:01, all data is there'",
         "incident close --went-well 'The drill helped' 'Restored to 14:01'",

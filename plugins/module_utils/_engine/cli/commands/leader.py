@@ -125,11 +125,8 @@ def run_claim(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def _look(config: Config) -> Seen:
-    repositories = Repositories.open(config)
-    try:
+    with Repositories.open(config) as repositories:
         return look(repositories.required, system_of(config, repositories.required))
-    finally:
-        repositories.close()
 
 
 def _words(config: Config, seen: Seen) -> str:
