@@ -192,7 +192,7 @@ class _Old:
         commits: List[Commit] = []
         for record in records:
             last = record
-            if record.kind in ("COMMIT", "COMMIT_PREPARED"):
+            if record.is_commit:
                 commits.append(Commit(record.lsn, _xid(record), record.moment))
         end = start
         if last is not None:

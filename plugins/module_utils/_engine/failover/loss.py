@@ -160,7 +160,7 @@ def read(config: Config, limit: Limit, accepted: Optional[int] = None) -> Tuple[
 
 def count(records: Iterable[scan.Record]) -> Commits:
     """The commits among these records. Pure."""
-    times = [r.moment for r in records if r.kind in ("COMMIT", "COMMIT_PREPARED")]
+    times = [r.moment for r in records if r.is_commit]
     known = [t for t in times if t is not None]
     return Commits(len(times), min(known, default=None), max(known, default=None))
 

@@ -5,21 +5,17 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from typing import Iterator, Optional, Sequence
 
 from ..base.errors import WalInvalid
 from ..base.process import Drain
 from ..base.progress import Progress
-from ..base.temporary import temporary_directory
 from ..base.wal_names import Segment, format_lsn
 from ..postgres.controldata import program
 from ..repository.repository import Repository
 from ..wal.fetch import read_wal
-
-# Segments on disk at a time, and one more that the last record may reach into.
-_AT_ONCE = 8
+from ..wal.scan import staged
 
 
 def lines(
@@ -27,16 +23,8 @@ def lines(
 ) -> Iterator[str]:
     """What ``pg_waldump`` prints for every record that begins in these segments. Disk: nine segments."""
     done = 0
-    while done < len(segments):
-        # pg_waldump reads one timeline at a time.
-        timeline = segments[done].timeline
-        batch = [s for s in segments[done : done + _AT_ONCE] if s.timeline == timeline]
-        with temporary_directory("lifeboat-wal-") as place:
-            for segment in segments[done : done + len(batch) + 1]:
-                name = Segment(timeline, segment.number, segment.size).name
-                with open(os.path.join(place, name), "wb") as stream:
-                    stream.write(read_wal(repository, system, segment.name))
-            yield from _dumped(bin_dir, place, batch)
+    for place, batch in staged(segments, lambda segment: read_wal(repository, system, segment.name)):
+        yield from _dumped(bin_dir, place, batch)
         done += len(batch)
         progress.advance(done, len(segments))
 

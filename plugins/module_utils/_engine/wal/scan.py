@@ -11,7 +11,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Callable, Iterable, Iterator, List, Optional, Sequence
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ..base.process import Drain
 from ..base.temporary import temporary_directory
@@ -39,6 +39,11 @@ class Record:
     kind: str
     description: str
     length: int = 0
+
+    @property
+    def is_commit(self) -> bool:
+        """Whether it commits a transaction, prepared or not."""
+        return self.kind in ("COMMIT", "COMMIT_PREPARED")
 
     @property
     def moment(self) -> Optional[datetime]:
@@ -78,6 +83,19 @@ def records_along(
 
     ``segments`` follow each other. Disk: nine of them; memory: one.
     """
+    for place, batch in staged(segments, content_of):
+        first, last = max(start, batch[0].start), min(end, batch[-1].end)
+        # pg_waldump's own --end leaves out a record that reaches beyond it.
+        yield from records_between(bin_dir, place, batch[0].timeline, first, last, arguments)
+
+
+def staged(
+    segments: Sequence[Segment], content_of: Callable[[Segment], bytes]
+) -> Iterator[Tuple[str, Sequence[Segment]]]:
+    """A directory with the next of these segments, and those whose records begin there, until none is left.
+
+    One more lies in it, since the last record may reach into it. The directory is gone once the next is asked for.
+    """
     done = 0
     while done < len(segments):
         # pg_waldump reads one timeline at a time.
@@ -88,9 +106,7 @@ def records_along(
                 name = Segment(timeline, segment.number, segment.size).name
                 with open(os.path.join(place, name), "wb") as stream:
                     stream.write(content_of(segment))
-            first, last = max(start, batch[0].start), min(end, batch[-1].end)
-            # pg_waldump's own --end leaves out a record that reaches beyond it.
-            yield from records_between(bin_dir, place, timeline, first, last, arguments)
+            yield place, batch
         done += len(batch)
 
 
@@ -149,7 +165,7 @@ def pace(found: Iterable[Record]) -> Optional[Pace]:
         if moment is None:
             continue
         last = max(moment, last or moment)
-        if record.kind in ("COMMIT", "COMMIT_PREPARED"):
+        if record.is_commit:
             commits += 1
             first, newest = min(moment, first or moment), max(moment, newest or moment)
     if last is None:
