@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
 import zstandard
@@ -20,6 +20,7 @@ from support.faultproxy import FaultProxy
 from support.installations import Installation
 from support.lost import Copy, Lost, lose_a_cluster
 from support.postgres import Site, Sites, Templates, open_sites
+from support.stores import client_of
 from support.walagent import AgentProcess, Agents
 from support.walstream import StreamProcess, Streams
 from support.yard import Yard
@@ -105,3 +106,16 @@ def proxied(proxied_options: S3Options) -> Iterator[Store]:
     opened = open_store(proxied_options)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def store(s3_options: S3Options) -> Iterator[Store]:
+    opened = open_store(s3_options)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def raw(s3_options: S3Options) -> Any:
+    """A plain client, to see what the store holds."""
+    return client_of(s3_options, "s3")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Dict, Tuple
@@ -17,7 +16,7 @@ import pytest
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.repository.layout import Layout
 from support.installations import Installation
-from support.listed import labels, segments, statuses, tree, words
+from support.listed import copy_of, labels, segments, statuses, tree, two_backups, words
 from support.postgres import Site, Sites, entry
 
 pytestmark = pytest.mark.integration
@@ -25,22 +24,12 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def site(module_sites: Sites, newest_postgres: Installation) -> Site:
-    """Two backups with a segment of WAL between them and three behind the second; the server runs."""
-    made = module_sites(newest_postgres, name="cli")
-    made.backup()
-    made.cluster.switch_wal()
-    made.backup()
-    for _ in range(3):
-        made.cluster.switch_wal()
-    return made
+    return two_backups(module_sites, newest_postgres)
 
 
 @pytest.fixture
 def copy(site: Site, tmp_path: Path) -> Tuple[Path, Path]:
-    """A copy of the repository to damage: its directory, and a configuration for it."""
-    root = tmp_path / "copy"
-    shutil.copytree(site.repository_dir.parent, root)
-    return root / "main", site.write(tmp_path / "copy.yml", repositories=[entry(0, DirectoryOptions(str(root)))])
+    return copy_of(site, tmp_path)
 
 
 # --- list and show ----------------------------------------------------------------------------------------------

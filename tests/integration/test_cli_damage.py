@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from typing import Tuple
 
@@ -15,7 +14,7 @@ from lifeboat.config.load import DirectoryOptions
 from lifeboat.records.model import load_manifest
 from support.choice import represented
 from support.installations import Installation
-from support.listed import labels, segments, statuses, words
+from support.listed import copy_of, labels, segments, statuses, two_backups, words
 from support.postgres import Site, Sites, entry
 
 pytestmark = pytest.mark.integration
@@ -23,22 +22,12 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def site(module_sites: Sites, newest_postgres: Installation) -> Site:
-    """Two backups with a segment of WAL between them and three behind the second; the server runs."""
-    made = module_sites(newest_postgres, name="cli")
-    made.backup()
-    made.cluster.switch_wal()
-    made.backup()
-    for _ in range(3):
-        made.cluster.switch_wal()
-    return made
+    return two_backups(module_sites, newest_postgres)
 
 
 @pytest.fixture
 def copy(site: Site, tmp_path: Path) -> Tuple[Path, Path]:
-    """A copy of the repository to damage: its directory, and a configuration for it."""
-    root = tmp_path / "copy"
-    shutil.copytree(site.repository_dir.parent, root)
-    return root / "main", site.write(tmp_path / "copy.yml", repositories=[entry(0, DirectoryOptions(str(root)))])
+    return copy_of(site, tmp_path)
 
 
 # --- gaps and damage --------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from support.installations import Installation
 from support.ledger import Ledger
 from support.postgres import Site, Sites
 from support.processes import until
-from support.standby import Standby
+from support.standby import Standby, fed_by_segments
 
 pytestmark = pytest.mark.integration
 RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
@@ -29,13 +29,7 @@ def split(sites: Sites, installation: Installation, *stores: DirectoryOptions) -
         installation, *stores, segment_mb=1, archive_timeout=0, track_commit_timestamp="on",
         max_prepared_transactions=4,
     )  # fmt: skip
-    site.backup()
-    ledger = Ledger(site.cluster)
-    ledger.write(2)
-    site.cluster.switch_wal()
-    standby = Standby(site, own=True)
-    standby.restore()
-    standby.has(ledger.entries)
+    ledger, standby = fed_by_segments(site)
     standby.promote()
     standby.cluster.execute("CREATE TABLE elsewhere ()")
     standby.cluster.switch_wal()

@@ -11,7 +11,7 @@ from support.installations import Installation
 from support.ledger import Ledger
 from support.postgres import Sites
 from support.processes import until
-from support.standby import Standby
+from support.standby import fed_by_segments
 from support.walstream import Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration
@@ -19,12 +19,7 @@ pytestmark = pytest.mark.integration
 
 def test_a_primary_that_went_on_behind_the_fork_is_refused(sites: Sites, newest_postgres: Installation) -> None:
     site = sites(newest_postgres, segment_mb=1, archive_timeout=0, track_commit_timestamp="on")
-    site.backup()
-    ledger, standby = Ledger(site.cluster), Standby(site, own=True)
-    ledger.write(1)
-    site.cluster.switch_wal()
-    standby.restore()
-    standby.has(ledger.entries)
+    ledger, standby = fed_by_segments(site, 1)
     standby.promote()
     until(lambda: not standby.recovering, "the promotion")
     standby.cluster.switch_wal()

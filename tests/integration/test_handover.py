@@ -27,16 +27,6 @@ def handover(site: Site, config_file: Any = None) -> Dict[str, Any]:
     return dict(site.lifeboat("standby", "handover", config_file=config_file).data)
 
 
-def caught_up(standby: Standby, lsn: str) -> Dict[str, Any]:
-    """The status once it has replayed up to just this LSN and knows of nothing more."""
-
-    def status() -> Dict[str, Any]:
-        told = standby.status()
-        return told if told["lag_bytes"] == 0 and told["replayed_lsn"] == lsn else {}
-
-    return dict(until(status, f"the standby at {lsn}", lambda: f"{standby.status()}\n{standby.log()}"))
-
-
 def fork_of(data_dir: Path, timeline: int) -> str:
     text = (data_dir / "pg_wal" / f"{timeline:08X}.history").read_text()
     return re.findall(r"^\d+\t(\S+)\t", text, re.MULTILINE)[-1]
@@ -57,7 +47,7 @@ def test_the_primary_changes_there_and_back_without_loss_or_rewind(
     told = handover(site)
     assert told["changed"] and told["timeline"] == 1 and told["pieces"]
     assert handover(site) == {**told, "changed": False, "pieces": []}
-    caught_up(standby, told["handover_lsn"])
+    standby.settled(told["handover_lsn"])
     standby.promote()
     assert fork_of(standby.cluster.data_dir, 2) == told["handover_lsn"]
     assert rows(standby.cluster) == expected(ledger.entries)
@@ -100,7 +90,7 @@ def test_what_was_not_archived_is_handed_over_too(sites: Sites, newest_postgres:
     again = handover(site)
     assert not again["changed"] and all(p["already_in"] == ["repo0"] for p in again["pushed"])
     assert again["handover_lsn"] == told["handover_lsn"]
-    caught_up(standby, told["handover_lsn"])
+    standby.settled(told["handover_lsn"])
     assert rows(standby.cluster) == expected(ledger.entries)
     events = site.lifeboat("audit", "list").data["events"]
     assert [e["details"]["pieces"] for e in events if e["what"] == "handover"] == [1]

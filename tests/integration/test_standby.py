@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import List, Tuple
 
 import pytest
 from lifeboat.base.wal_names import parse_lsn
@@ -18,7 +18,7 @@ from support.ledger import Ledger, expected, rows
 from support.lost import Lost
 from support.postgres import Site, Sites, restore_arguments
 from support.processes import run_program, until
-from support.standby import Standby
+from support.standby import Standby, fed_by_segments
 from support.walstream import StreamProcess, Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration
@@ -64,16 +64,6 @@ def stored_up_to(site: Site) -> None:
     until(lambda: reach(site) >= lsn, "pieces of all that was written")
 
 
-def settled(standby: Standby) -> Dict[str, Any]:
-    """The status once all of the repository is replayed."""
-
-    def status() -> Dict[str, Any]:
-        told = standby.status()
-        return told if told["lag_bytes"] == 0 else {}
-
-    return dict(until(status, "the standby to replay everything", standby.log))
-
-
 def fed(site: Site, streams: Streams) -> Tuple[Ledger, StreamProcess, Standby]:
     """A standby that has two rows by a piece of an unfinished segment."""
     ledger, stream = Ledger(site.cluster), streams(site)
@@ -94,7 +84,7 @@ def test_a_restarted_standby_continues_and_a_second_run_changes_nothing(
     again = standby.restore().data
     assert (again["changed"], again["plan"]["satisfied"]) == (False, True)
     assert standby.cluster.value("SELECT pg_postmaster_start_time()") == before
-    status = settled(standby)
+    status = standby.settled()
     assert (status["timeline"], status["paused"], status["obstacles"]) == (1, False, [])
     assert parse_lsn(status["pieces_end_lsn"]) > parse_lsn(status["archive_end_lsn"])
     assert status["replayed_commit_at"] is not None
@@ -142,7 +132,7 @@ def test_a_standby_that_is_promoted_by_hand_has_every_row_on_a_new_timeline(
     stored_up_to(site)
     site.cluster.kill9()
     stream.close()
-    assert settled(standby)["promotable_without_gap"]
+    assert standby.settled()["promotable_without_gap"]
     standby.cluster.pg_ctl("promote", "-w")
     assert not standby.recovering
     assert rows(standby.cluster) == expected(ledger.entries)
@@ -157,13 +147,7 @@ def test_a_standby_that_is_promoted_by_hand_has_every_row_on_a_new_timeline(
 
 def test_a_copy_of_a_standby_that_is_promoted_archives_nothing(sites: Sites, newest_postgres: Installation) -> None:
     site = sites(newest_postgres, segment_mb=1, archive_timeout=0, track_commit_timestamp="on")
-    site.backup()
-    ledger = Ledger(site.cluster)
-    ledger.write(1)
-    site.cluster.switch_wal()
-    standby = Standby(site, own=True)
-    standby.restore()
-    standby.has(ledger.entries)
+    _ledger, standby = fed_by_segments(site, 1)
     standby.cluster.stop()
     copy = site.clone("copy")
     run_program("cp", "-a", str(standby.cluster.data_dir), str(copy.data_dir))
@@ -199,7 +183,7 @@ def test_a_standby_follows_its_primary_to_a_new_timeline(
     ledger.write(2)
     standby.has(ledger.entries)
     assert current_segment(site).startswith("00000002")
-    assert settled(standby)["timeline"] == 2
+    assert standby.settled()["timeline"] == 2
     assert standby.restore().data["changed"] is False
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict
 
 import pytest
 from lifeboat.base.errors import (
@@ -33,13 +33,6 @@ from support.slowline import SlowLine
 from support.stores import ROOT, SeaweedFS
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def store(s3_options: S3Options) -> Iterator[Store]:
-    opened = open_store(s3_options)
-    yield opened
-    opened.close()
 
 
 # --- who and where ----------------------------------------------------------------------------------------------

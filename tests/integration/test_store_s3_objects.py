@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import botocore.auth
 import pytest
@@ -34,19 +34,6 @@ from support.s3_store import long_put
 from support.stores import PART, client_of
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def store(s3_options: S3Options) -> Iterator[Store]:
-    opened = open_store(s3_options)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def raw(s3_options: S3Options) -> Any:
-    """A plain client, to see what the store holds."""
-    return client_of(s3_options, "s3")
 
 
 # --- how objects are named and stored ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import os
 import time
 import tracemalloc
 from dataclasses import replace
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import pytest
 from lifeboat.base.errors import (
@@ -29,22 +29,9 @@ from support import faultproxy
 from support.choice import represented
 from support.faultproxy import Fault, FaultProxy
 from support.s3_store import MIB, long_put, refused, uploads
-from support.stores import PART, client_of
+from support.stores import PART
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def store(s3_options: S3Options) -> Iterator[Store]:
-    opened = open_store(s3_options)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def raw(s3_options: S3Options) -> Any:
-    """A plain client, to see what the store holds."""
-    return client_of(s3_options, "s3")
 
 
 # --- transfers that break ---------------------------------------------------------------------------------------

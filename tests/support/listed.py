@@ -5,11 +5,33 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from .postgres import Site
+from lifeboat.config.load import DirectoryOptions
+
+from .installations import Installation
+from .postgres import Site, Sites, entry
+
+
+def two_backups(sites: Sites, installation: Installation) -> Site:
+    """Two backups with a segment of WAL between them and three behind the second; the server runs."""
+    made = sites(installation, name="cli")
+    made.backup()
+    made.cluster.switch_wal()
+    made.backup()
+    for _ in range(3):
+        made.cluster.switch_wal()
+    return made
+
+
+def copy_of(site: Site, place: Path) -> Tuple[Path, Path]:
+    """A copy of the repository to damage: its directory, and a configuration for it."""
+    root = place / "copy"
+    shutil.copytree(site.repository_dir.parent, root)
+    return root / "main", site.write(place / "copy.yml", repositories=[entry(0, DirectoryOptions(str(root)))])
 
 
 def labels(site: Site) -> List[str]:

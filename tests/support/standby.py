@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
-from .ledger import Entry, expected, rows
+from .ledger import Entry, Ledger, expected, rows
 from .postgres import Cluster, Ran, Site, restore_arguments
 from .processes import until
 
@@ -49,6 +49,16 @@ class Standby:
     def status(self) -> Dict[str, Any]:
         return dict(self.site.lifeboat("standby", "status", config_file=self.config_file).data)
 
+    def settled(self, lsn: Optional[str] = None) -> Dict[str, Any]:
+        """The status once all of the repository is replayed, and with ``lsn`` just up to there."""
+
+        def status() -> Dict[str, Any]:
+            told = self.status()
+            return told if told["lag_bytes"] == 0 and lsn in (None, told["replayed_lsn"]) else {}
+
+        what = f"the standby at {lsn}" if lsn else "the standby to replay everything"
+        return dict(until(status, what, lambda: f"{self.status()}\n{self.log()}"))
+
     def log(self) -> str:
         found = (self.cluster.data_dir / "lifeboat_restore.log", self.cluster.log)
         return "\n".join(p.read_text(errors="replace")[-4000:] for p in found if p.exists())
@@ -60,6 +70,18 @@ class Standby:
     @property
     def recovering(self) -> bool:
         return bool(self.cluster.value("SELECT pg_is_in_recovery()"))
+
+
+def fed_by_segments(site: Site, rows_written: int = 2) -> Tuple[Ledger, Standby]:
+    """After a backup: a standby with a configuration of its own, which has these rows by a complete segment."""
+    site.backup()
+    ledger = Ledger(site.cluster)
+    ledger.write(rows_written)
+    site.cluster.switch_wal()
+    standby = Standby(site, own=True)
+    standby.restore()
+    standby.has(ledger.entries)
+    return ledger, standby
 
 
 def follow(site: Site, cluster: Cluster, config_file: Path) -> None:
