@@ -58,7 +58,6 @@ ALLOWED: Dict[str, str] = {
     "wal/stream.py": "the spool refuses root if others can write there (base.files.require_own)",
     "codec/sshsig.py": TEMPORARY,
     "dump/restore.py": TEMPORARY,
-    "tables/waldump.py": TEMPORARY,
     "wal/scan.py": TEMPORARY,
     "cli/commands/drill.py": "the drill's own directory, on the controller",
     "drill/": "the drill's own directory, on the controller, and servers that it destroys as their owner",
