@@ -12,7 +12,7 @@ author: The Lifeboat authors (@lifeboat)
 description:
   - Removes the lost repositories, or with O(keep) moves them to the end and makes them no longer required. WAL is then
     archived without them, and C(lifeboat sync) copies what they lack once they are back.
-  - If none of the others is required, the first of them becomes required, because one has to be.
+  - If none of the others is required, the first of them becomes required, because at least one must be.
 positional: _input, lost
 options:
   _input:
@@ -49,20 +49,20 @@ from ansible.errors import AnsibleFilterError
 
 
 def after_loss(repositories: Sequence[Mapping[str, Any]], lost: Any, keep: bool = False) -> List[Dict[str, Any]]:
-    """What is left; AnsibleFilterError for a name that there is not, and where nothing would be left."""
+    """The remaining repositories; AnsibleFilterError for an unknown name, and if none would remain."""
     names = lost.split(",") if isinstance(lost, str) else list(lost or [])
     gone = {str(name).strip() for name in names} - {""}
     known = [str(item.get("name", "")) for item in repositories]
     unknown = sorted(gone - set(known))
     if unknown:
         raise AnsibleFilterError(
-            f"lifeboat_lost_repositories names {', '.join(unknown)}; lifeboat_repositories has"
+            f"lifeboat_lost_repositories names {', '.join(unknown)}, but lifeboat_repositories has"
             f" {', '.join(filter(None, known)) or 'no names'}. Correct the name."
         )
     left = [dict(item) for item, name in zip(repositories, known) if name not in gone]
     if gone and not left:
         raise AnsibleFilterError(
-            f"lifeboat_lost_repositories names every repository there is ({', '.join(known)}): add the one that is left"
+            f"lifeboat_lost_repositories names all repositories ({', '.join(known)}): add the remaining one"
             " to lifeboat_repositories."
         )
     if gone and not any(item.get("required", True) for item in left):

@@ -13,8 +13,8 @@ description:
   - Root creates a directory only where nobody else could interfere. All directories above it must be owned by root and
     not writable by others, and the configuration must allow it.
   - The owner creates whatever the owner can create. Everything else is refused.
-  - A directory that exists is not changed. It must belong to the owner already, or, with O(adopt), to root where root
-    may create it.
+  - An existing directory is not changed. It must belong to the owner or, with O(adopt), to root in a place where root may
+    create it.
 positional: _input
 options:
   _input:
@@ -39,7 +39,7 @@ options:
     elements: str
     default: []
   adopt:
-    description: Whether root gives a directory that it owns to the owner.
+    description: Whether to change the owner of existing directories that belong to root.
     type: bool
     default: false
 """
@@ -71,7 +71,7 @@ _EXCEPT = "/usr/local/"
 
 
 class _Known(NamedTuple):
-    """What stat said of a directory: its owner, its mode, and its type in words."""
+    """Owner, mode and type of a file, as printed by stat."""
 
     owner: str
     mode: int
@@ -100,15 +100,16 @@ def _above(path: str) -> List[str]:
 
 
 def _refusal(path: str, above: Sequence[str], known: Dict[str, _Known], allowed: Sequence[str]) -> str:
-    """Why root does not make the directory; empty where it does."""
+    """Why root does not create the directory; empty if it does."""
     if path.split("/")[1] in _SYSTEM and not path.startswith(_EXCEPT):
-        return f"{path} lies in a directory of the system"
+        return f"{path} is in a system directory"
     if not any(path == place or path.startswith(place.rstrip("/") + "/") for place in allowed):
         return f"{path} is not allowed by the configuration"
     for place in above:
         there = known[place]
         if there.kind != "directory" or there.owner != "root" or there.mode & 0o022:
-            return f"{place} above it is not root's alone ({there.kind} of {there.owner}, mode {there.mode:04o})"
+            kind = f"{there.kind} of {there.owner}, mode {there.mode:04o}"
+            return f"{place} above {path} must be a directory that only root can write to ({kind})"
     return ""
 
 
@@ -129,7 +130,7 @@ def _of_what_is_not(
     path: str, known: Dict[str, _Known], owner: str, allowed: Sequence[str], others: Sequence[str]
 ) -> _Decision:
     above = [place for place in _above(path) if place in known]
-    # Below a directory that will be the owner's, the owner goes on.
+    # Below a directory that will be the owner's, the owner creates the rest.
     if known[above[-1]].owner == owner or any(path.startswith(f"{other}/") for other in others):
         return _Decision(path, owner, "")
     refused = _refusal(path, above, known, allowed)
@@ -142,7 +143,7 @@ def directory_makers(
     """See DOCUMENTATION."""
     for path in paths:
         if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//") or path == "/":
-            raise AnsibleFilterError(f"{path!r} is no absolute, normal path of a directory.")
+            raise AnsibleFilterError(f"{path!r} is not an absolute, normalized path of a directory.")
     known = _parsed(stats)
     missing = [path for path in paths if path not in known]
     return [

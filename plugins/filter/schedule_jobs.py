@@ -10,8 +10,8 @@ short_description: Turn lifeboat_schedule into the jobs of a cluster
 version_added: 0.1.0
 author: The Lifeboat authors (@lifeboat)
 description:
-  - Merges the user's mapping into the defaults, checks every cron expression, and returns when each job runs or why it
-    does not.
+  - Merges the user's mapping into the defaults, validates every cron expression, and returns when each job runs, or why
+    it does not.
   - A cron expression is also converted to systemd's C(OnCalendar), for use in timers and with C(systemd-analyze
     calendar).
 positional: _input
@@ -25,7 +25,7 @@ options:
     type: dict
     required: true
   method:
-    description: What runs the jobs.
+    description: How the jobs are started.
     type: str
     choices: [cron, systemd]
     default: cron
@@ -89,12 +89,12 @@ _FIELDS = (
 
 
 def _number(field: Field, text: str) -> int:
-    """A number or a name; ValueError with words for the user."""
+    """A number or a name; ValueError with a message for the user."""
     names = _NAMES.get(field.name, [])
     if text.lower() in names:
         return names.index(text.lower()) + (1 if field.name == "month" else 0)
     if not text.isdecimal() or not field.low <= int(text) <= field.high:
-        raise ValueError(f"the {field.name} is {text!r}: give {field.low} to {field.high}")
+        raise ValueError(f"the {field.name} is {text!r}: use {field.low} to {field.high}")
     return int(text)
 
 
@@ -104,7 +104,7 @@ def _parts(field: Field, text: str) -> List[Tuple[int, int, int]]:
     for part in text.split(","):
         span, _slash, step = part.partition("/")
         if _slash and (not step.isdecimal() or int(step) == 0):
-            raise ValueError(f"the {field.name} is {part!r}: give a number of 1 or more behind the slash")
+            raise ValueError(f"the {field.name} is {part!r}: use a number of 1 or more after the slash")
         if span == "*":
             low, high = field.low, 6 if field.high == 7 else field.high
         else:
@@ -120,7 +120,7 @@ def _parts(field: Field, text: str) -> List[Tuple[int, int, int]]:
 
 
 def _component(field: Field, text: str) -> str:
-    """A field in the words of OnCalendar."""
+    """A field in the notation of OnCalendar."""
     parts = _parts(field, text)
     if field.name == "day of the week":
         days = sorted({day % 7 for low, high, step in parts for day in range(low, high + 1, step)})
@@ -144,21 +144,21 @@ def _component(field: Field, text: str) -> str:
 
 
 def on_calendar(cron: str) -> str:
-    """A cron expression as ``OnCalendar`` in UTC, empty when there is no such form; ValueError when it is none."""
+    """A cron expression as ``OnCalendar`` in UTC, empty if there is no equivalent; ValueError if it is invalid."""
     fields = _MACROS.get(cron.strip(), cron).split()
     if len(fields) != len(_FIELDS):
         raise ValueError("it must have five fields (minute hour day month weekday), or be @daily and the like")
     minute, hour, day, month, weekday = (_component(f, text) for f, text in zip(_FIELDS, fields))
     days, weekdays = (not fields[i].startswith("*") for i in (2, 4))
     if days and weekdays:
-        # cron runs when either of them fits, systemd when both do.
+        # cron runs if either of them matches, systemd if both do.
         return ""
     on = f"{weekday} " if fields[4] != "*" else ""
     return f"{on}*-{month}-{day} {hour}:{minute}:00 UTC"
 
 
 def longest_interval(cron: str) -> int:
-    """The longest time between two starts, in seconds (crontab(5)); 0 when there never are two within eight years."""
+    """The longest time between two starts, in seconds (crontab(5)); 0 if there are no two within eight years."""
     fields = _MACROS.get(cron.strip(), cron).split()
     minutes, hours, days, months, weekdays = (
         {number for low, high, step in _parts(field, text) for number in range(low, high + 1, step)}
@@ -167,7 +167,7 @@ def longest_interval(cron: str) -> int:
     either = not fields[2].startswith("*") and not fields[4].startswith("*")
     starts = sorted(60 * hour + minute for hour in hours for minute in minutes)
     inner = max((b - a for a, b in zip(starts, starts[1:])), default=0)
-    # 2096 to 2103: the longest time without a leap year lies in them.
+    # 2096 to 2103 contain the longest time without a 29 February.
     dates = [date.fromordinal(number) for number in range(date(2096, 1, 1).toordinal(), date(2104, 1, 1).toordinal())]
     on = []
     for day in dates:
@@ -179,16 +179,16 @@ def longest_interval(cron: str) -> int:
 
 
 def _merged(name: str, default: Mapping[str, Any], given: Any) -> Dict[str, Any]:
-    """A job's options. Whoever gives one form of the time does not want the default's other form."""
+    """A job's options. A given cron or calendar replaces both of the default's."""
     if given is None:
         given = {}
     if not isinstance(given, Mapping):
         raise AnsibleFilterError(
-            f"lifeboat_schedule.{name} is {given!r}: give a mapping, such as {{cron: '{default.get('cron')}'}}."
+            f"lifeboat_schedule.{name} is {given!r}: use a mapping, such as {{cron: '{default.get('cron')}'}}."
         )
     unknown = sorted(set(given) - set(_KEYS))
     if unknown:
-        raise AnsibleFilterError(f"lifeboat_schedule.{name} has {', '.join(unknown)}; known are {', '.join(_KEYS)}.")
+        raise AnsibleFilterError(f"lifeboat_schedule.{name} has unknown keys: {', '.join(unknown)}; use {', '.join(_KEYS)}.")
     base = dict(default)
     if given.get("cron") or given.get("calendar"):
         base.pop("cron", None)
@@ -202,8 +202,8 @@ def _times(name: str, options: Mapping[str, Any], method: str) -> Tuple[str, str
     where = f"lifeboat_schedule.{name}"
     if method == "cron" and not cron:
         raise AnsibleFilterError(
-            f"{where} has only calendar: {calendar!r}, which cron does not know."
-            " Give it cron: '30 3 * * *' or the like, or set schedule_method: systemd."
+            f"{where} has only calendar: {calendar!r}, which cron does not support."
+            " Set cron, for example '30 3 * * *', or schedule_method: systemd."
         )
     translated = ""
     if cron:
@@ -216,7 +216,7 @@ def _times(name: str, options: Mapping[str, Any], method: str) -> Tuple[str, str
     if method == "systemd" and not (calendar or translated):
         raise AnsibleFilterError(
             f"{where}.cron is {cron!r}: with both a day of the month and a weekday, cron means either and systemd both."
-            " Give it calendar, or set schedule_method: cron."
+            " Set calendar, or schedule_method: cron."
         )
     return cron, translated if method == "cron" else calendar or translated
 
@@ -225,9 +225,9 @@ def _job(name: str, options: Mapping[str, Any], method: str) -> Dict[str, Any]:
     cron, calendar = _times(name, options, method)
     enabled, jitter = options.get("enabled", True), options.get("jitter", 0)
     if not isinstance(enabled, bool):
-        raise AnsibleFilterError(f"lifeboat_schedule.{name}.enabled is {enabled!r}: give true or false.")
+        raise AnsibleFilterError(f"lifeboat_schedule.{name}.enabled is {enabled!r}: use true or false.")
     if isinstance(jitter, bool) or not str(jitter).isdecimal():
-        raise AnsibleFilterError(f"lifeboat_schedule.{name}.jitter is {jitter!r}: give seconds.")
+        raise AnsibleFilterError(f"lifeboat_schedule.{name}.jitter is {jitter!r}: use a number of seconds.")
     reason: Optional[str] = options.get("unavailable") or ("" if enabled else "switched off in lifeboat_schedule")
     return {
         "job": name,
@@ -246,13 +246,13 @@ def schedule_jobs(given: Any, defaults: Mapping[str, Mapping[str, Any]], method:
     """Every job of the defaults, with the user's changes; AnsibleFilterError names the option and its value."""
     given = {} if given is None else given
     if not isinstance(given, Mapping):
-        raise AnsibleFilterError(f"lifeboat_schedule is {given!r}: give a mapping of jobs.")
+        raise AnsibleFilterError(f"lifeboat_schedule is {given!r}: use a mapping of jobs.")
     if method not in ("cron", "systemd"):
-        raise AnsibleFilterError(f"schedule_method is {method!r}: give cron or systemd.")
+        raise AnsibleFilterError(f"schedule_method is {method!r}: use cron or systemd.")
     unknown = sorted(set(given) - set(defaults))
     if unknown:
         raise AnsibleFilterError(
-            f"lifeboat_schedule has no job {', '.join(unknown)}; there are: {', '.join(defaults)}."
+            f"lifeboat_schedule has unknown jobs: {', '.join(unknown)}; the jobs are {', '.join(defaults)}."
         )
     return [_job(name, _merged(name, default, given.get(name)), method) for name, default in defaults.items()]
 

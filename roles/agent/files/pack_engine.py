@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pack_engine.py ENGINE MAIN ARCHIVE: the engine as the package lifeboat, the same bytes from every checkout.
+"""pack_engine.py ENGINE MAIN ARCHIVE: pack the engine as the package lifeboat, with the same bytes from every checkout.
 
-Writes a digest of all names and contents, by which the role names the engine's directory. A file's time is made of its
-content, because Python finds stale bytecode by the source's time and size.
+Prints a digest of all names and contents, after which the role names the engine's directory. A file's modification time is
+derived from its content, because Python detects stale bytecode by the source's time and size.
 """
 
 import gzip

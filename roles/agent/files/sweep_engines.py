@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""sweep_engines.py HOME KEEP…: remove the engines in HOME that nobody runs, but for those at KEEP; tells each one.
+"""sweep_engines.py HOME KEEP…: remove the unused engines in HOME, except those at KEEP; prints each one removed.
 
-Whoever runs an engine holds a lock on its directory (main.py). One of an earlier release, in HOME/python, holds none:
-it is known by its command line.
+A process that runs an engine holds a lock on its directory (main.py). A process of an earlier release, in HOME/python,
+holds none: it is recognized by its command line.
 """
 
 import fcntl

@@ -1,6 +1,6 @@
--- One answer to the query in LIFEBOAT_QUERY, with the search path that the database has, and not as a superuser: views and functions
--- that it names are the code of their owners. What a REFRESH calls can take no role back (a "security-restricted operation"), and the
--- ROLLBACK leaves nothing to run later.
+-- Runs the query in LIFEBOAT_QUERY with the search path of the database, but not as a superuser: views and functions that it names are
+-- code of their owners. Code called by REFRESH cannot change the role (a "security-restricted operation"), and the ROLLBACK leaves
+-- nothing behind that could run later.
 SELECT pg_catalog.current_setting('search_path') AS path \gset
 SELECT pg_catalog.set_config('search_path', 'pg_catalog,pg_temp', false) AS safe \gset
 \getenv query LIFEBOAT_QUERY

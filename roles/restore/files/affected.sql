@@ -1,4 +1,4 @@
--- Whether this database, or a collation that one of its indexes uses, had another version when it was made.
+-- Whether this database, or a collation used by one of its indexes, was created with another version.
 SELECT EXISTS (
   SELECT FROM pg_database
   WHERE datname = current_database() AND datcollversion <> pg_database_collation_actual_version(oid)

@@ -58,15 +58,15 @@ def test_a_time_of_the_user_drops_the_defaults_other_form() -> None:
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({"ful": {}}, "no job ful"),
+        ({"ful": {}}, "unknown jobs: ful"),
         ([], "lifeboat_schedule is []"),
         ({"full": "daily"}, "lifeboat_schedule.full is 'daily'"),
-        ({"full": {"hour": 2}}, "has hour"),
+        ({"full": {"hour": 2}}, "unknown keys: hour"),
         ({"full": {"enabled": "yes"}}, "enabled is 'yes'"),
         ({"full": {"jitter": "10 min"}}, "jitter is '10 min'"),
         ({"full": {"calendar": "daily"}}, "only calendar: 'daily'"),
         ({"full": {"cron": "0 2 * *"}}, "five fields"),
-        ({"full": {"cron": "0 24 * * *"}}, "the hour is '24': give 0 to 23"),
+        ({"full": {"cron": "0 24 * * *"}}, "the hour is '24': use 0 to 23"),
         ({"full": {"cron": "60 2 * * *"}}, "the minute is '60'"),
         ({"full": {"cron": "0 2 0 * *"}}, "the day of the month is '0'"),
         ({"full": {"cron": "0 2 * foo *"}}, "the month is 'foo'"),
