@@ -391,7 +391,7 @@ def test_a_database_comes_back_from_a_dump_with_the_application_around_it(
     rows = sql(host, "SELECT count(*) FROM lifeboat_ledger", "rusty_saas")
     sql(host, "TRUNCATE lifeboat_ledger", "rusty_saas")
     told = playbook("dr_dump", "again13", "-e", "dr_database=rusty_saas")
-    assert "what is there is kept as rusty_saas_before_" in told
+    assert "the existing database is kept as rusty_saas_before_" in told
     assert sql(host, "SELECT count(*) FROM lifeboat_ledger", "rusty_saas") == rows
     kept = sql(host, "SELECT datname FROM pg_database WHERE datname LIKE 'rusty_saas_before_%'")
     assert sql(host, "SELECT count(*) FROM lifeboat_ledger", kept) == "0"
