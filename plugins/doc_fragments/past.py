@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the option that looks into the past of a repository."""
+"""Documentation of the option that reads a repository as it was in the past."""
 
 from __future__ import annotations
 

@@ -166,6 +166,6 @@ options:
         description: Access token. It expires after an hour at most. For V(gcs).
       # end repository
 notes:
-  - A failure has RV(ignore:error_code), a stable word for programs, RV(ignore:hint), the way out, and
+  - A failure returns RV(ignore:error_code), a stable identifier for programs, RV(ignore:hint), what to do about it, and
     RV(ignore:details).
 """

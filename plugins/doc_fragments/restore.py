@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the options that restores have in common."""
+"""Documentation of the options that all restores share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ModuleDocFragment:
 options:
   confirm_erasures:
     description:
-      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) those
-        that the repository did not have at that time. Each consists of its ID, a colon and a digest.
+      - Registered erasures that are applied only if confirmed - those with a custom statement, and with O(as_of) also
+        those that the repository did not have at that time. Each consists of its ID, a colon and a digest.
       - Without confirmation the restore is refused before anything is touched, and the error shows each of them with
         its statement (C(erasures_unconfirmed)).
     type: list
@@ -28,7 +28,7 @@ options:
     description:
       - The time, LSN, transaction ID or name. Required for the targets that need one.
       - A time without a zone is interpreted in the server's C(TimeZone), as PostgreSQL does. If clocks changed at just
-        that time, or the zone is unknown here, the configured server interprets it; if it does not answer, the time is
+        that time, or the zone is unknown here, the configured server interprets it; if it does not respond, the time is
         refused.
     type: str
   target_inclusive:

@@ -13,8 +13,8 @@ description:
   - Root creates a directory only where nobody else could interfere. All directories above it must be owned by root and
     not writable by others, and the configuration must allow it.
   - The owner creates whatever the owner can create. Everything else is refused.
-  - An existing directory is not changed. It must belong to the owner or, with O(adopt), to root in a place where root may
-    create it.
+  - An existing directory is not changed. It must belong to the owner or, with O(adopt), to root in a place where root
+    may create it.
 positional: _input
 options:
   _input:

@@ -188,7 +188,8 @@ def _merged(name: str, default: Mapping[str, Any], given: Any) -> Dict[str, Any]
         )
     unknown = sorted(set(given) - set(_KEYS))
     if unknown:
-        raise AnsibleFilterError(f"lifeboat_schedule.{name} has unknown keys: {', '.join(unknown)}; use {', '.join(_KEYS)}.")
+        known = ", ".join(_KEYS)
+        raise AnsibleFilterError(f"lifeboat_schedule.{name} has unknown keys: {', '.join(unknown)}; use {known}.")
     base = dict(default)
     if given.get("cron") or given.get("calendar"):
         base.pop("cron", None)

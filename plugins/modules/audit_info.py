@@ -9,8 +9,8 @@ module: audit_info
 short_description: Read the audit trail of a PostgreSQL cluster, and verify that it is complete
 version_added: 0.1.0
 description:
-  - Reads the events of every repository and of the local file, each once, oldest first.
-  - With O(verify), also compares all of them, and reports each event that is missing, changed or reordered.
+  - Reads the events of every repository and of the local file, and returns each once, oldest first.
+  - With O(verify), also compares these sources, and reports each event that is missing, changed or reordered.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -114,7 +114,7 @@ SPEC = ArgumentSpec(
 
 
 def read_audit(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Read it once, and judge it if asked."""
+    """Read the trail once, and verify it if requested."""
     options = module.params
     since = Target("time", options["since"]).moment() if options["since"] else None
     trail = read_trail(config)

@@ -20,8 +20,8 @@ extends_documentation_fragment:
 options:
   file_set:
     description:
-      - The name of the set. It is written only at or below the paths that C(file_sets) in the configuration gives it.
-      - For a set that is not configured on this host, O(paths) or O(only) must say where it may write.
+      - The name of the set. It is written only at or below its paths in C(file_sets) in the configuration.
+      - For a set that is not configured on this host, set O(paths) or O(only) to the paths that it may write to.
     type: str
     required: true
   label:
@@ -29,7 +29,7 @@ options:
     type: str
   at:
     description:
-      - Restore the copy that was the newest at this time, or the oldest if all are younger.
+      - Restore the copy that was the newest at this time, or the oldest if all are newer.
       - Written as in O(lifeboat.postgres.pg_restore_pitr#module:target_value); without a zone it is UTC.
     type: str
   target:
@@ -37,14 +37,14 @@ options:
     type: path
     default: /
   only:
-    description: Restore only what is at or below these absolute paths.
+    description: Restore only members at or below these absolute paths.
     type: list
     elements: path
     default: []
   paths:
     description:
       - Paths that the set may write to, instead of those in the configuration.
-      - Use this for a copy older than the configuration, or a set that is not configured on this host.
+      - Use this for a copy older than the configuration, or for a set that is not configured on this host.
     type: list
     elements: path
     default: []

@@ -36,8 +36,8 @@ options:
     required: true
   hash_key:
     description:
-      - Whether to store only a salted SHA-256 of the key. Whoever can read the repository can guess a key with few
-        possible values, such as a number, from it.
+      - Whether to store only a salted SHA-256 of the key. A key with few possible values, such as a number, can be
+        guessed from it by anybody who can read the repository.
       - The hash is compared with that of every row, which reads the whole table.
     type: bool
     default: true
@@ -46,9 +46,9 @@ options:
       - A statement that erases the subject, and is harmless when run again. By default the rows with this key are
         deleted.
       - It runs as the owner of O(table), never as a superuser, with constraints checked immediately. A restore runs it
-        only if confirmed with RV(erasure.confirm) (C(confirm_erasures) of the modules that restore), because whoever
-        may write to the repository can register a statement too.
-      - It is shown to whoever restores. Put personal data into O(parameters), not into the statement.
+        only if confirmed with RV(erasure.confirm) (C(confirm_erasures) of the modules that restore), because anybody
+        who may write to the repository can register a statement too.
+      - It is shown when the cluster is restored. Put personal data into O(parameters), not into the statement.
       - Its parameters are C(%(salt)s) and C(%(key_hash)s), or C(%(key)s) with O(hash_key=false), and the names in
         O(parameters). Write a percent sign as C(%%).
     type: str
@@ -145,7 +145,7 @@ SPEC = ArgumentSpec(
 
 
 def erase(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Write it down, unless in check mode."""
+    """Register the erasure, unless in check mode."""
     options = module.params
     request = ErasureRequest(
         database=options["database"] or config.connection.dbname,
@@ -160,7 +160,7 @@ def erase(module: AnsibleModule, config: Config) -> dict[str, Any]:
     )
     done = (register.plan if module.check_mode else register.apply)(config, request)
     for name, exc in done.missing.items():
-        module.warn(f"{name} did not take the erasure: {exc.message}")
+        module.warn(f"{name} did not accept the erasure: {exc.message}")
     words = f"{request.database}: {request.table}.{request.column} {request.reference}".rstrip() + "\n"
     return {
         "changed": bool(done.repositories),

@@ -9,9 +9,9 @@ module: incident_event
 short_description: Record a phase of a playbook in the incident of a PostgreSQL cluster
 version_added: 0.1.0
 description:
-  - Adds an event to the cluster's incident in every repository that answers. While none answers, the host keeps it.
-  - Uses the incident O(incident) if it exists, or else the one that is open. If there is none, it opens O(incident).
-  - A phase that was recorded last in the same O(state) with the same O(text) is not recorded again.
+  - Adds an event to the cluster's incident in every available repository. If none is available, the host keeps it.
+  - Uses the incident O(incident) if it exists, or else the open one. If there is none, it opens O(incident).
+  - Does nothing if the last event of the phase has the same O(state) and O(text).
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -23,11 +23,11 @@ options:
     type: str
     required: true
   title:
-    description: What is wrong, for the incident that is opened.
+    description: The title of an incident that is opened.
     type: str
     required: true
   priority:
-    description: The priority of the incident that is opened. By default that of the cluster.
+    description: The priority of an incident that is opened. By default that of the cluster.
     type: str
     choices: [P1, P2, P3, P4]
   phase:
@@ -35,16 +35,16 @@ options:
     type: str
     required: true
   state:
-    description: What became of it.
+    description: The state of the phase.
     type: str
     choices: [began, done, failed]
     required: true
   text:
-    description: More about it, such as why it failed.
+    description: Details, such as why it failed.
     type: str
     default: ""
   forecast:
-    description: Seconds until the end of the incident, as far as they can be told. A late end is reported as a risk.
+    description: Estimated seconds until the end of the incident. A late end is reported as a risk.
     type: int
 seealso:
   - module: lifeboat.postgres.audit_info
@@ -77,7 +77,7 @@ places:
   elements: str
   sample: [frankfurt, dublin]
 spooled:
-  description: Whether only this host has it. It is brought to the repositories once one answers.
+  description: Whether only this host has it. It is added to the repositories once one is available.
   returned: success
   type: bool
 """
@@ -104,7 +104,7 @@ SPEC = ArgumentSpec(
 
 
 def record(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Add it, unless in check mode."""
+    """Add the event, unless in check mode."""
     told = module.params
     words = f"{told['phase']}: {told['state']} {told['text']}".rstrip() + "\n"
     diff = {"before": "", "after": words}

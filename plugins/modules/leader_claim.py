@@ -9,11 +9,11 @@ module: leader_claim
 short_description: Claim the leadership for a site, so that it may archive
 version_added: 0.1.0
 description:
-  - Puts the next epoch into every required repository. The site of the configuration leads from then on. Every other
-    site is deposed, and archives nothing.
-  - Claim before you promote. If another site was faster, the module fails with C(leadership_taken). Do not promote
-    then.
-  - A claim that reached only some repositories is finished by making it again with the same O(token).
+  - Puts the next epoch into every required repository. From then on the site in the configuration leads. Every other
+    site is deposed and archives nothing.
+  - Claim before you promote. If another site was faster, the module fails with C(leadership_taken). In that case do
+    not promote.
+  - To complete a claim that reached only some repositories, repeat it with the same O(token).
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -21,23 +21,24 @@ extends_documentation_fragment:
   - lifeboat.postgres.attributes.diff
 options:
   kind:
-    description: Why this site leads from now on.
+    description: Why this site claims the leadership.
     type: str
     choices: [first, switchover, failover]
     required: true
   handover_lsn:
-    description: Where the site before stopped, for a switchover.
+    description: Where the previous site stopped, for a switchover.
     type: str
   timeline:
     description: The timeline at the time of the claim. By default that of the last checkpoint in C(data_dir).
     type: int
   token:
     description:
-      - The name of this attempt, 8 to 64 letters, digits, C(-) and C(_). Only a repetition with the same one goes on.
+      - The name of this attempt, 8 to 64 letters, digits, C(-) and C(_). Only a repetition with the same token
+        completes an earlier attempt.
       - Without it, the module changes nothing while the site leads.
     type: str
   after:
-    description: Fail if this is not the newest epoch any more; V(0) means that there is none.
+    description: Fail if this is no longer the newest epoch. V(0) means that there is none yet.
     type: int
 seealso:
   - module: lifeboat.postgres.pg_standby_info
@@ -59,7 +60,7 @@ epoch:
   returned: success
   type: dict
 repositories:
-  description: The repositories in which it was put, or in check mode would be.
+  description: The repositories into which it was put, or in check mode would be.
   returned: success
   type: list
   elements: str

@@ -13,8 +13,8 @@ description:
     or a standby, with all its tablespaces.
   - The backup exists once all the WAL that it needs has been found in every required repository. A run that is
     interrupted before that leaves nothing that could be taken for a backup.
-  - With O(method=dump) it dumps single databases with C(pg_dump), each in one snapshot, streamed in the same way, read
-    back and recorded.
+  - With O(method=dump), it dumps single databases with C(pg_dump), each in one snapshot, streams them in the same way,
+    and reads them back.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -199,7 +199,7 @@ def make_backup(module: AnsibleModule, config: Config) -> dict[str, Any]:
 
 
 def make_dump(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Dump the databases, or in check mode say which."""
+    """Dump the databases, or in check mode return their names."""
     options = {name: module.params[name] for name in ("format", "jobs", "staging_dir")}
     options = {name: value for name, value in options.items() if value is not None}
     config = replace(config, dumps=replace(config.dumps, count=module.params["count_rows"], **options))

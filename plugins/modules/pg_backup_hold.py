@@ -10,7 +10,7 @@ short_description: Hold a backup, so that retention keeps it, or release it
 version_added: 0.1.0
 description:
   - A held backup is kept whatever its age, with everything that it is based on and the WAL that makes it consistent.
-  - A hold and its release are stored in every repository as separate objects, with who, when and why.
+  - A hold and its release are stored in every repository as separate objects, with the user, the time and the reason.
   - In a bucket with the identities of the role P(lifeboat.postgres.repository#role), a release needs the janitor's
     credentials.
 author: The Lifeboat authors (@lifeboat)
@@ -78,7 +78,7 @@ SPEC = ArgumentSpec(
 
 
 def hold(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Write it down, unless in check mode."""
+    """Record it, unless in check mode."""
     options = module.params
     act = holding.plan if module.check_mode else holding.apply
     changed = act(config, options["label"], options["state"] == "held", options["reason"])

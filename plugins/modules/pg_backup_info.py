@@ -9,8 +9,8 @@ module: pg_backup_info
 short_description: List the backups and recovery windows of a PostgreSQL cluster
 version_added: 0.1.0
 description:
-  - Reads the first repository that answers, and returns its backups, the windows that a point-in-time restore can
-    reach, and the gaps in the archived WAL.
+  - Reads the first available repository, and returns its backups, the windows that a point-in-time restore can reach,
+    and the gaps in the archived WAL.
   - Needs no running server.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
@@ -89,7 +89,7 @@ damaged:
   type: list
   elements: dict
 foreign:
-  description: Records that do not count, because no configured signer signed them; each with its key and error.
+  description: Records that do not count because no configured signer has signed them, each with its key and error.
   returned: success
   type: list
   elements: dict

@@ -9,8 +9,8 @@ module: pg_backup_verify
 short_description: Prove a backup by restoring it
 version_added: 0.1.0
 description:
-  - Restores a backup into a scratch cluster on this host, replays the archive to its end, reads every table and index
-    with C(pg_amcheck), compares the contents with those at the time of the backup, runs the queries of C(verify) in
+  - Restores a backup into a scratch cluster on this host, replays the archived WAL to its end, reads every table and
+    index with C(pg_amcheck), compares the contents with those at the time of the backup, runs the queries of C(verify) in
     the configuration, writes a report, and drops the scratch cluster.
   - The scratch cluster has no port, archives nothing, starts no workers of extensions or subscriptions, and has its own
     directory. It is dropped even after a failure.
@@ -26,7 +26,7 @@ options:
     description: The backup to test instead of the newest.
     type: str
   repository:
-    description: The name of the repository to test instead of the first that answers.
+    description: The name of the repository to test instead of the first available one.
     type: str
   report_dir:
     description: A directory for C(report.json) and C(report.html), which is created.
@@ -83,14 +83,14 @@ SPEC = ArgumentSpec({"label": {"type": "str"}, "repository": {"type": "str"}, "r
 
 
 def prove(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Plan in check mode; otherwise restore, ask and report."""
+    """Plan in check mode; otherwise restore, run the checks and report."""
     request = test.TestRequest(module.params["label"], module.params["repository"])
     if module.check_mode:
         return {"changed": False, "report": test.plan(config, request)}
     done = test.apply(config, request)
     write_report(done.report, module.params["report_dir"])
     for name in done.unrecorded:
-        module.warn(f"{name} took no report")
+        module.warn(f"{name} did not accept the report")
     return {"changed": False, "report": test.require_proven(done).report}
 
 

@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Restores a dump that M(lifeboat.postgres.pg_backup) made into a new database, and compares the rows of every table
     with those counted in the dump's snapshot.
-  - Only then, if it is to replace an existing database, are the sessions of the old one ended, and the old one is
-    renamed and kept. A failure before that leaves it untouched.
+  - Only then, with O(replace), does it end the sessions of the old database, rename it and keep it. A failure before
+    that leaves the old database untouched.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster

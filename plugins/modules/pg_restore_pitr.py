@@ -9,7 +9,7 @@ module: pg_restore_pitr
 short_description: Restore a PostgreSQL cluster to the latest moment or a chosen target
 version_added: 0.1.0
 description:
-  - Picks the backup and the timeline for the target, and checks that every WAL segment needed exists, before it touches
+  - Picks the backup and the timeline for the target, and checks that all required WAL segments exist, before it touches
     anything. Streams the backup without staging, verifies it with C(pg_verifybackup), recovers, and asserts that
     recovery ended at the target.
   - Until then the server accepts connections only from this module. A promoted server is then started with its own
@@ -36,7 +36,7 @@ options:
       - What to do at the target.
       - V(standby) has no target. The server becomes a hot standby that follows the newest timeline of the repository,
         with the pieces of the unfinished segment, and never promotes itself. It is left running.
-      - For V(standby) a second run changes nothing as long as the standby was not promoted.
+      - For V(standby), a second run changes nothing unless the standby has been promoted.
     type: str
     choices: [promote, pause, shutdown, standby]
     default: promote
@@ -49,7 +49,7 @@ options:
       - A cluster restored elsewhere is a clone, and does not archive unless O(archiving=on).
     type: path
   tablespace_mapping:
-    description: Maps the location of a tablespace at the source to its new directory. Those not named keep their
+    description: Maps the location of a tablespace at the source to its new directory. Other tablespaces keep their
       location.
     type: dict
     default: {}
@@ -60,7 +60,7 @@ options:
     type: path
   existing:
     description:
-      - What to do with a directory that is not empty. V(refuse) fails, V(move_aside) renames it; nothing is ever
+      - What to do if the directory is not empty. V(refuse) fails, V(move_aside) renames it; nothing is ever
         deleted.
       - A running server is refused in any case.
     type: str
@@ -96,7 +96,7 @@ options:
     type: dict
     default: {}
   leave:
-    description: How to leave a promoted server. V(stopped) hands it to the service manager.
+    description: How to leave a promoted server. Use V(stopped) if the service manager starts it.
     type: str
     choices: [running, stopped]
     default: running
@@ -223,7 +223,7 @@ SPEC = ArgumentSpec(
 
 
 def request(options: dict[str, Any]) -> restore.RestoreRequest:
-    """The options in the engine's words."""
+    """The request for the engine."""
     same = (
         "label", "data_dir", "existing", "delta", "pieces", "erasures", "archiving", "settings", "leave", "timeout",
         "request_id", "wal_dir",

@@ -10,8 +10,8 @@ short_description: Restore single tables as they were at a point in time
 version_added: 0.1.0
 description:
   - Recovers an isolated scratch cluster on this host to the target, and loads the tables from it beside the live ones,
-    which are not touched, or into another database. Then drops the scratch cluster.
-  - Loads everything in one transaction, and compares the rows. Restored tables have neither triggers nor foreign keys
+    which are not changed, or into another database. Then drops the scratch cluster.
+  - Loads everything in one transaction, and compares the rows. Restored tables have no triggers, and no foreign keys
     to tables that were not restored with them.
   - The scratch cluster takes as much space as a restore, in C(verify.scratch_dir) of the configuration, or beside the
     data directory.
@@ -30,7 +30,7 @@ options:
     type: str
     required: true
   tables:
-    description: The tables, by their SQL names. A partitioned one is restored with its partitions.
+    description: The tables, by their SQL names. A partitioned table is restored with its partitions.
     type: list
     elements: str
     required: true

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_standby_diverged
-short_description: Store what an old primary wrote behind the fork
+short_description: Store what an old primary wrote after the fork
 version_added: 0.1.0
 description:
-  - Stores the WAL that a stopped server wrote behind the point where the cluster went on to another timeline, in every
-    required repository, and lists its commits. Nothing of the old side is lost when it is restored afterwards.
-  - If nothing diverged, nothing is stored.
+  - Stores the WAL that a stopped server wrote after the cluster forked off to another timeline, in every required
+    repository, and lists its commits. Nothing is lost if the server is then restored.
+  - If the server did not diverge, nothing is stored.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -22,7 +22,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Store what the old primary wrote behind the fork
+- name: Store what the old primary wrote after the fork
   lifeboat.postgres.pg_standby_diverged:
     config_file: /etc/lifeboat/main.yml
   register: diverged
@@ -32,15 +32,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 diverged:
-  description: Whether the server wrote anything behind the fork.
+  description: Whether the server wrote anything after the fork.
   returned: success
   type: bool
 label:
-  description: The label under which it is stored; null if nothing is.
+  description: The label under which it is stored, or null if nothing is stored.
   returned: success
   type: str
 fork_lsn:
-  description: Where the new timeline left that of this server.
+  description: Where the new timeline forked off this server's timeline.
   returned: success
   type: str
 end_lsn:
@@ -48,7 +48,7 @@ end_lsn:
   returned: success
   type: str
 commits:
-  description: How many transactions were committed behind the fork.
+  description: How many transactions were committed after the fork.
   returned: success
   type: int
 xids:
@@ -57,7 +57,7 @@ xids:
   type: list
   elements: int
 repositories:
-  description: The repositories in which it is new, or in check mode would be.
+  description: The repositories in which it was stored, or in check mode would be.
   returned: success
   type: list
   elements: str

@@ -11,9 +11,9 @@ version_added: 0.1.0
 description:
   - Writes the settings of a standby and C(standby.signal) into a data directory whose server was shut down cleanly.
     The server is neither started nor stopped, and nothing is restored.
-  - A server that went on behind the point where the cluster left its timeline is refused (C(standby_refused)), because
-    only a restore undoes its changes. Use M(lifeboat.postgres.pg_restore_pitr) with
-    O(lifeboat.postgres.pg_restore_pitr#module:target_action=standby) then.
+  - A server that continued after the cluster left its timeline is refused (C(standby_refused)), because only a restore
+    undoes its changes. In that case use M(lifeboat.postgres.pg_restore_pitr) with
+    O(lifeboat.postgres.pg_restore_pitr#module:target_action=standby).
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_standby_handover
-short_description: Store the last WAL of a primary that was stopped in order
+short_description: Store the last WAL of a cleanly stopped primary
 version_added: 0.1.0
 description:
-  - Archives the complete segments that wait, and stores the unfinished one up to the end of the shutdown checkpoint as
-    a piece, in every required repository. A standby that is promoted then forks just behind it, and the old primary can
-    follow without a restore.
+  - Archives the complete segments that are waiting, and stores the unfinished one up to the end of the shutdown
+    checkpoint as a piece, in every required repository. A standby promoted afterwards forks off right after that point,
+    and the old primary can follow it without a restore.
   - Fails with C(handover_refused) unless the server was a primary and is shut down, and with C(deposed) if another site
-    leads. What is stored already is left alone.
+    leads. WAL that is already stored is left alone.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -21,7 +21,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: none
-    details: It is a question of a stopped server, which check mode does not stop.
+    details: It needs a stopped server, and check mode does not stop one.
 seealso:
   - module: lifeboat.postgres.leader_claim
   - module: lifeboat.postgres.pg_standby_follow

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_standby_info
-short_description: Get how far a standby is behind its repository
+short_description: Get the lag of a standby behind its repository
 version_added: 0.1.0
 description:
-  - Compares the WAL that a standby has replayed with the complete segments and the pieces in the first repository that
-    answers, and reports whether a promotion now would leave a gap.
+  - Compares the WAL that a standby has replayed with the complete segments and the pieces in the first available
+    repository, and reports whether a promotion now would leave a gap.
   - Fails with C(standby_refused) if the server is a primary.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
@@ -23,7 +23,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Get how far the standby is behind
+- name: Get the lag of the standby
   lifeboat.postgres.pg_standby_info:
     config_file: /etc/lifeboat/main.yml
   register: standby

@@ -9,9 +9,9 @@ module: pg_standby_loss
 short_description: Get what a promotion of a standby would lose
 version_added: 0.1.0
 description:
-  - Compares what the standby has replayed, what every repository still adds, and what was last heard of the primary,
-    and judges the loss. It asks no primary.
-  - Changes nothing but what is kept on the standby of the primary's last known WAL position.
+  - Compares the WAL that the standby has replayed, the WAL that the repositories have in addition, and the last known
+    position of the primary, and judges the loss. It does not contact the primary.
+  - Updates only the record of the primary's last known WAL position on the standby.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -20,11 +20,11 @@ extends_documentation_fragment:
 options:
   max_loss:
     description:
-      - The most that may be lost without acceptance, with its unit (C(60s), C(16MB)). By default C(objectives.rpo), and
-        without that no byte.
+      - The most that may be lost without acceptance, with its unit (C(60s), C(16MB)). By default C(objectives.rpo), or
+        nothing without that objective.
     type: str
   accept_loss:
-    description: The LSN that was shown to whoever accepts the loss. Any other than the present one is refused.
+    description: The LSN that was shown when the loss was accepted. It is refused unless it is still current.
     type: str
 seealso:
   - module: lifeboat.postgres.pg_standby_info

@@ -10,9 +10,9 @@ short_description: Archive the WAL of earlier timelines that only this server ha
 version_added: 0.1.0
 description:
   - PostgreSQL marks segments that were streamed to a standby as archived. If the primary was lost before it archived
-    them, nobody ever does, and a restore across the promotion finds a gap. This module archives what a required
-    repository lacks, up to where the new timeline forks, or up to what a standby has replayed.
-  - Run it before and after the promotion. Nothing is overwritten; a segment with another content is an error.
+    them, they are never archived, and a restore across the promotion finds a gap. This module archives the WAL that a
+    required repository lacks, up to the fork of the new timeline, or up to what a standby has replayed.
+  - Run it before and after the promotion. Nothing is overwritten; a segment with different content is an error.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster
@@ -23,7 +23,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Archive what only the new primary has
+- name: Archive the WAL that only the new primary has
   lifeboat.postgres.pg_standby_settle:
     config_file: /etc/lifeboat/main.yml
   become: true
@@ -36,11 +36,11 @@ settled_up_to:
   returned: success
   type: str
 lacking:
-  description: The segments that each repository lacked, by its name.
+  description: The missing segments of each repository, by its name.
   returned: success
   type: dict
 missing:
-  description: Segments that are neither here nor in a repository, by its name. A restore finds a gap there.
+  description: Segments that exist neither here nor in a repository, by its name. A restore finds a gap there.
   returned: success
   type: dict
 pushed:

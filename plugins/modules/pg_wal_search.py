@@ -25,7 +25,7 @@ options:
     type: str
     required: true
   tables:
-    description: The tables, by their SQL names at O(since). A partitioned one stands for its partitions.
+    description: The tables, by their SQL names at O(since). A partitioned table includes its partitions.
     type: list
     elements: str
     required: true
@@ -34,7 +34,7 @@ options:
     type: str
     required: true
   until:
-    description: The end of the span. By default the end of the archive.
+    description: The end of the span. By default the end of the archived WAL.
     type: str
 seealso:
   - module: lifeboat.postgres.pg_restore_table
@@ -72,7 +72,7 @@ events:
   type: list
   elements: dict
 lost:
-  description: The tables that were rewritten, and from when on they could not be followed.
+  description: The tables that were rewritten, and the time from which on they could not be followed.
   returned: success
   type: dict
 begin_lsn:
@@ -113,7 +113,7 @@ SPEC = ArgumentSpec(
 
 
 def look(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Search; nothing of the cluster is changed."""
+    """Search; the cluster is not changed."""
     given = module.params
     since, until = read_aware(given["since"], "since"), given["until"]
     end = read_aware(until, "until") if until else None

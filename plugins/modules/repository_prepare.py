@@ -14,7 +14,7 @@ description:
   - Tests on a temporary object whether the store refuses to replace an object, refuses damaged bytes, and keeps the
     hosts' credentials from overwriting and deleting. If the bucket has a default retention, that object stays until the
     retention ends.
-  - For a missing feature of the store it warns and names the promise that is weakened; that is never a failure.
+  - If the store lacks a feature, it shows a warning with the promise that is weakened, but does not fail.
   - For a repository of type V(azure) or V(gcs), which the provider's own tools create, it tests what the hosts'
     credentials can do.
   - For a repository of type V(directory) it checks that the directory exists, is writable, and is on its own file
@@ -42,7 +42,7 @@ options:
   identities:
     description:
       - Users to create in the store, through AWS' IAM API. Each gets its inline policy, and an access key if needed.
-      - If the store does not support C(Deny) in such a policy, only the part that allows is put, with a warning.
+      - If the store does not support C(Deny) in such a policy, only the allowing statements are put, with a warning.
     type: list
     elements: dict
     default: []
@@ -73,7 +73,7 @@ options:
     choices: [versioning, encryption, public_access_block, stale_uploads, tls_only]
     default: []
   abort_days:
-    description: The age in days at which an unfinished multipart upload is aborted.
+    description: The age in days at which unfinished multipart uploads are aborted.
     type: int
     default: 7
   version_days:
@@ -82,7 +82,7 @@ options:
       - Without it nothing is changed.
     type: int
   create_directory:
-    description: Create the directory of a repository of type V(directory). Otherwise a missing one is an error.
+    description: Create the directory of a repository of type V(directory). Otherwise a missing directory is an error.
     type: bool
     default: false
   apart_from:

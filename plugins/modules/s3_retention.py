@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: s3_retention
-short_description: Remove from the repositories what the retention policy does not keep
+short_description: Remove everything from the repositories that the retention policy does not keep
 version_added: 0.1.0
 description:
   - Removes backups, WAL and copies of file sets that have expired according to C(retention) in the configuration, and
@@ -29,7 +29,7 @@ options:
       - V(age) stops if the newest backup is older than C(retention.max_backup_age_days), so that existing backups are
         not lost when no new ones are made.
       - V(restore) stops while a restore is reading the repository.
-      - V(shrunk) never stops. Lifting it lets a backup, copy or dump replace others although it is more than
+      - V(shrunk) never stops. Lifting it lets a backup, copy or dump replace others even if it is more than
         C(retention.max_shrink) percent smaller than the previous one.
     type: list
     elements: str
@@ -110,7 +110,7 @@ def remove(module: AnsibleModule, config: Config) -> dict[str, Any]:
         for objection in repository.objections:
             module.warn(f"{repository.repository}: {objection.message} [{objection.guard}]")
         if repository.error:
-            module.warn(f"{repository.repository} was not looked at: {repository.error.message}")
+            module.warn(f"{repository.repository} was skipped: {repository.error.message}")
     lines = [f"{p.location}/{r.key}  {r.size}  {r.reason}\n" for p in done for r in p.plan.removals]
     lines += [f"{p.location}/{u.key}  an upload that was never finished\n" for p in done for u in p.uploads]
     return {
