@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every scenario's tests share: its hosts, through podman, and its store, as this machine sees it."""
+"""Fixtures for the tests of all scenarios: the hosts, through podman, and the store, as this machine sees it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def store(machines: Mapping[str, Host]) -> Any:
 
 @pytest.fixture(scope="session")
 def playbook() -> Playbooks:
-    """Runs playbooks; its directory outlives every host, where it is mounted as /evidence/<name>."""
+    """Runs playbooks; its directory survives every host, where it is mounted as /evidence/<name>."""
     run = HOSTS / "evidence" / uuid.uuid4().hex[:8]
     run.mkdir(mode=0o1777)
     run.chmod(0o1777)

@@ -36,7 +36,7 @@ Imports = Mapping[str, Set[str]]
 
 
 def floor_of(room: str) -> int:
-    """The floor's number, from the ground."""
+    """The floor's number, from the ground up."""
     known = {name: n for n, rooms in enumerate((*BELOW, (), *ABOVE)) for name in rooms}
     return known.get(room, OPERATION)
 

@@ -61,7 +61,7 @@ def age(metric: str, by: str) -> str:
 
 
 def used(measured: str, objective: str) -> str:
-    """The used fraction of a promise, with 1 for all of it."""
+    """The used fraction of an objective; 1 is all of it."""
     return f"max({measured}) / {promised(objective)}"
 
 
@@ -81,7 +81,7 @@ DRILLED = of("min", "repository", "drill_last_passed")
 
 
 def drilled(title: str, name: str) -> Panel:
-    """What the newest drill measured, beside its objective."""
+    """The results of the newest drill, beside its objective."""
     measured = of("max", "repository", f"drill_last_{name}_seconds"), "{{repository}}"
     return graph(title, measured, (promised(name), "promised"), unit="s", width=12)
 

@@ -146,7 +146,7 @@ def _markdown(text: str) -> str:
 
 
 def filled(path: Path) -> str:
-    """The file with every block as it shall be."""
+    """The file with up-to-date blocks."""
     sections = {o.name: o for o in options_of(Config)}
 
     def fill(found: re.Match[str]) -> str:

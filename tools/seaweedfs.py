@@ -75,9 +75,9 @@ def _die_with_parent() -> None:
 
 
 class SeaweedFS:
-    """One running store. ``start()`` returns when it answers signed requests and can store an object.
+    """A running store. ``start()`` returns when it accepts signed requests and can store an object.
 
-    :param data_dir: where everything is kept; made when missing
+    :param data_dir: where everything is stored; created if missing
     :param daemon: True to outlive this process
     """
 
@@ -111,7 +111,7 @@ class SeaweedFS:
         return self.data_dir / "weed.log"
 
     def start(self, timeout: float = 60.0) -> SeaweedFS:
-        """Start and wait until ready; other ports are tried when one was taken in the meantime."""
+        """Start and wait until ready; other ports are tried if one was taken in the meantime."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         remove_dead_sockets()
         for attempt in range(3):
@@ -163,7 +163,7 @@ class SeaweedFS:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-15:])
 
     def create_bucket(self, name: str) -> None:
-        """Make a bucket (S3 ``CreateBucket``), unless it is there from an earlier run."""
+        """Create a bucket (S3 ``CreateBucket``), unless it exists from an earlier run."""
         status = self.request("PUT", f"/{name}")
         if status not in (200, 409):
             raise SeaweedError(f"Creating the bucket {name!r} was answered with HTTP {status}.")
@@ -198,7 +198,7 @@ class SeaweedFS:
             connection.close()
 
     def stop(self) -> None:
-        """End the whole process group: SIGTERM, and SIGKILL after two seconds."""
+        """Stop the whole process group: SIGTERM, and SIGKILL after two seconds."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -222,7 +222,7 @@ def _signal_group(pid: int, number: int) -> None:
 
 
 def remove_dead_sockets() -> None:
-    """Those of stores that were killed, with whoever started them: nobody answers there."""
+    """Directories of stores that were killed with their parent: nobody responds there."""
     for path in Path("/tmp").glob("seaweedfs-*.sock"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             # A younger one may be bound and not listen yet.
@@ -254,7 +254,7 @@ def _is_ours(pid: int, data_dir: str) -> bool:
 
 
 def start_daemon(data_dir: Path, state_file: Path, bucket: str) -> Dict[str, Any]:
-    """Start a store that outlives this process, make the bucket, and write the state file."""
+    """Start a store that outlives this process, create the bucket, and write the state file."""
     server = SeaweedFS(data_dir, daemon=True).start()
     try:
         server.create_bucket(bucket)
@@ -277,7 +277,7 @@ def start_daemon(data_dir: Path, state_file: Path, bucket: str) -> Dict[str, Any
 
 
 def stop_daemon(state_file: Path) -> None:
-    """End the store that a state file names, and remove the file. Stopping twice is no error."""
+    """Stop the store in a state file, and remove the file. Stopping twice is not an error."""
     if not state_file.exists():
         return
     state = json.loads(state_file.read_text(encoding="utf-8"))

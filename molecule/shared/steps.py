@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the scenarios' tests do: run playbooks as a user does, ask hosts, wait."""
+"""Helpers for the scenarios' tests: run playbooks like a user, query hosts, wait."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def podman(*arguments: str, **options: Any) -> str:
 
 
 class Playbooks:
-    """Playbooks of the collection, each with a log of its own below ``run``. Reports go to ``run/reports``."""
+    """Playbooks of the collection, each with a separate log below ``run``. Reports go to ``run/reports``."""
 
     def __init__(self, run: Path) -> None:
         self.run_dir = run
         self.reports = run / "reports"
 
     def __call__(self, name: str, host: str, *arguments: str, status: int = 0, word: Optional[str] = None) -> str:
-        """Run one to its end, on a terminal where ``word`` is typed at its question; its output."""
+        """Run one to its end, on a terminal where ``word`` is typed at the prompt; its output."""
         with self._started(name, host, arguments, word is not None) as process:
             log = self._last_log()
             if word is not None and process.stdin:
@@ -108,20 +108,20 @@ def changes(told: str) -> int:
 
 
 def sql(host: Host, statement: str, database: str = "postgres", port: int = 5432) -> str:
-    """What psql prints, as the cluster's owner."""
+    """The output of psql, run as the cluster's owner."""
     words = "runuser -u postgres -- psql -XqAt --port=%s --dbname=%s --command=%s"
     return str(host.check_output(words, str(port), database, statement))
 
 
 def lifeboat(host: Host, cluster: str, words: str, status: int = 0) -> Any:
-    """The answer of the host command, as the cluster's owner."""
+    """The JSON result of the host command, run as the cluster's owner."""
     done = host.run(f"runuser -u postgres -- lifeboat --config /etc/lifeboat/{cluster}.yml --json {words}")
     assert done.rc == status, done.stderr or done.stdout
     return json.loads(done.stdout)
 
 
 def until(ready: Callable[[], bool], what: str, seconds: float = 240, pause: float = 0.5) -> None:
-    """Wait, asking every ``pause`` seconds, and say for what in vain."""
+    """Poll every ``pause`` seconds until the condition holds; the error names what did not happen."""
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"

@@ -10,8 +10,8 @@ short_description: Prove a backup by restoring it
 version_added: 0.1.0
 description:
   - Restores a backup into a scratch cluster on this host, replays the archived WAL to its end, reads every table and
-    index with C(pg_amcheck), compares the contents with those at the time of the backup, runs the queries of C(verify) in
-    the configuration, writes a report, and drops the scratch cluster.
+    index with C(pg_amcheck), compares the contents with those at the time of the backup, runs the queries of
+    C(verify) in the configuration, writes a report, and drops the scratch cluster.
   - The scratch cluster has no port, archives nothing, starts no workers of extensions or subscriptions, and has its own
     directory. It is dropped even after a failure.
   - It changes nothing on the host or in the cluster, so the module never reports a change. The report is a new object

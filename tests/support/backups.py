@@ -27,7 +27,7 @@ def labels(site: Site, **changes: Any) -> List[str]:
 
 
 def recorded(site: Site) -> List[str]:
-    """The labels that have a manifest in the first repository, without a question to Lifeboat."""
+    """The labels that have a manifest in the first repository, read without Lifeboat."""
     store = open_store(site.config.repositories[0].store)
     return [n.rstrip("/") for n in store.list_names("main/backups/") if store.head(f"main/backups/{n}manifest.json")]
 
@@ -35,7 +35,7 @@ def recorded(site: Site) -> List[str]:
 def refused(
     site: Site, code: str, *says: str, config_file: Any = None, arguments: List[str] | None = None
 ) -> Dict[str, Any]:
-    """A backup that must fail with this error, whose message says these words, and that leaves no manifest."""
+    """Make a backup that must fail with this error and message, and leave no manifest."""
     known = recorded(site)
     ran = site.lifeboat("backup", *(arguments or []), status=1, config_file=config_file)
     error = ran.error

@@ -24,7 +24,7 @@ every_postgres = pytest.mark.every_postgres
 
 
 def examples(count: int) -> int:
-    """How many examples of a property are tried: make test tries a quarter of them, other ones each time."""
+    """The number of Hypothesis examples: make test tries a quarter of them, different ones each time."""
     return count if ALL else max(count // 4, min(count, 25))
 
 
@@ -46,7 +46,7 @@ def _wanted(item: pytest.Function, servers: int) -> bool:
 def choose(
     items: Sequence[pytest.Item], servers: int, whole: bool = True
 ) -> Tuple[List[pytest.Item], List[pytest.Item]]:
-    """The collected tests that run, and those that are left out. ``whole``: all parameters of each test were collected.
+    """The collected tests to run, and those to leave out. ``whole``: all parameters of each test were collected.
 
     :raises pytest.UsageError: a test would be left out with all of its parameters: its marker names no value of them.
     """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A wrong clock for single processes: a library that is loaded before the C library's own and adds seconds."""
+"""A wrong clock for single processes: a library, loaded before the C library, that adds seconds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ time_t time(time_t *out) {
 
 
 def wrong_clock(root: Path, seconds: int) -> Dict[str, str]:
-    """The environment of processes whose clock is so many seconds ahead; those of the system are right."""
+    """The environment of processes whose clock is ahead by so many seconds; the system's clock is right."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler makes a wrong clock here")

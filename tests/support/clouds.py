@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private stores on this machine that are not S3: Azurite (npm) and a server of Google's JSON API (PyPI)."""
+"""Private stores on this machine other than S3: Azurite (npm) and a server for Google's JSON API (PyPI)."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ class Rclone(CloudServer):
 class FakeGcs(CloudServer):
     """fake-gcs-server, in memory.
 
-    It refuses a conditional upload of one request. Of a resumable one this version forgets the condition, and takes the
-    question how much it has for the end: what the service decides there, only the service can show.
+    It rejects a conditional upload in one request. This version forgets the condition of a resumable upload, and takes
+    a status query for its end: only the real service can show what happens there.
     """
 
     def command(self) -> List[str]:

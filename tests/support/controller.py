@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection as a user gets it: built, installed offline into an empty path, and used from there."""
+"""The collection as a user gets it: built, installed offline into an empty path, and run from there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 def ansible(home: Path, program: str, *arguments: Any, status: int = 0) -> str:
-    """Run one of Ansible's programs with a home of its own, so that no other collection is in sight; its output."""
+    """Run one of Ansible's programs with a separate home, so that it sees no other collection; its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     done = subprocess.run(
         [str(PROGRAMS / program), *map(str, arguments)],
@@ -34,7 +34,7 @@ def ansible(home: Path, program: str, *arguments: Any, status: int = 0) -> str:
 
 
 def install(home: Path) -> None:
-    """Make it a home whose only collection is the one that was built from this checkout."""
+    """Create a home whose only collection is built from this checkout."""
     ansible(home, "ansible-galaxy", "collection", "build", CHECKOUT, "--output-path", home / "dist")
     (archive,) = (home / "dist").iterdir()
     ansible(home, "ansible-galaxy", "collection", "install", archive, "--offline", "-p", home / "collections")
@@ -43,8 +43,8 @@ def install(home: Path) -> None:
 def module(home: Path, name: str, check: bool = False, status: int = 0, **options: Any) -> Dict[str, Any]:
     """Run one module on this machine; its result, with the diff.
 
-    Through Ansible the first time: packed, sent, and its answer read. Then the installed module is started by itself,
-    as Ansible's own work would take most of the time; ``make test-all`` goes through Ansible always.
+    The first time it goes through Ansible: packed, sent, and its result parsed. Then the installed module is started
+    directly, because Ansible's own work would take most of the time; ``make test-all`` always goes through Ansible.
     """
     if (home, name) in _TRIED and not ALL:
         return _alone(home, name, check, status, options)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reports of drills, as ``lifeboat drill-report`` leaves them, with figures that a test chooses."""
+"""Reports of drills, as written by ``lifeboat drill-report``, with figures chosen by a test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STARTED, FINISHED = "2026-11-22T02:00:00Z", "2026-11-22T02:03:20Z"
 def a_report(
     passed: bool = True, rto: Optional[float] = 40.0, rpo: float = 1.5, lost: int = 7, **more: Any
 ) -> Dict[str, Any]:
-    """The fields of ``report.json`` that count here."""
+    """The fields of ``report.json`` that matter here."""
     return {
         "format": 1,
         "result": "passed" if passed else "failed",

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small HTTP proxy in front of a store that does what networks and overloaded stores do.
+"""A small HTTP proxy in front of a store that fails like networks and overloaded stores do.
 
-Faults are queued with :meth:`FaultProxy.inject`; each request takes the first one that fits it. Every connection
-serves one request, so that a fault touches exactly the request that it is meant for.
+Faults are queued with :meth:`FaultProxy.inject`; each request takes the first one that matches it. Every connection
+serves one request, so that a fault affects exactly the intended request.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ class FaultProxy:
             self._faults.clear()
 
     def count(self, method: str, target: str = "") -> int:
-        """How many requests of that method came whose target contains ``target``."""
+        """The number of requests with that method whose target contains ``target``."""
         with self._lock:
             return sum(1 for m, t in self.requests if m == method and target in t)
 
     @property
     def unused(self) -> int:
-        """How many of the injected faults have not happened."""
+        """The number of injected faults that have not happened yet."""
         with self._lock:
             return sum(f.times for f in self._faults)
 
@@ -153,7 +153,7 @@ class FaultProxy:
 
 
 def _read_head(client: socket.socket) -> Optional[Tuple[str, Dict[str, str], bytes]]:
-    """The request line, the headers by lower-case name, and what came after them."""
+    """The request line, the headers by lower-case name, and the bytes after them."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = client.recv(65536)
@@ -181,7 +181,7 @@ def _until_closed(source: socket.socket) -> Iterator[bytes]:
 
 
 def _status_answer(status: int) -> bytes:
-    """S3's words for 503 and 403; for any other status a page as web servers have it."""
+    """S3's error body for 503 and 403; for any other status, a web server's page."""
     code = {503: "SlowDown", 403: "AccessDenied"}.get(status)
     body = f"<Error><Code>{code}</Code><Message>A fault.</Message></Error>" if code else "<html>A fault<br></html>"
     head = f"HTTP/1.1 {status} Fault\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n"

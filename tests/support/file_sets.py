@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An empty file set beside an empty repository, and copies of it that somebody forged."""
+"""An empty file set beside an empty repository, and forged copies of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def marks() -> Dict[str, bytes]:
 
 
 def mark(repository: Path) -> None:
-    """Make a directory such a repository."""
+    """Make such a repository of a directory."""
     (repository / SYSTEM).parent.mkdir(parents=True)
     for key, raw in marks().items():
         (repository / key).write_bytes(raw)
@@ -60,7 +60,7 @@ def settings(root: Path, incremental: bool = False, paths: Sequence[str] = (), *
 
 
 def kept(path: Path) -> Path:
-    """The other name of what was there."""
+    """The other name of the file that was replaced."""
     (found,) = path.parent.glob(f"{path.name}.before-*")
     return found
 
@@ -72,7 +72,7 @@ _TYPES = {
 
 
 def forge(root: Path, label: str, members: Sequence[Tuple[str, str, str]], **more: Any) -> None:
-    """A copy with a valid record and index, of members (name, kind, content or target) of somebody's choice."""
+    """A copy with a valid record and index, of any members (name, kind, content or target)."""
     raw = io.BytesIO()
     lines: List[Dict[str, Any]] = []
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as archive:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody who has the writer's keys can put beside a real backup: nothing of it may count or stop a tool."""
+"""Objects that somebody with the writer's keys can put beside a real backup: none may count or stop a command."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def forge(repository: Repository, chain: str) -> Forged:
         return key
 
     def backup(begin: datetime, change: Dict[str, Any], label: str = "") -> str:
-        """A newer full backup, as plausible as can be, but for the ``change``."""
+        """A newer full backup, as plausible as possible, except for the ``change``."""
         label = label or make_label(begin, "full")
         whole: BackupManifest = replace(
             real, label=label, started_at=begin, finished_at=begin + timedelta(seconds=5), parent=None

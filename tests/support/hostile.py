@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The owner of a database who wants to be a superuser: code of his wherever a superuser may run it."""
+"""A database owner who wants to become superuser: hostile code wherever a superuser may run it."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ BEGIN PERFORM trap.strike('format'); RETURN pg_catalog.format($1, $2, $3); END $
 
 
 def plant(cluster: Cluster) -> None:
-    """A database of a role that may do nothing but own it; its names come before PostgreSQL's."""
+    """A database of a role that only owns it; its names come before PostgreSQL's."""
     cluster.execute(f"CREATE ROLE {OWNER} LOGIN", f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
     act(cluster, _STRIKE.replace("EVIDENCE", str(_evidence(cluster))), _SHADOWS)
     act(cluster, f"ALTER DATABASE {DATABASE} SET search_path = trap, pg_catalog, public")
 
 
 def act(cluster: Cluster, *statements: str) -> None:
-    """As the owner, in a session of his own: what is struck there is nobody's else."""
+    """Run as the owner, in a separate session, which affects nobody else."""
     place = {"host": str(cluster.socket_dir), "port": cluster.port, "user": OWNER, "dbname": DATABASE}
     with closing(psycopg2.connect(**place)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
@@ -101,6 +101,6 @@ def _evidence(cluster: Cluster) -> Path:
 
 
 def gained(cluster: Cluster) -> List[str]:
-    """Where the owner's code became a superuser's, in this cluster and its copies; empty where it never did."""
+    """Where the owner's code ran as a superuser, in this cluster and its copies; empty if it never did."""
     evidence = _evidence(cluster)
     return sorted(set(evidence.read_text().split("\n")) - {""}) if evidence.exists() else []

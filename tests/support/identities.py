@@ -30,5 +30,5 @@ def policy(options: S3Options, name: str, clusters: Sequence[str] = (), apart: b
 
 
 def identities(options: S3Options, clusters: Sequence[str] = (), apart: bool = False) -> Tuple[Identity, ...]:
-    """All of them; with ``apart`` the writer leaves file sets to the identity ``files``."""
+    """All of them; with ``apart``, only the identity ``files`` may store file sets."""
     return tuple(Identity(name, f"{options.bucket}-{name}", policy(options, name, clusters, apart)) for name in NAMES)

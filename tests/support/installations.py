@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PostgreSQL's programs on this machine: the distribution's, a wheel's, and those of LIFEBOAT_TEST_POSTGRES_BIN."""
+"""PostgreSQL's programs on this machine: the distribution's, a wheel's, and those in LIFEBOAT_TEST_POSTGRES_BIN."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Installation:
 
 
 def _found() -> Dict[int, Installation]:
-    """One PostgreSQL of each major version that is here."""
+    """One PostgreSQL of each major version found here."""
     places = [Path("/usr/lib/postgresql").glob("*/bin")]
     places += [iter([Path(more)]) for more in os.environ.get("LIFEBOAT_TEST_POSTGRES_BIN", "").split(":") if more]
     for module, below in _WHEELS.items():
@@ -64,5 +64,5 @@ def installations() -> List[Installation]:
 
 
 def too_old() -> List[Installation]:
-    """Every PostgreSQL found here that is older than what Lifeboat knows."""
+    """Every PostgreSQL found here that is older than Lifeboat supports."""
     return [one for major, one in sorted(_found().items()) if major < OLDEST]

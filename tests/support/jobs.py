@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat-job`` as root of a user namespace, with its directories elsewhere."""
+"""``lifeboat-job`` as root of a user namespace, with other directories."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Job:
         path.chmod(0o600)
 
     def does(self, words: str) -> None:
-        """What the job does from now on."""
+        """Set what the job does from now on."""
         real = f"PYTHONPATH={shlex.quote(str(_ENGINE))} exec {shlex.quote(sys.executable)} -m lifeboat.run"
         notify = f"""case " $* " in *' notify '*) {real} "$@" ;; esac"""
         self._command.write_text(f"#!/bin/sh\n{notify}\n: >{shlex.quote(str(self.begun))}\n{words}\n")

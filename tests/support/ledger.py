@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A table whose every commit is written down: what a restore brought back is held against it row for row."""
+"""A table with a record of every commit, with which a restored table is compared row by row."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class Ledger:
 
 
 def rows(cluster: Cluster, table: str = "ledger") -> List[tuple[int, str]]:
-    """What the table holds."""
+    """The contents of the table."""
     return [(int(i), str(n)) for i, n in cluster.rows(f"SELECT id, note FROM {table} ORDER BY id")]
 
 
 def expected(entries: List[Entry]) -> List[tuple[int, str]]:
-    """What the table must hold when exactly these were committed."""
+    """The contents that the table must have if exactly these were committed."""
     return [(e.id, e.note) for e in entries]

@@ -17,7 +17,7 @@ from .postgres import Site, Sites, entry
 
 
 def two_backups(sites: Sites, installation: Installation) -> Site:
-    """Two backups with a segment of WAL between them and three behind the second; the server runs."""
+    """Two backups with a WAL segment between them and three after the second; the server is running."""
     made = sites(installation, name="cli")
     made.backup()
     made.cluster.switch_wal()
@@ -39,7 +39,7 @@ def labels(site: Site) -> List[str]:
 
 
 def words(site: Site, *arguments: str, status: int = 0, config_file: Optional[Path] = None) -> Tuple[str, str]:
-    """What a person reads on standard output and on standard error, where neither is a terminal."""
+    """What a person sees on standard output and standard error, neither of them a terminal."""
     done = subprocess.run(
         [site.command, "--config", config_file or site.config_file, *arguments],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

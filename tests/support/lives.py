@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole lives of clusters, for tests of retention: what they write, and what a repository then lists."""
+"""Histories of clusters, for tests of retention: what they write, and what a repository then lists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FOREIGN = ("main/backups/notes.txt", "other/wal/1/00000001/00000000/000000010000
 
 @dataclass
 class Life:
-    """A cluster as it may live: it writes WAL, is backed up, idles, and is restored to an earlier moment."""
+    """A possible history of a cluster: it writes WAL, is backed up, idles, and is restored to an earlier moment."""
 
     system: str = "7000000000000000001"
     now: datetime = BEGIN
@@ -78,7 +78,7 @@ class Life:
         )
 
     def go_back(self, segments: int) -> None:
-        """A restore to an earlier moment: another timeline begins there."""
+        """A restore to an earlier moment, where a new timeline starts."""
         path = path_to(self.timeline, self.histories)
         oldest = min((b.stop_lsn for b in self.backups if path.contains(b.timeline, b.stop_lsn)), default=None)
         if oldest is None:

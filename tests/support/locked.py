@@ -32,5 +32,5 @@ def locked_bucket(server: SeaweedFS, mode: str, directory: Path) -> Dict[str, S3
 
 
 def keys_of(options: S3Options) -> Dict[str, Any]:
-    """What a configuration needs of them."""
+    """The part of them that a configuration needs."""
     return {"access_key_id": options.access_key_id, "secret_access_key": options.secret_access_key}

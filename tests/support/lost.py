@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster that is gone, with two backups and the WAL behind them in a directory: tests damage copies of it."""
+"""A lost cluster with two backups and the WAL after them in a directory: tests damage copies of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POINT = "a known point"
 
 @dataclass
 class Lost:
-    """``before`` is a time before all backups; one entry lies before ``first``, five up to ``second``, four after."""
+    """``before`` is a time before all backups; one entry is before ``first``, five up to ``second``, four after."""
 
     site: Site
     space: Path
@@ -35,7 +35,7 @@ class Lost:
     entries: List[Entry]
 
     def copy(self, root: Path) -> Copy:
-        """The repository once more, to be damaged."""
+        """A copy of the repository, to be damaged."""
         shutil.copytree(self.site.repositories[0]["path"], root / "repository")
         config_file = self.site.write(
             root / "lifeboat.yml",
@@ -67,7 +67,7 @@ class Copy:
         return sorted(p for p in self.root.glob("wal/*/*/*/*.zst") if len(p.name) == len("0" * 24 + ".zst"))
 
     def behind(self, backup: Dict[str, Any]) -> List[Path]:
-        """The segments that a restore of this backup reads after those that make it consistent."""
+        """The segments that a restore of this backup reads beyond those that make it consistent."""
         size = backup["segment_size"]
         high, low = (int(part, 16) for part in backup["stop_lsn"].split("/"))
         last = ((high << 32) + low - 1) // size
@@ -121,7 +121,7 @@ def lose_a_cluster(sites: Sites, installation: Any) -> Lost:
 
 
 def flip(path: Path, position: float = 0.5) -> None:
-    """Change one byte in a file, at this share of its length, as a disk does it: the file's times stay."""
+    """Change one byte in a file, at this fraction of its length, as a bad disk would: the file's times stay."""
     content, known = bytearray(path.read_bytes()), path.stat()
     content[int(len(content) * position)] ^= 0x20
     path.chmod(0o600)

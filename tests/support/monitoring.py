@@ -51,7 +51,7 @@ def metrics_in(text: str) -> Set[str]:
 
 
 def dashboard() -> Dict[str, Any]:
-    """The dashboard, read back."""
+    """The dashboard, parsed."""
     found: Dict[str, Any] = json.loads((MONITORING / "dashboard.json").read_text(encoding="utf-8"))
     return found
 
@@ -63,7 +63,7 @@ def queries(panel: Dict[str, Any]) -> Iterator[str]:
 
 
 def program(name: str) -> str:
-    """The path of promtool, amtool or prometheus; skips where it cannot be had, with the reason in one line."""
+    """The path of promtool, amtool or prometheus; skips the test with a reason if it is unavailable."""
     found = subprocess.run([ROOT / "tools/prometheus", name], capture_output=True, text=True)
     if found.returncode:
         pytest.skip(found.stderr.strip())
@@ -71,7 +71,7 @@ def program(name: str) -> str:
 
 
 def run(name: str, *words: object, given: str = "") -> str:
-    """What the program prints; it must end with 0."""
+    """The output of the program, which must succeed."""
     done = subprocess.run([program(name), *map(str, words)], input=given, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -79,7 +79,7 @@ def run(name: str, *words: object, given: str = "") -> str:
 
 @contextmanager
 def serving(argv: Sequence[object], url: str, log: Path) -> Iterator[str]:
-    """Runs a server until the end of the block, which begins when the URL answers; its output goes to ``log``."""
+    """Run a server until the end of the block, which starts when the URL responds; its output goes to ``log``."""
     with log.open("w") as output:
         process = subprocess.Popen([*map(str, argv)], stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -92,7 +92,7 @@ def serving(argv: Sequence[object], url: str, log: Path) -> Iterator[str]:
 
 
 def answers(url: str) -> bool:
-    """Whether the URL answers with 200."""
+    """Whether the URL returns 200."""
     try:
         read(url)
     except OSError:
@@ -101,13 +101,13 @@ def answers(url: str) -> bool:
 
 
 def read(url: str) -> str:
-    """What the URL answers."""
+    """The response of the URL."""
     with urllib.request.urlopen(url, timeout=30) as response:
         return str(response.read().decode())
 
 
 def ask(url: str, query: str) -> List[Dict[str, Any]]:
-    """What Prometheus at this URL answers to a query of this moment."""
+    """The result of an instant query to Prometheus at this URL."""
     found = json.loads(read(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"))
     result: List[Dict[str, Any]] = found["data"]["result"]
     return result

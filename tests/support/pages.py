@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server that answers ``ListObjectsV2`` from a function: more objects than a test could put into a store."""
+"""A server that computes ``ListObjectsV2``: more objects than a test could put into a store."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Pages:
                 self.wfile.write(body)
 
             def log_message(self, *_arguments: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"

@@ -34,7 +34,7 @@ COMMAND = f'#!/bin/sh\nPYTHONPATH={LIBRARY} exec {sys.executable} -m lifeboat.ru
 
 
 class Cluster:
-    """One data directory and the server that may run in it, reached by a socket in a directory with a short path."""
+    """A data directory and its server, reached by a socket in a directory with a short path."""
 
     def __init__(self, installation: Installation, data_dir: Path) -> None:
         self.installation = installation
@@ -45,11 +45,11 @@ class Cluster:
 
     @property
     def network(self) -> Dict[str, str]:
-        """The settings by which this cluster is reached: for its own configuration, or for ``restore --set``."""
+        """The settings for connections to this cluster: for its own configuration, or for ``restore --set``."""
         return {"port": str(self.port), "unix_socket_directories": str(self.socket_dir), "listen_addresses": ""}
 
     def initdb(self, *arguments: str) -> None:
-        """A cluster with an identity of its own."""
+        """A cluster with its own system identifier."""
         run_program(
             self.installation.program("initdb"), "-D", str(self.data_dir), "-U", "postgres", "-k", "-A", "trust",
             "--no-locale", "-E", "UTF8", "--no-sync", *arguments,
@@ -72,7 +72,7 @@ class Cluster:
             self.pg_ctl("stop", "-m", mode, "-w")
 
     def kill9(self) -> None:
-        """SIGKILL for the postmaster and all below it, their commands too, as a power failure does it."""
+        """Kill the postmaster and all its descendants, including commands, as a power failure would."""
         postmaster = self.postmaster
         assert postmaster is not None, f"no server in {self.data_dir}"
         os.kill(postmaster, signal.SIGSTOP)
@@ -93,7 +93,7 @@ class Cluster:
 
     @property
     def postmaster(self) -> Optional[int]:
-        """The server's process id, if one runs."""
+        """The server's process ID, if it is running."""
         try:
             pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
         except (OSError, ValueError):
@@ -119,7 +119,7 @@ class Cluster:
             return list(cursor.fetchall()) if cursor.description else []
 
     def execute(self, *statements: str, dbname: str = "postgres") -> None:
-        """Each statement in a transaction of its own."""
+        """Run each statement in its own transaction."""
         with contextlib.closing(self.connect(dbname)) as connection, connection.cursor() as cursor:
             for sql in statements:
                 cursor.execute(sql)
@@ -129,7 +129,7 @@ class Cluster:
         return self.rows(sql, *parameters, dbname=dbname)[0][0]
 
     def switch_wal(self) -> str:
-        """End the current segment and wait until it is archived; gives its name."""
+        """End the current segment and wait until it is archived; return its name."""
         self.execute("CREATE TABLE IF NOT EXISTS nothing ()")
         # First, as at a boundary versions before 17 give the name of the segment that ends there.
         self.execute("SELECT pg_logical_emit_message(false, 'lifeboat', '')")
@@ -139,7 +139,7 @@ class Cluster:
         return name
 
     def wait_archived(self, name: str) -> None:
-        """Until the archiver says that it has archived this segment (or a later one of its timeline)."""
+        """Wait until the archiver reports this segment (or a later one on its timeline) as archived."""
 
         def archived() -> bool:
             last = str(self.value("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver"))
@@ -178,7 +178,7 @@ class Templates:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a ``lifeboat`` command left."""
+    """The result of a ``lifeboat`` command."""
 
     status: int
     stdout: str
@@ -186,12 +186,12 @@ class Ran:
 
     @property
     def data(self) -> Any:
-        """The answer of a command that ran with ``--json``."""
+        """The output of a command run with ``--json``."""
         return json.loads(self.stdout)
 
     @property
     def error(self) -> Dict[str, Any]:
-        """The error of a command that ran with ``--json``: ``error_code``, ``message``, ``hint``, ``details``."""
+        """The error of a command run with ``--json``: ``error_code``, ``message``, ``hint``, ``details``."""
         return dict(json.loads(self.stderr.strip().splitlines()[-1])["error"])
 
 
@@ -219,7 +219,7 @@ class Site:
 
     @property
     def quick(self) -> Path:
-        """The host command, for whoever only waits for it: it starts at once with ``warm``."""
+        """The host command, for tests that only wait for it: with ``warm`` it starts at once."""
         return self.root / "lifeboat-quick" if self.warm else self.command
 
     @property
@@ -228,7 +228,7 @@ class Site:
 
     @property
     def repository_dir(self) -> Path:
-        """Where the cluster's keys begin, in the first repository (a directory)."""
+        """The directory of the cluster's keys in the first repository (a directory)."""
         return Path(self.repositories[0]["path"]) / "main"
 
     @property
@@ -264,7 +264,7 @@ class Site:
         return engine_config.load(str(self.config_file))
 
     def protect(self, **settings: Any) -> None:
-        """Let the (stopped) cluster archive by this configuration."""
+        """Make the (stopped) cluster archive with this configuration."""
         self.write()
         self.cluster.configure(
             {
@@ -288,7 +288,7 @@ class Site:
         env: Optional[Mapping[str, str]] = None,
         cwd: Optional[Path] = None,
     ) -> Ran:
-        """Run the host command with ``--json`` to its end; ``status`` None accepts any exit status."""
+        """Run the host command with ``--json``; ``status`` None accepts any exit status."""
         done = subprocess.run(
             [self.quick, "--config", config_file or self.config_file, "--json", *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})},
@@ -299,11 +299,11 @@ class Site:
         return ran
 
     def backup(self, *arguments: str) -> Dict[str, Any]:
-        """Make a backup; gives its manifest."""
+        """Make a backup; return its manifest."""
         return dict(self.lifeboat("backup", *arguments).data["backup"])
 
     def clone(self, name: str) -> Cluster:
-        """A place for a restored cluster: a data directory that is not there yet, a port and a socket directory."""
+        """A place for a restored cluster: a data directory that does not exist yet, a port and a socket directory."""
         cluster = Cluster(self.cluster.installation, self.root / name)
         self.clones.append(cluster)
         return cluster
@@ -314,7 +314,7 @@ class Site:
 
 
 class Sites:
-    """Makes sites below one directory, and ends all their servers."""
+    """Makes sites below one directory, and stops all their servers."""
 
     def __init__(self, templates: Templates, root: Path) -> None:
         self._templates, self._root = templates, root
@@ -333,7 +333,7 @@ class Sites:
     ) -> Site:
         """A running, archiving cluster with these repositories (by default one directory).
 
-        ``fresh`` runs a real initdb: the cluster gets a system identifier of its own. ``settings`` are the server's.
+        ``fresh`` runs a real initdb: the cluster gets its own system identifier. ``settings`` are the server's.
         """
         root = self._root / f"{name}-{len(self._made)}"
         root.mkdir(parents=True)
@@ -359,20 +359,20 @@ class Sites:
 
 
 def entry(number: int, options: StoreOptions) -> Dict[str, Any]:
-    """A repository as the configuration file spells it."""
+    """A repository, as in the configuration file."""
     values = {k: v for k, v in dataclasses.asdict(options).items() if v is not None}  # type: ignore[call-overload]
     return {"name": f"repo{number}", "type": kind_of(options), **values}
 
 
 def require_ordinary_user() -> None:
-    """PostgreSQL refuses root; a silent skip would hide every one of these tests."""
+    """Fail as root, which PostgreSQL refuses; a skip would silently hide all of these tests."""
     if os.geteuid() == 0:
         raise PermissionError("PostgreSQL does not run as root: run the tests by 'make test' or tools/unprivileged.")
 
 
 @contextlib.contextmanager
 def open_sites(templates: Templates, root: Path) -> Iterator[Sites]:
-    """Makes sites in ``root`` (which is there), and removes it with them."""
+    """Makes sites in the existing directory ``root``, and removes it with them."""
     sites = Sites(templates, root)
     try:
         yield sites
@@ -382,7 +382,7 @@ def open_sites(templates: Templates, root: Path) -> Iterator[Sites]:
 
 
 def restore_arguments(clone: Cluster, *more: str, tablespaces: Sequence[Tuple[str, str]] = ()) -> List[str]:
-    """The arguments of ``lifeboat restore`` for a clone that is reached by its own port and socket."""
+    """The arguments of ``lifeboat restore`` for a clone with its own port and socket."""
     # A recovery that never ends is stopped and told, rather than left behind by pytest's own time-out.
     words = ["restore", "--timeout", "180", "--data-dir", str(clone.data_dir)]
     for name, value in clone.network.items():

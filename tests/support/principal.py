@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another user of the machine at work beside root."""
+"""Actions of another user of the machine, while root works."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SECRET = "root:$y$j9T$secret"
 
 
 class Principal:
-    """An ordinary user of this machine, with no group but its own."""
+    """An ordinary user of this machine, with only its own group."""
 
     def __init__(self, uid: int) -> None:
         self.uid = uid
 
     def run(self, work: Callable[[], object]) -> None:
-        """Do the work in a process of this user's; whatever it raises fails the test."""
+        """Run the work in a process of this user; any exception fails the test."""
         child = os.fork()
         if child == 0:
             status = 1

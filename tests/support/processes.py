@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 def run_program(*argv: str, **options: Any) -> str:
-    """Run a program that must succeed; gives its output. Output goes through files: a daemon may keep them open."""
+    """Run a program that must succeed; return its output. Output goes through files: a daemon may keep them open."""
     with tempfile.TemporaryFile("w+") as out:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, **options)
         out.seek(0)
@@ -30,7 +30,7 @@ def run_program(*argv: str, **options: Any) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
+    """Whether a process is running (a zombie is not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
     except OSError:
@@ -55,7 +55,7 @@ def descendants(pid: int) -> List[int]:
 def until(
     condition: Callable[[], Any], what: str, explain: Callable[[], str] = lambda: "", seconds: float = 60.0
 ) -> Any:
-    """Wait for a true value and give it; AssertionError tells what did not come."""
+    """Wait for a true value and return it; AssertionError names what did not happen."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}. {explain()}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records for tests: backups and their WAL, with values that make sense together, and how they get into a store."""
+"""Records for tests: backups and their WAL, with consistent values, and functions that put them into a store."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def a_backup(
 
 
 def stored(segments: Iterable[Segment], size: int = 100) -> Archived:
-    """These segments as a repository lists them, each stored a second after the one before."""
+    """These segments as a repository lists them, each stored one second after the previous."""
     return Archived((s, ObjectInfo(s.name, size, moment(s.number))) for s in segments)
 
 
@@ -87,7 +87,7 @@ DUMP = Dump(
 
 
 def put(repository: Repository, key: str, data: Any) -> str:
-    """Store bytes as they are, and a record with its checksum; the key."""
+    """Store bytes unchanged, or a record with its checksum; the key."""
     repository.store.put(key, data if isinstance(data, bytes) else seal_record(data))
     return key
 

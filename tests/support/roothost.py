@@ -46,7 +46,7 @@ class Host:
         return path
 
     def begin(self) -> None:
-        """What the first archived segment does: before that the repository takes no events, and gives nothing back."""
+        """Do what the first archived segment does: before it, the repository accepts no events and has no contents."""
         Repositories.open(parse(self.data)).items[0].adopt("7000000000000000001", accept_new=True)
 
     def configured(self) -> str:
@@ -62,7 +62,7 @@ class Host:
         return status, json.loads(out.getvalue() or "null"), said.getvalue()
 
     def ship(self, pattern: str) -> str:
-        """Ship these logs once; what the repository has then."""
+        """Ship these logs once; the resulting contents of the repository."""
         self.data["logs"]["sources"] = [{"stream": "app", "files": [pattern]}]
         said = io.StringIO()
         with contextlib.redirect_stderr(said):
@@ -74,7 +74,7 @@ class Host:
 
 
 def touched(directory: Path) -> Tuple[int, int]:
-    """Changes with every entry that comes or goes."""
+    """Changes with every entry added or removed."""
     found = directory.stat()
     return found.st_mtime_ns, found.st_ctime_ns
 

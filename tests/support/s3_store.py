@@ -45,7 +45,7 @@ each_operation = pytest.mark.parametrize("name", list(OPERATIONS))
 
 
 def refused(options: S3Options, name: str, kind: type[StoreError]) -> StoreError:
-    """Run the operation, expect that error, and check that it says what a reader needs and no secret."""
+    """Run the operation, expect that error, and check that it is helpful and contains no secret."""
     operation, use = OPERATIONS[name]
     with pytest.raises(kind) as caught:
         use(open_store(options))

@@ -54,7 +54,7 @@ def path_of(repository: Repository, key: str) -> Path:
 
 
 def forge(repository: Repository, key: str, record: Mapping[str, Any]) -> None:
-    """Store a record as somebody can who has the store's keys alone: with a right checksum."""
+    """Store a record as somebody with only the store's keys can: with a correct checksum."""
     path = path_of(repository, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(seal_record(record))

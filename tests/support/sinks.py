@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers of this machine that take notices: mail with STARTTLS, and HTTP or HTTPS."""
+"""Servers on this machine that receive notices: mail with STARTTLS, and HTTP or HTTPS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .processes import free_port
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate of this machine, its own authority."""
+    """A self-signed certificate of this machine."""
 
     pem: Path
     key: Path
@@ -48,7 +48,7 @@ class Certificate:
 
 @dataclass
 class MailSink:
-    """A mail server. ``answers`` are what it says to the next mails; ``refused`` are recipients that it never takes."""
+    """A mail server. ``answers`` are its next replies to mails; ``refused`` are recipients that it always rejects."""
 
     certificate: Optional[Certificate] = None
     login: Optional[tuple[str, str]] = None
@@ -97,7 +97,7 @@ class MailSink:
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sent."""
+    """A client's request."""
 
     path: str
     headers: Dict[str, str]
@@ -106,7 +106,7 @@ class Request:
 
 @dataclass
 class WebSink:
-    """An HTTP server. ``answers`` are its next statuses, then it is ``then``; a redirect leads to ``location``."""
+    """An HTTP server. ``answers`` are its next statuses, followed by ``then``; a redirect goes to ``location``."""
 
     certificate: Optional[Certificate] = None
     answers: List[int] = field(default_factory=list)
@@ -136,7 +136,7 @@ class WebSink:
                 self.end_headers()
 
             def log_message(self, *_args: object) -> None:
-                """Nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         if self.certificate:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A slow line to a store: it passes so many bytes a second, takes little ahead, and loses nothing."""
+"""A slow connection to a store: it passes a limited number of bytes per second, buffers little, and loses nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKET = 1400
 
 
 class SlowLine:
-    """Listens on a free port of 127.0.0.1; what comes is passed on at ``rate`` bytes a second, answers at once."""
+    """Listens on a free port of 127.0.0.1; passes requests on at ``rate`` bytes per second, responses at once."""
 
     def __init__(self, upstream_port: int, rate: float) -> None:
         self._upstream, self._rate = upstream_port, rate

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Standbys for tests: fed from a site's repository alone, and old primaries that become one."""
+"""Standbys for tests: fed only from a site's repository, and old primaries that become standbys."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .processes import until
 
 
 class Standby:
-    """A standby of a site: its server, and the configuration that leads to it.
+    """A standby of a site: its server, and the configuration that connects to it.
 
-    ``own``: the configuration is that of a host of its own, by which it archives once it is promoted.
+    ``own``: it is the configuration of a separate host, with which the server archives once promoted.
     """
 
     def __init__(self, site: Site, name: str = "standby", own: bool = False) -> None:
@@ -50,7 +50,7 @@ class Standby:
         return dict(self.site.lifeboat("standby", "status", config_file=self.config_file).data)
 
     def settled(self, lsn: Optional[str] = None) -> Dict[str, Any]:
-        """The status once all of the repository is replayed, and with ``lsn`` just up to there."""
+        """The status once everything in the repository is replayed; with ``lsn``, exactly up to there."""
 
         def status() -> Dict[str, Any]:
             told = self.status()
@@ -73,7 +73,7 @@ class Standby:
 
 
 def fed_by_segments(site: Site, rows_written: int = 2) -> Tuple[Ledger, Standby]:
-    """After a backup: a standby with a configuration of its own, which has these rows by a complete segment."""
+    """After a backup: a standby with its own configuration, which has these rows from a complete segment."""
     site.backup()
     ledger = Ledger(site.cluster)
     ledger.write(rows_written)
@@ -85,7 +85,7 @@ def fed_by_segments(site: Site, rows_written: int = 2) -> Tuple[Ledger, Standby]
 
 
 def follow(site: Site, cluster: Cluster, config_file: Path) -> None:
-    """Let a stopped server start as a standby that the repository feeds."""
+    """Make a stopped server a standby fed by the repository."""
     done = site.lifeboat("standby", "follow", config_file=config_file).data
     assert done["changed"] and done["data_dir"] == str(cluster.data_dir)
     assert not site.lifeboat("standby", "follow", "--plan", config_file=config_file).data["changed"]

@@ -25,7 +25,7 @@ from seaweedfs import SeaweedFS  # noqa: E402
 
 
 class Running(SeaweedFS):
-    """A store that somebody else started and will stop, from its state file (tools/ceph.py)."""
+    """A store started and stopped by another process, from its state file (tools/ceph.py)."""
 
     def __init__(self, state_file: Path) -> None:
         super().__init__(state_file.parent)
@@ -48,7 +48,7 @@ def kind_of(options: StoreOptions) -> str:
 
 
 def keys(config: Config) -> Dict[str, List[str]]:
-    """All keys of the cluster, by repository, but for the audit trail and leases, which grow by all that is done."""
+    """All keys of the cluster, by repository, except the audit trail and leases, which grow with every operation."""
     repositories = Repositories.open(config)
     try:
         return {
@@ -62,7 +62,7 @@ def keys(config: Config) -> Dict[str, List[str]]:
 
 
 def s3_options_for(server: SeaweedFS, bucket: str, prefix: str) -> S3Options:
-    """Options for an embedded store, with small parts and short time-outs."""
+    """Options for an embedded store, with small parts and short timeouts."""
     return S3Options(
         bucket=bucket,
         prefix=prefix,
@@ -78,7 +78,7 @@ def s3_options_for(server: SeaweedFS, bucket: str, prefix: str) -> S3Options:
 
 
 def client_of(options: S3Options, service: str) -> Any:
-    """A plain client with these options' keys, to see or to change what the store holds."""
+    """A plain client with these options' keys, to inspect or change the contents of the store."""
     return boto3.client(
         service,
         endpoint_url=options.endpoint_url,
@@ -114,7 +114,7 @@ def python_with_store(options: StoreOptions, script: str, prefix: List[str] | No
 
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
-    """Run as nobody where the tests run as root, whom no file mode stops."""
+    """Run as nobody if the tests run as root, because file modes do not stop root."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""WAL agents for tests: real processes, and the command that PostgreSQL calls beside them."""
+"""WAL agents for tests: real processes, and the command that PostgreSQL calls."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def push_argv(site: Site, path: str) -> List[str]:
 
 
 def client_argv(site: Site, path: str, fallback: Optional[List[str]] = None) -> List[str]:
-    """``lifeboat-wal-push`` for one file of the data directory; ``fallback`` is what runs where no agent lives."""
+    """``lifeboat-wal-push`` for one file of the data directory; ``fallback`` runs if there is no agent."""
     return [str(CLIENT), str(spool_of(site)), path, *(push_argv(site, path) if fallback is None else fallback)]
 
 
 def archive_by(site: Site, fallback: Optional[List[str]] = None) -> None:
-    """Let the running server archive by it, from now on."""
+    """Make the running server archive with it from now on."""
     command = " ".join(f'"{word}"' for word in client_argv(site, "%p", fallback))
     site.cluster.execute(f"ALTER SYSTEM SET archive_command = '{command}'", "SELECT pg_reload_conf()")
 
@@ -58,9 +58,9 @@ def ask(
 
 
 class AgentProcess:
-    """``lifeboat wal-agent`` for a site; the constructor returns when it holds the spool.
+    """``lifeboat wal-agent`` for a site; the constructor returns when it has locked the spool.
 
-    ``asked`` makes it work although PostgreSQL has not called yet.
+    ``asked`` makes it work even if PostgreSQL has not called yet.
     """
 
     command = "wal-agent"
@@ -94,13 +94,13 @@ class AgentProcess:
         self._process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; gives its exit status."""
+        """Send SIGTERM; return its exit status."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout=60)
 
     def wait(self) -> int:
-        """Its exit status, once it ends by itself."""
+        """Wait until it exits; its exit status."""
         return self._process.wait(timeout=60)
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ def ready(site: Site) -> List[str]:
 
 
 def acknowledged(site: Site) -> List[str]:
-    """The names of the files that the agent has acknowledged and PostgreSQL has not taken yet."""
+    """The names of the files that the agent has acknowledged but PostgreSQL has not noticed yet."""
     push = spool_of(site) / "push"
     return sorted(p.name[: -len(".ok")] for p in push.glob("*.ok"))
 
@@ -139,7 +139,7 @@ def proxied(options: S3Options, proxy: FaultProxy) -> S3Options:
 
 
 def write_segments(site: Site, count: int) -> List[str]:
-    """Fill so many segments, or a few more; their names."""
+    """Fill this many segments, or a few more; their names."""
     before = finished(site)
     for _ in range(count):
         site.cluster.execute("SELECT pg_logical_emit_message(true, 'lifeboat', '')", "SELECT pg_switch_wal()")
@@ -147,7 +147,7 @@ def write_segments(site: Site, count: int) -> List[str]:
 
 
 def finished(site: Site) -> Set[str]:
-    """The segments that PostgreSQL has marked to be archived, or as archived."""
+    """The segments that PostgreSQL has marked as ready or done."""
     status = site.cluster.data_dir / "pg_wal" / "archive_status"
     return {path.stem for path in status.iterdir() if len(path.stem) == 24}
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""WAL streams for tests: real processes, and what they stored."""
+"""WAL streams for tests: real processes, and the pieces they store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Stored = Dict[str, List[Tuple[int, int]]]
 
 
 class StreamProcess(AgentProcess):
-    """``lifeboat wal-stream`` for a site; the constructor returns when it has begun."""
+    """``lifeboat wal-stream`` for a site; the constructor returns when it has started."""
 
     command = "wal-stream"
 
@@ -30,7 +30,7 @@ class StreamProcess(AgentProcess):
         super().__init__(site, asked=False)
 
     def kill_all(self) -> None:
-        """SIGKILL for it alone; what it started must end by itself."""
+        """Kill only this process; its children must end by themselves."""
         below = children(self.pid)
         self.kill9()
         until(lambda: not any(alive(pid) for pid in below), "pg_receivewal to end with its stream")
@@ -47,7 +47,7 @@ def streaming(site: Site, interval: float = 0.2) -> None:
 
 
 def opened(site: Site, number: int = 0) -> Repository:
-    """A repository of the site; close its store."""
+    """A repository of the site; the caller closes its store."""
     return Repository.open(site.config.repositories[number], "main")
 
 
@@ -66,7 +66,7 @@ def pieces(site: Site, number: int = 0) -> Stored:
 
 
 def reach(site: Site, number: int = 0) -> int:
-    """The LSN up to which the pieces of the newest segment go without a hole; 0 without pieces."""
+    """The LSN up to which the newest segment has pieces without a hole; 0 without pieces."""
     found = pieces(site, number)
     if not found:
         return 0
@@ -80,7 +80,7 @@ def reach(site: Site, number: int = 0) -> int:
 
 
 def streamed_site(sites: Sites, installation: Installation, *stores: StoreOptions, **settings: Any) -> Site:
-    """A primary with segments of 1 MiB that ends none by itself, configured to stream; a backup is made."""
+    """A primary with segments of 1 MiB that are not ended early, configured to stream, with a backup."""
     site = sites(installation, *stores, segment_mb=1, start=False, archive_timeout=0, track_commit_timestamp="on",
                  checkpoint_timeout="1h", **settings)  # fmt: skip
     streaming(site)

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the host command by a fork of a process that has imported it: much of the suite was such imports.
+"""Starts the host command by forking a process that has already imported it: imports took much of the suite's time.
 
-``python -m support.warm SOCKET`` serves; :mod:`.warm_client` asks. A command is a process of its own with the
-arguments, the environment, the working directory, the umask, the standard streams and the signals of whoever called
-it; when the caller is killed, so is its process group.
+``python -m support.warm SOCKET`` is the server, :mod:`.warm_client` the client. A command is a separate process with
+the arguments, environment, working directory, umask, standard streams and signals of its caller; if the caller is
+killed, so is its process group.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Warm:
         os.rmdir(self._root)
 
     def script(self, cold: Path) -> str:
-        """A shell script that is the command; where this server does not answer, it calls ``cold``."""
+        """A shell script that is the command; if this server does not respond, it runs ``cold``."""
         return f'#!/bin/sh\nexec "{sys.executable}" -I -S "{CLIENT}" "{self.socket}" "{cold}" "$@"\n'
 
 
@@ -148,7 +148,7 @@ class _Server:
 
 
 def _become(request: Dict[str, Any], files: List[int]) -> None:
-    """In the child: take over what the caller is, run the command, end."""
+    """In the child: take over the caller's state, run the command, exit."""
     status = 1
     try:
         os.setpgid(0, 0)
@@ -177,7 +177,7 @@ def _become(request: Dict[str, Any], files: List[int]) -> None:
 
 
 def _run() -> int:
-    """The command, and what the interpreter does at its end."""
+    """Run the command, and what the interpreter does at exit."""
     try:
         return int(import_module("lifeboat.cli.main").main())
     except SystemExit as exc:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``warm_client.py SOCKET COMMAND [ARGUMENT…]``: runs the command by the server of :mod:`.warm`, else itself.
+"""``warm_client.py SOCKET COMMAND [ARGUMENT…]``: runs the command in the server of :mod:`.warm`, or else directly.
 
-A process of its own does it where the caller's environment has ``LD_PRELOAD``, or the caller is another user.
+It runs as a new process if the caller's environment has ``LD_PRELOAD``, or the caller is another user.
 """
 
 import marshal
@@ -16,13 +16,13 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 def marshalled(value):
-    """With its length ahead."""
+    """Prefixed with its length."""
     data = marshal.dumps(value)
     return len(data).to_bytes(4, "big") + data
 
 
 def read(receive):
-    """What :func:`marshalled` made, from ``recv``; EOFError where that ends before."""
+    """The inverse of :func:`marshalled`, from ``recv``; EOFError if it ends early."""
 
     def exactly(count):
         data = b""
@@ -37,7 +37,7 @@ def read(receive):
 
 
 def _ask(place, words):
-    """The connection to a server that runs the command; None where there is none."""
+    """The connection to a server that runs the command, or None."""
     if "LD_PRELOAD" in os.environ:
         return None
     connection = socket.socket(socket.AF_UNIX)
@@ -63,7 +63,7 @@ def _ask(place, words):
 
 
 def main():
-    """Ends as the command did."""
+    """Exit like the command."""
     place, command, *words = sys.argv[1:]
     connection = _ask(place, words)
     if connection is None:

@@ -35,7 +35,7 @@ class Yard:
         return (self.stash / self.names[number]).read_bytes()
 
     def config(self, *stores: StoreOptions, optional: int = 99, **changes: Any) -> Path:
-        """A configuration with these repositories; that with the number ``optional`` is not required."""
+        """A configuration with these repositories; number ``optional`` is not required."""
         entries = [{**entry(i, s), "required": i != optional} for i, s in enumerate(stores)]
         return self.site.write(self.work / "lifeboat.yml", repositories=entries, **changes)
 
@@ -76,5 +76,5 @@ class Yard:
 
 
 def quick(options: S3Options, **changes: Any) -> S3Options:
-    """Gives up soon."""
+    """Gives up quickly."""
     return replace(options, **{"connect_timeout": 1, "read_timeout": 1, "max_attempts": 1, **changes})

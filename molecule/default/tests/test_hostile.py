@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nobody gains by what root does on a database host: no ordinary user, not postgres, not who writes the repository."""
+"""Nobody gains from what root does on a database host: no ordinary user, not postgres, not the repository's writer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def host(machines: Dict[str, Host]) -> Host:
 
 @pytest.fixture
 def command(host: Host) -> Iterator[str]:
-    """A file that the host runs instead of ``lifeboat``. The job's status is told in /tmp/told."""
+    """A file that the host runs instead of ``lifeboat``. The notified status of a job is in /tmp/told."""
     # It starts a check every five minutes, and so would this test.
     host.check_output("systemctl stop cron")
     contacts = "mail=; notify='echo $LIFEBOAT_STATUS >>/tmp/told'"

@@ -4,7 +4,7 @@
 """The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again with the first repository and
 rebuilt to a time with interruptions.
 
-The ledger of acknowledged commits lies outside the hosts, so that what is lost is counted and not estimated.
+The ledger of acknowledged commits is outside the hosts, so that losses are counted and not estimated.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ if ALL:
 
 
 def contents(host: Host) -> Dict[str, Any]:
-    """What the first repository that answers holds, as a host sees it."""
+    """The contents of the first available repository, as a host sees it."""
     return dict(lifeboat(host, "shop", "list"))
 
 
@@ -87,7 +87,7 @@ def ledger(machines: Dict[str, Host], playbook: Playbooks) -> Iterator[Path]:
 
 
 def records(path: Path) -> Ledger:
-    """The ledger, without a last line that its dying writer left unfinished."""
+    """The ledger, without an incomplete last line."""
     text = path.read_text(encoding="utf-8")
     path.write_text(text[: text.rindex("\n") + 1], encoding="utf-8")
     return read(str(path))
@@ -98,7 +98,7 @@ def present(host: Host) -> FrozenSet[int]:
 
 
 def note(run: Path, name: str, told: Dict[str, Any], verdict: Verdict) -> None:
-    """Leave the figures for a reader."""
+    """Write the figures to a file, for the reader."""
     figures = {key: told[key] for key in ("recovery_time", "loss")}
     figures["phases"] = {p["name"]: p["seconds"] for p in told["phases"]}
     loss = {k: v for k, v in verdict.as_dict().items() if k != "lost"}
@@ -106,7 +106,7 @@ def note(run: Path, name: str, told: Dict[str, Any], verdict: Verdict) -> None:
 
 
 def healthy(host: Host) -> None:
-    """The application answers through nginx, and its database takes writes."""
+    """The application responds through nginx, and its database accepts writes."""
     ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1/health').read().decode())"
     assert json.loads(host.check_output("python3 -c %s", ask))["status"] == "ok"
 
@@ -323,9 +323,9 @@ def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...], pla
 
 
 def to_a_time() -> List[str]:
-    """The words of a rebuild to a commit of a complete segment, on a host that is still to be made.
+    """Arguments of a rebuild to a commit in a complete segment, on a host that does not exist yet.
 
-    Later ones may lie in the last segment, of which there are pieces only: these are for the latest moment.
+    Later commits may be in the last segment, which exists only as pieces: these are used only for the latest moment.
     """
     commits = [commit for commit in STATE["ledger"].commits if commit.acked_at < STATE["archived"]]
     STATE["moment"] = moment = commits[len(commits) // 2].acked_at

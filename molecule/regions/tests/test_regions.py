@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole story, in order: a standby fed by the stores alone, switched over to and back with nothing lost, the first
-site lost, failed over from, and rejoined.
+"""The whole story, in order: a standby fed only by the stores, a switchover and back with nothing lost, the first site
+lost, a failover, and a rejoin.
 
-The acknowledged commits are written down outside of both sites, so that what is lost is counted and not estimated.
+The acknowledged commits are recorded outside of both sites, so that losses are counted and not estimated.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def active(host: Host) -> bool:
 
 
 def clients_write(machines: Dict[str, Host], new: str) -> None:
-    """By pgbouncer, and by libpq with both hosts: what they write is on the new primary."""
+    """Through pgbouncer, and with libpq and both hosts: writes reach the new primary."""
     hosts = ",".join(machines[name].check_output("hostname -I").split()[0] for name in ("db13", "west13") if up(name))
     ways = [
         "host=127.0.0.1 port=6432 dbname=postgres",
@@ -73,7 +73,7 @@ def leader(host: Host) -> Any:
 
 
 def note(playbook: Playbooks, name: str, told: Dict[str, Any]) -> None:
-    """Leave the figures for a reader."""
+    """Write the figures to a file, for the reader."""
     (playbook.run_dir / f"figures-{name}.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 

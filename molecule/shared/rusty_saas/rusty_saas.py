@@ -2,10 +2,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small service that has what a real one has: a database, a data directory, configuration, secrets and logs.
+"""A small service with the parts of a real one: a database, a data directory, configuration, secrets and logs.
 
-``GET /health`` asks the database; ``GET /items`` lists; ``POST /items`` with ``{"name": …}`` stores a row and appends
-a line to the data directory, both or, as far as the client is told, neither.
+``GET /health`` queries the database; ``GET /items`` lists; ``POST /items`` with ``{"name": …}`` stores a row and
+appends a line to the data directory: both or, according to the response, neither.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS items (
 
 
 class Service:
-    """The answers, without HTTP."""
+    """The responses, without HTTP."""
 
     def __init__(self, dsn: str, journal: Path) -> None:
         self._dsn, self._journal = dsn, journal
@@ -43,7 +43,7 @@ class Service:
             return list(cursor.fetchall()) if cursor.description else []
 
     def health(self) -> dict[str, Any]:
-        """Whether the database answers and the data directory takes writes."""
+        """Whether the database responds and the data directory is writable."""
         count = self.query("SELECT count(*) FROM items")[0][0]
         with self._journal.open("a", encoding="utf-8"):
             pass
@@ -64,7 +64,7 @@ class Service:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The answers, over HTTP."""
+    """The responses, over HTTP."""
 
     service: Service
 

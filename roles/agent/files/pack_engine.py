@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pack_engine.py ENGINE MAIN ARCHIVE: pack the engine as the package lifeboat, with the same bytes from every checkout.
 
-Prints a digest of all names and contents, after which the role names the engine's directory. A file's modification time is
-derived from its content, because Python detects stale bytecode by the source's time and size.
+Prints a digest of all names and contents, which becomes the name of the engine's directory. A file's modification
+time is derived from its content, because Python detects stale bytecode by the source's time and size.
 """
 
 import gzip

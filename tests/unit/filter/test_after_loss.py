@@ -46,8 +46,8 @@ def test_something_has_to_be_required() -> None:
 
 @pytest.mark.parametrize(
     ("repositories", "lost", "says"),
-    [([NEAR, FAR], "nera", "names nera, but lifeboat_repositories has near, far"), ([NEAR], "near", "names all repositories"),
-     ([{"type": "s3"}], "near", "has no names")],
+    [([NEAR, FAR], "nera", "names nera, but lifeboat_repositories has near, far"),
+     ([NEAR], "near", "names all repositories"), ([{"type": "s3"}], "near", "has no names")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(repositories: List[Dict[str, Any]], lost: str, says: str) -> None:
     with pytest.raises(AnsibleFilterError, match=says):
