@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures that several test modules share; what they are made of lies in ``tests/support/``."""
+"""Fixtures shared by several test modules; their implementation is in ``tests/support/``."""
 
 from __future__ import annotations
 

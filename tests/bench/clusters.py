@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clusters that are measured: content that zstd makes a third of, not a twentieth."""
+"""The measured clusters: their content compresses to a third with zstd, not to a twentieth."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run has found so far: figures, failures and limits. Each is printed and kept at once."""
+"""The results of a run so far: figures, failures and limits, each printed and stored immediately."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A measurement for one size of cluster after the other; what it finds is printed and kept below ``.build/bench``."""
+"""A measurement for several cluster sizes; the results are printed and stored below ``.build/bench``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store of a measurement: SeaweedFS behind TLS, and what its own counters tell of it."""
+"""The store of a measurement: SeaweedFS behind TLS, and its own counters."""
 
 from __future__ import annotations
 

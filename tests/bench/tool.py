@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every measured tool can do. One instance serves one cluster, below one prefix of the store."""
+"""The interface of every measured tool. An instance serves one cluster, below one prefix of the store."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that Lifeboat puts on a bucket, carried out by a store whose day lasts some seconds (tools/test-ceph)."""
+"""Lifeboat's lifecycle rules, applied by a store whose days last some seconds (tools/test-ceph)."""
 
 from __future__ import annotations
 

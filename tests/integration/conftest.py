@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures that several modules share: unchanged clusters, agents, streams, and stores behind a proxy."""
+"""Fixtures shared by several modules: unchanged clusters, agents, streams, and stores behind a proxy."""
 
 from __future__ import annotations
 

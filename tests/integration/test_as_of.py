@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An attacker with the writer's keys hides and overwrites everything; who looks at the past gets every commit back."""
+"""An attacker with the writer's keys hides and overwrites everything; reading the past finds every commit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The past of a bucket is told whole, over many pages; and another past is another restore."""
+"""The past of a bucket is listed completely, over many pages; a different past is a different restore."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock that is renewed moves nothing into another time: the past has what was there, and nothing that came later."""
+"""Renewing a lock changes no version's time: the past shows what existed then, and nothing newer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The audit trail in real stores: what is done is on record everywhere, and every kind of tampering is named."""
+"""The audit trail in real stores: operations are recorded everywhere, and every kind of tampering is detected."""
 
 from __future__ import annotations
 

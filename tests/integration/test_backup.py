@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base backups of real servers into real stores: what they record, and servers and repositories that refuse."""
+"""Base backups of real servers into real stores: what they record, and which servers and repositories refuse."""
 
 from __future__ import annotations
 

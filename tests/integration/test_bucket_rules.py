@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lifecycle rules and uploads that were left behind, on a real server and a real bucket."""
+"""Lifecycle rules and abandoned uploads, with a real server and a real bucket."""
 
 from __future__ import annotations
 

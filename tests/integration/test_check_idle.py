@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``check`` and the RPO: a server that has nothing to archive breaks no promise, one that cannot archive does."""
+"""``check`` and the RPO: an idle server breaks no promise, one that cannot archive does."""
 
 from __future__ import annotations
 

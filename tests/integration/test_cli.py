@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host command on a real repository: what it shows and checks, its progress, and plans that change nothing."""
+"""The host command with a real repository: output, checks, progress, and plans that change nothing."""
 
 from __future__ import annotations
 

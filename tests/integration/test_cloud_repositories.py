@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real cluster is backed up to, and comes back from, stores of other kinds and one that lacks most promises."""
+"""A real cluster is backed up to and restored from other kinds of stores, and one that lacks most features."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection as a user gets it: built, installed offline into an empty path, and asked for an assessment."""
+"""The collection as a user gets it: built, installed offline into an empty path, and run for an assessment."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backups by lz4 and without compression: whole, damaged, and mixed in one chain."""
+"""Backups with lz4 and without compression: intact, damaged, and mixed in one chain."""
 
 from __future__ import annotations
 

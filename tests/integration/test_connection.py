@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections to a real server over TCP: what the kernel was told about a peer that says nothing."""
+"""TCP connections to a real server: the keepalive settings for an unresponsive peer."""
 
 from __future__ import annotations
 

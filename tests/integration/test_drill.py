@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The drill's engine on real servers: a ledger, a disaster, two restores, and what tampering with them brings up."""
+"""The drill's engine on real servers: a ledger, a disaster, two restores, and detection of tampering."""
 
 from __future__ import annotations
 

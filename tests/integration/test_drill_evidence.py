@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The evidence of drills in real repositories: kept, copied, read back, missed when it is gone, and without secrets."""
+"""Evidence of drills in real repositories: stored, copied, read back, missed if removed, and without secrets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dumps of single databases, and back: under another name, in place of one that is in use, and not at all."""
+"""Dumps of single databases and their restores: under another name, in place of a used one, and refused."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dumps by several processes at once, of several databases of which one goes meanwhile, and by configuration."""
+"""Dumps by several processes, of several databases (one is dropped meanwhile), and by configuration."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was erased stays erased: a restore to a time before it erases it again before anybody can look at it."""
+"""Erased subjects stay erased: a restore to an earlier time erases them again before anybody can see them."""
 
 from __future__ import annotations
 

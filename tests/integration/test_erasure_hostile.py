@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nothing that an erasure runs is a superuser's: not what is registered, and not what the owner tied to it."""
+"""No erasure runs code as a superuser: neither a registered statement nor code of the table's owner."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Incremental copies of a file set: what did not change is not sent again, and every copy comes back whole."""
+"""Incremental copies of a file set: unchanged files are not sent again, and every copy is restored completely."""
 
 from __future__ import annotations
 

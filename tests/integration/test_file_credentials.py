@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets have credentials of their own: who holds those of backups cannot store what root would restore."""
+"""File sets have separate credentials: the backups' credentials cannot store what root would restore."""
 
 from __future__ import annotations
 

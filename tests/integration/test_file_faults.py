@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets when something goes wrong, or wants to: what moves, is closed, is huge, or has no room."""
+"""File sets under difficult conditions: changing, unreadable or huge files, and full disks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets whose stored copies are somebody else's work: nothing is written outside of the target of a restore."""
+"""File sets with forged copies: a restore writes nothing outside of its target."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets with all that a directory may hold: stored when their content changed, brought back as they were."""
+"""File sets with everything that a directory may contain: stored when changed, restored exactly."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat standby follow``: what may not follow is refused, and left as it was."""
+"""``lifeboat standby follow``: a server that may not follow is refused, and left unchanged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whoever has the writer's keys puts forged records beside a real backup: every tool ends, names them, and uses it."""
+"""Forged records beside a real backup: every command ends, reports them, and uses the real backup."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Somebody has the writer's keys and puts records beside real backups: none of those goes, and sync spreads nothing."""
+"""Forged records beside real backups: retention removes no real backup, and sync spreads no forged one."""
 
 from __future__ import annotations
 

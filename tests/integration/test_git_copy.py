@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configuration goes to a git remote without secrets; what looks like one stops the push, and not the copy."""
+"""Configuration is pushed to git without secrets; a suspected secret stops the push, but not the copy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The owner of a database gains nothing by what Lifeboat does in it as a superuser."""
+"""The owner of a database gains nothing from what Lifeboat does in it as a superuser."""
 
 from __future__ import annotations
 

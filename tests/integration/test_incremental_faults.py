@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When no incremental backup can be made, why, and what is made instead; and chains across what happens to a server."""
+"""Impossible incremental backups, the reason, and what is made instead; chains across changes of a server."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Alertmanager with the example's inhibition: what is told, and what its cause stands for."""
+"""A real Alertmanager with the example's inhibition: which alerts are sent, and which their cause inhibits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logs reach every required repository at least once, whatever happens to them, to the store and to the shipper."""
+"""Logs reach every required repository at least once, whatever happens to them, the store or the shipper."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules as a playbook runs them: check mode changes nothing, a second run neither, errors name what is wrong."""
+"""Modules as a playbook runs them: check mode and second runs change nothing, errors are helpful."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A repository that newer hosts write into as well: what is not understood is told as such, and stays."""
+"""A repository into which newer hosts write: unknown records are reported, and kept."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real backup fails: somebody is told why, which is on record in every repository, also of a store that is away."""
+"""A real backup fails: people are notified of the reason, which every repository records, even after an outage."""
 
 from __future__ import annotations
 

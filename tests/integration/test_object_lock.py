@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is locked stays, whoever has which keys; what retention keeps stays locked; what it lets go is no failure."""
+"""Locked objects cannot be removed with any keys; retention renews locks, and may remove what it does not keep."""
 
 from __future__ import annotations
 

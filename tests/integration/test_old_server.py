@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server older than Lifeboat knows is refused by name, and nothing is stored. For make test-matrix, which has one."""
+"""A server older than the supported versions is refused, and nothing is stored. Only in make test-matrix."""
 
 from __future__ import annotations
 

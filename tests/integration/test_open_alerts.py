@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The status page shows what a real Alertmanager has open, not what it inhibits or was told to be silent about."""
+"""The status page shows the open alerts of a real Alertmanager, without inhibited and silenced ones."""
 
 from __future__ import annotations
 

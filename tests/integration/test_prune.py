@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention on real servers and stores: what stays can be restored, what goes is told, guards stop mistakes."""
+"""Retention on real servers and stores: kept backups restore, removals are reported, guards stop mistakes."""
 
 from __future__ import annotations
 

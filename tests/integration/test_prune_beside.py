@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention beside a backup, a sync or restore that runs for days, and beside a hold that is set meanwhile."""
+"""Retention during a backup, a sync or a restore that runs for days, and while a hold is placed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A repository made ready: what a real store keeps, enforces and lacks, and what its identities cannot do."""
+"""Preparing a repository: what a real store supports, enforces and lacks, and what its identities cannot do."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster restored over a fork in the middle of a segment goes on as any other: summaries, trimming, backups."""
+"""A cluster restored to a fork inside a segment works like any other: summaries, trimming, backups."""
 
 from __future__ import annotations
 

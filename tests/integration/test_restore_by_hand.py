@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup is readable without Lifeboat: the printed script is run as it is printed, with a bare PATH."""
+"""A backup is readable without Lifeboat: the printed script runs unmodified, with a minimal PATH."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore over what is there: what is as in the backup stays, the rest is overwritten, nothing foreign is touched."""
+"""A restore over existing files: matching ones stay, the rest is overwritten, foreign ones are not touched."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore meets damage, interruptions and a store that goes away: it ends loudly, and never short and promoted."""
+"""A restore with damage, interruptions or an unavailable store fails loudly, and never promotes early."""
 
 from __future__ import annotations
 

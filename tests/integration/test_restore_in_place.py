@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore where something is already: what is somebody's stays somebody's, and whose it is nobody has to guess."""
+"""A restore over existing data: nobody's data is lost, and its owner is always clear."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A target time without a zone is read as PostgreSQL reads it, or refused with what it can mean."""
+"""A target time without a zone is interpreted as PostgreSQL does, or refused with its interpretations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A region is lost with one of two repositories: the other one is enough, to the last acknowledged segment."""
+"""One of two repositories is lost with its region: the other one suffices, to the last acknowledged segment."""
 
 from __future__ import annotations
 

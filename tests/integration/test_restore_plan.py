@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan tells before anything is stopped: other timelines, slots, and that a server runs."""
+"""What a plan shows before anything is stopped: other timelines, slots, and a running server."""
 
 from __future__ import annotations
 

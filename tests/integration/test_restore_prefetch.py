@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore that fetches WAL ahead of replay: it brings everything back, whatever happens to the prefetcher."""
+"""A restore that fetches WAL ahead of replay restores everything, whatever happens to the prefetcher."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore refuses while it plans: targets, backups, WAL and directories. Nothing is touched by then."""
+"""What a restore refuses while planning: targets, backups, WAL and directories. Nothing has been touched yet."""
 
 from __future__ import annotations
 

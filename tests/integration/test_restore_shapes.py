@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters of less usual shapes come back as they were: open to a group, with tablespaces in the data directory."""
+"""Unusual clusters are restored as they were: with group access, with tablespaces in the data directory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A base backup that a streaming standby gives, with the primary's archive, brings the cluster back."""
+"""A base backup from a streaming standby, with the primary's WAL archive, restores the cluster."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real cluster is lost and comes back from S3: every kind of target, every action, clones, and a second timeline."""
+"""A real cluster is lost and restored from S3: every kind of target, every action, clones, a second timeline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore tests: what holds is proven, what does not is named, and nothing of the scratch is left."""
+"""Restore tests: good backups pass, faults are reported, and nothing of the scratch cluster is left."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore says of commits is true: of the last one there is, of what can be reached, and of what was reached."""
+"""What a restore reports about commits is true: the last existing, the reachable, and the reached one."""
 
 from __future__ import annotations
 

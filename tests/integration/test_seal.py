@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sealed backups of real servers: made with public keys only, restored with either identity, and with none."""
+"""Sealed backups of real servers: made with public keys only, restored with either identity, refused with none."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sealed WAL: the same again, other content, clear and sealed side by side, damage, and who can open it."""
+"""Sealed WAL: pushed again, with different content, sealed and unsealed together, damaged, and who can open it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A password and a secret key of the configuration show up nowhere: not in output, files, logs or the process list."""
+"""A password and a secret key of the configuration appear nowhere: output, files, logs, process list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat standby settle``: what was streamed to a standby and never archived is not lost by its promotion."""
+"""``lifeboat standby settle``: WAL streamed to a standby but never archived survives its promotion."""
 
 from __future__ import annotations
 

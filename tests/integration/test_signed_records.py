@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signed records: whoever holds the writer's keys and no signing key adds nothing that counts."""
+"""Signed records: the writer's keys without a signing key cannot add anything that counts."""
 
 from __future__ import annotations
 

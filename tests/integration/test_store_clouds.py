@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is particular to Azure Blob Storage and Google Cloud Storage: credentials, refusals, answers that are lost."""
+"""Features of Azure Blob Storage and Google Cloud Storage: credentials, refusals, lost responses."""
 
 from __future__ import annotations
 

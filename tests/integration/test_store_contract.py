@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every object store promises: one suite, run over each implementation."""
+"""What every object store promises: one test suite, run for each implementation."""
 
 from __future__ import annotations
 

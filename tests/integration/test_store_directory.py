@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory store on file systems that are full, read-only for us, unmounted or without hard links."""
+"""The directory store on file systems that are full, read-only, unmounted or without hard links."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A repository that was added, away or emptied is brought to what another one holds, and restores as well as it."""
+"""A repository that was added, unavailable or emptied is completed from another one, and restores as well as it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Single tables come back as they were at a moment, beside the live ones, which are not touched."""
+"""Single tables are restored as they were at a time, beside the live ones, which are not touched."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat usage`` of real backups in a directory and in S3, what prune frees of it, and limits."""
+"""``lifeboat usage`` with real backups in a directory and in S3, what prune frees, and limits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verification reads nothing twice, finds what is bad, missing or interrupted, and heals it from another repository."""
+"""Verification reads nothing twice, finds damaged and missing objects, and repairs them from another repository."""
 
 from __future__ import annotations
 

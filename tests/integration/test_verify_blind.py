@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever a repository holds: what is damaged, exchanged or gone is found, and healed where another one has it."""
+"""Damaged, exchanged or removed objects of every kind are found, and repaired if another repository has them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the WAL ends when a host is lost in a burst, and when somebody deletes what was archived."""
+"""Where the WAL ends if a host is lost in a burst, and if somebody deletes archived WAL."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``wal-fetch`` as PostgreSQL calls it: files, missing files, doubts; and a server whose store is down for a while."""
+"""``wal-fetch`` as PostgreSQL calls it: files, missing files, doubt; and a server whose store is down for a while."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``wal-prove``: archiving is proved by a segment in every required repository, or told to be broken."""
+"""``wal-prove``: a segment in every required repository proves that archiving works; otherwise it fails."""
 
 from __future__ import annotations
 

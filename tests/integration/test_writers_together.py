@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One object into several repositories, of which the second cannot be opened: nothing of the first is left."""
+"""One object for several repositories, one of which cannot be opened: nothing remains in the others."""
 
 from __future__ import annotations
 

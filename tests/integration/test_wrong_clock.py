@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server or a host whose clock is wrong: backups are refused, and earlier ones are not the newest for ever."""
+"""A server or a host with a wrong clock: backups are refused, and earlier ones are not the newest forever."""
 
 from __future__ import annotations
 

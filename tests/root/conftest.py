@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What root does below directories of other users, with these users at work: run by ``tools/test-root``, as root."""
+"""What root does below directories of other users, with these users active: run by ``tools/test-root``, as root."""
 
 from __future__ import annotations
 

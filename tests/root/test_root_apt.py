@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tools wait for another apt, such as the one that a fresh machine runs by itself."""
+"""The tools wait for another apt process, such as the one that a new machine starts by itself."""
 
 from __future__ import annotations
 

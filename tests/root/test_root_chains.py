@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``postgres`` could make root do by placing files in its own directories: audit trail, repository, logs."""
+"""What ``postgres`` could make root do with files in its own directories: audit trail, repository, logs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File sets of other users as root: stored, pushed to git, and brought back."""
+"""File sets of other users, handled by root: stored, pushed to git, and restored."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Root below directories of somebody else: it reads what its owner may read anyway, and writes nothing."""
+"""Root in other users' directories: it reads only what their owner may read, and writes nothing."""
 
 from __future__ import annotations
 

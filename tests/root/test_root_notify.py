@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notices of root, where another user can write: the notice goes out, and root is led nowhere."""
+"""Root's notices where another user can write: they are delivered, and root follows no link."""
 
 from __future__ import annotations
 

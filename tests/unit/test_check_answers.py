@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answers of ``lifeboat check``: stable names, the line for monitoring plugins, the backlog's limits."""
+"""The results of ``lifeboat check``: stable names, the line for monitoring plugins, limits of the backlog."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A channel that did not deliver its last notice is a warning; one that was never used is none."""
+"""A channel that did not deliver its last notice is a warning; one that was never used is not."""
 
 from __future__ import annotations
 

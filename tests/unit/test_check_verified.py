@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``lifeboat check`` says of the newest verification, of the last restore test and of the last drill."""
+"""``lifeboat check`` on the newest verification, the last restore test and the last drill."""
 
 from __future__ import annotations
 

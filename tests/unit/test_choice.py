@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``make test`` leaves to ``make test-all``: nothing that is not marked, and never every case of a test."""
+"""What ``make test`` omits compared with ``make test-all``: only marked cases, and never all cases of a test."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The help of each command, and the options that stand before its name or behind it."""
+"""The help of each command, and options before or after its name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration: a wrong key, type or choice is named by its path, and no secret is ever shown."""
+"""The configuration: errors give the path of a wrong key, type or choice, and no secret is ever shown."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store that was killed leaves sockets in /tmp; the next one removes them, and nobody's that lives."""
+"""A killed store leaves sockets in /tmp; the next one removes them, but no socket in use."""
 
 from __future__ import annotations
 

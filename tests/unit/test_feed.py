@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A program that is fed: of a damaged stream the damage is told, whoever meets it first."""
+"""A program fed from a stream: if the stream is damaged, that is the error, whichever side notices first."""
 
 from __future__ import annotations
 

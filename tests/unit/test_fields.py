@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever JSON lies under a valid checksum, a reader ends with its record or with the error that names the object."""
+"""For any JSON with a valid checksum, a reader returns its record, or an error that names the object."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The index of an archive reads back as it was written, whatever the files are called and carry."""
+"""The index of an archive is read back as written, whatever the files' names and attributes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stream through a program: all of it, or the error that came first; never a program that stays behind."""
+"""A stream through a program: complete, or the first error; never a program left running."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Windows of point-in-time recovery, from backups and the WAL behind them."""
+"""Windows of point-in-time recovery, from backups and the WAL after them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every command that a message, a hint or a page names is one, and takes the options that are named with it."""
+"""Every command in a message, a hint or a page exists, and accepts the options given with it."""
 
 from __future__ import annotations
 

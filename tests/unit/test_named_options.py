@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every option of the configuration that a message or a hint names (``seal.identity_file``) is one."""
+"""Every configuration option in a message or a hint (``seal.identity_file``) exists."""
 
 from __future__ import annotations
 

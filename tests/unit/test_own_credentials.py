@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file with the credentials of file sets: who may have written it, and what it may say."""
+"""The credentials file of file sets: who may have written it, and what it may contain."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backup a new one is based on: the newest that every repository can restore and the server descends from."""
+"""The parent of a new backup: the newest that every repository can restore and the server descends from."""
 
 from __future__ import annotations
 

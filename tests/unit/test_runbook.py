@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The restore by hand: whatever the names look like, the shell passes each on as one word."""
+"""The restore by hand: whatever the names contain, the shell passes each as one word."""
 
 from __future__ import annotations
 

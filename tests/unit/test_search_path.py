@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No session begins with a search path that the owner of a database chose: every way to one is known."""
+"""No session starts with a search path set by a database's owner: all ways to start one are covered."""
 
 from __future__ import annotations
 

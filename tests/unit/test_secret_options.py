@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which options hold secrets stands at their fields alone; everything that hides them goes by that mark."""
+"""Options with secrets are marked only at their fields, and everything that hides secrets uses that mark."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The section ``signing``: what it takes, what it refuses, and what of it is shown."""
+"""The section ``signing``: what is accepted, what is refused, and what is shown."""
 
 from __future__ import annotations
 

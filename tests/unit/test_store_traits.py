@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a store can do it says itself: nothing outside of ``store`` asks of which kind it is."""
+"""A store's traits describe what it can do: nothing outside of ``store`` checks its kind."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plain HTTP is refused unless it stays on the machine or is allowed by name; what travels how is told."""
+"""Plain HTTP is refused unless it stays on the machine or is allowed explicitly; transport is reported."""
 
 from __future__ import annotations
 

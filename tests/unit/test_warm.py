@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that the tests start at once behaves as the one that users start."""
+"""The command that starts at once in tests behaves like the one that users start."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A chain of events tells each one that was removed, changed or swapped; what it cannot tell is said too."""
+"""A chain of events reveals removed, changed and swapped events; its limits are tested too."""
 
 from __future__ import annotations
 

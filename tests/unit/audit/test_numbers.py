@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A forged number neither ends a chain nor costs anything to tell."""
+"""A forged number neither ends a chain nor is costly to detect."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files root reads where others can write; what an ordinary user opens is not restricted. As root: tests/root."""
+"""Which files root reads where others can write; ordinary users are not restricted. As root: tests/root."""
 
 from __future__ import annotations
 

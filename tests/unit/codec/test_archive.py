@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An archive comes back however it is compressed and cut into chunks; damage and a missing library are told."""
+"""An archive is read back however it is compressed and chunked; damage and a missing library are errors."""
 
 from __future__ import annotations
 

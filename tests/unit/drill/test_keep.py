@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The evidence of a drill is kept as a whole, once, and believed only where it can be true."""
+"""The evidence of a drill is stored completely and once, and accepted only if plausible."""
 
 from __future__ import annotations
 

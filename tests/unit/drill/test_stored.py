@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far the WAL in a store goes, by the names of its objects alone."""
+"""How far the WAL in a store reaches, according to the names of its objects."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of all drills: every figure is inside its picture, and nothing that a record says becomes markup."""
+"""The page of all drills: every figure is inside its chart, and nothing from a record becomes markup."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The statements that give a restored database its properties hold nothing but names and string constants."""
+"""The statements that restore a database's properties contain nothing but names and string constants."""
 
 from __future__ import annotations
 

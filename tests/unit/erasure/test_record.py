@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a registered erasure is, and which of them a restored cluster does not contain."""
+"""What a registered erasure is, and which erasures a restored cluster does not contain."""
 
 from __future__ import annotations
 

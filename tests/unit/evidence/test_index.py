@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The index leads to rows that docs/compliance.md has, and the sums tell of pauses what is there."""
+"""The index refers to rows that exist in docs/compliance.md, and pauses are computed correctly."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is shown of Alertmanager's answer: ours, bounded, as text; and an Alertmanager that is none keeps nobody."""
+"""Alertmanager's alerts on the page: only ours, limited, as text; a broken Alertmanager delays nobody."""
 
 from __future__ import annotations
 

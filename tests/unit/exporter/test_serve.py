@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The exporter's HTTP server, over real sockets: whom it serves, and who cannot hold it up."""
+"""The exporter's HTTP server, over real sockets: which clients it serves, and that none can block it."""
 
 from __future__ import annotations
 

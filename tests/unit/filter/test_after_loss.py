@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter ``after_loss``: what is left of the repositories, and what is refused."""
+"""The filter ``after_loss``: which repositories remain, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter ``directory_makers``: what root makes, what the owner makes, and what nobody does."""
+"""The filter ``directory_makers``: what root creates, what the owner creates, and what is refused."""
 
 from __future__ import annotations
 

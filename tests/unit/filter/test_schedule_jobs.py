@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter ``schedule_jobs``: what a user may write, what he is told, and that systemd means the same as cron."""
+"""The filter ``schedule_jobs``: accepted input, error messages, and that systemd and cron agree."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines keep what they say and when; who may do what goes to the security stream."""
+"""Lines keep their text and time; security events go to the security stream."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every line of a log is read, whatever happens to the file: at least once, and what cannot be is counted."""
+"""Every line of a log is read at least once, whatever happens to the file; lost lines are counted."""
 
 from __future__ import annotations
 

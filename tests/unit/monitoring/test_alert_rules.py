@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The alerting rules: checked and tested by promtool, each with its page, and Alertmanager's example by amtool."""
+"""The alerting rules: checked and tested by promtool, each documented; and Alertmanager's example by amtool."""
 
 from __future__ import annotations
 

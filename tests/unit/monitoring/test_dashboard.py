@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dashboard reads back, nothing overlaps, and every query is one that Prometheus accepts, of metrics that exist."""
+"""The dashboard is valid JSON without overlaps, and every query is valid and uses existing metrics."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the page of metrics and the rules say of metrics is what the engine has."""
+"""The page of metrics and the rules agree with the engine's metrics."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who has it in the end: reserve, repetition, record; programs as channels; and what the command says."""
+"""Delivery: reserve, repetition, record; programs as channels; and the output of the command."""
 
 from __future__ import annotations
 

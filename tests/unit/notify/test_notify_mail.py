@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mail, to a real mail server: encrypted, by the next relay, again after a while, and with headers that stay whole."""
+"""Mail to a real mail server: encrypted, through the next relay, retried, and with intact headers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is told, when again, and what stays noted: without input or output."""
+"""Who is notified, when again, and what is recorded: without input or output."""
 
 from __future__ import annotations
 

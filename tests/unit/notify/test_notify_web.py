@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Webhooks, Slack and PagerDuty, to a real HTTP server: signed, without redirects, again where that may help."""
+"""Webhooks, Slack and PagerDuty, to a real HTTP server: signed, without redirects, retried if useful."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dead man's switches, by a real HTTP server: what is pinged when, and what an error tells."""
+"""Dead man's switches, with a real HTTP server: what is pinged when, and what errors reveal."""
 
 from __future__ import annotations
 

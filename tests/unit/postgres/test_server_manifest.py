@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest that a server gets as the base of an incremental backup: without visibility maps, and still valid."""
+"""The manifest sent to the server for an incremental backup: without visibility maps, and still valid."""
 
 from __future__ import annotations
 

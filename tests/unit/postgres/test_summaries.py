@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""WAL summaries: whether they cover the WAL between two backups, along the way that the server came."""
+"""WAL summaries: whether they cover the WAL between two backups, along the server's timelines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chains of backups: whole ones lead to a full backup, and of a broken one the faulty link is named."""
+"""Chains of backups: intact ones lead to a full backup, broken ones name the faulty link."""
 
 from __future__ import annotations
 

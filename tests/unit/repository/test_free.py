@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nothing begins in a second that a label has already, of whatever kind, in whichever repository."""
+"""No label is used twice in the same second, for any kind, in any repository."""
 
 from __future__ import annotations
 

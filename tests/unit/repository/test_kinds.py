@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a key is, is the reverse of how it is spelled; whatever is spelled otherwise is foreign."""
+"""Recognizing a key is the reverse of building it; every other key is foreign."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a repository lacks of another: all of it that is ours and finished, in an order that never promises too much."""
+"""What a repository lacks compared with another: everything finished, in an order that never promises too much."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lifecycle rules: ours never touch what is kept, and those that would are told."""
+"""Lifecycle rules: ours never affect kept objects, and others that would are reported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thousands of records of one kind: what is read is bounded where nothing depends on the rest, and no hold is lost."""
+"""Thousands of records of one kind: reading is limited if nothing depends on the rest, and no hold is lost."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A record of a backup is believed exactly where its key, the store and its neighbours do not contradict it."""
+"""A backup's record is accepted exactly if its key, the store and its neighbors do not contradict it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One bad object never keeps the others from being read: it is named, and counts for nothing."""
+"""One bad object never prevents reading the others: it is reported, and does not count."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signed records: what the signature covers, whose signature counts, and how others are reported."""
+"""Signed records: what the signature covers, whose signatures count, and how others are reported."""
 
 from __future__ import annotations
 

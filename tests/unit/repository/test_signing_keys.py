@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys that sign records: whose they are, and which are refused before the work."""
+"""Keys that sign records: whose they are, and which are refused in advance."""
 
 from __future__ import annotations
 

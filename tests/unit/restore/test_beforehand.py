@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan finds out before anything is extracted: the words of its options, and ports."""
+"""What a plan checks before anything is extracted: options and ports."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On which timelines beside the chosen one a moment lies."""
+"""Which timelines, besides the chosen one, contain a moment."""
 
 from __future__ import annotations
 

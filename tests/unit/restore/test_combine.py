@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How pg_combinebackup copies: by what it offers and what the file system can, found by trying."""
+"""How pg_combinebackup copies: depending on its version and the file system, by trial."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files a delta restore keeps: those of the manifest that pg_verifybackup has nothing to say about."""
+"""Which files a delta restore keeps: those in the manifest that pg_verifybackup does not report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files are written to the disk while others are unpacked, and an error of it is not lost."""
+"""Files are flushed to disk while others are unpacked, and errors are not lost."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When two requests are for the same restore, and what a mark says of the files around it."""
+"""When two requests are the same restore, and what a marker means for the files around it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The forecast of a restore: by what was measured, where anything was."""
+"""The estimate for a restore: from measurements, if there are any."""
 
 from __future__ import annotations
 

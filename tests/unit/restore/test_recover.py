@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recovery is held against the plan: whatever ended elsewhere than at the target is refused."""
+"""Recovery is compared with the plan: if it ended elsewhere than at the target, it is refused."""
 
 from __future__ import annotations
 

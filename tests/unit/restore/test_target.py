@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a restore stops: which backup, which timeline, and whether the WAL that is there contains the target."""
+"""Where a restore stops: which backup, which timeline, and whether the existing WAL contains the target."""
 
 from __future__ import annotations
 

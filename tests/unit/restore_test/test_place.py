@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a killed process left of a scratch cluster is cleared, and nothing else that looks like it."""
+"""The remains of a killed scratch cluster are removed, and nothing that only looks similar."""
 
 from __future__ import annotations
 

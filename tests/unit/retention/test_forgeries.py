@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever somebody adds to a repository, nothing genuine goes that would have stayed without it."""
+"""Whatever somebody adds to a repository, it causes no removal of a genuine object."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For how long an object is locked, and when that is to be renewed."""
+"""For how long an object is locked, and when its lock must be renewed."""
 
 from __future__ import annotations
 

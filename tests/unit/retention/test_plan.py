@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention over whole lives of clusters: whatever happened, what is kept can be restored, and nothing else goes."""
+"""Retention over histories of clusters: everything kept can be restored, and everything else is removed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention takes the oldest events of each chain and never its newest, and nothing of the register of erasures."""
+"""Retention removes the oldest events of a chain, never the newest, and nothing of the register of erasures."""
 
 from __future__ import annotations
 

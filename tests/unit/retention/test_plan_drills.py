@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drills go as a whole, by the time of the store; the newest of each scenario stays, and what is being written too."""
+"""Drills are removed as a whole, by the store's time; the newest of each scenario and unfinished ones stay."""
 
 from __future__ import annotations
 

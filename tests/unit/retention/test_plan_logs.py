@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks of logs go by the day they were shipped on, those of the security stream later than the others."""
+"""Chunks of logs are removed by the day they were shipped, those of the security stream later."""
 
 from __future__ import annotations
 

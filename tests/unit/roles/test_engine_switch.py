@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new engine on a host: what runs goes on with its own, and no engine goes that somebody runs."""
+"""A new engine on a host: running processes keep theirs, and no engine in use is removed."""
 
 from __future__ import annotations
 

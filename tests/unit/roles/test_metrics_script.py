@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat-metrics`` as root of a user namespace, its directories elsewhere: what is published, and what is not."""
+"""``lifeboat-metrics`` as root of a user namespace, with other directories: what is published, and what is not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role ``server`` takes from a backup's record: its words reach files, commands and packages of root."""
+"""Values that the role ``server`` takes from a backup's record for root's files, commands and packages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store with a limit moves the same bytes, and waits for them; the clock here only counts."""
+"""A store with a bandwidth limit moves the same bytes, and waits for them; the clock here only counts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lengths of parts: every size fits, nothing is lost between them, and memory stays in its bound."""
+"""The lengths of parts: every size fits, no byte is lost, and memory is limited."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a version was put, by its id where ids tell it, else by what the store says."""
+"""When a version was put: from its ID if IDs contain it, otherwise from the store's metadata."""
 
 from __future__ import annotations
 

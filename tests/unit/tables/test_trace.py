@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happened to tables, from the lines of ``pg_waldump``; and the names of what comes back."""
+"""What happened to tables, from the output of ``pg_waldump``; and the names of restored tables."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a listing adds up to, and that adding up many objects takes no memory and a request a page."""
+"""The sums of a listing; summing many objects takes no memory, and one request per page."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A timeline history without a digest is held against everything else that tells of its timeline."""
+"""A timeline history without a digest is compared with everything else about its timeline."""
 
 from __future__ import annotations
 

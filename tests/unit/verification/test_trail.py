@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the trail says was made must be there, unless the trail says that it went."""
+"""Objects created according to the trail must exist, unless the trail records their removal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The WAL agent's decisions, played through with every order of successes and failures."""
+"""The WAL agent's decisions, with every order of successes and failures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a standby is handed: never a shorter segment than before, never another one, and no history without WAL."""
+"""What a standby gets: never a shorter or different segment than before, and no history without WAL."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The uninterrupted WAL of a repository, against a model that looks at every segment."""
+"""The contiguous WAL of a repository, against a model that checks every segment."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pieces make a segment's beginning, and that they count only behind the complete segments."""
+"""Which pieces form the beginning of a segment, and that they count only after the complete segments."""
 
 from __future__ import annotations
 

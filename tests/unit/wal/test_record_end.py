@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a WAL record ends: behind the headers of the pages that it crosses."""
+"""Where a WAL record ends, after the headers of the pages that it crosses."""
 
 from __future__ import annotations
 

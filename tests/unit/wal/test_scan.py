@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pace of archived WAL: how many commits a second it has, and when the last one was."""
+"""The pace of archived WAL: commits per second, and the time of the last one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spans tell of exactly the segments they were made of, in as few words as can be."""
+"""Spans cover exactly the segments that they were made of, and are as few as possible."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files are fetched ahead: never too many, never the wrong ones, and what is waited for first."""
+"""Which files are prefetched: never too many, never wrong ones, and the awaited one first."""
 
 from __future__ import annotations
 
