@@ -30,7 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """Leave to ``make test-all`` what belongs to it (support/choice.py)."""
+    """Skip what belongs to ``make test-all`` (support/choice.py)."""
     if ALL:
         return
     whole = not any("::" in argument for argument in config.args)
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
 
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """A real S3 store for the whole session: SeaweedFS, or the one whose state file LIFEBOAT_TEST_S3 names."""
+    """A real S3 store for the whole session: SeaweedFS, or the one with the state file LIFEBOAT_TEST_S3."""
     if given := os.environ.get("LIFEBOAT_TEST_S3"):
         yield Running(Path(given))
         return
@@ -53,7 +53,7 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 
 @pytest.fixture(scope="session")
 def bucket(seaweedfs: SeaweedFS) -> str:
-    """The one bucket of the session; tests keep apart by prefix."""
+    """The only bucket of the session; tests use separate prefixes."""
     seaweedfs.create_bucket("lifeboat-tests")
     return "lifeboat-tests"
 
@@ -94,7 +94,7 @@ def gcs_options(fake_gcs: FakeGcs) -> GcsOptions:
 
 @pytest.fixture(scope="session")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
-    """A store that speaks S3 and lacks most of what promises rest on, for the whole session, with one bucket."""
+    """A store that speaks S3 but lacks most features behind the promises, for the whole session, with one bucket."""
     with Rclone(tmp_path_factory.mktemp("rclone")) as server:
         yield server
 
@@ -134,19 +134,19 @@ def postgres(request: pytest.FixtureRequest) -> Installation:
 
 @pytest.fixture(scope="module")
 def a_postgres(request: pytest.FixtureRequest) -> Installation:
-    """One PostgreSQL, for modules of tests whose subject hardly differs between versions: they share them out."""
+    """One PostgreSQL, for modules whose subject hardly depends on the version: they are distributed over versions."""
     return _installation(_INSTALLATIONS[len(request.path.name) % len(_INSTALLATIONS)])
 
 
 @pytest.fixture(scope="session")
 def newest_postgres() -> Installation:
-    """The newest PostgreSQL found here, for tests whose subject does not differ between versions."""
+    """The newest PostgreSQL found here, for tests whose subject does not depend on the version."""
     return _installation(_INSTALLATIONS[-1])
 
 
 @pytest.fixture(scope="session")
 def oldest_postgres() -> Installation:
-    """The oldest PostgreSQL found here; the newest one where there is only one."""
+    """The oldest PostgreSQL found here, or the newest if there is only one."""
     return _installation(_INSTALLATIONS[0])
 
 
@@ -159,13 +159,13 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
 
 @pytest.fixture(scope="module")
 def module_sites(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    """Makes protected clusters that live as long as the test module."""
+    """Makes protected clusters that exist as long as the test module."""
     with open_sites(templates, tmp_path_factory.mktemp("sites")) as sites:
         yield sites
 
 
 @pytest.fixture
 def sites(templates: Templates, tmp_path: Path) -> Iterator[Sites]:
-    """Makes protected clusters that live as long as the test."""
+    """Makes protected clusters that exist as long as the test."""
     with open_sites(templates, tmp_path / "sites") as made:
         yield made

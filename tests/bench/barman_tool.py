@@ -16,7 +16,7 @@ _BIN = ROOT / ".build" / "bench-venv" / "bin"
 
 
 class BarmanCloud:
-    """Every command of it is a start of Python."""
+    """Each of its commands starts Python."""
 
     name = "barman-cloud"
     options = "--zstd, two jobs; WAL is fetched four segments at a time (-p 4)"
@@ -75,7 +75,7 @@ class BarmanCloud:
         return "barman-cloud-backup makes none in an object store"
 
     def rest(self) -> None:
-        """Nothing of it works beside the server."""
+        """No process of it runs beside the server."""
 
     def wake(self) -> None:
         """The server starts it."""

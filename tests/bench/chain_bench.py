@@ -88,7 +88,7 @@ def run(site: Site, program: str, *arguments: str) -> None:
 
 
 def lifeboat(site: Site, *arguments: str) -> Any:
-    """The host command's answer, and its own peak memory in MB."""
+    """The host command's JSON output, and its own peak memory in MB."""
     argv = [str(site.command), "--config", str(site.config_file), "--json", *arguments]
     with tempfile.TemporaryFile("w+") as answer:
         process = subprocess.Popen(argv, stdout=answer)

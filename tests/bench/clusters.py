@@ -27,7 +27,7 @@ PATIENCE = 900
 
 
 def make(installation: Installation, data_dir: Path) -> Cluster:
-    """A running server whose WAL is not kept until a tool archives it."""
+    """A running server that does not keep WAL until a tool archives it."""
     cluster = Cluster(installation, data_dir)
     cluster.initdb()
     cluster.configure(
@@ -49,7 +49,7 @@ def make(installation: Installation, data_dir: Path) -> Cluster:
 
 
 def fill(cluster: Cluster, gigabytes: float) -> None:
-    """One table with an index, so large that the whole cluster has about this size."""
+    """One table with an index, of a size that gives the whole cluster about this size."""
     rows = int(max(gigabytes - _OTHERS, 0.01) * _ROWS_PER_GB)
     cluster.execute(
         f"CREATE UNLOGGED TABLE data WITH (fillfactor={_FILL}) AS"
@@ -61,7 +61,7 @@ def fill(cluster: Cluster, gigabytes: float) -> None:
 
 
 def change(cluster: Cluster, number: int) -> None:
-    """A row in each block of 5 % of the table's blocks, others for each ``number``; neither grows by it."""
+    """Update a row in each block of 5 % of the table's blocks, others for each ``number``; neither grows."""
     rows = int(cluster.value("SELECT max(id) FROM data"))
     first = int(rows * CHANGED * (number % int(1 / CHANGED)))
     cluster.execute(
@@ -97,12 +97,12 @@ def set_archive_command(cluster: Cluster, command: str) -> None:
 
 
 def waiting(cluster: Cluster) -> int:
-    """How many files wait to be archived."""
+    """The number of files waiting to be archived."""
     return len(list((cluster.data_dir / "pg_wal" / "archive_status").glob("*.ready")))
 
 
 def write_wal(cluster: Cluster, segments: int) -> None:
-    """Fill so many segments with messages: the server writes them at once, and replay has nothing to do for them.
+    """Fill this many segments with messages: quick for the server, and nothing to replay.
 
     A commit ends them, as in any real WAL.
     """
@@ -116,7 +116,7 @@ def write_wal(cluster: Cluster, segments: int) -> None:
 
 
 def await_archived(cluster: Cluster) -> None:
-    """TimeoutError when that takes more than a quarter of an hour."""
+    """Wait until everything is archived; TimeoutError after a quarter of an hour."""
     deadline = time.monotonic() + PATIENCE
     while count := waiting(cluster):
         if time.monotonic() > deadline:
@@ -126,7 +126,7 @@ def await_archived(cluster: Cluster) -> None:
 
 
 def await_open(cluster: Cluster) -> None:
-    """Until the server has left recovery; it must live, once it has begun to."""
+    """Wait until the server has left recovery; it must keep running once started."""
     begun = time.monotonic()
     while True:
         with contextlib.suppress(Exception):

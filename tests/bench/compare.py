@@ -63,11 +63,11 @@ class Bench:
 
     @property
     def _twice(self) -> bool:
-        """Whether Lifeboat is measured with the newest server too."""
+        """Whether Lifeboat is also measured with the newest server."""
         return Lifeboat in self.tools and self._newest.major > self._oldest.major
 
     def measure(self, title: str, fill: Callable[[Cluster], None], cases: Cases) -> None:
-        """Make a cluster of each version, measure every tool in turn, drop them."""
+        """Create a cluster of each version, measure every tool in turn, drop the clusters."""
         root = self._work / "".join(c for c in title if c.isalnum())
         root.mkdir()
         made: List[Cluster] = []
@@ -115,7 +115,7 @@ class Bench:
         )
 
     def save(self) -> None:
-        """Keep what there is below ``.build/bench``."""
+        """Store the results so far below ``.build/bench``."""
         self.contest.write(OUT / "results.json")
         (OUT / "benchmarks.md").write_text(page(self.facts(), self.contest))
 

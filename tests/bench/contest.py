@@ -16,7 +16,7 @@ from page import Failure, Figure
 
 
 class Contest:
-    """Figures of the one cluster that is being measured are added to those before; ``save`` is called for each."""
+    """Figures of the cluster being measured are added to the earlier ones; ``save`` is called for each."""
 
     def __init__(self, turns: int, save: Callable[[], None]) -> None:
         self.figures: List[Figure] = []
@@ -27,18 +27,18 @@ class Contest:
 
     @property
     def minutes(self) -> float:
-        """Since it began."""
+        """Seconds since the start."""
         return (time.monotonic() - self._begin) / 60
 
     def say(self, words: str) -> None:
-        """One line, with how far the run is."""
+        """Print one line, with the progress of the run."""
         print(f"bench: [{self._turn}/{self._turns}, {self.minutes:.1f} min] {words}", flush=True)
 
     def next_turn(self) -> None:
         self._turn += 1
 
     def pass_over(self, turns: int) -> None:
-        """So many turns will not be had."""
+        """Skip this many turns."""
         self._turn += turns
 
     def keep(self, figure: Figure) -> None:
@@ -48,14 +48,14 @@ class Contest:
         self._save()
 
     def fail(self, failure: Failure) -> None:
-        """A case that could not be measured, once for all rounds."""
+        """Record a case that could not be measured, once for all rounds."""
         if failure not in self.failures:
             self.failures.append(failure)
             self.say(f"{failure.cluster}: {failure.who}: no {failure.operation}: {failure.reason}")
             self._save()
 
     def write(self, path: Path) -> None:
-        """All of it for programs."""
+        """Everything as data."""
         kept = {"figures": [asdict(f) for f in self.figures], "failures": [asdict(f) for f in self.failures]}
         path.write_text(json.dumps({**kept, "limits": self.limits, "rounds": self.rounds}, indent=2) + "\n")
 

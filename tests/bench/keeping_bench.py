@@ -42,7 +42,7 @@ LAYOUT = Layout("main")
 
 
 def plan(objects: int) -> Dict[str, Any]:
-    """Seconds and peak MB of a plan over so many objects, with the question which locks end soon."""
+    """Seconds and peak MB of a plan for this many objects, including which locks end soon."""
     step = timedelta(days=400) / objects
     begin = NOW - timedelta(days=400)
     backups = []
@@ -81,7 +81,7 @@ def plan(objects: int) -> Dict[str, Any]:
 
 
 def rates(segments: int, root: Path) -> Dict[str, Any]:
-    """MB a second of ``lifeboat sync`` into S3 and back into a directory, and of ``lifeboat verify --all``."""
+    """MB per second of ``lifeboat sync`` into S3 and back into a directory, and of ``lifeboat verify --all``."""
     installation = installations()[-1]
     with SeaweedFS(root / "seaweedfs") as server:
         server.create_bucket("bench")

@@ -72,7 +72,7 @@ class Lifeboat:
             self._agent = AgentProcess(self._site, asked=False)
 
     def restore(self, clone: Cluster) -> List[str]:
-        """Files and recovery in one command, since WAL is fetched while the files are unpacked."""
+        """Files and recovery in one command, because WAL is fetched while the files are unpacked."""
         return self._lifeboat("--json", *restore_arguments(clone, "--timeout", "3600"))
 
     def recovery(self, clone: Cluster) -> Optional[Mapping[str, str]]:

@@ -24,7 +24,7 @@ _OBJECTS = 24
 
 
 def limits(cluster: Cluster, store: TlsStore, data: int, work: Path) -> Dict[str, float]:
-    """MB (10^6 bytes) a second: of data for the first two, of objects for the store."""
+    """MB (10^6 bytes) per second: of data for the first two, of objects for the store."""
     basebackup = (
         f"{cluster.installation.program('pg_basebackup')} -h {cluster.socket_dir} -p {cluster.port} -U postgres"
         " -D - -Ft -X none --checkpoint=fast > /dev/null"

@@ -73,7 +73,7 @@ def _below(root: int, stats: Mapping[int, Sequence[str]], without: Optional[int]
 
 
 def _cpu(store: int) -> float:
-    """CPU seconds of all processes below this one, living or reaped, but for the store."""
+    """CPU seconds of all processes below this one, running or reaped, except the store."""
     stats = _stats()
     own = stats[os.getpid()]
     ticks = sum(int(own[i]) for i in (13, 14))
@@ -92,7 +92,7 @@ def _memory(pids: Iterable[int]) -> float:
 
 
 def _named(programs: Sequence[str]) -> Set[int]:
-    """The processes below this one whose program, script or module has a name that begins so."""
+    """The processes below this one whose program, script or module has a name with this prefix."""
     found = set()
     for pid in _below(os.getpid(), _stats()):
         with contextlib.suppress(OSError):
@@ -105,7 +105,7 @@ def _named(programs: Sequence[str]) -> Set[int]:
 
 
 class _Memory(threading.Thread):
-    """The highest sum over some processes, looked at five times a second."""
+    """The peak of a sum over some processes, sampled five times a second."""
 
     def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
         super().__init__(daemon=True)
@@ -129,7 +129,7 @@ class Meter:
         self._store, self._patience = store, patience
 
     def command(self, argv: Sequence[str], env: Mapping[str, str]) -> Cost:
-        """Run a program to its end, which must succeed; its output is only shown when it does not."""
+        """Run a program that must succeed; its output is shown only if it fails."""
         with tempfile.TemporaryFile("w+", errors="replace") as out:
 
             def run() -> float:

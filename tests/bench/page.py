@@ -17,7 +17,7 @@ OURS = "Lifeboat"
 
 @dataclass(frozen=True)
 class Case:
-    """What one tool does with one cluster; ``server`` is PostgreSQL's major version."""
+    """A tool with a cluster; ``server`` is PostgreSQL's major version."""
 
     cluster: str
     operation: str
@@ -31,7 +31,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Figure(Case):
-    """One measurement of one round. ``amount`` is what was moved, in ``unit`` (MB or segments)."""
+    """One measurement of one round. ``amount`` is how much was moved, in ``unit`` (MB or segments)."""
 
     number: int
     amount: float
@@ -40,7 +40,7 @@ class Figure(Case):
 
     @property
     def rate(self) -> float:
-        """``unit`` a second."""
+        """``unit`` per second."""
         return self.amount / self.cost.seconds
 
 
@@ -53,7 +53,7 @@ class Failure(Case):
 
 @dataclass(frozen=True)
 class Facts:
-    """What surrounds the figures; ``load`` is the machine's load average before and after."""
+    """The environment of the figures; ``load`` is the machine's load average before and after."""
 
     date: str
     machine: str
@@ -67,7 +67,7 @@ class Facts:
 
 
 class Found(Protocol):
-    """What a run has found so far; ``rounds`` are those that were completed, by cluster."""
+    """The results of a run so far; ``rounds`` are the completed ones, by cluster."""
 
     figures: List[Figure]
     failures: List[Failure]

@@ -15,7 +15,7 @@ from tool import Place, output
 
 
 class PgBackRest:
-    """Two processes, as many as the machine for which the figures are meant has cores."""
+    """Two processes, one for each core of the reference machine."""
 
     name = "pgBackRest"
     options = "process-max=2, zst (level 3, its default), repo-bundle, archive-async; incremental by file"
@@ -75,7 +75,7 @@ class PgBackRest:
 
     @property
     def incremental(self) -> List[str]:
-        """Of files: this version has no option for blocks."""
+        """By file: this version has no option for blocks."""
         return [*self._words, "--type=incr", "backup"]
 
     @staticmethod

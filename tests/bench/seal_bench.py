@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def measure(root: Path, size: float) -> List[Dict[str, Any]]:
-    """The figures of one size, clear and sealed."""
+    """The figures of one size, unsealed and sealed."""
     key = make_key(root / "key")
     kinds: Dict[str, Dict[str, Any]] = {
         "clear": {},
@@ -84,7 +84,7 @@ def measure(root: Path, size: float) -> List[Dict[str, Any]]:
 
 
 def archive(site: Site, options: Any, seal: Dict[str, Any], figures: Dict[str, List[float]]) -> None:
-    """Store the segments of the server, and read them again."""
+    """Store the segments of the server, and read them back."""
     entry = {k: v for k, v in {**vars(options), "type": "s3"}.items() if v is not None}
     config = parse({"cluster": "main", "repositories": [entry], "seal": seal})
     paths = sorted(p for p in (site.cluster.data_dir / "pg_wal").iterdir() if len(p.name) == 24)[1:41]

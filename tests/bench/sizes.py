@@ -18,7 +18,7 @@ sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / ".build" / "lib")]
 
 
 def for_each_size(about: Optional[str], name: str, measure: Callable[[Path, float], List[Dict[str, Any]]]) -> None:
-    """``measure`` gets an empty place and a size in GB, and gives rows of figures; nested ones are not printed."""
+    """``measure`` gets an empty directory and a size in GB, and returns figures; nested ones are not printed."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=float, nargs="+", default=[0.5], metavar="GB")
     sizes = parser.parse_args().sizes

@@ -25,7 +25,7 @@ _TRAFFIC = re.compile(r"^SeaweedFS_s3_bucket_traffic_(received|sent)_bytes_total
 
 @dataclass(frozen=True)
 class Traffic:
-    """What the store counted: S3 requests, and the bytes of objects that went in and out."""
+    """The store's counters: S3 requests, and bytes of objects in and out."""
 
     requests: int
     received: int
@@ -39,7 +39,7 @@ class Traffic:
 
 
 class TlsStore(SeaweedFS):
-    """HTTPS on a port of its own with a certificate for ``localhost``; plain HTTP only serves its own setup."""
+    """HTTPS on its own port with a certificate for ``localhost``; plain HTTP is only for its own setup."""
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir)
@@ -62,14 +62,14 @@ class TlsStore(SeaweedFS):
         return f"https://localhost:{self.https_port}"
 
     def options(self, prefix: str) -> S3Options:
-        """The store as Lifeboat's configuration names it."""
+        """The store's options for Lifeboat's configuration."""
         return S3Options(
             bucket=BUCKET, prefix=prefix, endpoint_url=self.https_url, region=REGION, addressing_style="path",
             access_key_id=self.access_key_id, secret_access_key=self.secret_access_key, ca_bundle=str(self.certificate),
         )  # fmt: skip
 
     def traffic(self) -> Traffic:
-        """The counters now (Prometheus)."""
+        """The current counters (Prometheus)."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
         moved = {"received": 0.0, "sent": 0.0}
@@ -79,7 +79,7 @@ class TlsStore(SeaweedFS):
         return Traffic(int(requests), int(moved["received"]), int(moved["sent"]))
 
     def cpu_seconds(self) -> float:
-        """What the store's process used."""
+        """CPU seconds of the store's process."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return sum(int(fields[i]) for i in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
 

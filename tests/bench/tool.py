@@ -17,7 +17,7 @@ from tls_store import TlsStore
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tool works: the cluster that it protects, the store and its prefix there, and a directory of its own."""
+    """A tool's environment: the cluster that it protects, the store and its prefix, and its own directory."""
 
     cluster: Cluster
     store: TlsStore
@@ -26,7 +26,7 @@ class Place:
 
 
 class Tool(Protocol):
-    """A backup tool; ``wal_segments`` bounds how many segments are measured where each costs a start of Python.
+    """A backup tool; ``wal_segments`` limits the measured segments if each one starts Python.
 
     ``programs`` are the beginnings of the names by which its processes are known, those that the server starts too.
     """
@@ -37,7 +37,7 @@ class Tool(Protocol):
     wal_segments: Optional[int]
 
     def prepare(self) -> None:
-        """Write its configuration and make its repository."""
+        """Write its configuration and create its repository."""
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -45,7 +45,7 @@ class Tool(Protocol):
 
     @property
     def archive_command(self) -> str:
-        """For the server; the one place that says how WAL gets into the store."""
+        """For the server: how WAL gets into the store."""
 
     @property
     def backup(self) -> List[str]:
@@ -57,23 +57,23 @@ class Tool(Protocol):
 
     @staticmethod
     def no_incremental(server: int) -> Optional[str]:
-        """Why it makes none of a server of this major version."""
+        """Why it makes no incremental backup of a server of this major version."""
 
     def rest(self) -> None:
-        """End what works beside the server, so that nothing is archived."""
+        """Stop its processes beside the server, so that nothing is archived."""
 
     def wake(self) -> None:
-        """Start what works beside the server."""
+        """Start its processes beside the server."""
 
     def restore(self, clone: Cluster) -> List[str]:
-        """The command that brings the files of the last backup back, ready to recover to the end of the WAL."""
+        """The command that restores the files of the last backup, ready to recover to the end of the WAL."""
 
     def recovery(self, clone: Cluster) -> Optional[Mapping[str, str]]:
-        """Settings for the recovery that the command left to do; None where it wrote them itself."""
+        """Settings for the recovery that the command leaves to the caller; None if it wrote them itself."""
 
 
 def output(*argv: str) -> str:
-    """The first line that a program prints."""
+    """The first line of a program's output."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, env=dict(os.environ))
     except OSError as exc:

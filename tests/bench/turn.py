@@ -25,14 +25,14 @@ NOTHING = float("nan")
 
 @dataclass(frozen=True)
 class Cases:
-    """What is measured beside the full backup and its restore; ``segments`` is 0 where no WAL is."""
+    """What is measured in addition to the full backup and its restore; ``segments`` is 0 without WAL."""
 
     segments: int = 0
     incremental: bool = False
 
 
 class Turn:
-    """Each case that fails is told, and ends what depends on it, nothing else."""
+    """Each failure is reported, and ends only what depends on it."""
 
     def __init__(
         self, contest: Contest, meter: Meter, title: str, kind: Type[Tool], place: Place, cases: Cases, number: int
@@ -158,7 +158,7 @@ class Turn:
 
     @staticmethod
     def _split(clone: Cluster, whole: Cost) -> Optional[Sequence[Cost]]:
-        """Files, replay and whole of a restore that was one command, by its own timings; only the whole has more."""
+        """Files, replay and total of a restore that was one command, from its own timings; only the total has more."""
         with contextlib.suppress(FileNotFoundError):
             record = json.loads((clone.data_dir / "lifeboat_restore.json").read_text())
             timings = record["result"]["timings"]

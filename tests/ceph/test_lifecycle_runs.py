@@ -59,7 +59,7 @@ def options(seaweedfs: SeaweedFS) -> S3Options:
 
 
 def found(raw: Any, bucket: str) -> Dict[str, Set[str]]:
-    """What the bucket holds, by the keys without their prefix."""
+    """The contents of the bucket, by key without the prefix."""
     answer = raw.list_object_versions(Bucket=bucket)
     versions = answer.get("Versions", [])
     uploads = raw.list_multipart_uploads(Bucket=bucket).get("Uploads", [])

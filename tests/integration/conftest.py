@@ -30,7 +30,7 @@ from support.yard import Yard
 def lost(
     newest_postgres: Installation, templates: Templates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lost]:
-    """A lost cluster with two backups; its repository stays as it is."""
+    """A lost cluster with two backups; its repository is not changed."""
     with open_sites(templates, tmp_path_factory.mktemp("lost")) as sites:
         yield lose_a_cluster(sites, newest_postgres)
 
@@ -43,7 +43,7 @@ def copy(lost: Lost, tmp_path: Path) -> Copy:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose only collection is the one that was built from this checkout."""
+    """A home whose only collection is built from this checkout."""
     home = tmp_path_factory.mktemp("controller")
     install(home)
     return home
@@ -51,7 +51,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def streams() -> Iterator[Streams]:
-    """Starts streams, and ends those that still live."""
+    """Starts streams, and stops those still running."""
     made: List[StreamProcess] = []
 
     def start(site: Site) -> StreamProcess:
@@ -83,7 +83,7 @@ def yard(whole_yard: Yard, tmp_path: Path) -> Yard:
 
 @pytest.fixture
 def agents() -> Iterator[Agents]:
-    """Starts agents, and ends those that still live."""
+    """Starts agents, and stops those still running."""
     made: List[AgentProcess] = []
 
     def start(site: Site) -> AgentProcess:
@@ -117,5 +117,5 @@ def store(s3_options: S3Options) -> Iterator[Store]:
 
 @pytest.fixture
 def raw(s3_options: S3Options) -> Any:
-    """A plain client, to see what the store holds."""
+    """A plain client, to inspect the contents of the store."""
     return client_of(s3_options, "s3")

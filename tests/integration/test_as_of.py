@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def versioned(s3_options: S3Options) -> S3Options:
-    """A bucket that keeps versions."""
+    """A bucket with versioning."""
     options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
     admin = connect(options)
     admin.call("create_bucket")
@@ -43,7 +43,7 @@ def site(newest_postgres: Installation, sites: Sites, versioned: S3Options) -> S
 
 
 def attack(options: S3Options) -> None:
-    """Everything that can be done without deleting versions: half is overwritten, half is hidden, something planted."""
+    """Everything possible without deleting versions: half is overwritten, half is hidden, something is planted."""
     intruder = connect(options)
     prefix = f"{options.prefix.strip('/')}/".lstrip("/")
     keys = [item["Key"] for item in intruder.call("list_objects_v2", Prefix=prefix)["Contents"]]
@@ -59,7 +59,7 @@ def attack(options: S3Options) -> None:
 
 
 def struck(site: Site, options: S3Options) -> Tuple[Ledger, str]:
-    """A ledger whose every commit is archived, and a time between that and the attack."""
+    """A ledger with all commits archived, and a time between that and the attack."""
     ledger = Ledger(site.cluster)
     site.backup()
     ledger.write(3)

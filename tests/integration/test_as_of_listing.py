@@ -25,7 +25,7 @@ MANY = 1100
 
 @pytest.fixture
 def versioned(s3_options: S3Options) -> S3Options:
-    """A bucket that keeps versions."""
+    """A bucket with versioning."""
     options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
     admin = connect(options)
     admin.call("create_bucket")

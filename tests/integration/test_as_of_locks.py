@@ -35,7 +35,7 @@ def read_by(site: Site, options: S3Options) -> None:
 
 
 def moment_between() -> str:
-    """A time with seconds on both sides in which nothing happens: the store may tell times to the second."""
+    """A time with idle seconds before and after it: the store may report times only to the second."""
     time.sleep(2)
     moment = datetime.now(timezone.utc).isoformat()
     time.sleep(2)
@@ -43,7 +43,7 @@ def moment_between() -> str:
 
 
 def lengthen(by: Dict[str, S3Options], days: int) -> None:
-    """Lock every locked object there is for so much longer, as whoever may renew can."""
+    """Extend every existing lock by this much, as somebody who may renew them can."""
     admin, janitor = client_of(by["admin"], "s3"), client_of(by["janitor"], "s3")
     for item in admin.list_objects_v2(Bucket=by["admin"].bucket, Prefix="team/main/")["Contents"]:
         named = {"Bucket": by["admin"].bucket, "Key": item["Key"]}
@@ -54,7 +54,7 @@ def lengthen(by: Dict[str, S3Options], days: int) -> None:
 
 
 def plant(options: S3Options, label: str) -> str:
-    """By the writer: a whole copy of a backup under an earlier label, locked, with metadata that tell an early time."""
+    """By the writer: a complete copy of a backup under an earlier label, locked, with metadata of an early time."""
     client, early = client_of(options, "s3"), f"20200101T000000Z-{label.rsplit('-', 1)[-1]}"
     for item in client.list_objects_v2(Bucket=options.bucket, Prefix=f"team/main/backups/{label}/")["Contents"]:
         body = client.get_object(Bucket=options.bucket, Key=item["Key"])["Body"].read()
@@ -131,7 +131,7 @@ def test_a_renewal_by_retention_keeps_the_past(
 
 
 def test_no_client_chooses_the_time_of_a_version(by: Dict[str, S3Options]) -> None:
-    """What is sent with a put, or put where a store may keep its versions, takes nothing back in time."""
+    """Nothing sent with a put, or put where a store may keep its versions, backdates an object."""
     writer, admin = client_of(by["writer"], "s3"), by["admin"]
     live = open_store(by["writer"])
     live.put("main/backups/genuine", b"first")
@@ -166,7 +166,7 @@ def test_no_client_chooses_the_time_of_a_version(by: Dict[str, S3Options]) -> No
 
 
 def put_quietly(client: Any, bucket: str, key: str) -> None:
-    """A store may refuse what it does not take."""
+    """A store may refuse such a request."""
     try:
         client.put_object(Bucket=bucket, Key=key, Body=b"planted", **checksum_params(b"planted"))
     except client.exceptions.ClientError:

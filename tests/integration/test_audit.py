@@ -41,7 +41,7 @@ def site(newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp
 
 @pytest.fixture
 def trail(site: Site) -> Site:
-    """The same with four events on record: hold and release of two labels that a backup made."""
+    """The same with four recorded events: hold and release of two labels of a backup."""
     label = site.backup()["label"]
     site.lifeboat("hold", label, "--reason", "legal hold 7")
     site.lifeboat("hold", label, "--release")
@@ -65,7 +65,7 @@ def faults(site: Site) -> List[str]:
 
 
 def test_a_full_disk_under_the_local_file_is_reported_and_nothing_more(site: Site, tmp_path: Path) -> None:
-    """The event is on record in the stores, and a later one brings the file what it lacks."""
+    """The event is recorded in the stores, and a later one adds it to the file."""
     site.repositories = site.repositories[:1]
     site.write()
     site.cluster.switch_wal()

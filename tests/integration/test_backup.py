@@ -30,7 +30,7 @@ DATABASE = "we\"ird 'one"
 
 
 def extract(source: Path, target: Path) -> int:
-    """Unpack an archive with nothing of ours; gives the bytes of its files."""
+    """Unpack an archive without Lifeboat; return the contents of its files."""
     target.mkdir(parents=True, exist_ok=True)
     with (
         open(source, "rb") as stream,
@@ -46,7 +46,7 @@ def extract(source: Path, target: Path) -> int:
 
 @pytest.fixture(scope="module")
 def rich(postgres: Installation, module_sites: Sites, seaweedfs: SeaweedFS, bucket: str, tmp_path_factory: Any) -> Site:
-    """A cluster with a tablespace, a strangely named database and an extension, kept by two required repositories."""
+    """A cluster with a tablespace, a strangely named database and an extension, and two required repositories."""
     directory = DirectoryOptions(str(tmp_path_factory.mktemp("kept")))
     site = module_sites(postgres, directory, s3(seaweedfs, bucket), name=f"rich {postgres.major}")
     space = site.root / "table space"
@@ -156,7 +156,7 @@ def test_the_server_or_the_client_compresses_the_same_backup(rich: Site, tmp_pat
 
 @pytest.fixture(scope="module")
 def plain(newest_postgres: Installation, module_sites: Sites) -> Site:
-    """A small cluster of the newest version with a directory; its tests put back what they change."""
+    """A small cluster of the newest version with a directory; its tests revert their changes."""
     return module_sites(newest_postgres, name="plain", segment_mb=1)
 
 

@@ -114,7 +114,7 @@ def uploads(site: Site) -> List[str]:
 
 @contextlib.contextmanager
 def slow_backup(site: Site, path: Path) -> Iterator[Tuple[subprocess.Popen[str], str]]:
-    """A backup whose first part is on its way, while its tablespace is stored; and the key of that upload."""
+    """A backup uploading its first part while its tablespace is stored; and the key of that upload."""
     earlier = set(uploads(site))
     config = with_store(site, path, cloud_options(site), max_rate_kb=1500)
     process = subprocess.Popen(

@@ -33,7 +33,7 @@ NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 
 @pytest.fixture
 def options(s3_options: S3Options, seaweedfs: Any) -> S3Options:
-    """A bucket of this test's own."""
+    """A bucket for this test only."""
     name = f"rules-{secrets.token_hex(6)}"
     seaweedfs.create_bucket(name)
     return replace(s3_options, bucket=name, prefix="pg")
@@ -113,7 +113,7 @@ def test_prune_ends_uploads_that_were_left_behind(
     [(10, 0.5, False), (10, 1.5, True), (0.5, None, False), (6, None, False), (8, None, True)],
 )
 def test_when_an_upload_is_left_behind(begun: float, touched: float | None, stale: bool) -> None:
-    """Days ago, with a grace of one."""
+    """Uploaded days ago, with a grace of one day."""
     upload = Unfinished(
         "x", "1", NOW - timedelta(days=begun), NOW - timedelta(days=touched) if touched is not None else None
     )

@@ -24,7 +24,7 @@ RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 
 
 def split(sites: Sites, installation: Installation, *stores: DirectoryOptions) -> tuple[Site, Standby, Ledger]:
-    """A primary that goes on after its standby was promoted, which archives a segment of timeline 2."""
+    """A primary that keeps running after its standby was promoted, which archives a segment of timeline 2."""
     site = sites(
         installation, *stores, segment_mb=1, archive_timeout=0, track_commit_timestamp="on",
         max_prepared_transactions=4,

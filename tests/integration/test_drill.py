@@ -29,7 +29,7 @@ CLOCK = """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH
 
 @dataclass
 class Drill:
-    """A site below a marked directory, its evidence, and the clusters that were restored from it."""
+    """A site below a marked directory, its evidence, and the clusters restored from it."""
 
     site: Site
     restored: List[Cluster] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Drill:
         until(lambda: self.lines() >= wanted, f"{more} more commits in the ledger")
 
     def failed(self, number: int) -> Set[str]:
-        """The checks of a restore that do not hold now."""
+        """The failed checks of a restore."""
         judged = self.run("drill-judge", "--restore", str(number))
         failed = {check["id"] for check in judged["checks"] if not check["ok"]}
         assert judged["passed"] == (not failed)

@@ -71,7 +71,7 @@ def orders(site: Site, database: str) -> int:
 
 
 def seen(site: Site, database: str) -> Dict[str, Any]:
-    """What a dump must bring back beside rows."""
+    """What a dump must restore in addition to rows."""
     value = site.cluster.value
     return {
         "owner": value("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", database),
@@ -130,7 +130,7 @@ def test_a_dump_comes_back_beside_and_in_place_of_what_is_in_use(site: Site) -> 
 def test_the_database_that_sessions_begin_in_is_replaced_too(
     newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:
-    """``connection.dbname``: no session can rename its own database."""
+    """With ``connection.dbname``: no session can rename its own database."""
     site = sites(newest_postgres, DirectoryOptions(str(tmp_path)), segment_mb=1)
     site.cluster.execute("CREATE TABLE kept AS SELECT 1 AS n")
     site.lifeboat("dump", "create", "postgres")
@@ -215,7 +215,7 @@ def test_rows_that_differ_from_the_dump_s_snapshot_stop_the_restore(
 
 
 def rewrite(record: Path, before: int, after: int) -> None:
-    """Another number of rows in a dump's record, with its checksum made anew."""
+    """Change the number of rows in a dump's record, with a new checksum."""
     data = json.loads(record.read_bytes())
     data["rows"] = {name: after if rows == before else rows for name, rows in data["rows"].items()}
     record.chmod(0o600)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def site(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
-    """Two databases with a table each, and a place for what is staged."""
+    """Two databases with a table each, and a staging directory."""
     (tmp_path / "staging").mkdir()
     made = sites(newest_postgres, segment_mb=1, options={"audit": {"file": "", "syslog": ""}})
     for name in ("shop", "wiki"):

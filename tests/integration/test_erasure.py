@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def site(newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp_path: Path) -> Site:
-    """Three people in a cluster that is backed up into S3 and a directory."""
+    """Three people in a cluster backed up into S3 and a directory."""
     (tmp_path / "cold").mkdir()
     site = sites(
         newest_postgres, s3_options, DirectoryOptions(str(tmp_path / "cold")), segment_mb=1,
@@ -54,7 +54,7 @@ def people(cluster: Cluster) -> List[int]:
 
 
 def later(site: Site) -> str:
-    """A moment with everybody in it that a restore can reach, and commits behind it."""
+    """A moment with everybody in it that a restore can reach, and commits after it."""
     moment = str(site.cluster.value("SELECT clock_timestamp()::text"))
     site.cluster.execute("CREATE TABLE IF NOT EXISTS filler ()", "DROP TABLE filler")
     return moment
@@ -136,7 +136,7 @@ def test_a_failing_erasure_keeps_the_server_closed(site: Site, tmp_path: Path) -
 
 
 def set_apart(site: Site, key: str) -> None:
-    """As somebody does it by hand who may delete."""
+    """As somebody who may delete does it by hand."""
     repositories = Repositories.open(site.config)
     for repository in repositories.items:
         assert not repository.store.delete([f"{repository.layout.cluster}/{key}"])

@@ -47,7 +47,7 @@ ANNA = ErasureRequest(DATABASE, "people", "id", "4711")
 
 @pytest.fixture
 def site(postgres: Installation, sites: Sites) -> Site:
-    """A cluster with a database whose owner wants more."""
+    """A cluster with a database whose owner wants to become superuser."""
     made = sites(postgres, segment_mb=1)
     plant(made.cluster)
     act(made.cluster, *TABLE, *TRIGGER)
@@ -145,7 +145,7 @@ def test_a_record_whose_words_differ_from_its_deletion_is_a_statement_of_its_own
 
 
 def put(site: Site, made: Erasure) -> None:
-    """As whoever holds the writer's keys."""
+    """As somebody with the writer's keys."""
     path = Path(site.repository_dir) / "erasures" / f"{made.id}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(made.record())

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 
 def unpacked(archive: Path, into: Path) -> Path:
-    """The one directory in it."""
+    """The only directory in it."""
     into.mkdir()
     with tarfile.open(archive) as packed:
         packed.extractall(into, filter="data")

@@ -39,7 +39,7 @@ FASTER = {"HostSilent": ("> 600", "> 25"), "BackupSlow": ("> 1800", "> 40"), "Ba
 
 
 def fast_rules() -> Dict[str, Any]:
-    """Every group of our rules; each alert fires at the second evaluation."""
+    """Every group of our rules; each alert fires at its second evaluation."""
     groups = []
     for path in sorted((MONITORING / "rules").glob("*.yml")):
         for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
@@ -56,7 +56,7 @@ def fast_rules() -> Dict[str, Any]:
 
 @dataclass
 class Watch:
-    """A cluster, its host's jobs and metrics, everything that watches it, and the mails that came."""
+    """A cluster, the jobs and metrics of its host, everything that monitors it, and the received mails."""
 
     site: Site
     job: Job
@@ -73,12 +73,12 @@ class Watch:
         return [str(mail["Subject"]) for mail in self.mail.mails]
 
     def told(self, state: str, alert: str, seconds: float = 240) -> None:
-        """A mail says so."""
+        """Wait for a mail about it."""
         found = lambda: [s for s in self.subjects() if s.startswith(f"[{state}") and alert in s.split()]  # noqa: E731
         until(found, f"the mail {state} {alert}", lambda: f"{self.subjects()} {self.firing()}", seconds)
 
     def alerts(self) -> Set[str]:
-        """The alerts of which there was a mail."""
+        """The alerts with a mail."""
         return {name for s in self.subjects() for name in s.split() if name[:1].isupper() and name.isalpha()}
 
     def firing(self) -> List[str]:
@@ -86,7 +86,7 @@ class Watch:
         return sorted(f"{a['labels']['alertname']} {a['state']}" for a in found)
 
     def quiet(self) -> None:
-        """Nothing fires but the alert that always does; what was mailed is forgotten."""
+        """Only the Watchdog fires; earlier mails are forgotten."""
         until(lambda: self.firing() == ["Watchdog firing"], "no alert", lambda: str(self.firing()), 240)
         # What is resolved is mailed too.
         time.sleep(3)
@@ -94,7 +94,7 @@ class Watch:
 
 
 def host(watch: Watch, textfile: Path) -> None:
-    """What the timer lifeboat-metrics does, until the host is lost."""
+    """Act as the timer lifeboat-metrics, until the host is lost."""
     while watch.host_lives.is_set():
         watch.site.lifeboat(
             "metrics", "--jobs-dir", str(watch.job.jobs), "--output", str(textfile), config_file=watch.config,
@@ -120,7 +120,7 @@ def alertmanager_config(mail: MailSink, watchdog: WebSink) -> Dict[str, Any]:
 def watch(
     sites: Sites, a_postgres: Installation, s3_options: S3Options, fault_proxy: FaultProxy, tmp_path: Path
 ) -> Iterator[Watch]:
-    """All of it runs, nothing fires."""
+    """Everything is running, nothing fires."""
     site = sites(a_postgres, s3_options, fresh=True)
     fleet, textfiles, etc = tmp_path / "fleet", tmp_path / "textfiles", tmp_path / "host"
     for directory in (fleet, textfiles, etc):
@@ -182,7 +182,7 @@ def watch(
 
 
 def timed(what: str, began: float) -> None:
-    """A figure for a reader (pytest -s)."""
+    """Print a figure for the reader (pytest -s)."""
     print(f"{what}: {time.monotonic() - began:.1f} s", flush=True)
 
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """An application's data: some large files, and what is rare."""
+    """An application's data: some large files, and unusual ones."""
     for name in ("near", "far"):
         mark(tmp_path / name)
     root = tmp_path / "data"
@@ -50,7 +50,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def settle(root: Path) -> None:
-    """Wait until what was written is old enough to be known by its looks."""
+    """Wait until the files are old enough to be recognized without being read."""
     newest = max(os.lstat(path).st_ctime for path in [root, *root.rglob("*")])
     time.sleep(max(0.0, newest + 2.1 - time.time()))
 
@@ -70,7 +70,7 @@ def settings(root: Path, **more: Any) -> config.Config:
 
 
 def copy_of(found: config.Config, **expected: bool) -> files.FileSetBackup:
-    """A new copy; labels tell seconds."""
+    """A new copy; labels have a resolution of one second."""
     before = files.make_label(files.clock.now(), "files")[:16]
     while files.make_label(files.clock.now(), "files")[:16] == before:
         time.sleep(0.05)

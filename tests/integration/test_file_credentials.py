@@ -43,7 +43,7 @@ def options(seaweedfs: SeaweedFS) -> S3Options:
 
 @pytest.fixture(scope="module")
 def keys(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, S3Options]:
-    """The store's options with the keys of each identity, of which the writer leaves file sets alone."""
+    """The store's options with the keys of each identity; the writer may not store file sets."""
     options = s3_options_for(seaweedfs, f"files-{secrets.token_hex(4)}", "team")
     path = str(tmp_path_factory.mktemp("keys") / "keys.json")
     made = identities(options, ["main"], apart=True)
@@ -58,7 +58,7 @@ def keys(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Dict
 
 @pytest.fixture
 def web() -> str:
-    """A set of the test's own."""
+    """A set for this test only."""
     return f"web-{secrets.token_hex(4)}"
 
 

@@ -33,24 +33,24 @@ def data(tmp_path: Path) -> Path:
 
 
 def copies(root: Path) -> List[Path]:
-    """Whatever is stored of the set, finished or not."""
+    """Everything stored of the set, finished or not."""
     return [path for path in (root.parent / "near" / "main").glob("files/data/*/*") if path.is_file()]
 
 
 def next_second() -> None:
-    """Labels tell seconds."""
+    """Labels have a resolution of one second."""
     before = int(time.time())
     while int(time.time()) == before:
         time.sleep(0.05)
 
 
 def settle() -> None:
-    """What was written is known by its looks when it is two seconds old."""
+    """Files are recognized without being read once they are two seconds old."""
     time.sleep(2.2)
 
 
 def back(root: Path, incremental: bool = False, to: str = "to", **more: Any) -> Path:
-    """The set, restored below a directory of its own."""
+    """The set, restored below a separate directory."""
     target = root.parent / to
     target.mkdir(exist_ok=True)
     assert file_restore.apply(settings(root, incremental), FilesRequest("data", target=str(target), **more)).changed
@@ -61,7 +61,7 @@ def back(root: Path, incremental: bool = False, to: str = "to", **more: Any) -> 
 
 
 def meanwhile(root: Path, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
-    """Let a shell do something each time that tar has read 10 MB: tar calls it itself, and waits for it."""
+    """Run a shell command each time tar has read 10 MB: tar itself calls it, and waits for it."""
     real = shutil.which("tar")
     script = root.parent / "bin" / "tar"
     script.parent.mkdir()
@@ -312,7 +312,7 @@ WRITE = acl((1, 6, NONE), (2, 6, MINE), (4, 0, NONE), (16, 4, NONE), (32, 0, NON
 
 
 def looks(root: Path) -> Dict[str, Any]:
-    """Mode, owner, time of content, number of names, attributes and ACLs, and content; not what was put aside."""
+    """Mode, owner, modification time, number of names, attributes, ACLs and content; not of files moved aside."""
     found = {}
     for path in [root, *root.rglob("*")]:
         if ".before-" in path.name:

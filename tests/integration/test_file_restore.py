@@ -34,7 +34,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def before(root: Path) -> List[str]:
-    """What was put aside, by its own name."""
+    """Files moved aside, by their original name."""
     found = [str(path.relative_to(root)) for path in root.rglob("*") if ".before-" in path.name]
     return sorted(name.split(".before-")[0] for name in found)
 

@@ -33,7 +33,7 @@ SYSTEM = "main/systems/7000000000000000001.json"
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A set with what is rare: names, links, attributes, holes."""
+    """A set with unusual members: names, links, attributes, holes."""
     for name in ("near", "far"):
         (tmp_path / name / SYSTEM).parent.mkdir(parents=True)
         (tmp_path / name / SYSTEM).write_text("{}")
@@ -72,7 +72,7 @@ def settings(source: Path) -> config.Config:
 
 
 def tree(root: Path) -> Dict[str, Any]:
-    """Everything that a copy keeps, by path."""
+    """Everything that a copy preserves, by path."""
     found: Dict[str, Any] = {}
     for directory, names, plain in os.walk(os.fsencode(root)):
         for name in [*names, *plain]:

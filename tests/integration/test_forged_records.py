@@ -34,7 +34,7 @@ _MEMORY = 3 * 2**30
 
 @pytest.fixture(params=["directory", "s3", "locked"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Tuple[StoreOptions, StoreOptions]:
-    """A store as its writer reaches it, and as its administrator does."""
+    """A store with its writer's access, and with its administrator's."""
     if request.param == "directory":
         (tmp_path / "store").mkdir()
         options = DirectoryOptions(str(tmp_path / "store"))
@@ -50,7 +50,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Tuple[StoreOptions
 
 
 def run(site: Site, *arguments: str, config_file: Path) -> Any:
-    """As ``Site.lifeboat``, with a bound on the memory; status and what it said."""
+    """Like ``Site.lifeboat``, with a memory limit; status and output."""
     done = subprocess.run(
         [site.command, "--config", config_file, "--json", *arguments], capture_output=True, text=True, check=False,
         stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY)),

@@ -65,7 +65,7 @@ def by(request: pytest.FixtureRequest, seaweedfs: SeaweedFS, tmp_path: Path) -> 
 
 @pytest.fixture
 def site(by: Dict[str, Any], newest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
-    """Two backups, the older one held, a copy of a file set and a dump, all minutes old, by the writer."""
+    """Two backups, the older one held, a copy of a file set and a dump, all minutes old, stored by the writer."""
     (tmp_path / "notes").write_text("kept" * 1000)
     site = sites(
         newest_postgres, by["writer"], segment_mb=1,
@@ -96,14 +96,14 @@ def put_backup(repository: Repository, backup: BackupManifest, key: str = "", fi
 
 
 def dated(backup: BackupManifest, minutes: float, **more: Any) -> BackupManifest:
-    """The same, begun so many minutes from now: as far ahead as clocks may be apart."""
+    """The same, started this many minutes in the future: as far as clocks may differ."""
     began = (clock.now() + timedelta(minutes=minutes)).replace(microsecond=0)
     times = {"label": make_label(began, "full"), "started_at": began, "finished_at": began + timedelta(seconds=30)}
     return replace(backup, **{**times, **more})
 
 
 def forge(config: Config, release: bool = True) -> None:
-    """Whatever may make retention think that real backups were replaced."""
+    """Everything that may make retention believe that real backups were replaced."""
     repositories = Repositories.open(config)
     (repository,) = repositories.items[:1]
     real = load_catalog(repository).backups

@@ -35,7 +35,7 @@ def git(*words: str, **options: Any) -> str:
 
 
 class Host:
-    """A host with configuration, a repository, and a remote that several hosts share."""
+    """A host with configuration, a repository, and a remote shared by several hosts."""
 
     def __init__(self, root: Path, remote: Path, name: str = "db1", **more: Any) -> None:
         self.root, self.etc, self.remote = root, root / "etc", remote

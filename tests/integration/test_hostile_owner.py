@@ -64,7 +64,7 @@ def test_a_table_that_comes_back_uses_no_name_of_the_owner(site: Site) -> None:
 
 
 def test_a_table_that_became_a_view_is_not_counted(site: Site) -> None:
-    """Its owner chose the moment: a view runs his code with the rights of whoever reads it."""
+    """The owner chose the moment: a view runs the owner's code with the rights of its reader."""
     act(site.cluster, "CREATE VIEW public.people AS SELECT 1 AS id WHERE trap.strike('view')")
     site.write(verify={"count_tables": [{"database": DATABASE, "table": "public.people"}]})
     contents = site.backup()["contents"][DATABASE]
@@ -146,7 +146,7 @@ def test_a_forged_record_of_a_dump_is_refused(site: Site) -> None:
 
 
 def role_sql(site: Site, path: str, **env: str) -> str:
-    """What psql prints for a file of a role."""
+    """The output of psql for a file of a role."""
     cluster = site.cluster
     done = subprocess.run(
         [

@@ -37,7 +37,7 @@ CHAIN = NAMES[1:]
 
 @dataclass
 class Story:
-    """A cluster that is gone. In two stores: an old full backup, a full one, a differential, two incremental ones.
+    """A lost cluster. In two stores: an old full backup, a full one, a differential one, two incremental ones.
 
     Three entries of the ledger come before each backup and three behind the last; ``far`` gets one each time. The
     tablespace ``gone`` is only in the full backups, ``late`` came after them. ``near`` is a configuration with the
@@ -66,7 +66,7 @@ class Story:
         return self.site.lifeboat(*arguments, config_file=config_file or self.near, status=status)
 
     def copy(self, root: Path) -> Copy:
-        """The directory once more, to be damaged, and a configuration for it."""
+        """A copy of the directory, to be damaged, and a configuration for it."""
         shutil.copytree(self.directory, root / "copy")
         config = self.site.write(root / "copy.yml", repositories=[entry(0, DirectoryOptions(str(root / "copy")))])
         return Copy(root / "copy" / "main" / "backups", config)
@@ -303,7 +303,7 @@ def test_the_room_for_links_and_result_is_asked_for(story: Story, monkeypatch: p
 def test_a_terminated_restore_ends_its_programs(
     story: Story, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """In the middle of a chain: pg_combinebackup, and pg_verifybackup beside it."""
+    """In the middle of a chain: pg_combinebackup, and pg_verifybackup in parallel."""
     programs, real = tmp_path / "bin", Path(story.site.cluster.installation.bin_dir)
     programs.mkdir()
     for program in real.iterdir():

@@ -42,7 +42,7 @@ def recorded(site: Site) -> List[str]:
 
 
 def refused(site: Site, reason: str, *says: str, kind: str = "incremental", **options: Any) -> Dict[str, Any]:
-    """A backup of this kind that must be refused for this reason, and that leaves nothing."""
+    """A backup of this kind that must be refused for this reason, and leaves nothing behind."""
     known = recorded(site)
     error = site.lifeboat("backup", "--type", kind, status=1, **options).error
     assert (error["error_code"], error["details"]["reason"]) == ("incremental_impossible", reason), error
@@ -58,7 +58,7 @@ ALLOWED = ("--type", "incremental", "--fallback", "full")
 
 
 def falls_back(site: Site, words: Tuple[str, ...], *says: str) -> None:
-    """A full backup is made instead, and it is told why."""
+    """A full backup is made instead, with this reason."""
     done = site.lifeboat("backup", *words).data
     assert (done["backup"]["type"], done["backup"]["parent"]) == ("full", None)
     (note,) = [n for n in done["notes"] if "a full backup instead" in n]
@@ -213,7 +213,7 @@ def locks(site: Site) -> int:
 
 @contextlib.contextmanager
 def slow_incremental(site: Site, path: Path) -> Iterator[subprocess.Popen[str]]:
-    """An incremental backup of about 8 MB that is on its way, at 500 kB a second."""
+    """A running incremental backup of about 8 MB, at 500 kB per second."""
     site.cluster.execute("CREATE TABLE much AS SELECT n, md5(n::text) AS filler FROM generate_series(1, 100000) n")
     config = site.write(path, backup={"wal_timeout": 30, "max_rate_kb": 500})
     process = subprocess.Popen(
@@ -306,7 +306,7 @@ def test_a_chain_continues_through_a_change_of_timeline(site: Site) -> None:
 
 
 def test_after_a_restore_the_server_makes_what_it_can_and_says_so(site: Site) -> None:
-    """Summaries are no part of a backup: whether the restored server has what it needs, it knows itself."""
+    """Summaries are not part of a backup: the restored server itself knows whether it has them."""
     cluster = site.cluster
     ledger = Ledger(cluster)
     ledger.write(2)
@@ -357,7 +357,7 @@ def test_a_link_with_a_changed_byte_is_found_although_it_can_be_combined(site: S
 
 
 def test_an_index_only_scan_of_a_restored_chain_counts_what_is_there(site: Site) -> None:
-    """WAL summaries do not know of a visibility map whose bits were cleared: the maps have to be sent whole."""
+    """WAL summaries miss cleared bits of a visibility map: the maps must be sent whole."""
     cluster = site.cluster
     cluster.execute(
         "CREATE EXTENSION pg_visibility",

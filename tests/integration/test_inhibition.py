@@ -49,7 +49,7 @@ def states(url: str, cluster: str) -> Dict[Tuple[str, str, str], str]:
 
 
 def settles(url: str, cluster: str, wanted: Dict[Tuple[str, str, str], str]) -> None:
-    """The alerts of a cluster come to exactly these states."""
+    """Wait until the alerts of a cluster have exactly these states."""
     until(lambda: states(url, cluster) == wanted, "inhibition", lambda: str(states(url, cluster)))
 
 

@@ -64,14 +64,14 @@ class Host:
         self.file.write_text(yaml.safe_dump(self.data))
 
     def adopt(self) -> None:
-        """As the first backup does."""
+        """Do what the first backup does."""
         repositories = Repositories.open(config.load(str(self.file)))
         for repository in repositories.items:
             repository.adopt(SYSTEM)
         repositories.close()
 
     def lifeboat(self, *words: str) -> Tuple[int, Any, str]:
-        """Status, answer, and what it said."""
+        """Status, JSON output, and messages."""
         out, said = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
             status = cli.main(["--config", str(self.file), "--json", *words])
@@ -114,7 +114,7 @@ def host(tmp_path: Path) -> Host:
 
 @contextlib.contextmanager
 def away(host: Host, repository: str) -> Iterator[None]:
-    """The repository is not there meanwhile."""
+    """The repository is unavailable meanwhile."""
     here = host.root / repository
     here.rename(f"{here}.away")
     try:

@@ -176,7 +176,7 @@ def test_a_broken_audit_trail_is_reported_once_it_was_verified(protected: Site, 
 
 
 class exporter:
-    """The exporter of a directory of configurations, on a port that is free."""
+    """The exporter of a directory of configurations, on a free port."""
 
     def __init__(self, site: Site, directory: Path, *more: str) -> None:
         words = ["exporter", "--config-dir", str(directory), "--listen", "127.0.0.1:0", *more]

@@ -56,7 +56,7 @@ def told(sites: Sites, a_postgres: Installation, tmp_path: Path) -> Site:
 
 
 def missing(texts: List[str]) -> Samples:
-    """What this cluster has not, such as a standby, a stream or a quota: a sample of each such metric."""
+    """Samples of all metrics that this cluster does not have, such as those of a standby, a stream or a quota."""
     samples = Samples(cluster="main")
     for name, metric in METRICS.items():
         if not any(f"\n{metric.full_name}{{" in text or f"\n{metric.full_name} " in text for text in texts):

@@ -22,7 +22,7 @@ NOTHING = {"full_days": 0, "differential_days": 0, "incremental_days": 0, "wal_d
 
 
 def rewrite(path: Path, **changes: Any) -> None:
-    """As another release would have written it."""
+    """A record as written by another release."""
     record: Dict[str, Any] = json.loads(path.read_bytes())
     path.unlink()
     path.write_bytes(seal_record({**record, **changes}))

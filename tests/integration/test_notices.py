@@ -44,7 +44,7 @@ def told(sink: WebSink) -> List[Dict[str, Any]]:
 
 
 def fail(site: Site, words: Path) -> None:
-    """A backup of a server that does not run, and what it said."""
+    """A backup of a stopped server, and its messages."""
     site.cluster.stop()
     words.write_text(site.lifeboat("backup", status=1).stderr)
 

@@ -188,7 +188,7 @@ def test_the_output_lists_what_is_removed_and_kept_with_reasons(site: Site) -> N
 
 
 def test_objects_removed_by_a_repair_are_deleted_after_damaged_days(site: Site) -> None:
-    """With its reason in the plan; from S3, whose time of an object nobody can change, by another policy."""
+    """With its reason in the plan; in S3, where nobody can change an object's time, with another policy."""
     label = site.backup()["label"]
     near = Path(site.repositories[1]["path"]) / "main"
     flip(near / "backups" / label / "base.tar.zst")
@@ -241,7 +241,7 @@ def test_a_run_that_the_store_stops_is_completed_by_the_next(site: Site) -> None
 
 
 def test_the_applications_data_have_days_of_their_own(site: Site, tmp_path: Path) -> None:
-    """Each set is as old as the other; the one that says that it is data goes first, unnamed by the policy."""
+    """Both sets have the same age; the one marked as data is removed first, without being named in the policy."""
     site.backup()
     for name in ("etc", "shop"):
         (tmp_path / name).mkdir()
@@ -259,7 +259,7 @@ def test_the_applications_data_have_days_of_their_own(site: Site, tmp_path: Path
     near = Path(site.repositories[1]["path"]) / "main" / "files"
 
     def going(days: int) -> Dict[str, str]:
-        """What goes once all copies were made that long ago, by their labels and by the store."""
+        """What is removed if all copies were made that long ago, by their labels and by the store."""
         first = clock.now().replace(microsecond=0) - timedelta(days=days)
         for name in ("etc", "shop"):
             for number, home in enumerate(sorted((near / name).iterdir())):

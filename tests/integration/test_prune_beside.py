@@ -38,7 +38,7 @@ ALL = ("share", "age", "restore", "clock")
 
 
 class At(Silent):
-    """Does something once, when a phase of these words begins."""
+    """Run an action once, when a phase with these words starts."""
 
     def __init__(self, words: str, what: Callable[[], object]) -> None:
         self._words, self._what, self.done = words, what, False
@@ -67,7 +67,7 @@ def repository(site: Site) -> Iterator[Repository]:
 
 
 def age(root: Path, below: str, hours: float) -> List[Path]:
-    """As if these objects had been stored so long ago."""
+    """Backdate these objects by this much."""
     old, found = (clock.now() - timedelta(hours=hours)).timestamp(), [p for p in root.glob(below) if p.is_file()]
     for path in found:
         os.utime(path, (old, old))
@@ -75,7 +75,7 @@ def age(root: Path, below: str, hours: float) -> List[Path]:
 
 
 def test_a_backup_that_runs_for_days_keeps_its_files(site: Site, tmp_path: Path) -> None:
-    """Its first archives are older than any grace when the last one ends."""
+    """Its first archives are older than any grace when the last one is finished."""
     site.backup()
     ledger = Ledger(site.cluster)
     ledger.write(3)
@@ -102,7 +102,7 @@ def test_a_backup_that_runs_for_days_keeps_its_files(site: Site, tmp_path: Path)
 
 
 def test_nothing_gets_a_record_whose_files_are_gone(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
-    """A backup in S3, and a dump and a file set beside it: whoever removed the object, it is told."""
+    """A backup in S3, a dump and a file set: the removal of an object is reported, whoever removed it."""
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "file").write_text("text")
     site.repositories.append(entry(1, s3_options))
@@ -133,7 +133,7 @@ def test_a_sync_that_runs_for_days_keeps_what_it_brought(site: Site, tmp_path: P
 
     class Slow(Silent):
         def advance(self, done: int, total: int | None = None) -> None:
-            """After each object: the ones before it are old."""
+            """After each object, those before it are old."""
             if age(far, f"backups/{label}/*", 90):
                 prune.apply(site.config, ALL)
 
@@ -144,7 +144,7 @@ def test_a_sync_that_runs_for_days_keeps_what_it_brought(site: Site, tmp_path: P
 
     class Removes(Silent):
         def advance(self, done: int, total: int | None = None) -> None:
-            """Somebody else's rule removes it while the sync runs."""
+            """Somebody else's rule removes it during the sync."""
             (far / "backups" / label / "base.tar.zst").unlink(missing_ok=True)
 
     for path in (far / "backups" / label).iterdir():
@@ -155,7 +155,7 @@ def test_a_sync_that_runs_for_days_keeps_what_it_brought(site: Site, tmp_path: P
 
 
 def test_a_hold_counts_until_its_backup_goes(site: Site, repository: Repository) -> None:
-    """Set after the plan was made and told: it stays, with its parent and its WAL."""
+    """Held after the plan was made: it stays, with its parent and its WAL."""
     first, second = (site.backup()["label"] for _ in range(2))
     site.cluster.switch_wal()
     site.backup()
@@ -187,7 +187,7 @@ def test_a_hold_that_comes_too_late_is_refused(
 
 
 def test_a_restore_is_believed_for_as_long_as_it_runs(repository: Repository, site: Site) -> None:
-    """Of two days, say: its lease is renewed. One that died is believed for a day from its last word."""
+    """A restore of two days renews its lease. The lease of a killed one counts for a day."""
     label = site.backup()["label"]
     home = site.repository_dir
     with reading(repository, label, every=timedelta(milliseconds=5)):

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def options(seaweedfs: SeaweedFS) -> S3Options:
-    """A bucket that is not there yet."""
+    """A bucket that does not exist yet."""
     return s3_options_for(seaweedfs, f"ready-{secrets.token_hex(5)}", "team")
 
 
@@ -46,7 +46,7 @@ def states(prepared: Prepared) -> Dict[str, str]:
 
 
 def refusal_of(client: Any, method: str, **params: Any) -> str:
-    """The code with which the store refuses this request, asked without Lifeboat; nothing where it does not."""
+    """The store's error code for this request, sent without Lifeboat; empty if it succeeds."""
     try:
         getattr(client, method)(**params)
     except ClientError as exc:
@@ -137,7 +137,7 @@ def test_features_to_leave_are_not_touched(options: S3Options, raw: Any) -> None
 def test_a_tls_policy_that_locks_everybody_out_is_reverted(
     options: S3Options, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As behind a proxy that ends TLS: the endpoint looks like HTTPS, and the store sees plain HTTP."""
+    """As behind a proxy that terminates TLS: the endpoint looks like HTTPS, but the store sees plain HTTP."""
     raw.create_bucket(Bucket=options.bucket)
     theirs = {
         "Version": "2012-10-17",
@@ -328,7 +328,7 @@ def test_a_directory_that_cannot_be_written_weakens_the_promise(tmp_path: Path) 
 
 
 def test_a_store_that_lacks_nearly_everything(lesser_options: S3Options) -> None:
-    """Each is told as the weaker promise, by what the store answered."""
+    """Each one is reported as a weaker promise, with the store's response."""
     request = BucketRequest(lesser_options, hosts=lesser_options)
     prepared = bucket.apply(request)
     found = states(prepared)

@@ -39,7 +39,7 @@ for chunk in client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 
 
 
 def bare_path(directory: Path, installation: Installation, *more: str) -> str:
-    """A PATH with nothing on it but the tools above, ``more``, ``aws`` and PostgreSQL."""
+    """A PATH with only the tools above, ``more``, ``aws`` and PostgreSQL."""
     directory.mkdir()
     for tool in (*TOOLS, *more):
         found = shutil.which(tool)
@@ -51,7 +51,7 @@ def bare_path(directory: Path, installation: Installation, *more: str) -> str:
 
 
 def lost_site(site: Site, *then: str) -> Tuple[str, list[Entry], str]:
-    """Back the site up, write on, then lose the server: the label, what was archived, and the tablespace's OID.
+    """Back up the site, write more, then lose the server: the label, the archived rows, and the tablespace's OID.
 
     ``then`` are the types of further backups; the label is the last one's.
     """
@@ -75,7 +75,7 @@ def lost_site(site: Site, *then: str) -> Tuple[str, list[Entry], str]:
 
 
 def restore_by_hand(site: Site, label: str, oid: str, environment: Dict[str, str], *tools: str) -> Cluster:
-    """Run the printed script; gives the restored cluster, which listens where the lost one did."""
+    """Run the printed script; return the restored cluster, which listens where the lost one did."""
     script = site.lifeboat("show", label).data["by_hand"]
     restored = Cluster(site.cluster.installation, site.root / "it's restored")
     shutil.rmtree(restored.socket_dir)

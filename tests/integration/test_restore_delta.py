@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 
 def a_site(installation: Installation, sites: Sites, **settings: str) -> Tuple[Site, Ledger]:
-    """A stopped cluster with a tablespace, a backup, and what came after it."""
+    """A stopped cluster with a tablespace, a backup, and later changes."""
     site = sites(installation, segment_mb=1, track_commit_timestamp="on", **settings)
     cluster = site.cluster
     for name in ("space", "empty"):

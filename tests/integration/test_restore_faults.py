@@ -43,7 +43,7 @@ def marker(clone: Cluster) -> Dict[str, Any]:
 
 
 def failed(copy: Copy, clone: Cluster, code: str, *named: str, config_file: Path | None = None) -> None:
-    """Restore to the latest moment, which must fail with this code and these words."""
+    """Restore to the latest moment, which must fail with this code and message."""
     error = copy.restore(clone, status=1, config_file=config_file).error
     assert error["error_code"] == code, error
     for words in named:
@@ -52,7 +52,7 @@ def failed(copy: Copy, clone: Cluster, code: str, *named: str, config_file: Path
 
 
 def recovery_failed(copy: Copy, clone: Cluster, *named: str, config_file: Path | None = None) -> None:
-    """As above; what was begun is neither running nor promoted, and is marked as unfinished."""
+    """As above; the remains are neither running nor promoted, and marked as unfinished."""
     failed(copy, clone, "recovery_failed", *named, config_file=config_file)
     assert not clone.running
     assert read_control(clone.installation.bin_dir, str(clone.data_dir)).timeline == 1
@@ -61,7 +61,7 @@ def recovery_failed(copy: Copy, clone: Cluster, *named: str, config_file: Path |
 
 
 def restored(copy: Copy, clone: Cluster) -> None:
-    """The same restore again, by the copy's own configuration: it starts afresh and brings everything back."""
+    """The same restore again, with the copy's own configuration: it starts over and restores everything."""
     (clone.data_dir / "intruder").write_text("of an earlier attempt")
     copy.restore(clone)
     assert rows(clone) == expected(copy.lost.entries)
@@ -106,7 +106,7 @@ def test_a_backup_without_one_of_its_files_is_not_begun(
 
 
 def test_a_file_that_was_damaged_before_it_was_stored_does_not_pass_pg_verifybackup(copy: Copy, lost: Lost) -> None:
-    """The checksums of the stored objects are right: only PostgreSQL's own manifest can tell."""
+    """The checksums of the stored objects are correct: only PostgreSQL's own manifest reveals it."""
     clone = lost.site.clone("damaged at the source")
     label = lost.second["label"]
     archive, record = copy.file(label, "base.tar.zst"), copy.file(label, "manifest.json")
@@ -240,7 +240,7 @@ def test_s3_that_fails_during_recovery_stops_it(
 def begun(
     copy: Copy, clone: Cluster, config_file: Path, reached: Path, env: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """A restore in a process group of its own that has reached a point; killed without warning at the end."""
+    """A restore in its own process group that has reached a point; killed at the end."""
     words: List[Any] = ["--config", config_file, *copy.arguments(clone)]
     with subprocess.Popen(
         [copy.lost.site.command, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -321,7 +321,7 @@ def test_a_recovery_that_takes_too_long_is_stopped(copy: Copy, lost: Lost, tmp_p
 def test_a_terminated_restore_ends_its_server(
     copy: Copy, lost: Lost, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """A dropped ssh session, a key, a service manager, and more than once: nothing recovers on behind its back."""
+    """A dropped SSH session, a key, a service manager, and repeated signals: no recovery continues unnoticed."""
     clone = lost.site.clone(f"ended {number.name}")
     reached = tmp_path / "reached"
     name = copy.behind(lost.second)[1].name.split(".")[0]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 
 def a_site(installation: Installation, sites: Sites, **settings: str) -> Tuple[Site, Ledger]:
-    """A running cluster with a tablespace, a full backup, and two archived entries behind it."""
+    """A running cluster with a tablespace, a full backup, and two archived entries after it."""
     site = sites(installation, segment_mb=1, track_commit_timestamp="on", **settings)
     (site.root / "space").mkdir()
     site.cluster.execute(
@@ -48,7 +48,7 @@ def refused(site: Site, *words: str, code: str = "data_directory_refused") -> Di
 
 
 def old_mark(data_dir: Path, *spaces: Path) -> None:
-    """The mark that a delta restore used to leave before it touched anything."""
+    """The mark that earlier delta restores left before they touched anything."""
     (data_dir / MARKER).write_text(json.dumps({"finished": False, "places": identify(str(s) for s in spaces)}))
 
 
@@ -103,7 +103,7 @@ def test_files_untouched_by_a_delta_restore_keep_their_owner(newest_postgres: In
 def test_the_old_cluster_loses_a_tablespace_rather_than_getting_the_new_one(
     newest_postgres: Installation, sites: Sites
 ) -> None:
-    """Its directory was emptied, so nothing of it is moved aside."""
+    """Its directory was emptied, so nothing is moved aside."""
     site, ledger = a_site(newest_postgres, sites)
     site.cluster.stop()
     space = site.root / "space"

@@ -26,7 +26,7 @@ POSIX = "XYZ-3"
 
 
 def live_in(copy: Copy, zone: str) -> None:
-    """Let the backups be of a server with this TimeZone."""
+    """Pretend that the backups are of a server with this TimeZone."""
     for path in copy.root.glob("backups/*/manifest.json"):
         record = json.loads(path.read_text())
         record["requirements"]["settings"]["TimeZone"] = zone

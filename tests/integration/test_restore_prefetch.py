@@ -42,7 +42,7 @@ BOUND = 6
 
 @dataclass
 class Long:
-    """A lost cluster with 40 segments of 1 MiB behind its backup, in S3 and once more in a directory."""
+    """A lost cluster with 40 segments of 1 MiB after its backup, in S3 and in a directory."""
 
     site: Site
     ledger: Ledger
@@ -59,7 +59,7 @@ class Long:
         return list(itertools.dropwhile(lambda name: name <= self.names[0], called))
 
     def configure(self, clone: Cluster, repositories: List[Dict[str, Any]], **restore: Any) -> Path:
-        """A configuration whose host command writes down the files that it is called for."""
+        """A configuration whose host command records the files that it is called for."""
         command = clone.data_dir.with_name(f"{clone.data_dir.name}.command")
         look = 'for word; do case "$word" in --not*) called=1;; --*) ;; *) last=${name-}; name=$word;; esac; done'
         words = f'{look}\n[ -z "${{called-}}" ] || echo "$last" >>"{clone.data_dir}.calls"'
@@ -127,7 +127,7 @@ def through(long: Long, seaweedfs: SeaweedFS, bucket: str, fault_proxy: FaultPro
 
 
 class Watch(threading.Thread):
-    """Counts the WAL files in the prefetcher's directory beside a clone, as often as it can."""
+    """Counts the WAL files in the prefetcher's directory beside a clone, as often as possible."""
 
     def __init__(self, clone: Cluster) -> None:
         super().__init__(daemon=True)
@@ -199,7 +199,7 @@ def test_forty_segments_come_ahead_of_replay_within_the_bound(
 
 
 class AtOnce(ThreadPoolExecutor):
-    """Does what it is given before it goes on."""
+    """Runs an action before it continues."""
 
     def submit(self, work: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
         done: Future[Any] = Future()
@@ -208,7 +208,7 @@ class AtOnce(ThreadPoolExecutor):
 
 
 def test_a_segment_that_replay_waits_for_is_kept_until_taken(copy: Copy, tmp_path: Path) -> None:
-    """A history that is no part of the window comes when the window is full, and is not taken at once."""
+    """A history that is not part of the window arrives when the window is full, and is not used at once."""
     config, directory = load(str(copy.config_file)), tmp_path / "ahead"
     directory.mkdir()
     system = copy.segments[0].parents[2].name
@@ -234,7 +234,7 @@ def test_a_segment_that_replay_waits_for_is_kept_until_taken(copy: Copy, tmp_pat
 
 
 def test_a_question_whose_file_was_taken_holds_no_room(copy: Copy, tmp_path: Path) -> None:
-    """Twice as many commands as there is room for, each of which asked and has ended."""
+    """Twice as many commands as there are slots, each of which has sent its request and ended."""
     config, directory = load(str(copy.config_file)), tmp_path / "ahead"
     directory.mkdir()
     system = copy.segments[0].parents[2].name
@@ -334,7 +334,7 @@ def test_an_interrupted_command_stops_recovery_and_the_next_restore_completes_it
 
 
 def waiting_for(clone: Cluster, name: str) -> Optional[int]:
-    """The shell of a restore_command for this file."""
+    """The shell command of a restore_command for this file."""
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             words = line.read_text(errors="replace").split("\0")
@@ -346,7 +346,7 @@ def waiting_for(clone: Cluster, name: str) -> Optional[int]:
 def test_a_restart_in_the_middle_continues_and_what_was_left_behind_is_swept(
     long: Long, through: List[Dict[str, Any]], fault_proxy: FaultProxy
 ) -> None:
-    """Restore and prefetcher are killed, the server with them; it starts again by hand, and later restores sweep."""
+    """Restore, prefetcher and server are killed; it is started again by hand, and later restores clean up."""
     clone = long.site.clone("restarted")
     config_file = long.configure(clone, through)
     # Nobody fetches ahead for a server that goes on alone: it shall not have far to go.

@@ -385,7 +385,7 @@ def test_a_disk_that_fills_up_meanwhile_is_named_and_what_was_extracted_is_remov
 
 
 def test_a_timeline_that_one_object_claims_is_named(copy: Copy, tmp_path: Path) -> None:
-    """Whoever may store can make a history and WAL of a timeline that the cluster never had."""
+    """The writer's keys can create a history and WAL of a timeline that the cluster never had."""
     (home,) = copy.root.glob("wal/*")
     (home / "00000007.history").write_text("1\t0/100\tno recovery target specified\n")
     log = home / "00000007" / "00000000"

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 
 def modes(*directories: Path) -> Dict[str, int]:
-    """The bits of what a server keeps in these directories, and of the directories themselves, less what is ours."""
+    """The modes of the server's files in these directories and of the directories themselves, except our own files."""
     found = {}
     for directory in directories:
         for path in (directory, *directory.rglob("*")):
@@ -35,7 +35,7 @@ def modes(*directories: Path) -> Dict[str, int]:
 @pytest.mark.parametrize("kind", ["full", "incremental", "delta"])
 @represented(kind="incremental")
 def test_group_access_is_restored(newest_postgres: Installation, sites: Sites, kind: str) -> None:
-    """``initdb --allow-group-access``: whoever is of the group reads the files, those too that the server makes."""
+    """``initdb --allow-group-access``: the group can read all files, including new ones."""
     if kind == "incremental" and newest_postgres.major < 17:
         pytest.skip("incremental backups came with PostgreSQL 17")
     more = {"summarize_wal": "on"} if newest_postgres.major >= 17 else {}
@@ -76,7 +76,7 @@ def test_group_access_is_restored(newest_postgres: Installation, sites: Sites, k
 
 
 def in_place(site: Site) -> str:
-    """A tablespace in the data directory, as tests and developers make it; gives its OID."""
+    """A tablespace in the data directory, as tests and developers create it; return its OID."""
     site.cluster.execute(
         "SET allow_in_place_tablespaces = on",
         "CREATE TABLESPACE inside LOCATION ''",

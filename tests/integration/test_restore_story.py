@@ -266,7 +266,7 @@ def test_the_same_again_in_place_is_no_change_once_the_repository_knows_its_time
 
 
 def a_gap_on_the_new_timeline_is_told(site: Site, label: str) -> None:
-    """No backup is on it yet."""
+    """It has no backup yet."""
     site.cluster.switch_wal()
     segment = min(site.repository_dir.glob("wal/*/00000002/*/*.zst"))
     away = segment.rename(segment.with_suffix(".away"))

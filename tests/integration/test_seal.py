@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.integration, needs_age]
 
 @dataclass
 class Keys:
-    """Two recipients, and somebody else."""
+    """Two recipients, and a stranger."""
 
     first: Key
     second: Key
@@ -34,7 +34,7 @@ class Keys:
 
     @property
     def seal(self) -> Dict[str, Any]:
-        """What a host has that only backs up."""
+        """The keys of a host that only backs up."""
         return {"recipients": [self.first.recipient, self.second.recipient]}
 
     def opened_by(self, key: Key) -> Dict[str, Any]:
@@ -56,7 +56,7 @@ def restore(site: Site, clone: Cluster, seal: Optional[Dict[str, Any]], *words: 
 
 
 def read(site: Site, clone: Cluster, entries: List[Entry]) -> None:
-    """The clone, which runs, has these entries and no others."""
+    """The clone is running and has exactly these entries."""
     assert rows(clone) == expected(entries)
     clone.stop()
     shutil.rmtree(clone.data_dir)
@@ -68,7 +68,7 @@ def objects(root: Path) -> Dict[str, bytes]:
 
 
 def sealing(site: Site) -> List[Tuple[str, str]]:
-    """What ``lifeboat check`` says of the seal."""
+    """The result of ``lifeboat check`` about the seal."""
     checks = site.lifeboat("check", status=None).data["checks"]
     return [(c["status"], c["message"]) for c in checks if c["name"] == "seal"]
 

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.integration, needs_age]
 
 @dataclass
 class Yard:
-    """A stopped cluster, one of its segments, other content for the same name, and a pair of keys."""
+    """A stopped cluster, one of its segments, different content for the same name, and a pair of keys."""
 
     site: Site
     name: str
@@ -179,7 +179,7 @@ def test_a_recipient_that_age_refuses_stores_nothing(yard: Yard, recipient: str)
 
 
 def test_the_identity_is_nowhere_but_in_the_memory_of_age(yard: Yard, tmp_path: Path) -> None:
-    """A spy in age's place writes down its arguments, its environment, and what is on the disk while it runs."""
+    """A spy in place of age records its arguments, its environment, and the files on disk while it runs."""
     yard.stores = yard.stores[:1]
     yard.push(yard.seal, yard.content)
     spied = tmp_path / "spied"

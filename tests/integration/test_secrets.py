@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @contextlib.contextmanager
 def watched_arguments() -> Iterator[Set[bytes]]:
-    """The command line of every process that is seen meanwhile."""
+    """The command lines of all processes seen meanwhile."""
     seen: Set[bytes] = set()
     done = threading.Event()
 

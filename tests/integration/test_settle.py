@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @dataclass
 class Pair:
-    """A primary whose archiving is broken, and a standby that streams from it; ``blocked`` were never archived."""
+    """A primary whose archiving is broken, and a standby streaming from it; ``blocked`` were never archived."""
 
     site: Site
     standby: Standby

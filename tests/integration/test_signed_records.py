@@ -37,7 +37,7 @@ LIFT = ("--allow", "share", "--allow", "age")
 
 @dataclass
 class Signed:
-    """A site whose records are signed by ``ours``; ``store`` is what an intruder with the writer's keys has."""
+    """A site whose records are signed with ``ours``; ``store`` is an intruder's, with the writer's keys."""
 
     site: Site
     ours: KeyPair
@@ -46,7 +46,7 @@ class Signed:
     store: Store
 
     def forge(self, key: str, record: Dict[str, Any]) -> str:
-        """Store a record with a right checksum, as the intruder can; gives its key."""
+        """Store a record with a correct checksum, as the intruder can; return its key."""
         self.store.put(key, seal_record(record))
         return key
 
@@ -54,7 +54,7 @@ class Signed:
         return dict(json.loads(self.store.get(key)))
 
     def forged_backup(self, label: str, like: str, **changes: Any) -> str:
-        """A backup that looks like a genuine one, with its files and, as the genuine one has it, its signature."""
+        """A backup that looks genuine, with its files and a copy of the genuine one's signature."""
         prefix, files = f"main/backups/{label}/", self.read(f"main/backups/{like}/manifest.json")
         for file in files["files"]:
             self.store.put(prefix + file["name"], self.store.get(f"main/backups/{like}/{file['name']}"))
@@ -99,7 +99,7 @@ def removals(ran: Any) -> List[str]:
 
 @dataclass
 class Genuine:
-    """What was stored before: ``old`` is held, ``last`` the newest backup; the labels of a copy and a dump."""
+    """Earlier objects: ``old`` is held, ``last`` is the newest backup; the labels of a copy and a dump."""
 
     ledger: Ledger
     old: str
@@ -123,7 +123,7 @@ def stored(signed: Signed) -> Genuine:
 
 
 def forge_all(signed: Signed, genuine: Genuine) -> List[str]:
-    """One of each kind, newer than what is genuine; their keys."""
+    """One of each kind, newer than the genuine ones; their keys."""
     later = datetime.now(timezone.utc) + timedelta(hours=1)
     at, stamp = later.isoformat(), f"{later:%Y%m%dT%H%M%SZ}"
     system = signed.read(f"main/backups/{genuine.last}/manifest.json")["system_identifier"]

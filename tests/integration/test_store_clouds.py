@@ -63,7 +63,7 @@ def proxy(options: CloudOptions) -> Any:
 
 
 def elsewhere(options: CloudOptions) -> CloudOptions:
-    """A bucket that is not there."""
+    """A bucket that does not exist."""
     return replace(options, **{"container" if isinstance(options, AzureOptions) else "bucket": "not-there"})
 
 
@@ -111,7 +111,7 @@ def test_404_of_something_else_is_no_missing_object(options: CloudOptions, proxy
 
 @pytest.mark.parametrize("size", [10, PART + 10])
 def test_a_lost_answer_of_a_put(options: CloudOptions, proxy: FaultProxy, size: int) -> None:
-    """The store has it, the repeated request meets our own object: a success. A rival's equal object is none."""
+    """The store has it, and the repeated request finds our own object: success. A rival's equal object is not."""
     if size > PART and isinstance(options, GcsOptions):
         pytest.skip("This server takes the question how much it has for the end of the upload.")
     target = "" if size < PART else "blocklist"
@@ -145,7 +145,7 @@ def test_a_key_that_is_wrong(azure_options: AzureOptions) -> None:
 
 
 def sas(azurite: Azurite, permission: str) -> str:
-    """A shared access signature of an hour for the test container."""
+    """A shared access signature for the test container, valid for an hour."""
     return generate_container_sas(
         azurite.account, "tests", azurite.account_key, permission=permission,
         expiry=datetime.now(timezone.utc) + timedelta(hours=1),
@@ -153,7 +153,7 @@ def sas(azurite: Azurite, permission: str) -> str:
 
 
 def test_a_sas_token(azurite: Azurite, azure_options: AzureOptions) -> None:
-    """One that may read and list, and nothing else."""
+    """A signature that only allows to read and list."""
     open_store(azure_options).put("x", b"1")
     store = open_store(replace(azure_options, account_key=None, sas_token="?" + sas(azurite, "rl")))
     assert store.get("x") == b"1"

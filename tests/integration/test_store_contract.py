@@ -50,7 +50,7 @@ def store(options: StoreOptions) -> Iterator[Store]:
 
 @pytest.fixture
 def create_only(request: pytest.FixtureRequest, options: StoreOptions) -> None:
-    """For tests of a promise that a store may lack: then trying must have told so."""
+    """For tests of a promise that a store may lack: then the trial must have reported it."""
     if "lesser" in request.node.callspec.id:
         assert isinstance(options, S3Options)
         found = {f.name: f for f in bucket.apply(BucketRequest(options, hosts=options)).features}
@@ -104,7 +104,7 @@ def test_a_long_write_never_replaces(store: Store) -> None:
 
 @pytest.mark.usefixtures("create_only")
 def test_a_race_has_one_winner(store: Store) -> None:
-    """Also when all write the same bytes: who won holds a lock, the others do not.
+    """Even if all write the same bytes: the winner holds a lock, the others do not.
 
     Only for objects of one part: SeaweedFS 4.48 tests the condition of CompleteMultipartUpload before it completes,
     not while it does, so that rivals in the same moment may all be told that they won.
@@ -218,7 +218,7 @@ def test_a_reader_may_stop_early(store: Store) -> None:
 
 @represented(options=["s3", "azure", "gcs"])
 def test_a_read_never_mixes_two_objects(store: Store) -> None:
-    """Replaced behind our back, which no store here lets us do in one step."""
+    """Replaced by somebody else, which no store here allows in one step."""
     old, new = b"o" * (9 * PART), b"n" * (9 * PART)
     with store.writer("x") as writer:
         writer.write(old)
@@ -235,7 +235,7 @@ def test_a_read_never_mixes_two_objects(store: Store) -> None:
 
 @represented(options="s3")
 def test_memory_is_bounded(options: StoreOptions) -> None:
-    """The pages that a process really has: it moves 120 MiB each way, and its parts are 25 MiB at most."""
+    """The process's real memory: it moves 120 MiB each way, and its parts are at most 25 MiB."""
     script = """
 import os, resource
 piece = os.urandom(1024 * 1024)

@@ -46,7 +46,7 @@ def store(root: Path) -> Store:
 
 @pytest.fixture
 def reachable_root() -> Iterator[Path]:
-    """A root below directories that everyone may enter, owned by the one who is refused in it."""
+    """A root below directories that everybody may enter, owned by the user who is refused in it."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
         os.chmod(top, 0o755)
         path = Path(top, "store")
@@ -72,7 +72,7 @@ def test_the_root_must_be_a_directory(tmp_path: Path, make_file: bool) -> None:
 
 
 def test_the_root_may_go_away(store: Store, root: Path) -> None:
-    """Without its root nothing is known to be missing."""
+    """Without its root directory, nothing counts as missing."""
     store.put("x", b"1")
     root.rename(root.with_name("elsewhere"))
     for use in (store.head, store.get, store.writer, lambda k: store.delete([k]), lambda k: list(store.list())):
@@ -81,7 +81,7 @@ def test_the_root_may_go_away(store: Store, root: Path) -> None:
 
 
 def test_another_directory_may_take_its_place(store: Store, root: Path) -> None:
-    """As when a disk is unmounted and its empty mount point stays."""
+    """As if a disk were unmounted, leaving its empty mount point."""
     store.put("x", b"1")
     root.rename(root.with_name("elsewhere"))
     root.mkdir()
@@ -148,7 +148,7 @@ def test_key_order_is_not_directory_order(store: Store) -> None:
 
 
 def test_a_narrow_list_does_not_walk_the_rest(store: Store, reachable_root: Path) -> None:
-    """Directories that cannot hold a wanted key are not even opened."""
+    """Directories that cannot contain a wanted key are not opened."""
     with unprivileged():
         store = open_store(DirectoryOptions(str(reachable_root)))
         for key in ("a/x", "b/x", "c/x"):
@@ -182,7 +182,7 @@ def test_a_root_that_may_not_be_written(reachable_root: Path) -> None:
 
 
 def test_a_root_that_may_not_be_read(reachable_root: Path) -> None:
-    """No permission is no proof that the object is missing."""
+    """A lack of permission does not prove that the object is missing."""
     with unprivileged():
         store = open_store(DirectoryOptions(str(reachable_root)))
         store.put("a/x", b"1")
@@ -198,7 +198,7 @@ def test_a_root_that_may_not_be_read(reachable_root: Path) -> None:
 
 
 def test_a_full_file_system(root: Path) -> None:
-    """On a tmpfs of 1 MiB, mounted in a name space of the child's own."""
+    """On a tmpfs of 1 MiB, mounted in the child's own namespace."""
     own_mounts = ["unshare", "--user", "--map-root-user", "--mount"]
     mount = f'mount -t tmpfs -o size=1m tmpfs "{root}"'
     if not shutil.which("unshare") or subprocess.run([*own_mounts, "sh", "-c", mount], check=False).returncode != 0:
@@ -225,7 +225,7 @@ store.put("small too", b"1")
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
 def test_without_hard_links(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """FAT answers EPERM to link(2), some network file systems EOPNOTSUPP."""
+    """FAT returns EPERM for link(2), some network file systems EOPNOTSUPP."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -257,7 +257,7 @@ def test_without_hard_links(store: Store, root: Path, monkeypatch: pytest.Monkey
 
 
 def test_link_that_succeeded_without_an_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NFS repeats a request whose answer was lost, and is then told that the name is taken: by itself."""
+    """NFS repeats a request whose response was lost, and then finds the name taken by itself."""
     link = os.link
 
     def twice(source: str, target: str, **where: Any) -> None:
@@ -276,7 +276,7 @@ def test_link_that_succeeded_without_an_answer(store: Store, monkeypatch: pytest
     [(errno.EIO, StoreUnavailable), (errno.ESTALE, StoreUnavailable), (errno.EMFILE, StoreError)],
 )
 def test_a_failing_disk(store: Store, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StoreError]) -> None:
-    """No real disk fails on demand: fsync does."""
+    """No real disk fails on demand, so fsync does."""
 
     def fail(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -301,7 +301,7 @@ def test_a_key_below_an_object(store: Store) -> None:
 
 
 def test_leftovers_of_a_killed_writer_are_listed_and_dropped(store: Store, root: Path) -> None:
-    """By its age, whose limit is the caller's; a running writer's file, the lock's and somebody else's never are."""
+    """By age, with the caller's limit; never the file of a running writer, the lock's, or somebody else's."""
     killed = python_with_store(
         DirectoryOptions(str(root)),
         "writer = store.writer('x'); writer.write(b'half'); print('written', flush=True); sys.stdin.read()",

@@ -45,7 +45,7 @@ def test_a_wrong_secret(s3_options: S3Options, name: str) -> None:
 
 @each_operation
 def test_a_missing_bucket(s3_options: S3Options, name: str) -> None:
-    """Also for head: its 404 alone would look like a missing object, and end a recovery early."""
+    """For head too: its 404 alone would look like a missing object, and end a recovery early."""
     assert "no-such-bucket" in refused(replace(s3_options, bucket="no-such-bucket"), name, BucketMissing).message
 
 
@@ -138,7 +138,7 @@ def test_a_hung_endpoint(s3_options: S3Options, fault_proxy: FaultProxy, name: s
 
 
 def test_an_endpoint_that_speaks_no_s3(s3_options: S3Options, fault_proxy: FaultProxy) -> None:
-    """A bare 404 is no proof that the object is missing."""
+    """A bare 404 does not prove that the object is missing."""
     options = replace(s3_options, endpoint_url=fault_proxy.endpoint_url)
     fault_proxy.inject(Fault(faultproxy.STATUS, times=99, status=404))
     store = open_store(options)
@@ -168,7 +168,7 @@ def test_a_certificate_that_is_not_trusted(s3_options: S3Options, tmp_path: Path
 
 
 class TlsServer:
-    """Answers every request with ``NoSuchKey``, over TLS with the given certificate."""
+    """Returns ``NoSuchKey`` for every request, over TLS with the given certificate."""
 
     def __init__(self, key: Path, certificate: Path) -> None:
         import http.server

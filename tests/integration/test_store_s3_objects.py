@@ -94,7 +94,7 @@ def test_addressing_style_and_region(style: str, host: str) -> None:
 
 
 def test_the_store_checks_what_it_receives(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong checksum must be refused, or the checksum is not really sent."""
+    """A wrong checksum must be refused; otherwise the checksum is not really sent."""
     wrong = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": "AAAAAA=="}
     monkeypatch.setattr(s3_upload, "checksum_params", lambda data: wrong)
     with pytest.raises(StoreError, match="BadDigest"):
@@ -114,7 +114,7 @@ def test_requests_that_change_something_carry_what_stores_ask_for(proxied: Store
 
 
 def test_delete_tells_what_it_could_not(s3_options: S3Options, store: Store) -> None:
-    """One refused key does not hide behind the others, nor hinder them."""
+    """One refused key is neither hidden by the others, nor does it block them."""
     store.put("free", b"")
     store.put("held", b"")
     free = f"arn:aws:s3:::{s3_options.bucket}/{s3_options.prefix}/free"
@@ -135,7 +135,7 @@ def test_delete_tells_what_it_could_not(s3_options: S3Options, store: Store) -> 
 def test_an_open_store_continues_with_new_credentials(
     s3_options: S3Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a profile, a shared credentials file or a process: read anew after a refusal, in whichever thread."""
+    """From a profile, a shared credentials file or a process: reread after a refusal, in any thread."""
     keys = tmp_path / "credentials"
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -164,7 +164,7 @@ def test_an_open_store_continues_with_new_credentials(
 def test_a_clock_that_is_off_is_named_whatever_was_asked(
     s3_options: S3Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer to a HEAD has no words: what it tells of the time must do."""
+    """The response to a HEAD has no body: its time must suffice."""
     late = open_store(s3_options)
     real = botocore.auth.get_current_datetime if hasattr(botocore.auth, "get_current_datetime") else None
     if real is None:
@@ -183,7 +183,7 @@ def test_a_clock_that_is_off_is_named_whatever_was_asked(
 def test_a_silent_store_is_reported_within_its_time_limit(
     s3_options: S3Options, fault_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many attempts there are; what is being uploaded has all of them."""
+    """However many attempts there are; an upload in progress uses all of them."""
     monkeypatch.setattr(s3_client, "SILENCE", 0.6)
     silent = open_store(
         replace(s3_options, endpoint_url=fault_proxy.endpoint_url, connect_timeout=2, read_timeout=0.3, max_attempts=4)

@@ -75,7 +75,7 @@ def test_answers_that_always_break_off(proxied_options: S3Options, store: Store,
 
 
 def test_lost_answer_of_a_put(proxied: Store, store: Store, fault_proxy: FaultProxy) -> None:
-    """The store has it, the answer is lost, the repeated request meets our own object: that is a success."""
+    """The store has it, the response is lost, the repeated request finds our own object: that is a success."""
     fault_proxy.inject(Fault(faultproxy.SWALLOW, method="PUT"))
     assert proxied.put("x", b"mine").size == 4
     assert fault_proxy.count("PUT") == 2
@@ -83,7 +83,7 @@ def test_lost_answer_of_a_put(proxied: Store, store: Store, fault_proxy: FaultPr
 
 
 def test_lost_answer_of_a_refusal(proxied: Store, store: Store, fault_proxy: FaultProxy) -> None:
-    """A rival's object is no success, not even when its content is the same."""
+    """A rival's object is not a success, even with the same content."""
     store.put("x", b"same")
     fault_proxy.inject(Fault(faultproxy.SWALLOW, method="PUT"))
     with pytest.raises(ObjectExists):
@@ -156,7 +156,7 @@ def test_an_object_cut_behind_our_back(store: Store, raw: Any, s3_options: S3Opt
 def test_parts_grow_so_that_an_object_of_any_size_fits(
     store: Store, raw: Any, s3_options: S3Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten parts of the first size hold 50 MiB; nobody says before how much comes."""
+    """Ten parts of the first size hold 50 MiB; the total is unknown beforehand."""
     monkeypatch.setattr(s3_upload, "MAX_PARTS", 10)
     monkeypatch.setattr(s3_upload, "REACH", 90 * MIB)
     data = os.urandom(MIB) * 83

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def site(newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp_path: Path) -> Site:
-    """A cluster in one S3 repository, with a directory beside it that the configuration does not name yet."""
+    """A cluster in one S3 repository, with a directory that is not in the configuration yet."""
     (tmp_path / "far").mkdir()
     made = sites(
         newest_postgres, s3_options, segment_mb=1, summarize_wal="on", track_commit_timestamp="on",
@@ -143,7 +143,7 @@ def test_a_copy_may_lag_within_its_configured_limit(site: Site, tmp_path: Path) 
 def test_the_hints_restore_what_the_first_repository_lost(
     newest_postgres: Installation, sites: Sites, tmp_path: Path
 ) -> None:
-    """The first that answers would be the source, and the target lacks nothing that it has."""
+    """The first available one would be the source, and the target lacks nothing that it has."""
     stores = [tmp_path / name for name in ("near", "far")]
     for store in stores:
         store.mkdir()
@@ -196,7 +196,7 @@ def test_repositories_that_do_not_belong_together(
 
 
 def test_other_wal_under_the_same_name_is_reported_and_left(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
-    """As after a split brain. Compressed in another way it is the same; the listing of a directory tells sizes only."""
+    """As after a split brain. Compressed differently it is the same; the listing of a directory shows only sizes."""
     for _ in range(2):
         site.cluster.switch_wal()
     elsewhere = entry(1, replace(s3_options, prefix=f"{s3_options.prefix}-elsewhere"))
@@ -230,7 +230,7 @@ def test_other_wal_under_the_same_name_is_reported_and_left(site: Site, s3_optio
 
 @needs_age
 def test_different_sealed_wal_is_recognized_by_its_digest(site: Site, s3_options: S3Options, tmp_path: Path) -> None:
-    """Who syncs need not be able to open it: sealing gives other bytes each time."""
+    """Syncing does not require the identity: sealing produces different bytes each time."""
     identity = make_key(tmp_path / "identity")
     site.write(seal={"recipients": [identity.recipient]})
     for _ in range(2):

@@ -33,7 +33,7 @@ def site(
     bucket: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Site:
-    """Two full backups and an incremental one, in S3 and in a directory; all but the last one may go."""
+    """Two full backups and an incremental one, in S3 and in a directory; all but the last may be removed."""
     cold, far = tmp_path_factory.mktemp("cold"), s3_options_for(seaweedfs, bucket, "usage")
     made = module_sites(
         newest_postgres, far, DirectoryOptions(str(cold)), name="usage", segment_mb=1, summarize_wal="on",

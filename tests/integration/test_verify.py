@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def site(oldest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
-    """Two repositories of the same content: two backups, WAL between and behind them; the server is stopped."""
+    """Two repositories with the same content: two backups, WAL between and after them; the server is stopped."""
     for name in ("near", "far"):
         (tmp_path / name).mkdir()
     made = sites(
@@ -64,14 +64,14 @@ def more(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
 
 
 def content(root: Path) -> Dict[str, bytes]:
-    """What a repository holds, but for the records of verifications, repairs and events."""
+    """The contents of a repository, except records of verifications, repairs and events."""
     kept = ("verifications", "damaged", "audit")
     files = [p for p in root.rglob("*") if p.is_file() and p.relative_to(root).parts[1] not in kept]
     return {str(p.relative_to(root)): p.read_bytes() for p in files}
 
 
 def segments(root: Path) -> List[Path]:
-    """The stored segments from the first one on that a backup needs."""
+    """The stored segments from the first one that a backup needs."""
     first = min(p.name[:24] for p in root.glob("main/wal/*/0*/*/*.backup.zst"))
     return [p for p in sorted(root.glob("main/wal/*/0*/*/*.zst")) if len(p.name) == 28 and p.stem >= first]
 

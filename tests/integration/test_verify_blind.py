@@ -33,7 +33,7 @@ HOUR = 3600.0
 
 @dataclass
 class Yard:
-    """Copies of two repositories with one of everything; the server is stopped."""
+    """Copies of two repositories with one object of each kind; the server is stopped."""
 
     site: Site
     near: Path
@@ -98,7 +98,7 @@ def loaded(newest_postgres: Installation, module_sites: Sites, tmp_path_factory:
 
 @pytest.fixture
 def yard(loaded: Site, tmp_path: Path) -> Yard:
-    """Everything there is older than what may still be on its way."""
+    """Everything is older than what may still be unfinished."""
     for number, name in enumerate(("near", "far")):
         shutil.copytree(loaded.repositories[number]["path"], tmp_path / name)
         then = time.time() - HOUR
@@ -149,7 +149,7 @@ def test_one_flipped_bit_is_found_and_healed(yard: Yard, pattern: str) -> None:
 
 
 def assert_healed(path: Path, good: bytes) -> None:
-    """It is what it was, or of what each repository has a record of its own, the other one's."""
+    """It is unchanged, or, for records that each repository has of its own, the other one's."""
     if path.parts[-3] == "holds":
         (path,) = path.parent.glob("*.json")
     if path.parent.name == "restore_tests":
@@ -265,7 +265,7 @@ def test_a_damaged_history_is_fetched_from_the_other_repository_and_stops_a_rest
 
 
 def claim(root: Path, at: datetime, key_at: datetime, labels: List[str], wal: Any) -> None:
-    """As whoever has the writer's keys stores it."""
+    """As somebody with the writer's keys stores it."""
     record = seal_record({"format": 1, "at": format_time(at), "labels": labels, "wal": wal})
     path = root / "main" / "verifications" / f"{key_at:%Y%m%dT%H%M%SZ}-00000000.json"
     path.parent.mkdir(exist_ok=True)

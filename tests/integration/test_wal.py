@@ -143,7 +143,7 @@ def test_histories_labels_and_partial_segments_are_archived_too(yard: Yard, s3_o
 
 
 def other_cluster(yard: Yard, system: int = 7) -> Path:
-    """A data directory of another cluster, with a segment of its own in pg_wal."""
+    """A data directory of another cluster, with its own segment in pg_wal."""
     root = yard.work / "other"
     (root / "global").mkdir(parents=True)
     (root / "pg_wal").mkdir()

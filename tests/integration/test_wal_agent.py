@@ -111,7 +111,7 @@ def test_credentials_that_are_replaced_are_read_anew(
     agents: Agents,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Refused, it leaves the file to whoever asks; with the new keys it goes on by itself."""
+    """If refused, it leaves the file to the caller; with the new keys it continues by itself."""
     keys = tmp_path / "credentials"
 
     def write(access_key_id: str, secret_access_key: str) -> None:

@@ -201,7 +201,7 @@ def test_there_is_no_spool_at_all(site: Site, s3_options: S3Options) -> None:
 
 
 def test_a_full_spool_ends_the_agent(site: Site, tmp_path: Path) -> None:
-    """On a tmpfs with room for a few files, mounted in a name space of the agent's own."""
+    """On a tmpfs with space for a few files, mounted in the agent's own namespace."""
     names = write_segments(site, 12)
     spool = tmp_path / "small"
     spool.mkdir()

@@ -32,7 +32,7 @@ NEXT = "PERFORM pg_logical_emit_message(false, 'lifeboat', ''); PERFORM pg_switc
 
 @pytest.fixture
 def site(sites: Sites, newest_postgres: Installation, s3_options: S3Options, fault_proxy: FaultProxy) -> Site:
-    """A server with segments of 1 MiB that archives by an agent, through a proxy in front of its store."""
+    """A server with segments of 1 MiB that archives with an agent, through a proxy in front of its store."""
     store = replace(s3_options, endpoint_url=fault_proxy.endpoint_url, connect_timeout=1, read_timeout=60)
     site = sites(newest_postgres, store, segment_mb=1, start=False, archive_timeout=0)
     site.options.update(spool_dir=str(spool_of(site)), wal={"parallel": 3})
@@ -43,7 +43,7 @@ def site(sites: Sites, newest_postgres: Installation, s3_options: S3Options, fau
 
 @pytest.fixture
 def agent(site: Site) -> Iterator[AgentProcess]:
-    """Its agent; the server archives by it alone. A backup is there."""
+    """Its agent, without which the server archives nothing. A backup exists."""
     running = AgentProcess(site)
     archive_by(site, ["false"])
     site.cluster.execute("CREATE TABLE t (segment int)")
@@ -53,7 +53,7 @@ def agent(site: Site) -> Iterator[AgentProcess]:
 
 
 def write(site: Site, count: int) -> List[str]:
-    """A committed row in each of so many new segments; their names."""
+    """Commit a row in each of this many new segments; their names."""
     names = []
     for _ in range(count):
         names.append(current(site))
@@ -79,7 +79,7 @@ def there(site: Site, store: Any, names: List[str]) -> List[bool]:
 
 
 def restored(site: Site, *words: str, status: int = 0) -> Tuple[Ran, List[int]]:
-    """Restore into a clone; what was said, and the rows of ``t``."""
+    """Restore into a clone; the messages, and the rows of ``t``."""
     clone = site.clone(f"clone{len(site.clones)}")
     ran = site.lifeboat(*restore_arguments(clone, *words), status=status)
     rows = clone.rows("SELECT segment FROM t ORDER BY 1") if status == 0 else []
@@ -88,7 +88,7 @@ def restored(site: Site, *words: str, status: int = 0) -> Tuple[Ran, List[int]]:
 
 
 def offered(error: Dict[str, Any]) -> List[str]:
-    """The target that a hint offers, as it is printed."""
+    """The target in a hint, as printed."""
     match = re.search(r"--lsn [0-9A-F]+/[0-9A-F]+", error["hint"])
     assert match, error["hint"]
     return shlex.split(match.group())
@@ -97,7 +97,7 @@ def offered(error: Dict[str, Any]) -> List[str]:
 def test_wal_stored_ahead_of_a_hole_ends_no_restore(
     site: Site, s3_options: S3Options, fault_proxy: FaultProxy, agent: AgentProcess
 ) -> None:
-    """The host is lost while a segment is on its way, and later ones are stored: nobody was told that they are."""
+    """The host is lost during an upload, with later segments stored: none of them was acknowledged."""
     write(site, 2)
     until(lambda: not ready(site), "the first to be archived")
     hole = current(site)
@@ -175,7 +175,7 @@ def test_the_newest_segments_were_deleted(
 
 
 def archived_to(site: Site) -> int:
-    """The LSN up to which PostgreSQL was told that WAL is archived, read from what a power failure leaves."""
+    """The LSN up to which WAL was acknowledged to PostgreSQL, read from the files after a power failure."""
     status = site.cluster.data_dir / "pg_wal" / "archive_status"
     done = [p.stem for p in status.glob("*.done") if len(p.stem) == 24]
     return max((Segment.parse(name, 2**20).end for name in done), default=0)
@@ -184,7 +184,7 @@ def archived_to(site: Site) -> int:
 def test_a_host_lost_in_a_burst_leaves_all_that_was_acknowledged(
     site: Site, s3_options: S3Options, fault_proxy: FaultProxy, agent: AgentProcess
 ) -> None:
-    """LIFEBOAT_TEST_LOSSES of them, at random moments, with a store whose answers come late."""
+    """LIFEBOAT_TEST_LOSSES of them, at random moments, with a store that responds late."""
     chance, holes, refused = Random(42), 0, []
     for _ in range(int(os.environ.get("LIFEBOAT_TEST_LOSSES", "3"))):
         # What is on its way when the host is lost never arrives: the proxy would still bring what is only slow.

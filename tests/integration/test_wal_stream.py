@@ -55,7 +55,7 @@ def lost_and_restored(site: Site, stream: StreamProcess) -> Cluster:
 
 
 def checked(site: Site) -> Tuple[str, str]:
-    """What ``lifeboat check`` says of the stream: the status, and the first words."""
+    """The result of ``lifeboat check`` for the stream: the status, and the first words."""
     told = {c["name"]: c for c in site.lifeboat("check", status=None).data["checks"]}["WAL stream"]
     return told["status"], re.split("[,;]| lifeboat_main", told["message"])[0]
 
@@ -132,7 +132,7 @@ def test_all_that_was_stored_survives_the_death_of_the_whole_host(
 
 
 def write_until_it_dies(cluster: Cluster, path: Path, slowly: threading.Event) -> None:
-    """Commit row by row; each line of the file is a commit that was acknowledged: number and the LSN behind it."""
+    """Commit row by row; each line of the file is an acknowledged commit: number and the LSN after it."""
     with contextlib.suppress(psycopg2.Error), contextlib.closing(cluster.connect()) as connection:
         with open(path, "w", encoding="ascii", buffering=1) as out, connection.cursor() as cursor:
             for number in range(1, 100000):
@@ -267,7 +267,7 @@ def test_a_damaged_piece_ends_the_wal_before_it(
 
 
 def damage(store: Path, beyond: int) -> Path:
-    """Flip a byte in the first piece that goes beyond this offset; gives its path."""
+    """Flip a byte in the first piece that extends beyond this offset; return its path."""
     found = sorted(store.rglob("*-*.partial.zst"))
     newest = max(path.name[:24] for path in found)
     path = next(p for p in found if p.name.startswith(newest) and int(p.name[34:42], 16) > beyond)

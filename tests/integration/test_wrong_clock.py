@@ -24,7 +24,7 @@ AHEAD = 3000
 
 @pytest.fixture
 def site(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> Site:
-    """A server that does not run yet, and a directory to store in."""
+    """A stopped server, and a directory to store in."""
     (tmp_path / "repository").mkdir()
     store = DirectoryOptions(str(tmp_path / "repository"))
     summaries = {"summarize_wal": "on"} if newest_postgres.major >= 17 else {}
@@ -32,7 +32,7 @@ def site(sites: Sites, newest_postgres: Installation, tmp_path: Path) -> Site:
 
 
 class Wrong:
-    """Starts a server whose clock is wrong."""
+    """Starts a server with a wrong clock."""
 
     def __init__(self, patch: pytest.MonkeyPatch, root: Path) -> None:
         self._patch, self._root = patch, root
@@ -84,7 +84,7 @@ def test_a_release_from_the_past_does_not_count_until_the_clock_is_right(site: S
 
 @pytest.fixture
 def first(site: Site, wrong: Wrong) -> Dict[str, Any]:
-    """A backup that was made while the server's clock was ahead; it is right by now."""
+    """A backup made while the server's clock was ahead; the clock is correct now."""
     wrong.start(site, AHEAD)
     made = site.backup()
     site.cluster.stop()
@@ -106,7 +106,7 @@ def test_a_backup_that_is_ahead_is_flagged_and_is_not_young(site: Site, first: D
 
 
 def test_a_backup_that_is_ahead_is_no_parent(site: Site, first: Dict[str, Any], newest_postgres: Installation) -> None:
-    """The record of what is based on it would tell an earlier time than its parent's, and count for nothing."""
+    """A backup based on it would have an earlier time than its parent, and not count."""
     if newest_postgres.major < 17:
         pytest.skip("incremental backups are PostgreSQL 17's")
     error = site.lifeboat("backup", "--type", "differential", status=1).error

@@ -24,7 +24,7 @@ def _root() -> None:
 
 @pytest.fixture
 def postgres() -> Principal:
-    """Who owns the spool, the logs of PostgreSQL and a repository in a directory; its number is nobody's."""
+    """The owner of the spool, PostgreSQL's logs and a repository in a directory; an unused user ID."""
     return Principal(12001)
 
 
@@ -48,7 +48,7 @@ def theirs(place: Path, postgres: Principal) -> Path:
 
 @pytest.fixture
 def shadow(place: Path) -> Path:
-    """A file that root alone may read, in a directory that everybody may enter."""
+    """A file that only root may read, in a directory that everybody may enter."""
     path = place / "shadow"
     path.write_text(f"{SECRET}\n")
     path.chmod(0o600)
@@ -57,7 +57,7 @@ def shadow(place: Path) -> Path:
 
 @pytest.fixture
 def inner(place: Path) -> Path:
-    """A directory where root alone may write."""
+    """A directory that only root can write to."""
     path = place / "cron.d"
     path.mkdir(mode=0o755)
     return path

@@ -110,7 +110,7 @@ def test_a_repository_behind_a_link_of_somebody_elses(host: Host, inner: Path) -
 
 
 def test_a_name_in_tmp_that_is_exchanged(host: Host, shadow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name of what was just written leads to a secret when the object gets its own."""
+    """The temporary name leads to a secret when the object gets its final name."""
     store = open_store(DirectoryOptions(str(host.store)))
     writer = store.writer("main/x")
     writer.write(b"1")

@@ -49,7 +49,7 @@ def in_git(remote: Path) -> str:
 def test_a_file_that_becomes_a_link_is_not_pushed(
     host: Host, theirs: Path, shadow: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """A race: it is exchanged between being looked at and being read."""
+    """A race: it is exchanged between the check and the read."""
     remote = with_git(host)
     host.data["file_sets"][0]["paths"] = [str(theirs)]
     secret = shadow.with_name("app.toml")
@@ -89,7 +89,7 @@ def test_a_file_that_becomes_a_link_is_not_pushed(
 
 
 def test_a_commit_with_a_link_leads_nowhere(host: Host, inner: Path) -> None:
-    """Whoever may push to the remote places a link where this host's directory is."""
+    """Somebody who may push to the remote places a link where this host's directory is."""
     remote = with_git(host)
     (inner / "web").mkdir()
     (inner / "web" / "job").write_text("keep")
@@ -109,7 +109,7 @@ def test_a_commit_with_a_link_leads_nowhere(host: Host, inner: Path) -> None:
 
 
 def of_somebody_else(host: Host, theirs: Path) -> None:
-    """A set of files that ``postgres`` owns, of all kinds, and its copy."""
+    """A set of files of all kinds owned by ``postgres``, and its copy."""
 
     def write() -> None:
         etc = theirs / "etc"
@@ -174,7 +174,7 @@ def test_a_set_of_somebody_elses_comes_back(host: Host, theirs: Path, lost: str)
 def test_a_directory_that_is_exchanged_during_a_restore(
     host: Host, theirs: Path, inner: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """What root brings back does not get to where a link of ``postgres`` leads."""
+    """Files restored by root do not end up where a link of ``postgres`` leads."""
     app = theirs / "app"
     host.postgres.run(app.mkdir)
     of_somebody_else(host, app)
@@ -212,7 +212,7 @@ def test_a_set_is_not_read_through_a_link_of_somebody_elses(host: Host, theirs: 
 
 
 def test_a_directory_of_roots_own_stays_closed(host: Host, theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``postgres`` puts it where a directory of the set was, to be given its owner and mode."""
+    """``postgres`` puts it in place of a directory of the set, to get the directory's owner and mode."""
     of_somebody_else(host, theirs)
     (theirs / "etc" / "deep").chmod(0o711)
     closed = theirs / "etc" / "closed"

@@ -109,7 +109,7 @@ def test_root_writes_its_own(place: Path) -> None:
 def test_another_directory_is_not_given_away(
     theirs: Path, postgres: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between its making and its opening the tree's owner puts root's own directory in its place."""
+    """Between its creation and its opening, the tree's owner replaces it with root's own directory."""
     kept = theirs / "roots"
     kept.mkdir(mode=0o700)
     (kept / "secret").write_text("1")

@@ -21,7 +21,7 @@ from lifeboat.cli.verbs import VERBS, verb_in
 def commands(
     parser: argparse.ArgumentParser, path: Tuple[str, ...] = ()
 ) -> Iterator[Tuple[str, argparse.ArgumentParser]]:
-    """Every command and action by its words."""
+    """Every command and action, as words."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
@@ -78,7 +78,7 @@ def test_a_plan_is_a_dry_run(name: str) -> None:
 
 
 def loaded(*argv: str) -> Set[str]:
-    """The modules that a fresh interpreter has after this command."""
+    """The modules that a fresh interpreter has loaded after this command."""
     script = "import sys; from lifeboat.cli.main import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script, *argv], capture_output=True, text=True, check=True)
     return set(done.stderr.split())

@@ -21,7 +21,7 @@ PUSH, FETCH = ["wal-push", "pg_wal/x"], ["wal-fetch", "f", "p"]
 
 
 def status_of(argv: List[str]) -> int:
-    """What the process would end with."""
+    """The exit status of the process."""
     try:
         return cli.main(argv)
     except SystemExit as exc:

@@ -23,7 +23,7 @@ def rows(page: str) -> List[str]:
 
 
 def cited(row: str) -> List[Tuple[str, str]]:
-    """File and function of each citation; ``::name`` alone means the file that was cited before it."""
+    """File and function of each citation; ``::name`` alone refers to the file cited before it."""
     found: List[Tuple[str, str]] = []
     for file, function in _CITED.findall(row):
         if file or function:

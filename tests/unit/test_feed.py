@@ -25,7 +25,7 @@ def pour(command: str, chunks: Iterator[bytes]) -> int:
 
 
 def damaged(count: int) -> Iterator[bytes]:
-    """A stream whose checksum is compared at its end, as the repository's are."""
+    """A stream whose checksum is compared at its end, like the repository's streams."""
     for _ in range(count):
         yield MIB
     raise ObjectCorrupt("The object is damaged.", "Take another.")

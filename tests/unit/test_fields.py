@@ -64,7 +64,7 @@ values = st.recursive(
 
 
 def paths(data: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to everything inside."""
+    """The paths to everything inside."""
     inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, (list, tuple)) else ()
     return [at, *(path for key, value in inner for path in paths(value, (*at, key)))]
 
@@ -78,7 +78,7 @@ def changed(data: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def read(load: Callable[[bytes, str], Any], data: Any) -> Any:
-    """What the reader makes of it; None where it refuses it by the error that names the object."""
+    """The reader's result, or None if it refuses it with the error that names the object."""
     raw = seal_record(data) if isinstance(data, dict) else json.dumps(data).encode()
     try:
         return load(raw, "main/some/key")
@@ -172,7 +172,7 @@ def test_a_manifest_that_no_backup_writes(change: Dict[str, Any]) -> None:
 
 
 def sealed(body: str) -> bytes:
-    """JSON as it is written here, under the checksum of what Python reads in it."""
+    """JSON as written here, with the checksum of what Python reads from it."""
     digest = hashlib.sha256(json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     return body[:-1].encode() + f', "sha256": "{digest}"}}'.encode()
 

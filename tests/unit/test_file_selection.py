@@ -32,7 +32,7 @@ def look(path: str, looks: Tuple[int, int, int, int]) -> Seen:
 
 
 def member(path: str, looks: Tuple[int, int, int, int]) -> Dict[str, object]:
-    """What was read of a file that looked so: another content for other looks."""
+    """The content read from a file with these attributes: different attributes, different content."""
     return {"path": path, "kind": "file", "sha256": f"{path} {looks}", "mode": "0600"}
 
 

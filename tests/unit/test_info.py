@@ -41,7 +41,7 @@ def find_windows(backups: List[BackupManifest], runs: Dict[str, Run]) -> List[Wi
 
 
 def a_backup_in(number: int) -> BackupManifest:
-    """A backup whose WAL lies in one segment; it is consistent in that segment's second."""
+    """A backup whose WAL is in one segment; it is consistent in that segment's second."""
     return a_backup(number - 0.9, number - 0.5, number * SIZE + 40, number * SIZE + 400)
 
 

@@ -39,7 +39,7 @@ COMMANDS = commands()
 
 
 def spoken(path: Path) -> Iterator[str]:
-    """The strings of a program, and what is code in a page."""
+    """The strings of a program, or the code in a page."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         yield from (_FOLDED.sub("", code) for code in _CODE.findall(text))
@@ -57,7 +57,7 @@ def spoken(path: Path) -> Iterator[str]:
 
 
 def calls(text: str) -> List[Tuple[str, List[str], str]]:
-    """The command, the options that stand with it, and all that was read."""
+    """The command, its options, and the text that was read."""
     return [
         (match.group(2), _OPTION.findall(match.group(1)) + _OPTION.findall(match.group(3)), match.group(0))
         for match in _CALL.finditer(text)
@@ -65,7 +65,7 @@ def calls(text: str) -> List[Tuple[str, List[str], str]]:
 
 
 def faults(text: str) -> List[str]:
-    """What is wrong with the commands in a text."""
+    """The errors in the commands of a text."""
     found = []
     for name, options, read in calls(text):
         if name not in COMMANDS:

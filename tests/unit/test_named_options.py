@@ -21,7 +21,7 @@ _FILES = ("json", "jsonl", "yml")
 
 
 def below(hint: Any) -> Iterator[Any]:
-    """The type and all that it is made of."""
+    """The type and its components."""
     yield hint
     for part in typing.get_args(hint):
         yield from below(part)
@@ -40,7 +40,7 @@ SECTIONS = sections()
 
 
 def faults(text: str) -> List[str]:
-    """The options in a text that are none."""
+    """The unknown options in a text."""
     return [
         m.group()
         for m in _NAMED.finditer(text)
@@ -49,7 +49,7 @@ def faults(text: str) -> List[str]:
 
 
 def spoken(path: Path) -> Iterator[str]:
-    """The strings of a program, but for its docstrings."""
+    """The strings of a program, except its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

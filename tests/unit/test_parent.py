@@ -26,7 +26,7 @@ def labels(made: List[BackupManifest]) -> Dict[str, BackupManifest]:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[Dict[str, Chains], List[BackupManifest], TimelinePath, int]:
-    """Repositories with a common history, each with losses of its own, and a server somewhere along it."""
+    """Repositories with a common history, each with its own losses, and a server somewhere along it."""
     types = ["full", *draw(st.lists(st.sampled_from(["full", "differential", "incremental"]), max_size=6))]
     made = a_line_of_backups(types, [draw(st.integers(0, max(n - 1, 0))) for n in range(len(types))])
     fork = draw(st.integers(0, len(made)))

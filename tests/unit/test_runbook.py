@@ -29,7 +29,7 @@ printf '%s\\n' "$line" >>"$SPY_LOG"
 
 
 def run_with_spies(script: str, tmp_path: Path, **environment: str) -> List[List[str]]:
-    """Run a script with every program of the restore replaced by one that writes its words down."""
+    """Run a script with every program of the restore replaced by one that records its arguments."""
     spies = tmp_path / "spies"
     spies.mkdir()
     for name in ("aws", "zstd", "tar", "pg_verifybackup", "pg_combinebackup", "pg_ctl"):

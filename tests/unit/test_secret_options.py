@@ -41,7 +41,7 @@ NO_SECRETS = {
 
 
 def sections(cls: Any, seen: Set[Any]) -> Iterator[Any]:
-    """The dataclasses that a configuration is made of."""
+    """The dataclasses of a configuration."""
     if cls in seen or not dataclasses.is_dataclass(cls):
         for inner in typing.get_args(cls):
             yield from sections(inner, seen)

@@ -30,7 +30,7 @@ OVER_HTTP = sorted(kind for kind, cls in STORE_TYPES.items() if cls.TRAITS.netwo
 
 
 def asked_kinds(tree: ast.AST) -> List[str]:
-    """The calls that ask whether options are of one kind of store."""
+    """The calls that check the kind of a store's options."""
     names = {cls.__name__ for cls in STORE_TYPES.values()}
     return [
         ast.unparse(node)
@@ -65,7 +65,7 @@ def test_every_kind_says_what_it_can_do() -> None:
 
 @contextlib.contextmanager
 def dead_end() -> Iterator[Any]:
-    """A port that takes every connection and never answers; ``taken`` holds the connections."""
+    """A port that accepts every connection and never responds; ``taken`` holds the connections."""
     listener = socket.create_server(("127.0.0.1", 0))
     taken: List[socket.socket] = []
 

@@ -16,7 +16,7 @@ from support.warm import Warm
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[Path, Path]]:
-    """The command from the start, and the one that is forked."""
+    """The command started from scratch, and the forked one."""
     root = tmp_path_factory.mktemp("commands")
     cold, warm = root / "cold", root / "warm"
     cold.write_text(COMMAND)

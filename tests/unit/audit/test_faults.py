@@ -18,7 +18,7 @@ ONE, TWO = "db1.postgres", "db2.root"
 
 
 def a_chain(length: int, chain: str = ONE, **more: object) -> Dict[int, bytes]:
-    """So many events, each naming the one before."""
+    """A number of events, each referring to the previous one."""
     records: Dict[int, bytes] = {}
     for number in range(1, length + 1):
         before = digest(records[number - 1]) if number > 1 else None
@@ -37,7 +37,7 @@ def faults(*trails: Dict[str, Dict[int, bytes]], local: bool = False) -> List[st
 
 
 def forged(record: bytes) -> bytes:
-    """Another content, with a checksum of itself that is right."""
+    """Different content, with a correct checksum of itself."""
     return replace(load_event(record, "it"), objects=("forged",)).record()
 
 

@@ -37,7 +37,7 @@ def test_where_root_alone_writes_everything_is_read(directory: Facts, file: Fact
 
 @given(DIRECTORIES, FILES, st.booleans())
 def test_elsewhere_only_what_its_writers_read_anyway(directory: Facts, file: Facts, member: bool) -> None:
-    """Who can write there owns the file, or may read it without root."""
+    """Those who can write there own the file, or may read it without root."""
     # No assume(): most are refused, and Hypothesis would give up.
     if not others_write(directory) or why_not_read(directory, file, member):
         return

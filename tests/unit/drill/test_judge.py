@@ -23,7 +23,7 @@ def at(tick: int) -> datetime:
 
 @dataclass(frozen=True)
 class Record:
-    """A commit record in the WAL: its time (ticks), where it begins and ends, and the client's view of it."""
+    """A commit record in the WAL: its time (ticks), where it starts and ends, and the client's view of it."""
 
     time: int
     start: int
@@ -33,7 +33,7 @@ class Record:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Record]:
-    """Commit records in WAL order. Their times need not rise: concurrent commits take them before their place."""
+    """Commit records in WAL order. Their times need not increase: commits take them before their position."""
     records = []
     lsn, written = 1000, 0
     for number in range(1, draw(st.integers(1, 25)) + 1):
@@ -96,7 +96,7 @@ def test_a_commit_too_few_or_too_many_is_named(
 
 @given(histories(), st.integers(0, 160), st.booleans())
 def test_little_is_left_undecided(history: list[Record], tick: int, inclusive: bool) -> None:
-    """Either is right only for a commit that was under way at the target."""
+    """Either is correct only for a commit in progress at the target."""
     target = TimeTarget(at(tick), inclusive)
     for commit in commits(history):
         assert commit.acked_at is not None

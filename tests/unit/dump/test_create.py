@@ -26,7 +26,7 @@ def a_dump(**properties: Any) -> Dump:
 
 
 class Said:
-    """Keeps the statements."""
+    """Records the statements."""
 
     def __init__(self) -> None:
         self.statements: List[str] = []

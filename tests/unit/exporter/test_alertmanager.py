@@ -92,7 +92,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @pytest.fixture
 def answering() -> Iterator[Callable[[Answer], Manager]]:
-    """An HTTP server that answers as a test wants."""
+    """An HTTP server with responses chosen by a test."""
     servers: List[HTTPServer] = []
 
     def start(answer: Answer) -> Manager:

@@ -27,7 +27,7 @@ from support.records import EPOCH, SYSTEM, a_backup, put_backup
 
 
 class Fleets:
-    """Configurations in a directory, and the repositories that they name."""
+    """Configurations in a directory, and their repositories."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -36,7 +36,7 @@ class Fleets:
         self.fleet = Fleet(str(self.directory))
 
     def cluster(self, name: str, *wal: int, objectives: Any = None, backup: bool = True, places: int = 1) -> List[Path]:
-        """A cluster with a backup that begins in segment 1, and these segments, in so many repositories."""
+        """A cluster with a backup that starts in segment 1, and these segments, in this many repositories."""
         paths = [self.root / f"{name}-{number}" for number in range(places)]
         entries = [{"name": f"repo{n}", "type": "directory", "path": str(p)} for n, p in enumerate(paths)]
         config: Dict[str, Any] = {"cluster": name, "repositories": entries, "objectives": objectives or {}}

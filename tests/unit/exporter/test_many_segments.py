@@ -76,7 +76,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Any]:
-    """Several readings of that cluster, in a process of their own."""
+    """Several readings of that cluster, in a separate process."""
     root = tmp_path_factory.mktemp("many")
     place, etc = root / "near", root / "etc"
     place.mkdir()

@@ -22,7 +22,7 @@ from support.sinks import Certificate
 
 
 class Served:
-    """An exporter of no cluster at all, in a thread."""
+    """An exporter without clusters, in a thread."""
 
     def __init__(self, directory: Path, **options: Optional[str]) -> None:
         self.port = free_port()

@@ -102,7 +102,7 @@ def members(text: str, low: int, high: int) -> Set[int]:
 
 
 def cron_runs(cron: str, begin: datetime, count: int) -> List[datetime]:
-    """The next runs as cron makes them, minute by minute."""
+    """The next runs according to cron, minute by minute."""
     fields = cron.split()
     minutes, hours, days, months = (
         members(f, *limits) for f, limits in zip(fields, ((0, 59), (0, 23), (1, 31), (1, 12)))

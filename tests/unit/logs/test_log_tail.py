@@ -20,7 +20,7 @@ LATER = 2**62
 
 
 class Reader:
-    """Follows one log, and keeps what it read."""
+    """Follows one log, and records what it reads."""
 
     def __init__(self, path: Path, budget: int = 1000) -> None:
         self.path, self.budget = path, budget

@@ -50,7 +50,7 @@ def test_a_test_of_rules_can_fail(tmp_path: Path) -> None:
 
 
 def fired(wanted: bool) -> Set[str]:
-    """The alerts of which a test says that they fire, or that they do not, with the severity of those that fire."""
+    """The alerts for which a test expects that they fire, or do not, with the severity of those that fire."""
     found: Set[str] = set()
     for path in TESTS:
         for group in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
@@ -69,7 +69,7 @@ def test_every_rule_is_tested_firing_and_quiet() -> None:
 
 
 def vanished() -> Set[str]:
-    """The alerts that are judged in a test after series of it have ended."""
+    """The alerts that are tested after their series have ended."""
     return {
         case["alertname"]
         for path in TESTS
@@ -141,7 +141,7 @@ def test_alerts_reach_whom_they_should(labels: str, receiver: str) -> None:
 
 
 def named() -> List[str]:
-    """The alerts that the matchers of Alertmanager's example name."""
+    """The alerts in the matchers of Alertmanager's example."""
     given = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))
     matchers = re.findall(r'alertname =~? \\?"?([\w|]+)', json.dumps(given))
     return [name for matcher in matchers for name in matcher.split("|")]

@@ -19,7 +19,7 @@ PANELS: List[Dict[str, Any]] = dashboard()["panels"]
 
 
 def cells(panel: Dict[str, Any]) -> List[Tuple[int, int]]:
-    """The cells of the grid that a panel takes."""
+    """The cells of the grid that a panel covers."""
     at = panel["gridPos"]
     return [(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])]
 
@@ -35,7 +35,7 @@ def test_grafanas_own_models_read_it_back_whole() -> None:
 
 
 def lost(ours: Any, theirs: Any, path: str = "") -> List[str]:
-    """What is in ours and not, or otherwise, in theirs; they may add defaults."""
+    """Parts of ours that are missing or different in theirs; they may add defaults."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return [word for key in ours for word in lost(ours[key], theirs.get(key), f"{path}/{key}")]
     if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):

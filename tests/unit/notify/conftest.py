@@ -16,20 +16,20 @@ from support.sinks import Certificate, MailSink, WebSink
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """That of localhost."""
+    """The certificate of localhost."""
     return Certificate.make(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
 def web() -> Iterator[WebSink]:
-    """A server of plain HTTP."""
+    """A plain HTTP server."""
     with WebSink() as sink:
         yield sink
 
 
 @pytest.fixture
 def mail(certificate: Certificate) -> Iterator[MailSink]:
-    """A mail server that insists on STARTTLS."""
+    """A mail server that requires STARTTLS."""
     with MailSink(certificate) as sink:
         yield sink
 

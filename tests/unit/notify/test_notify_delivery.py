@@ -182,7 +182,7 @@ def test_apprise_itself_reaches_its_service(configure: Made, web: WebSink, tmp_p
 
 @pytest.fixture
 def lifeboat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Runs ``lifeboat notify``: its status, and all that it said."""
+    """Runs ``lifeboat notify``: its status, and its output."""
 
     def run(config: Config, *words: str, text: str = "") -> tuple[int, str]:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))

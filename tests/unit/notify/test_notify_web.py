@@ -37,7 +37,7 @@ def hook(sink: WebSink, **more: Any) -> Dict[str, Any]:
 
 
 def verified(request: Request, key: bytes) -> bool:
-    """As a receiver does it, by the words of Standard Webhooks."""
+    """As a receiver does it, according to Standard Webhooks."""
     named = {name: request.headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature")}
     signed = f"{named['id']}.{named['timestamp']}.".encode() + request.body
     made = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -82,7 +82,7 @@ SEGMENT = "000000010000000000000002"
 
 
 class Waiting:
-    """A prefetcher's directory, a process that stands for it, and a host command with a status of its own."""
+    """A prefetcher's directory, a process in its place, and a host command with a given status."""
 
     def __init__(self, root: Path, command_status: int, status: int) -> None:
         self.status = status
@@ -101,7 +101,7 @@ class Waiting:
         self.process.wait()
 
     def replace(self) -> None:
-        """Another process, by chance of the same number, in place of the prefetcher."""
+        """Another process that happens to have the prefetcher's process ID."""
         self.end()
         self.process = subprocess.Popen(["sleep", "600"])
         self._line = restore_command(str(self._command), "/etc/x.yml", Ahead(str(self.directory), self.process.pid))
@@ -112,7 +112,7 @@ class Waiting:
         self._line = restore_command(str(self._command), "/etc/x.yml", ahead, pieces=True, follow=True)
 
     def start(self) -> subprocess.Popen[bytes]:
-        """As PostgreSQL does it, by ``system``."""
+        """As PostgreSQL does it, with ``system``."""
         return subprocess.Popen(["sh", "-c", as_the_shell_gets_it(self._line, SEGMENT, str(self.target))])
 
     def run(self) -> int:
@@ -120,7 +120,7 @@ class Waiting:
             return process.wait()
 
     def question(self) -> Path:
-        """The question that the command left, without its ending; as the prefetcher sees it."""
+        """The request left by the command, without its suffix, as the prefetcher sees it."""
         while True:
             for want in self.directory.glob("*.want"):
                 want.rename(want.with_suffix(".seen"))

@@ -20,14 +20,14 @@ SIZE = 1024 * 1024
 
 @st.composite
 def switches(draw: st.DrawFn) -> List[Tuple[int, int]]:
-    """Ancestors with rising numbers and rising switch points."""
+    """Ancestors with increasing numbers and switch points."""
     numbers = sorted(draw(st.sets(st.integers(1, 50), max_size=4)))
     points = sorted(draw(st.lists(st.integers(1, 20 * SIZE), min_size=len(numbers), max_size=len(numbers))))
     return list(zip(numbers, points))
 
 
 def places(ancestors: List[Tuple[int, int]]) -> List[int]:
-    """The bytes around every switch, where an error by one would show."""
+    """The bytes around every switch, where an off-by-one error would show."""
     return [max(0, point + d) for _, point in ancestors for d in (-1, 0, 1)] + [0, 25 * SIZE]
 
 
@@ -95,7 +95,7 @@ def test_a_malformed_history_is_refused_by_name(text: str) -> None:
 
 
 def test_a_fork_before_the_parent_began_leaves_the_grandparent_there() -> None:
-    """PostgreSQL 17 wrote this history for a restore to a time along timeline 2, which began at 0/A000000."""
+    """PostgreSQL 17 wrote this history for a restore to a time on timeline 2, which started at 0/A000000."""
     path = parse_history(
         3, "1\t0/A000000\tno recovery target specified\n\n2\t0/8194988\tbefore 2026-11-22 19:17:19.792866+00\n"
     )

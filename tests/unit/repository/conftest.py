@@ -26,7 +26,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Opened:
-    """The repository as a configuration with such a section ``signing`` opens it."""
+    """The repository opened with such a section ``signing``."""
     (tmp_path / "repository").mkdir()
 
     def open_it(cluster: str = "main", **signing: Any) -> Repository:

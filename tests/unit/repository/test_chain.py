@@ -17,7 +17,7 @@ from support.records import a_line_of_backups
 
 @st.composite
 def histories(draw: st.DrawFn) -> List[BackupManifest]:
-    """Backups as they may be made: the first is full, each later one builds on any earlier one."""
+    """Possible backups: the first is full, each later one is based on any earlier one."""
     types = ["full", *draw(st.lists(st.sampled_from(["full", "differential", "incremental"]), max_size=7))]
     return a_line_of_backups(types, [draw(st.integers(0, max(n - 1, 0))) for n in range(len(types))])
 

@@ -37,7 +37,7 @@ def test_the_last_word_counts_and_in_doubt_the_hold(said: List[Tuple[str, bool, 
 
 
 def stored(key: str, event: HoldEvent, at: float, raw: Optional[bytes] = None) -> StoredRecord:
-    """The record as the store got it so many seconds after the beginning."""
+    """The record as received by the store this many seconds after the start."""
     raw = raw or seal_record({"format": FORMAT, **event.as_dict()})
     return StoredRecord(ObjectInfo(key, len(raw), moment(at)), raw)
 

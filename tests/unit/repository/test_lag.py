@@ -73,7 +73,7 @@ def test_pieces_are_copied_until_their_segment_is_complete() -> None:
 
 
 def test_how_far_wal_is_acknowledged_comes_before_the_wal() -> None:
-    """A copy that is interrupted then knows what it lacks."""
+    """An interrupted copy then finds what is missing."""
     mark = LAYOUT.wal_acknowledged(SYSTEM, "000000010000000000000003")
     lag = find_lag("main", infos([*CORE, *WAL, mark, *DATA, *RECORDS]), {})
     keys = [item.info.key for item in lag.lacking]
@@ -88,7 +88,7 @@ def test_a_segment_has_one_form() -> None:
 
 
 def test_what_the_listings_tell_to_be_other_bytes_is_in_doubt() -> None:
-    """WAL of another size, and anything whose MD5s differ; where one of them tells none, the size has to do."""
+    """WAL of another size, and anything with a different MD5; if one of them has no MD5, the size must suffice."""
     one = [ObjectInfo(key, 10, moment(0), "a" * 32) for key in ALL]
     size = sizes(set(ALL))
     assert not find_lag("main", one, size, dict.fromkeys(ALL, "a" * 32)).doubtful

@@ -43,7 +43,7 @@ HOUR = timedelta(hours=1)
 
 
 class Counting(DirectoryStore):
-    """A directory that tells what was read."""
+    """A directory that records what was read."""
 
     def __init__(self, options: DirectoryOptions) -> None:
         super().__init__(options)
@@ -67,7 +67,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def put_at(repository: Repository, key: str, data: Any, at: datetime) -> str:
-    """As :func:`put`, and the store got it then."""
+    """Like :func:`put`, with this time of the store."""
     os.utime(Path(repository.store.location) / put(repository, key, data), (at.timestamp(), at.timestamp()))
     return key
 
@@ -146,7 +146,7 @@ def test_thousands_of_holds(repository: Repository, monkeypatch: pytest.MonkeyPa
 
 @given(st.lists(st.tuples(st.integers(-40, 40), st.integers(0, 5)), max_size=30), st.integers(1, 8))
 def test_the_newest_are_those_whose_keys_can_be_true(said: List[Tuple[int, int]], most: int) -> None:
-    """Each says so many hours after it was stored."""
+    """Each claims a time this many hours after it was stored."""
     infos = [
         ObjectInfo(LAYOUT.verification(moment(stored * 3600 + ahead * 3600), f"{n:08x}"), 1, moment(stored * 3600))
         for n, (ahead, stored) in enumerate(said)
@@ -250,7 +250,7 @@ def test_the_first_erasure_that_cannot_be_read_decides(
 
 
 class Together(DirectoryStore):
-    """Gives nothing before four ask at once."""
+    """Returns nothing until there are four concurrent requests."""
 
     barrier = threading.Barrier(4)
 

@@ -119,7 +119,7 @@ def test_copies_and_dumps_are_what_their_keys_say() -> None:
 
 @given(st.permutations(range(6)), st.lists(st.integers(0, 5), min_size=6, max_size=6), st.booleans())
 def test_no_parents_lead_to_an_endless_way(order: List[int], parents: List[int], same: bool) -> None:
-    """Whatever the parents: every chain ends, in both directions, and one that is whole goes strictly backwards."""
+    """Whatever the parents are: every chain ends, in both directions, and an intact one goes strictly backwards."""
     labels = [make_label(moment(100 * n), "incr") for n in range(6)]
     made = [
         a_backup(

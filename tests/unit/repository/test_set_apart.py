@@ -273,7 +273,7 @@ def test_the_last_word_counts_within_a_second_and_over_one_of_the_future(reposit
 def test_foreign_names_are_reported_without_a_get(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thousands of them cost a listing, not a get each."""
+    """Thousands of them cost one listing, not a get each."""
     asked = []
     get = Repository.get_record
     monkeypatch.setattr(Repository, "get_record", lambda self, key, *more: asked.append(key) or get(self, key, *more))

@@ -35,7 +35,7 @@ from support.signing import NOW, RECORD, KeyPair, Opened, forge, path_of
 
 
 def put_files(repository: Repository, backup: BackupManifest) -> None:
-    """What its record names."""
+    """What its record refers to."""
     for file in backup.files:
         repository.store.put(repository.layout.backup(backup.label, file.name), bytes(file.size))
 
@@ -109,7 +109,7 @@ def test_a_malformed_signature_is_foreign(opened: Opened, ours: KeyPair, signatu
 @settings(max_examples=examples(30))
 @given(data=st.data())
 def test_any_changed_byte_fails(data: st.DataObject, ours: KeyPair, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Of the stored record it spoils the checksum; of what is signed, or of the signature, also with a right one."""
+    """Damage to a record breaks its checksum; damage to signed content or the signature may have a correct one."""
     key = "main/erasures/20261122T020000Z-1.json"
     root = tmp_path_factory.mktemp("changed")
     parsed = config.parse({

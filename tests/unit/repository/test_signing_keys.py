@@ -108,7 +108,7 @@ def test_a_verification_that_gives_no_answer_makes_no_record_foreign(
 
 
 def test_a_signature_of_another_purpose_does_not_count(ours: KeyPair, tmp_path: Path) -> None:
-    """The same key may sign git commits: in another namespace."""
+    """The same key may sign git commits, in another namespace."""
     from support.processes import run_program
 
     (tmp_path / "data").write_bytes(b"x")
@@ -119,7 +119,7 @@ def test_a_signature_of_another_purpose_does_not_count(ours: KeyPair, tmp_path: 
 
 
 def test_a_record_of_a_newer_format_is_signed_as_any_other(ours: KeyPair, opened: Opened) -> None:
-    """What it says is not understood; whether it counts is known all the same."""
+    """Its contents are unknown, but whether it counts is known."""
     both = opened(signers=[ours.signer()], key_file=str(ours.key_file))
     record = {"format": FORMAT + 1, "label": "20261122T020000Z-full", "shape": {"new": [1, 2]}}
     key = both.layout.manifest("20261122T020000Z-full")

@@ -22,7 +22,7 @@ from support.records import SYSTEM, a_backup, put_backup
 
 
 class Story:
-    """A directory of backups and WAL, in numbers of segments."""
+    """A directory of backups and WAL, by numbers of segments."""
 
     def __init__(self, root: Path) -> None:
         self.entry = RepositoryConfig("near", DirectoryOptions(str(root)))
@@ -85,7 +85,7 @@ def test_a_gap_on_a_new_timeline_is_one_of_the_backup_before_it(story: Story) ->
 
 
 def test_a_backup_on_what_was_left_mends_nothing(story: Story) -> None:
-    """A restore in place to a moment before the newest backup: that one does not lead to the timeline of today."""
+    """A restore in place to a moment before the newest backup: that one does not lead to the current timeline."""
     old, _later = story.backup(1), story.backup(5)
     story.wal(1, 1, 2, 3, 4, 5, 6)
     story.fork(2, (1, 3))
@@ -116,7 +116,7 @@ def test_a_gap_on_a_timeline_that_was_given_up_is_none(story: Story) -> None:
 
 
 def test_windows_come_in_the_order_of_timelines(story: Story) -> None:
-    """The last one is of today, also where it begins with a backup from before the timeline that was given up."""
+    """The last one is current, even if it starts with a backup from before the abandoned timeline."""
     first = story.backup(1)
     story.wal(1, 1, 2, 3)
     story.fork(2, (1, 3))
@@ -161,7 +161,7 @@ def test_what_lies_far_ahead_on_a_new_timeline_is_set_apart(story: Story) -> Non
 
 
 def test_many_backups_cost_little(story: Story) -> None:
-    """Each run is a stretch of the one before it: no backup makes objects of its own for its WAL."""
+    """Each run is a part of the previous one: no backup creates objects for its WAL."""
     labels = [story.backup(number) for number in range(1, 40)]
     story.wal(1, *range(1, 60))
     runs = story.contents().runs

@@ -23,7 +23,7 @@ def at(minute: float) -> datetime:
 
 
 def stored(*runs: Tuple[int, Iterable[int], int]) -> Dict[Segment, ObjectInfo]:
-    """Segments of timelines, each archived a minute after the one before, from a minute on."""
+    """Segments of timelines, each archived a minute after the previous one, from a given minute on."""
     return {
         Segment(timeline, number, SIZE): ObjectInfo(f"{timeline}/{number}", 1, at(begin + index))
         for timeline, numbers, begin in runs

@@ -17,7 +17,7 @@ from support.processes import until
 
 @pytest.fixture(autouse=True)
 def sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A ``sync`` that writes down what it is asked for, and fails when told to."""
+    """A ``sync`` that records its arguments, and fails on request."""
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / "sync"

@@ -19,7 +19,7 @@ from support.records import a_backup
 
 
 def old_cluster(root: Path) -> List[Place]:
-    """With its WAL and a tablespace elsewhere; the file ``whose`` in each directory is the old cluster's."""
+    """With WAL and a tablespace elsewhere; the file ``whose`` in each directory is the old cluster's."""
     found = [root / name for name in ("data", "space", "wal")]
     for path in found:
         path.mkdir()
@@ -32,7 +32,7 @@ def old_cluster(root: Path) -> List[Place]:
 
 
 def its_own(data: Path) -> bool:
-    """Whether the links of the old cluster lead to what is the old cluster's."""
+    """Whether the links of the old cluster lead to its own directories."""
     return all((data / name / "whose").read_text() == "old" for name in ("", "pg_wal", "pg_tblspc/16384"))
 
 
@@ -73,7 +73,7 @@ def test_wherever_it_stops_no_two_clusters_share_a_directory(
 
 
 def test_what_a_link_leads_to_is_moved_and_the_link_stays(tmp_path: Path) -> None:
-    """As where the data directory lies on another file system: the new one shall lie there too."""
+    """If the data directory is on another file system, the new one must be there too."""
     disk, link = tmp_path / "disk", tmp_path / "link"
     (disk / "data").mkdir(parents=True)
     (disk / "data" / "whose").write_text("old")
@@ -96,7 +96,7 @@ def test_a_link_to_a_mount_point_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("which", [1, 2])
 def test_a_clone_takes_nothing_from_the_configured_cluster(tmp_path: Path, which: int) -> None:
-    """It is stopped, and its tablespace or WAL is where this restore would put its own: nobody mapped it elsewhere."""
+    """It is stopped, and its tablespace or WAL is where this restore would put its own, because nobody mapped it."""
     theirs = old_cluster(tmp_path)
     configured, clone = theirs[0].path, Place(str(tmp_path / "clone"), "missing", 0)
     with pytest.raises(DataDirectoryRefused, match=f"{theirs[which].path}, which belongs to the cluster in"):
@@ -109,7 +109,7 @@ def test_a_clone_takes_nothing_from_the_configured_cluster(tmp_path: Path, which
 
 @pytest.mark.parametrize("state", ["occupied", "kept"])
 def test_nothing_is_moved_out_of_a_mount_point(tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A delta restore moves pg_wal to beside the data directory: that would be another file system."""
+    """A delta restore moves pg_wal beside the data directory, which would be another file system."""
     monkeypatch.setattr(os.path, "ismount", lambda path: path == str(tmp_path))
     with pytest.raises(DataDirectoryRefused, match="is a mount point"):
         places._may_write(Place(str(tmp_path), state, 0))

@@ -28,7 +28,7 @@ AT = "0/4000100"
 
 
 def a_plan(target: Target, located: Optional[str] = None, **more: Any) -> RestorePlan:
-    """To a target behind the backup, along timeline 1, with WAL up to 0/6000000."""
+    """To a target after the backup, on timeline 1, with WAL up to 0/6000000."""
     values: Dict[str, Any] = {
         "request": RestoreRequest(target=target),
         "target": target,

@@ -39,7 +39,7 @@ def at_lsn(lsn: int) -> Target:
 
 @st.composite
 def backups(draw: st.DrawFn) -> List[BackupManifest]:
-    """One after the other, on timelines that rise now and then."""
+    """One after the other, on timelines that sometimes increase."""
     found, second, lsn, timeline = [], 0, SIZE, 1
     for _ in range(draw(st.integers(0, 5))):
         started = second + draw(st.integers(1, 300))

@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def dead(config: Config) -> Path:
-    """A place as a killed process leaves it: everything, and nobody who holds the lock."""
+    """A place left by a killed process: everything, and nobody who holds the lock."""
     with scratch_place(config) as place:
         left = shutil.copytree(place, f"{place}.left")
     shutil.move(left, place)
@@ -47,7 +47,7 @@ def dead(config: Config) -> Path:
 
 @pytest.fixture
 def stranger(dead: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has the number which a crash of the machine left in ``postmaster.pid``."""
+    """A process with the ID that a crash of the machine left in ``postmaster.pid``."""
     with subprocess.Popen(["sleep", "600"]) as process:
         (dead / "data" / "PG_VERSION").write_text("17\n")
         (dead / "data" / "postmaster.pid").write_text(f"{process.pid}\n{dead}/data\n1\n5432\n/tmp\n\n\nready\n")

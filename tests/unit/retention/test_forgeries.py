@@ -36,7 +36,7 @@ HISTORIES = ("1\t0/1000000\tno\n", "rubbish", "", "9\t0/1\tx\n")
 
 @dataclass
 class Forged:
-    """What somebody added."""
+    """The added objects."""
 
     backups: List[BackupManifest] = field(default_factory=list)
     objects: List[ObjectInfo] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Forged:
 
 
 def genuine_copies(life: Life) -> tuple[Dict[CopyKey, CopyRecord], List[ObjectInfo]]:
-    """A copy of a set and a dump for each backup of the life."""
+    """A copy of a set and a dump for each backup of the history."""
     records: Dict[CopyKey, CopyRecord] = {}
     objects: List[ObjectInfo] = []
     for backup in life.backups:
@@ -94,7 +94,7 @@ def assert_nothing_more_goes(life: Life, forged: Forged, policy: RetentionConfig
 
 @st.composite
 def records(draw: st.DrawFn, life: Life, later: timedelta) -> BackupManifest:
-    """A record as anybody may write it, most often one that makes sense."""
+    """Any record that somebody may write, usually a consistent one."""
     now = life.now + later
     started = (now - timedelta(minutes=draw(st.integers(0, 60 * 24 * 500)))).replace(microsecond=0)
     kind = draw(st.sampled_from(["full", "full", "incremental", "differential"]))
@@ -133,7 +133,7 @@ def put(forged: Forged, backup: BackupManifest, stored: object, wal: bool = True
 def test_recently_stored_objects_cause_no_removal(
     data: st.DataObject, life: Life, policy: RetentionConfig, hours: int
 ) -> None:
-    """Records without a fault, with all files, WAL, histories, copies and events, which the store got lately."""
+    """Flawless records with all files, WAL, histories, copies and events, which the store received recently."""
     later = timedelta(hours=hours)
     now, forged = life.now + later, Forged()
     stored = st.integers(0, 23 * 3600).map(lambda s: now - timedelta(seconds=s))
@@ -189,7 +189,7 @@ LIES = {
 def test_incomplete_or_implausible_backups_cause_no_removal(
     lie: str, data: st.DataObject, life: Life, policy: RetentionConfig, hours: int
 ) -> None:
-    """However long the store has had it, and although nothing else is wrong with it."""
+    """However long the store has had it, and even if nothing else is wrong with it."""
     later = timedelta(hours=hours)
     policy = replace(policy, settle_hours=0.0, trust="verified" if lie == "not verified" else "whole")
     now, forged, labels = life.now + later, Forged(), {b.label for b in life.backups}
@@ -216,7 +216,7 @@ def a_life(days: int = 40) -> Life:
 
 
 def whole(life: Life, days_ago: float, **more: object) -> BackupManifest:
-    """A forged full backup over WAL that is there, with nothing wrong but its content."""
+    """A forged full backup over existing WAL, with nothing wrong but its content."""
     started = (life.now - timedelta(days=days_ago)).replace(microsecond=0)
     real = life.backups[-1]
     files = tuple(replace(f, sha256="f" * 64) for f in real.files)
@@ -225,7 +225,7 @@ def whole(life: Life, days_ago: float, **more: object) -> BackupManifest:
 
 
 def test_a_dead_server_keeps_its_last_backups_beside_tiny_ones() -> None:
-    """Past its days, with nothing new: whole ones that are next to nothing do not replace it, however old they are."""
+    """Past its days, with nothing newer: complete but nearly empty ones do not replace it, however old they are."""
     life, forged = a_life(), Forged()
     tiny = tuple(ArchiveFile(n, 1, "f" * 64) for n in NAMES)
     for day in (30, 20, 10):
@@ -264,7 +264,7 @@ def test_another_identity_replaces_none_that_it_was_not_backed_up_beside_for_a_w
 
 
 def test_wal_stays_without_a_backup_that_counts() -> None:
-    """All backups of an identity became weak: its WAL may be what makes them good again."""
+    """All backups of a system identifier became weak: its WAL may make them good again."""
     life = a_life()
     objects = [o for o in life.objects() if not o.key.endswith("base.tar.zst")]
     plan = make_plan(life.facts(), objects, RetentionConfig(), life.now + timedelta(days=400))
@@ -274,7 +274,7 @@ def test_wal_stays_without_a_backup_that_counts() -> None:
 
 
 def test_a_history_that_cannot_be_read_costs_no_base() -> None:
-    """WAL of a timeline that never was, with a history that is none: nobody knows where recovery along it begins."""
+    """WAL of a timeline that never existed, with an invalid history: nobody knows where recovery on it starts."""
     life, forged, policy = a_life(0), Forged(), RetentionConfig(keep_last=1, full_days=3, wal_days=7)
     life.idle(5)
     life.back_up("full")
@@ -288,7 +288,7 @@ def test_a_history_that_cannot_be_read_costs_no_base() -> None:
 
 
 def test_other_bytes_do_not_thin_out_what_goes() -> None:
-    """The share is that of what counts: rubbish beside it makes a great loss no smaller."""
+    """The share is that of what counts: junk beside it does not make a great loss smaller."""
     life, policy = a_life(), RetentionConfig(keep_last=1)
     rubbish = ObjectInfo("main/rubbish", 10**12, life.now)
     shares = [

@@ -37,7 +37,7 @@ def stored_segments(objects: List[ObjectInfo], system: str) -> Set[str]:
 def reachable(
     life: Life, chains: Dict[str, Chain], have: Set[str], at: datetime, timeline: int
 ) -> Optional[Tuple[int, int]]:
-    """Timeline and number of the last segment that a restore along this timeline to this time replays."""
+    """Timeline and number of the last segment that a restore on this timeline to this time replays."""
     path = path_to(timeline, life.histories)
     bases = [
         c[-1] for c in chains.values() if c[-1].finished_at <= at and path.contains(c[-1].timeline, c[-1].stop_lsn)

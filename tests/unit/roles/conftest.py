@@ -17,7 +17,7 @@ from support.jobs import NAMESPACE, Job
 
 @pytest.fixture(scope="session")
 def namespaces() -> None:
-    """Root of a user namespace, where that is allowed."""
+    """Root of a user namespace, if that is allowed."""
     if subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("user namespaces are forbidden here")
 

@@ -31,7 +31,7 @@ def _namespaces() -> None:
 
 
 def play(place: Path, **variables: Any) -> str:
-    """Run the tasks for one cluster; everything that was said."""
+    """Run the tasks for one cluster; the output."""
     etc = place / "etc"
     etc.mkdir(exist_ok=True)
     written = {

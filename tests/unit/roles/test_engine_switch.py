@@ -23,7 +23,7 @@ _TASKS = [
 
 
 def packed(root: Path, words: str) -> Path:
-    """An engine that says these words once it is told to, from a module that it loads only then."""
+    """An engine that prints these words on request, from a module that it loads only then."""
     source = root / f"source {words}"
     source.mkdir()
     (source / "__init__.py").write_text("")
@@ -57,7 +57,7 @@ def begin(directory: Path) -> subprocess.Popen[str]:
 
 
 def told(run: subprocess.Popen[str]) -> str:
-    """What it says after it was told to go on; it lives until its input ends."""
+    """Its output after the request to continue; it runs until its input ends."""
     assert run.stdin is not None and run.stdout is not None
     run.stdin.write("go on\n")
     run.stdin.flush()

@@ -169,7 +169,7 @@ def test_the_status_is_noted_before_anybody_is_notified(job: Job) -> None:
 
 
 def sendmail(job: Job, status: int) -> None:
-    """A mailer that ends so, and writes its mails down."""
+    """A mailer that exits with this status and records its mails."""
     program = job.etc.parent / "bin" / "sendmail"
     program.parent.mkdir(exist_ok=True)
     program.write_text(f"#!/bin/sh\ncat >>{shlex.quote(str(job.etc.parent / 'mails'))}\nexit {status}\n")
@@ -222,7 +222,7 @@ def test_what_an_earlier_release_told_is_not_told_again(job: Job) -> None:
 
 
 def channel(job: Job, sink: WebSink) -> None:
-    """A channel of the configuration, to this server."""
+    """Add a channel to this server to the configuration."""
     section = {
         "state_dir": str(job.state / "notifications"),
         "patience": 1,

@@ -59,7 +59,7 @@ def test_the_end_of_a_job_that_was_killed_is_noted_once(job: Job) -> None:
 
 
 def pinged(job: Job, sink: WebSink) -> None:
-    """A switch of the job ``full``, at this server."""
+    """Add a dead man's switch for the job ``full``, at this server."""
     config = {
         "cluster": "main",
         "repositories": [{"type": "directory", "path": str(job.log)}],

@@ -17,7 +17,7 @@ _SCRIPT = Path(__file__).parents[3] / "roles" / "monitoring" / "files" / "lifebo
 
 
 class Script:
-    """The script, with /etc/lifeboat and the command of a test."""
+    """The script, with a test's /etc/lifeboat and command."""
 
     def __init__(self, root: Path) -> None:
         self.etc, self.out, self.command = root / "etc", root / "out", root / "lifeboat"

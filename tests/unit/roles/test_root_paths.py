@@ -89,7 +89,7 @@ class Task(NamedTuple):
 
 
 def tasks(path: Path) -> Iterator[Task]:
-    """The tasks of a file that run on the host, with the user whom they become."""
+    """The tasks of a file that run on the host, with the user that they become."""
 
     def walk(found: Any, user: str) -> Iterator[Task]:
         for entry in found or []:
@@ -107,13 +107,13 @@ def tasks(path: Path) -> Iterator[Task]:
 
 
 def begins(place: str) -> str:
-    """The variable or the directory that a place begins with."""
+    """The variable or the directory that a path starts with."""
     found = re.match(r"\{\{\s*\(?\s*\[?\s*'?([a-zA-Z_]+|/[^'{]*)", place)
     return found[1] if found else place
 
 
 def owner_decides(place: str, loop: str) -> bool:
-    """Whether the place is the owner's; fails where nobody said whose it is."""
+    """Whether the path is in the owner's directories; fails if this test does not know whose it is."""
     start = begins(loop if begins(place) == "item" else place)
     if start in _OWNERS:
         return True

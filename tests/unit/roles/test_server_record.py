@@ -63,7 +63,7 @@ _STRANGE: Dict[str, Dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, List[str]]:
-    """By record, what of it is strange. One run of Ansible for all of them."""
+    """The implausible values, by record, from a single run of Ansible for all of them."""
     place, records = (
         tmp_path_factory.mktemp("ansible"),
         {"good": _GOOD, **{k: {**_GOOD, **v} for k, v in _STRANGE.items()}},

@@ -50,7 +50,7 @@ def test_the_figures_of_the_docstrings() -> None:
 
 
 class Slow:
-    """An upload whose parts are on their way until the writer must wait for one."""
+    """An upload with parts in flight until the writer must wait for one."""
 
     def __init__(self) -> None:
         self.got: Dict[int, bytes] = {}

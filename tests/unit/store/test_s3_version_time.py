@@ -67,7 +67,7 @@ def test_a_bucket_whose_ids_tell_times_is_known_by_most_of_them(known: List[Tupl
 
 
 def test_random_ids_are_no_times() -> None:
-    """One in eighty looks like a time; neither those nor some that were tried until they did change anything."""
+    """One ID in eighty looks like a time; neither these nor retries until one appears change anything."""
     chance, modified = Random(1), datetime(2026, 11, 22, tzinfo=timezone.utc)
     lucky = [(counting_down(EPOCH.replace(year=2020), "0" * 16), modified)] * 20
     assert not tell_times([*((f"{chance.getrandbits(128):032x}", modified) for _ in range(60)), *lucky])

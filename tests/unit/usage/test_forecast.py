@@ -24,7 +24,7 @@ def day(ago: int) -> date:
 
 
 def usage(days: Dict[date, int], history: int, held: Optional[int] = None) -> Usage:
-    """A repository whose oldest object came so many days ago."""
+    """A repository whose oldest object was stored this many days ago."""
     total = sum(days.values()) if held is None else held
     return Usage({"wal": Amount(1, total, NOW)}, {}, days, NOW - timedelta(days=history))
 

@@ -125,7 +125,7 @@ def segments(first: int, last: int) -> Iterator[ObjectInfo]:
 
 
 class Listed(UnopenedStore):
-    """A store of which nothing is there but a listing."""
+    """A store that can only list."""
 
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
         assert prefix == "main/"

@@ -18,7 +18,7 @@ SIZE = 16 * 2**20
 
 
 def text(*steps: int) -> str:
-    """Timelines 1, 2, …, each left at so many segments."""
+    """Timelines 1, 2, …, each left after a number of segments."""
     return "".join(f"{n}\t{format_lsn(at * SIZE + 40)}\tno reason\n\n" for n, at in enumerate(steps, 1))
 
 

@@ -34,7 +34,7 @@ def test_histories_come_first_and_partial_files_by_their_name() -> None:
 
 
 class Play:
-    """An agent whose pushes end as they are told, and a PostgreSQL that takes what is acknowledged."""
+    """An agent whose pushes have given results, and a PostgreSQL that accepts acknowledgements."""
 
     def __init__(self, workers: int) -> None:
         self.workers, self.now = workers, 0.0

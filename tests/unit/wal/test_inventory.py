@@ -113,7 +113,7 @@ def path_segment(path: TimelinePath, number: int) -> Segment:
 
 
 def test_more_than_an_agent_stores_ahead_is_no_end() -> None:
-    """An earlier release that goes on archiving puts nothing on record: then a hole is a gap as before."""
+    """An earlier release that keeps archiving records nothing: then a hole is a gap as before."""
     path, most = TimelinePath((Step(1, None),)), farthest(SIZE)
     for last, gap in ((most, 0), (most + 1, 1)):
         have = Archived(stored([Segment(1, n) for n in range(last + 1) if n != 2]).items(), [Segment(1, 0)])

@@ -56,7 +56,7 @@ def test_whoever_waits_is_served_as_soon_as_something_has_arrived(limit: int, pl
 
 @given(st.integers(1, 20), st.lists(st.integers(1, 4), min_size=1))
 def test_replay_finds_every_segment_once_it_waits_for_the_store(limit: int, pace: List[int]) -> None:
-    """Play a recovery through: what was fetched is handed over in order, and each file is fetched once."""
+    """Simulate a recovery: fetched files are handed over in order, and each file is fetched once."""
     window, ready, busy = Window.over(NAMES, limit), set(), set()  # type: ignore[var-annotated]
     fetched: List[str] = []
     replayed = 0
