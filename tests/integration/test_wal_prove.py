@@ -85,7 +85,7 @@ def test_a_repository_that_is_unreachable_is_reported(
 def test_a_cluster_that_was_created_anew_is_accepted_before_it_has_a_backup(
     sites: Sites, newest_postgres: Installation, tmp_path: Path
 ) -> None:
-    """What the role wal_archive does: a backup needs archiving first, and the proof needs no backup."""
+    """As the role wal_archive does it: otherwise a backup would need archiving, and archiving a backup."""
     site = two_repositories(sites, newest_postgres, tmp_path)
     site.lifeboat("wal-prove")
     anew = sites(newest_postgres, fresh=True, start=False)
