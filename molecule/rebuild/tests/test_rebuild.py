@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole story, in order: protected, under load, cut off, lost, rebuilt, lost again with the first repository and
-rebuilt to a time with interruptions.
+"""The whole story, in order: protected, under load, cut off, lost, rebuilt; in make test-all lost again with the first
+repository and rebuilt to a time with interruptions; finally a database and a table are restored.
 
 The ledger of acknowledged commits is outside the hosts, so that losses are counted and not estimated.
 """
@@ -44,26 +44,25 @@ from lifeboat.drill.ledger import read
 from lifeboat.drill.records import Ledger
 
 CUT_OFF_SECONDS = 60 if ALL else 20
+# Where the application is at last.
+LAST = "again13" if ALL else "empty13"
 PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
 PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
-# Where Ctrl-C is typed: behind the page and where most is at stake; make test-all: in each phase and before the report.
-BEFORE_THE_DATABASE: List[str] = []
+# Where Ctrl-C is typed: behind the page, in each phase, and before the report.
+BEFORE_THE_DATABASE = [
+    "incident : Get the backups and windows of each repository",
+    "incident : Wait until the host is reachable",
+    "server : Install Debian packages",
+    "application : Restore the file sets",
+]
 BEHIND_THE_PAGE = "incident : Record the basis of the decision"
-FROM_THE_DATABASE_ON = ["restore : Start the restore"]
-if ALL:
-    BEFORE_THE_DATABASE = [
-        "incident : Get the backups and windows of each repository",
-        "incident : Wait until the host is reachable",
-        "server : Install Debian packages",
-        "application : Restore the file sets",
-    ]
-    FROM_THE_DATABASE_ON = [
-        *FROM_THE_DATABASE_ON,
-        "application : Start the application's units",
-        "incident : Check that each server is a primary",
-        "backup : Back up each cluster",
-        "schedule : Show when each job runs",
-    ]
+FROM_THE_DATABASE_ON = [
+    "restore : Start the restore",
+    "application : Start the application's units",
+    "incident : Check that each server is a primary",
+    "backup : Back up each cluster",
+    "schedule : Show when each job runs",
+]
 
 
 def contents(host: Host) -> Dict[str, Any]:
@@ -334,6 +333,7 @@ def to_a_time() -> List[str]:
     return [*words, "-e", f"dr_provision_tasks={PROVISION}"]
 
 
+@only_all
 def test_while_a_server_still_archives_a_rebuild_ends_before_the_database(
     machines: Dict[str, Host], playbook: Playbooks
 ) -> None:
@@ -354,6 +354,7 @@ def test_while_a_server_still_archives_a_rebuild_ends_before_the_database(
     assert host.service("postgresql@17-main").is_running
 
 
+@only_all
 def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
     machines: Dict[str, Host], playbook: Playbooks
 ) -> None:
@@ -386,11 +387,11 @@ def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
 def test_a_database_comes_back_from_a_dump_with_the_application_around_it(
     machines: Dict[str, Host], playbook: Playbooks
 ) -> None:
-    host = machines["again13"]
+    host = machines[LAST]
     lifeboat(host, "shop", "dump create rusty_saas")
     rows = sql(host, "SELECT count(*) FROM lifeboat_ledger", "rusty_saas")
     sql(host, "TRUNCATE lifeboat_ledger", "rusty_saas")
-    told = playbook("dr_dump", "again13", "-e", "dr_database=rusty_saas")
+    told = playbook("dr_dump", LAST, "-e", "dr_database=rusty_saas")
     assert "the existing database is kept as rusty_saas_before_" in told
     assert sql(host, "SELECT count(*) FROM lifeboat_ledger", "rusty_saas") == rows
     kept = sql(host, "SELECT datname FROM pg_database WHERE datname LIKE 'rusty_saas_before_%'")
@@ -399,7 +400,7 @@ def test_a_database_comes_back_from_a_dump_with_the_application_around_it(
 
 
 def test_a_table_that_is_dropped_comes_back_beside(machines: Dict[str, Host]) -> None:
-    host = machines["again13"]
+    host = machines[LAST]
     sql(host, "CREATE TABLE keepsake AS SELECT generate_series(1, 1000) AS n", "rusty_saas")
     since = sql(host, "SELECT clock_timestamp()")
     sql(host, "DROP TABLE keepsake", "rusty_saas")
