@@ -96,10 +96,10 @@ def test_an_older_server_makes_full_backups_only(oldest_postgres: Installation, 
 
 def test_without_any_backup_there_is_no_parent(newest_postgres: Installation, sites: Sites) -> None:
     site = sites(newest_postgres, segment_mb=1, summarize_wal="on")
-    refused(site, "no_parent", "There is no full backup", kind="differential")
-    refused(site, "no_parent", "There is no backup")
+    refused(site, "no_parent", "No full backup can be the parent of a differential one", kind="differential")
+    refused(site, "no_parent", "No backup can be the parent of an incremental one")
     assert site.lifeboat("backup", "--type", "auto", "--plan").data["type"] == "full"
-    falls_back(site, AUTO, "There is no backup that an incremental one can be based on")
+    falls_back(site, AUTO, "No backup can be the parent of an incremental one")
 
 
 def test_summaries_that_are_off_or_were_off(site: Site) -> None:

@@ -198,7 +198,9 @@ def test_a_store_that_is_unreachable_does_not_end_a_standby(
     standby.restore()
     repository = Path(site.repositories[0]["path"])
     repository.rename(tmp_path / "away")
-    until(lambda: "cannot be fetched now" in standby.log(), "the standby to tell that its repository is away", standby.log)
+    until(
+        lambda: "cannot be fetched now" in standby.log(), "the standby to tell that its repository is away", standby.log
+    )
     assert standby.recovering
     assert rows(standby.cluster) == expected(ledger.entries)
     (tmp_path / "away").rename(repository)
