@@ -343,7 +343,7 @@ def test_a_link_with_a_changed_byte_is_found_although_it_can_be_combined(site: S
     extract_links(repositories.items[0], chain, str(data), {}, lambda done: None)
     repositories.close()
     flip(data / STAGING / "0" / site.cluster.value("SELECT pg_relation_filepath('wide')"))
-    with pytest.raises(BackupCorrupt, match=f"{chain[0].label} does not pass pg_verifybackup"):
+    with pytest.raises(BackupCorrupt, match=f"{chain[0].label} fails pg_verifybackup"):
         combine(config.bin_dir, chain, str(data), {})
     assert not (data / "PG_VERSION").exists()
     # Without it they are combined, and the directory is the server's.

@@ -54,10 +54,10 @@ def future() -> datetime:
 
 
 UNREACHABLE: Dict[str, Asked] = {
-    "time before the first backup": lambda t: at(t.before, "lies before", t.first["label"], t.first["finished_at"]),
+    "time before the first backup": lambda t: at(t.before, "is before", t.first["label"], t.first["finished_at"]),
     "time while the backup ran": lambda t: at(during(t), "between the start and the end", t.first["label"]),
     "time before the asked backup": lambda t: at(
-        t.entries[2].committed, t.second["label"], "asked for", label=t.second["label"]
+        t.entries[2].committed, t.second["label"], "the requested one", label=t.second["label"]
     ),
     "time behind the last commit": lambda t: at(
         t.entries[-1].committed + timedelta(milliseconds=1), "after the archived WAL", "last archived commit"
