@@ -178,7 +178,7 @@ def _settled(
             clock.sleep(attempt + 0.2)
             if selection is not None:
                 selection = _select(config, repositories, chosen, find_newest(repositories, chosen), created)
-    raise AssertionError("the last attempt takes what it gets")
+    raise AssertionError("unreachable: the last attempt is stored whatever changed")
 
 
 def _store(

@@ -119,9 +119,11 @@ def read_pieces(repository: Repository, system: str, segment: str, have: bytes =
         try:
             part = zstd.decompress(repository.store.get(piece.key), piece.key, piece.stop - piece.start)
             if len(part) != piece.stop - piece.start:
-                raise ObjectCorrupt(f"{piece.key} has {len(part)} bytes.", "The WAL ends before it.", key=piece.key)
+                raise ObjectCorrupt(f"{piece.key} has {len(part)} bytes.", "Find out who stored it.", key=piece.key)
             if have[piece.start :] != part[: max(len(have) - piece.start, 0)]:
-                raise ObjectCorrupt(f"{piece.key} differs from the bytes before it.", "It is left out.", key=piece.key)
+                raise ObjectCorrupt(
+                    f"{piece.key} differs from the bytes before it.", "Find out who stored it.", key=piece.key
+                )
         except (ObjectCorrupt, ObjectMissing) as exc:
             damaged = exc.message
             break

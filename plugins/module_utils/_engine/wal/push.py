@@ -168,5 +168,5 @@ def _read(path: str, name: str, system: str) -> bytes:
     elif is_history(name):
         parse_history(int(name[:8], 16), content.decode(errors="replace"))
     elif not content:
-        raise WalInvalid(f"WAL file {path} is empty.", "Nothing was stored; check the disk.", name=name)
+        raise WalInvalid(f"WAL file {path} is empty.", "Check the disk. Nothing was stored.", name=name)
     return content
