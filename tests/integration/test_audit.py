@@ -162,7 +162,7 @@ def test_each_kind_of_tampering_is_named(trail: Site, tmp_path: Path, s3_options
     assert f"repo1: event 2 of {chain} was changed: it does not match its own checksum" in faults(trail)
     forged = load_event(whole[paths[1]], "it").__class__(**{**vars(load_event(whole[paths[1]], "it")), "objects": ()})
     rewrite(paths[1], forged.record())
-    assert f"repo1: event 2 of {chain} was changed: it is not the one that event 3 names as the one before it" in (
+    assert f"repo1: event 2 of {chain} was changed: it is not the one that event 3 names as its previous one" in (
         faults(trail)
     )
     again()
@@ -171,7 +171,7 @@ def test_each_kind_of_tampering_is_named(trail: Site, tmp_path: Path, s3_options
     assert faults(trail) == [f"repo1: event 2 of {chain} is missing"]
     again()
     paths[0].unlink()
-    assert f"repo1: event 1 of {chain} is missing, and no prune tells that it removed it" in faults(trail)
+    assert f"repo1: event 1 of {chain} is missing, and no prune recorded its removal" in faults(trail)
     again()
     paths[3].unlink()
     assert faults(trail) == [f"repo1: event 4 of {chain} is missing at the end; repo0 has it"]
@@ -179,12 +179,12 @@ def test_each_kind_of_tampering_is_named(trail: Site, tmp_path: Path, s3_options
     # Two that changed places.
     rewrite(paths[1], whole[paths[2]])
     rewrite(paths[2], whole[paths[1]])
-    assert f"repo1: event 2 of {chain} was reordered: what lies there is event 3 of {chain}" in faults(trail)
+    assert f"repo1: event 2 of {chain} was reordered: event 3 of {chain} is in its place" in faults(trail)
     again()
     # The newest one, forged: only another place knows it.
     last = load_event(whole[paths[3]], "it")
     rewrite(paths[3], Event(**{**vars(last), "result": "failed"}).record())
-    assert faults(trail) == [f"event 4 of {chain} is another one in repo1 than in repo0"]
+    assert faults(trail) == [f"event 4 of {chain} differs between repo1 and repo0"]
     again()
 
     # The local file: a line that is gone, lines that changed places, an edited one, a cut end.
@@ -192,7 +192,7 @@ def test_each_kind_of_tampering_is_named(trail: Site, tmp_path: Path, s3_options
     file.write_bytes(b"".join([rows[0], *rows[2:]]))
     assert faults(trail) == [f"{file}: event 2 of {chain} is missing"]
     file.write_bytes(b"".join([rows[0], rows[2], rows[1], rows[3]]))
-    assert f"{file}: event 2 of {chain} was reordered: it lies behind event 3" in faults(trail)
+    assert f"{file}: event 2 of {chain} was reordered: it comes after event 3" in faults(trail)
     file.write_bytes(lines.replace(b"legal hold 7", b"legal hold 8"))
     assert f"{file}: event 2 of {chain} was changed: it does not match its own checksum" in faults(trail)
     file.write_bytes(b"".join(rows[:2]))
@@ -282,7 +282,7 @@ def test_an_event_that_cannot_be_stored_stops_nothing(site: Site, tmp_path: Path
     )
     done = site.lifeboat("verify", label, config_file=only)
     assert done.data["intact"]
-    assert "the verify is not on record anywhere: no repository took it, and no local file" in done.stderr
+    assert "the verify is not on record: no repository and no local file (audit.file) accepted it" in done.stderr
 
 
 def test_the_system_log_gets_every_event(site: Site, tmp_path: Path) -> None:

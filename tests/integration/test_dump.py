@@ -177,7 +177,7 @@ def test_a_failure_leaves_the_old_database_unchanged(
     site.cluster.execute("DROP ROLE reader")
     error = site.lifeboat("dump", "restore", NAME, "--replace", status=1).error
     assert error["error_code"] == "database_refused"
-    assert "roles that this server does not have: reader" in error["message"]
+    assert "roles that this server lacks: reader" in error["message"]
     error = site.lifeboat("dump", "restore", NAME, "--jobs", "0", status=1).error
     assert error["error_code"] == "database_refused"
     error = site.lifeboat("dump", "restore", "nothing", status=1).error

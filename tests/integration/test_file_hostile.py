@@ -193,7 +193,7 @@ def test_devices_and_programs_that_run_as_their_owner_are_refused(data: Path, ki
 def test_a_name_that_is_a_directory_and_a_link_is_refused(data: Path) -> None:
     target = data.parent / "target"
     forge(data, FULL, [("data/x", "directory", ""), ("data/x", "symlink", "/etc")], paths=("/data",))
-    with pytest.raises(FileSetOutside, match="directory and something else"):
+    with pytest.raises(FileSetOutside, match="as a directory and as something else"):
         file_restore.apply(settings(data, paths=("/data",)), FilesRequest("data", target=str(target)))
     assert not everything(target)
 

@@ -273,7 +273,7 @@ def test_a_restore_shows_what_it_would_change_and_takes_a_part(host: Host) -> No
     status, answer, _error = host.lifeboat("files", "restore", "app", "--plan", "--diff")
     assert status == 0 and answer["changed"] and (host.etc / "app.toml").read_text() == "workers = 5\n"
     assert "-workers = 5" in answer["diff"] and "+workers = 4" in answer["diff"] and "+x" in answer["diff"]
-    assert f"{host.etc}/db.env: differs (what it says is not shown)" in answer["diff"]
+    assert f"{host.etc}/db.env: differs (content not shown)" in answer["diff"]
     assert "hunter2" not in json.dumps(answer) and "nginx" not in json.dumps(answer)
     assert host.lifeboat("files", "restore", "app", "--only", "/nowhere")[2]["error_code"] == "config_invalid"
     assert host.lifeboat("files", "restore", "app", "--only", str(host.etc / "sub"))[0] == 0

@@ -96,10 +96,10 @@ def test_an_older_server_makes_full_backups_only(oldest_postgres: Installation, 
 
 def test_without_any_backup_there_is_no_parent(newest_postgres: Installation, sites: Sites) -> None:
     site = sites(newest_postgres, segment_mb=1, summarize_wal="on")
-    refused(site, "no_parent", "There is no full backup", kind="differential")
-    refused(site, "no_parent", "There is no backup")
+    refused(site, "no_parent", "No full backup can be the parent of a differential one", kind="differential")
+    refused(site, "no_parent", "No backup can be the parent of an incremental one")
     assert site.lifeboat("backup", "--type", "auto", "--plan").data["type"] == "full"
-    falls_back(site, AUTO, "There is no backup that an incremental one can be based on")
+    falls_back(site, AUTO, "No backup can be the parent of an incremental one")
 
 
 def test_summaries_that_are_off_or_were_off(site: Site) -> None:
@@ -343,7 +343,7 @@ def test_a_link_with_a_changed_byte_is_found_although_it_can_be_combined(site: S
     extract_links(repositories.items[0], chain, str(data), {}, lambda done: None)
     repositories.close()
     flip(data / STAGING / "0" / site.cluster.value("SELECT pg_relation_filepath('wide')"))
-    with pytest.raises(BackupCorrupt, match=f"{chain[0].label} does not pass pg_verifybackup"):
+    with pytest.raises(BackupCorrupt, match=f"{chain[0].label} fails pg_verifybackup"):
         combine(config.bin_dir, chain, str(data), {})
     assert not (data / "PG_VERSION").exists()
     # Without it they are combined, and the directory is the server's.

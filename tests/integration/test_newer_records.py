@@ -69,7 +69,7 @@ def test_a_format_that_is_too_new_is_reported_and_kept_with_all_that_it_may_need
 
     planned = site.lifeboat("prune", "--plan", config_file=config_file).data["repositories"][0]
     assert [r for r in planned["removals"] if r["kind"] in ("backup", "wal")] == []
-    assert "newer Lifeboat: upgrade here" in " ".join(planned["kept"][first])
+    assert "newer Lifeboat: upgrade Lifeboat on this host" in " ".join(planned["kept"][first])
     assert "Lifeboat 9.1.0" in planned["foreign"][home.name]
 
 

@@ -77,7 +77,7 @@ def test_kept_backups_can_be_restored_and_the_rest_is_removed(site: Site) -> Non
     for stays in kept(planned):
         assert set(stays) == {second, last}
         assert stays[second] == ["one of the newest 1 full backups", f"{last} needs it"]
-        assert stays[last][0] == "the newest" and "begins with it" in stays[last][1]
+        assert stays[last][0] == "the newest" and "starts from it" in stays[last][1]
     going = removals(planned)
     for gone in going.values():
         assert {k.split("/")[2] for k in gone if "/backups/" in k} == {first, child}
@@ -139,7 +139,7 @@ def test_holds_verified_backups_and_guards(site: Site) -> None:
         assert "--allow share --allow age --allow restore" in error["hint"]
         # First what ends each objection without lifting it.
         for words in ("lifeboat prune --plan", "lifeboat backup", "Wait until the restore has ended"):
-            assert words in error["hint"].split("To remove it all the same")[0]
+            assert words in error["hint"].split("To remove the objects anyway")[0]
         planned = site.lifeboat("prune", "--plan", status=1)
         assert [o["guard"] for o in planned.data["repositories"][1]["objections"]] == ["share", "age", "restore"]
         error = site.lifeboat("prune", "--allow", "share", "--allow", "age", status=1).error

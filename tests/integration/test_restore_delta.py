@@ -141,7 +141,7 @@ def test_refusals_of_a_delta_restore(newest_postgres: Installation, sites: Sites
     ledger.write(1)
     site.cluster.switch_wal()
     site.cluster.stop()
-    refused(site, "config_invalid", "full backups only", incremental)
+    refused(site, "config_invalid", "needs a full backup", incremental)
     full = ("--label", site.lifeboat("list").data["backups"][0]["label"])
     refused(site, "config_invalid", "delta", words=(*full, "--existing", "move_aside"))
 

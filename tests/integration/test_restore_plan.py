@@ -45,10 +45,10 @@ def test_a_moment_of_an_abandoned_timeline_is_reported_while_the_server_runs(sit
     words = ("restore", "--dry-run", "--existing", "move_aside", "--time")
     planned = site.lifeboat(*words, abandoned).data
     (warning,) = planned["warnings"]
-    assert "also on timeline 1" in warning and "--timeline 1" in warning
+    assert "timeline 1, abandoned" in warning and "--timeline 1" in warning
     assert planned["lost_replication_slots"] == {"standby1": "physical"}
     assert any("standby1 (physical)" in note for note in planned["notes"])
-    assert any("a server runs in" in note for note in planned["notes"])
+    assert any("a server is running in" in note for note in planned["notes"])
     assert site.lifeboat(*words, abandoned, "--timeline", "1").data["warnings"] == []
     assert site.lifeboat(*words, before).data["warnings"] == []
     assert cluster.value("SELECT max(i) FROM t") == 4

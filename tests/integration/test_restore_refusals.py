@@ -54,10 +54,10 @@ def future() -> datetime:
 
 
 UNREACHABLE: Dict[str, Asked] = {
-    "time before the first backup": lambda t: at(t.before, "lies before", t.first["label"], t.first["finished_at"]),
+    "time before the first backup": lambda t: at(t.before, "is before", t.first["label"], t.first["finished_at"]),
     "time while the backup ran": lambda t: at(during(t), "between the start and the end", t.first["label"]),
     "time before the asked backup": lambda t: at(
-        t.entries[2].committed, t.second["label"], "asked for", label=t.second["label"]
+        t.entries[2].committed, t.second["label"], "the requested one", label=t.second["label"]
     ),
     "time behind the last commit": lambda t: at(
         t.entries[-1].committed + timedelta(milliseconds=1), "after the archived WAL", "last archived commit"
@@ -74,7 +74,7 @@ UNREACHABLE: Dict[str, Asked] = {
     ),
     "unknown xid": lambda _: ({"target": Target("xid", "987654")}, ["transaction '987654'", "searched: 0000"]),
     "unknown restore point": lambda _: ({"target": Target("name", "no such point")}, ["restore point 'no such point'"]),
-    "unknown timeline": lambda _: ({"target": Target(timeline="7")}, ["no timeline 7", "it knows 1"]),
+    "unknown timeline": lambda _: ({"target": Target(timeline="7")}, ["no timeline 7", "it has 1"]),
 }
 
 
@@ -193,7 +193,7 @@ def test_a_directory_in_use_is_refused(copy: Copy, sites: Sites, newest_postgres
     foreign = tmp_path / "home"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("years of work")
-    error = refused_directory(copy, foreign, "no data directory", str(foreign))
+    error = refused_directory(copy, foreign, "not a data directory", str(foreign))
     assert "move_aside" in error.hint
     for existing in ("refuse", "move_aside"):
         # The stopped cluster's own tablespace, which nobody mapped to another place.
@@ -286,7 +286,7 @@ def test_a_clone_without_a_port_of_its_own_is_refused_while_the_port_is_in_use(
     for request in ({}, {"settings": {"port": live.port}}, {"action": "pause", "target": Target("immediate")}):
         with pytest.raises(ConfigError) as refused:
             copy.plan(tmp_path / "clone", **request)
-        assert f"port {live.port}" in refused.value.message
+        assert f"Port {live.port}" in refused.value.message
         assert str(live.data_dir) in refused.value.message
         assert "--set port=" in refused.value.hint
         # A server that is to pause cannot be left stopped.

@@ -67,7 +67,7 @@ def test_a_backup_is_proven_and_nothing_is_left(site: Site, tmp_path: Path) -> N
     assert report["proven"] and report["label"] == label
     assert set(states(report).values()) == {"held"}, report["findings"]
     # To the end of the archive, and compared with the backup's own counts.
-    assert details(report)["SELECT count(*) FROM things"] == "gives 3100"
+    assert details(report)["SELECT count(*) FROM things"] == "returns 3100"
     lines = next(f["lines"] for f in report["findings"] if f["name"] == "contents")
     assert "table things of postgres: 3100 rows, 3000 when the backup was made" in lines
     assert not scratches(tmp_path / "scratch") and site.cluster.running
@@ -106,7 +106,7 @@ def test_failed_checks_are_named(newest_postgres: Installation, sites: Sites, tm
     assert not ran.data["proven"] and states(ran.data)["restore"] == "held"
     assert "other_pkey" in found["amcheck"] or "other_pkey" in str(ran.data["findings"])
     assert "table things of postgres: 900 rows, 3000 when the backup was made" in found["contents"]
-    assert found["SELECT count(*) FROM things"] == "gives 900, and must be at least 1000"
+    assert found["SELECT count(*) FROM things"] == "returns 900 instead of at least 1000"
     assert not scratches(tmp_path / "scratch")
     # What was not proven is not on record as verified.
     assert not site.lifeboat("list").data["backups"][0]["verified_at"]
@@ -153,7 +153,7 @@ def test_an_interrupted_one_leaves_nothing(newest_postgres: Installation, sites:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         assert process.stderr is not None
-        assert any("look at it" in line for line in process.stderr)
+        assert any("check it" in line for line in process.stderr)
         until(lambda: bool(list(scratch.glob("*/data/postmaster.pid"))), "the scratch server runs")
         pid = int(next(scratch.glob("*/data/postmaster.pid")).read_text().split()[0])
         process.send_signal(signal.SIGINT)
@@ -176,7 +176,7 @@ def test_leftovers_of_a_killed_test_are_cleared_by_the_next(
     argv = [site.command, "--config", site.config_file, "verify", "--restore"]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert any("look at it" in line for line in process.stderr)
+        assert any("check it" in line for line in process.stderr)
         until(lambda: "ready" in _postmaster_file(scratch), "the scratch server runs")
         lines = _postmaster_file(scratch).splitlines()
         pid, sockets = int(lines[0]), Path(lines[4])
@@ -190,7 +190,7 @@ def test_leftovers_of_a_killed_test_are_cleared_by_the_next(
     make(site, scratch, queries=[], count_tables=[], amcheck=False)
     ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert f"{dead} was left by a process that was killed; it is cleared" in ran.stderr
+    assert f"{dead} was left by a killed process and has been cleared" in ran.stderr
     assert not alive(pid) and not sockets.exists() and site.cluster.running
     assert [p.name for p in scratch.glob("**/*")] == ["lifeboat-verify-mine", "notes.txt"]
     assert "lifeboat-verify-mine has no lock of a scratch cluster" in ran.stderr

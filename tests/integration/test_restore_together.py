@@ -60,6 +60,6 @@ def test_a_directory_that_this_user_cannot_make_or_move_is_refused(copy: Copy, t
                 copy.plan(
                     locked / name, existing="move_aside", tablespaces={str(copy.lost.space): str(tmp_path / "space")}
                 )
-            assert f"may not write into {locked}" in refused.value.message
+            assert f"cannot write into {locked}" in refused.value.message
     finally:
         locked.chmod(0o700)

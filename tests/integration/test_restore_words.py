@@ -36,7 +36,7 @@ def test_the_time_of_the_last_commit_is_reported_as_such(lost: Lost, copy: Copy,
     assert f"to just before {last}" in words
     with pytest.raises(TargetUnreachable) as caught:
         copy.plan(tmp_path / "data", Target("time", last))
-    assert "lies after" not in caught.value.message
+    assert "is after" not in caught.value.message
     assert "last archived commit itself" in caught.value.message
     copy.plan(tmp_path / "data", Target("time", last, inclusive=False))
 

@@ -198,7 +198,9 @@ def test_a_store_that_is_unreachable_does_not_end_a_standby(
     standby.restore()
     repository = Path(site.repositories[0]["path"])
     repository.rename(tmp_path / "away")
-    until(lambda: "cannot be had now" in standby.log(), "the standby to tell that its repository is away", standby.log)
+    until(
+        lambda: "cannot be fetched now" in standby.log(), "the standby to tell that its repository is away", standby.log
+    )
     assert standby.recovering
     assert rows(standby.cluster) == expected(ledger.entries)
     (tmp_path / "away").rename(repository)
@@ -243,7 +245,7 @@ def test_a_forged_piece_stops_the_standby_when_the_segment_arrives(
     ledger.write(1)
     site.cluster.switch_wal()
     until(lambda: not standby.cluster.running, "the standby to stop", standby.log)
-    assert "what its primary never wrote" in standby.log()
+    assert "WAL that its primary never wrote" in standby.log()
 
 
 def forge_piece(site: Site, segment: str, end: int) -> None:

@@ -221,7 +221,7 @@ def test_a_gap_is_reported_and_the_stream_begins_at_the_current_segment(
     current = site.cluster.value("SELECT pg_walfile_name(pg_current_wal_flush_lsn())")
     second = streams(site)
     stored_up_to(site, flushed(site))
-    assert f"there was no replication slot: it begins anew at {current}" in second.words()
+    assert f"there was no replication slot: it starts again at {current}" in second.words()
     assert rows(lost_and_restored(site, second)) == expected(ledger.entries)
 
 

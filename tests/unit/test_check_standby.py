@@ -35,7 +35,7 @@ def status(at: Position = FED, end: int = 1000, since: float = 0.0, **more: obje
         (status(end=2_000_000, since=61), None, "ok", "behind"),
         (status(Position(1000, NOW, 1, "paused")), None, "warning", "paused"),
         (status(missing=("000000010000000000000005",)), None, "warning", "000000010000000000000005"),
-        (status(left_at=500), None, "warning", "restore this standby anew"),
+        (status(left_at=500), None, "warning", "before this standby's position"),
         # As it waits for a segment, pieces are all that there is of it.
         (status(only_pieces=("000000010000000000000005",)), 60.0, "ok", "replayed"),
     ],

@@ -43,7 +43,7 @@ def test_its_credentials_replace_all_of_the_writers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
 def test_what_others_could_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
-    with pytest.raises(ConfigError, match="is not root's alone"):
+    with pytest.raises(ConfigError, match="is accessible to others"):
         load_for_files(write(tmp_path, [NEAR], mode))
 
 

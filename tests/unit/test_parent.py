@@ -82,7 +82,7 @@ def test_why_a_backup_is_no_parent() -> None:
     chains = find_chains(made, {})
     assert "another cluster" in reason({"a": chains}, system="1")
     assert "does not descend" in reason({"a": chains}, TimelinePath((Step(2, None),)))
-    assert "has only come to 0/1" in reason({"a": chains}, position=1)
+    assert "this server is only at 0/1" in reason({"a": chains}, position=1)
     assert "repository b does not have it" in reason({"a": chains, "b": Chains({}, {}, {})})
     assert "repository b cannot restore it" in reason({"a": chains, "b": find_chains(made, {full.label: "is bad"})})
     other = [replace(full, files=full.files[:1])]

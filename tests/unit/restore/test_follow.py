@@ -40,7 +40,7 @@ def test_a_server_that_was_not_shut_down_may_not() -> None:
     assert refusal(control(FORK - 1, state="in production"), PATH, True) is None
 
 
-@pytest.mark.parametrize(("timeline", "words"), [(2, None), (3, "timeline 3, which timeline 2 does not come from")])
+@pytest.mark.parametrize(("timeline", "words"), [(2, None), (3, "timeline 3, which is not an ancestor of timeline 2")])
 def test_its_timeline_has_to_be_on_the_way(timeline: int, words: Optional[str]) -> None:
     told = refusal(control(2 * FORK, timeline=timeline), PATH, False)
     assert told is None if words is None else words in (told or "")

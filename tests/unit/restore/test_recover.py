@@ -72,11 +72,11 @@ def test_the_target_is_accepted(plan: RestorePlan, end: Reached) -> None:
 @pytest.mark.parametrize(
     ("plan", "end", "named"),
     [
-        (a_plan(Target("latest")), reached("0/4FFFFF0"), "the archive goes on to 0/6000000"),
+        (a_plan(Target("latest")), reached("0/4FFFFF0"), "the archive reaches 0/6000000"),
         (a_plan(Target("immediate")), reached("0/20000F8"), "before the backup's end at 0/2000100"),
-        (a_plan(Target("time", format_time(moment(50)))), reached(AT, 50.000001), "the last replayed commit is of"),
+        (a_plan(Target("time", format_time(moment(50)))), reached(AT, 50.000001), "the last replayed commit is at"),
         (a_plan(Target("lsn", AT), AT), reached("0/40000C0"), f"before the target at {AT}"),
-        (a_plan(Target("lsn", AT, inclusive=False), AT), reached("0/4000180"), f"behind the target at {AT}"),
+        (a_plan(Target("lsn", AT, inclusive=False), AT), reached("0/4000180"), f"after the target at {AT}"),
         (a_plan(Target("xid", "742"), AT), reached("0/3000000"), f"before the target at {AT}"),
         (a_plan(Target("name", "deploy"), AT), reached("0/40000F8"), f"before the target at {AT}"),
         (a_plan(Target("latest")), reached("0/6000000", parent=3, timeline=4), "it followed timeline 3 instead of 1"),
@@ -91,7 +91,7 @@ def test_an_end_elsewhere_is_refused(plan: RestorePlan, end: Reached, named: str
     with pytest.raises(RecoveryFailed) as refused:
         require_reached(plan, end)
     assert named in refused.value.message
-    assert "must not be used" in refused.value.hint
+    assert "Do not use this server" in refused.value.hint
 
 
 @pytest.mark.parametrize(

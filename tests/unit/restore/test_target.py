@@ -79,7 +79,7 @@ def test_the_chosen_backup_is_the_newest_that_can_lead_there(
 
 def test_a_target_before_the_first_backup_is_told_the_earliest_one() -> None:
     first, second = a_backup(100, 110), a_backup(200, 210)
-    with pytest.raises(TargetUnreachable, match="lies before backup") as caught:
+    with pytest.raises(TargetUnreachable, match="is before backup") as caught:
         choose_backup([second, first], at(50), None, None, None)
     assert first.label in caught.value.message
     assert caught.value.details["earliest"] == format_time(moment(110))
@@ -94,14 +94,14 @@ def test_a_target_inside_a_backup_is_reported_as_such() -> None:
 
 
 def test_a_restore_point_that_lies_too_early_is_reported_with_its_place() -> None:
-    with pytest.raises(TargetUnreachable, match=r"name x \(at 0/1000000\) lies before"):
+    with pytest.raises(TargetUnreachable, match=r"name x \(at 0/1000000\) is before"):
         choose_backup([a_backup()], Target("name", "x"), SIZE, None, None)
 
 
 def test_an_asked_label_is_taken_or_refused_never_replaced() -> None:
     backup = a_backup(100, 110, timeline=1, stop=5 * SIZE)
     assert choose_backup([backup], at(120), None, backup.label, None) == backup
-    with pytest.raises(TargetUnreachable, match="the backup that was asked for"):
+    with pytest.raises(TargetUnreachable, match="the requested one"):
         choose_backup([backup], at(50), None, backup.label, None)
     left_before = TimelinePath((Step(1, 4 * SIZE), Step(2, None)))
     with pytest.raises(
@@ -134,7 +134,7 @@ def test_a_time_is_reachable_when_a_commit_follows_it(
     if reachable:
         return ask()
     if second > now:
-        with pytest.raises(TargetUnreachable, match="lies in the future"):
+        with pytest.raises(TargetUnreachable, match="is in the future"):
             ask()
         return
     with pytest.raises(WalGap if gap else TargetUnreachable) as caught:
@@ -212,7 +212,7 @@ def test_a_numbered_timeline_must_be_known() -> None:
     path = choose_timeline(Target(timeline="2"), [1], HISTORIES, ())
     assert path is not None
     assert path.timeline == 2
-    with pytest.raises(TargetUnreachable, match="no timeline 7; it knows 1, 2, 3"):
+    with pytest.raises(TargetUnreachable, match="no timeline 7; it has 1, 2, 3"):
         choose_timeline(Target(timeline="7"), [1], HISTORIES, ())
 
 

@@ -63,7 +63,7 @@ def clear(config: Config) -> List[str]:
 
 def test_a_dead_one_is_cleared_with_its_sockets(config: Config, dead: Path) -> None:
     with server.private(str(dead / "data")) as mine, server.private(str(dead / "other")) as other:
-        assert clear(config) == [f"{dead} was left by a process that was killed; it is cleared"]
+        assert clear(config) == [f"{dead} was left by a killed process and has been cleared"]
         assert not Path(mine["unix_socket_directories"]).exists() and Path(other["unix_socket_directories"]).exists()
     assert not dead.exists() and clear(config) == []
 
@@ -77,7 +77,7 @@ def test_one_whose_process_lives_is_left(config: Config) -> None:
 def test_a_process_that_only_has_the_number_of_a_server_is_left_alone(
     config: Config, dead: Path, stranger: subprocess.Popen[bytes]
 ) -> None:
-    assert "it is cleared" in clear(config)[0]
+    assert "has been cleared" in clear(config)[0]
     assert not dead.exists() and stranger.poll() is None
 
 

@@ -250,7 +250,7 @@ def test_backdated_backups_displace_no_monthly_one() -> None:
     times = {"label": make_label(began, "full"), "started_at": began, "finished_at": began + timedelta(hours=1)}
     put(forged, whole(life, 0, **times), life.now, wal=False)
     assert_nothing_more_goes(life, forged, policy, timedelta(days=2))
-    assert "stored later than others" in planned(life, forged, policy, timedelta(days=2)).weak[str(times["label"])]
+    assert "stored after newer ones" in planned(life, forged, policy, timedelta(days=2)).weak[str(times["label"])]
 
 
 def test_another_identity_replaces_none_that_it_was_not_backed_up_beside_for_a_window() -> None:

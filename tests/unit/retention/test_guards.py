@@ -33,7 +33,7 @@ def test_a_plan_within_bounds_meets_no_objection() -> None:
         ("clock", PLAN, replace(FINE, store_time=moment(100 - 301)), "301 s ahead of the store's"),
         ("clock", PLAN, replace(FINE, store_time=moment(100 + 301)), "301 s behind the store's"),
         ("age", PLAN, replace(FINE, now=moment(86400 * 4), store_time=moment(86400 * 4)), "is 4.0 days old"),
-        ("age", PLAN, replace(FINE, newest=None), "no backup that can be restored"),
+        ("age", PLAN, replace(FINE, newest=None), "no backup is plausible"),
         ("restore", PLAN, replace(FINE, restores=["L on h"]), "under way: L on h"),
     ],
 )

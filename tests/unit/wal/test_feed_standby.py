@@ -161,7 +161,7 @@ def test_pieces_that_contradict_what_was_replayed_are_left_out(server: Server) -
     server.ask()
     server.piece(900, 2000, zstd.compress(b"\xee" * 1100))
     given, notes = server.ask()
-    assert given is None and "differs from what came before" in notes
+    assert given is None and "differs from the bytes before it" in notes
 
 
 def test_a_whole_segment_that_contradicts_what_was_replayed_is_a_conflict(server: Server) -> None:
@@ -187,7 +187,7 @@ def test_a_history_without_wal_is_not_followed(server: Server) -> None:
 def test_doubt_is_a_note_for_a_standby_and_an_error_for_any_other_recovery(server: Server) -> None:
     server.repository.store.put(server.repository.layout.wal(SYSTEM, NAME), zstd.compress(b"no segment"))
     given, notes = server.ask()
-    assert given is None and "cannot be had now" in notes
+    assert given is None and "cannot be fetched now" in notes
     (server.data / "standby.signal").unlink()
     with pytest.raises(WalInvalid):
         server.ask()

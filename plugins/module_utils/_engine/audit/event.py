@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One event of the audit trail, and its place in a chain.
 
-A chain is what one user on one host wrote: events are numbered from 1, and each has the SHA-256 of the previous record.
-So several hosts can write at once without coordination. Pure.
+A chain has the events of one user on one host: they are numbered from 1, and each has the SHA-256 of the previous
+record. So several hosts can write at once without coordination. Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..records.fields import MOST_SMALL, SHA256
 from ..records.model import FORMAT, format_time, open_fields, seal_record
 
 OK, FAILED = "ok", "failed"
-#: What can have happened.
+#: The recorded operations.
 WHATS = (
     "backup", "prune", "restore", "verify", "sync", "files-backup", "files-restore", "configuration", "prepare", "hold",
     "release", "erasure", "logs-read", "git-push", "notice",
@@ -30,11 +30,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Event:
-    """What happened.
+    """A recorded operation.
 
     ``number`` and ``previous`` (SHA-256 of the previous record; None for the first) place it in its ``chain``. ``who``
-    has user, host, and what else is known about the caller. ``objects`` are labels, never contents.
-    ``witnessed`` is the last number of each other chain that the writer saw.
+    has the user, the host, and more about the caller as far as known. ``objects`` are labels, never contents.
+    ``witnessed`` is the last number that the writer saw of each other chain.
     """
 
     chain: str
@@ -51,22 +51,22 @@ class Event:
     witnessed: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As JSON knows it, with the format, without the checksum."""
+        """As JSON-serializable data, with the format, without the checksum."""
         data = {"format": FORMAT, **asdict(self), "at": format_time(self.at), "objects": list(self.objects)}
         return {**data, "details": dict(self.details), "witnessed": dict(self.witnessed), "who": dict(self.who)}
 
     def record(self) -> bytes:
-        """The bytes that are stored: the same ones everywhere."""
+        """The bytes to store, the same in every place."""
         return seal_record(self.as_dict())
 
 
 def digest(record: bytes) -> str:
-    """The digest by which the next event of the chain refers to this record."""
+    """The SHA-256 of the record, which is ``previous`` in the next event of the chain."""
     return hashlib.sha256(record).hexdigest()
 
 
 _CHAIN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-#: A key has ten digits for it.
+#: Keys have ten digits for the number.
 MOST_EVENTS = 9_999_999_999
 
 
@@ -91,5 +91,5 @@ def load_event(raw: bytes, name: str) -> Event:
 
 
 def chain_name(host: str, user: str) -> str:
-    """The chain of this user of this host; part of a key, so that it has letters, digits, ``_``, ``-`` and one dot."""
+    """The chain of this user of this host: a part of a key, of letters, digits, ``_``, ``-`` and one dot."""
     return f"{_UNSAFE.sub('-', host) or '-'}.{_UNSAFE.sub('-', user) or '-'}"

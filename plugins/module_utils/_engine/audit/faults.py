@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an audit trail: missing, changed and reordered events. Pure."""
+"""Find the faults of an audit trail: missing, changed and reordered events. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..base.errors import ObjectCorrupt
 from .event import Event, digest, load_event
 from .numbers import connected
 
-#: The records of one source by chain and by the number that their place (key or line) tells.
+#: The records of one source by chain and by the number in their key or line.
 Trail = Mapping[str, Mapping[int, bytes]]
 MISSING, CHANGED, REORDERED, DIFFERENT = "missing", "changed", "reordered", "different"
 UNCONNECTED = "unconnected"
-# So many events of a long gap are reported individually.
+# The most events of a gap that are reported individually.
 _TOLD = 50
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong. ``kind``: ``missing``, ``changed``, ``reordered``, ``different`` (in two sources) or
-    ``unconnected`` (its number does not follow those of its chain: it is no event of it).
+    """One fault. ``kind``: ``missing``, ``changed``, ``reordered``, ``different`` (between two sources) or
+    ``unconnected`` (its number does not follow those of its chain, so it does not belong there).
     """
 
     source: str
@@ -35,7 +35,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Source:
-    """A place that keeps the trail. A ``partial`` one (the local file) may begin anywhere, and lacks chains."""
+    """A place with the trail. A ``partial`` one (the local file) may begin anywhere, and lack chains."""
 
     name: str
     trail: Trail
@@ -45,7 +45,7 @@ class Source:
 def find_faults(sources: List[Source]) -> List[Fault]:
     """All faults that can be detected, within each source and by comparing sources.
 
-    A tail that is gone from every source, and that no event of another chain witnessed, cannot be detected.
+    A tail that is missing in every source, and that no event of another chain witnessed, cannot be detected.
     """
     sources, found = _connected(sources)
     events = {source.name: _read(source) for source in sources}
@@ -59,13 +59,13 @@ def find_faults(sources: List[Source]) -> List[Fault]:
 
 
 def _connected(sources: Sequence[Source]) -> Tuple[List[Source], List[Fault]]:
-    """The sources without the events whose numbers are not connected with the others', and those events."""
+    """The sources without events whose numbers are not connected with the others, and a fault for each of those."""
     numbers: Dict[str, Set[int]] = {}
     anchors: Dict[str, int] = {}
     for source in sources:
         for chain, records in source.trail.items():
             numbers.setdefault(chain, set()).update(records)
-            # Whoever has the keys of a store cannot write the local file.
+            # The keys of a store do not allow writing the local file.
             if source.partial and records:
                 anchors[chain] = max(records)
     ours = {chain: connected(known, anchors.get(chain)) for chain, known in numbers.items()}
@@ -76,13 +76,13 @@ def _connected(sources: Sequence[Source]) -> Tuple[List[Source], List[Fault]]:
         left.append(replace(source, trail={chain: records for chain, records in trail.items() if records}))
         for chain, records in sorted(source.trail.items()):
             for number in sorted(n for n in records if n not in ours[chain]):
-                words = f"{source.name}: event {number} of {chain} is none: the last one that is connected is"
+                words = f"{source.name}: event {number} of {chain} does not belong there: the chain ends at"
                 found.append(Fault(source.name, UNCONNECTED, chain, number, f"{words} {max(ours[chain], default=0)}"))
     return left, found
 
 
 def _read(source: Source) -> Dict[str, Dict[int, Optional[Event]]]:
-    """The events; None where a record does not match its own checksum."""
+    """The events; None for a damaged record."""
     out: Dict[str, Dict[int, Optional[Event]]] = {}
     for chain, records in source.trail.items():
         out[chain] = {}
@@ -95,7 +95,7 @@ def _read(source: Source) -> Dict[str, Dict[int, Optional[Event]]]:
 
 
 def _cuts(events: Mapping[str, Mapping[str, Mapping[int, Optional[Event]]]]) -> Dict[str, Dict[str, int]]:
-    """Up to which number retention removed each chain, by repository, according to its own events."""
+    """The number up to which retention removed each chain, by repository, according to its own events."""
     found: Dict[str, Dict[str, int]] = {}
     for chains in events.values():
         for event in (e for numbers in chains.values() for e in numbers.values() if e and e.what == "prune"):
@@ -129,7 +129,7 @@ def _within(
 
     first = min(records)
     if not source.partial:
-        gap(min(first, cut.get(chain, 0) + 1), first, "is missing, and no prune tells that it removed it")
+        gap(min(first, cut.get(chain, 0) + 1), first, "is missing, and no prune recorded its removal")
     expected = first
     for number in sorted(records):
         gap(expected, number, "is missing")
@@ -139,13 +139,13 @@ def _within(
             tell(CHANGED, number, "was changed: it does not match its own checksum")
             continue
         if (event.chain, event.number) != (chain, number):
-            tell(REORDERED, number, f"was reordered: what lies there is event {event.number} of {event.chain}")
+            tell(REORDERED, number, f"was reordered: event {event.number} of {event.chain} is in its place")
             continue
         before = records.get(number - 1)
         if number == 1 and event.previous is not None:
-            tell(CHANGED, 1, "was changed: the first one of a chain has none before it")
+            tell(CHANGED, 1, "was changed: it is the first of its chain, but names a previous one")
         if before is not None and events[number - 1] is not None and event.previous != digest(before):
-            tell(CHANGED, number - 1, f"was changed: it is not the one that event {number} names as the one before it")
+            tell(CHANGED, number - 1, f"was changed: it is not the one that event {number} names as its previous one")
     return out
 
 
@@ -163,7 +163,7 @@ def _between(sources: List[Source]) -> List[Fault]:
             for other in sources:
                 have = other.trail.get(chain, {}).get(number)
                 if have is not None and have != raw:
-                    words = f"event {number} of {chain} is another one in {other.name} than in {holder.name}"
+                    words = f"event {number} of {chain} differs between {other.name} and {holder.name}"
                     out.append(Fault(other.name, DIFFERENT, chain, number, words))
             for other in whole:
                 if number > max(other.trail.get(chain, {}), default=0):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write an event: into every repository, the local file and the system's log."""
+"""Write an event to every repository, the local file and the system log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ATTEMPTS = 5
 class Written:
     """An event and where it was stored: ``missing`` are the repositories that did not accept it, and why.
 
-    ``local`` and ``system`` say whether the file and the system log have it; ``refused`` why the file does not.
+    ``local`` and ``system``: whether the local file and the system log have it; ``refused``: why the file does not.
     """
 
     event: Event
@@ -40,25 +40,25 @@ class Written:
 
     @property
     def durable(self) -> bool:
-        """Whether any store has it. The system log does not count: somebody else keeps it."""
+        """Whether it is in a repository or the local file. The system log is not under Lifeboat's control."""
         return bool(self.repositories or self.local)
 
 
 @dataclass
 class _Place:
-    """A repository while an event is written: the keys of the chain that it has from the tail on, by number."""
+    """A repository while an event is written: its keys of the chain, and the last number of each other one."""
 
     repository: Repository
     keys: Dict[int, str]
     witnessed: Dict[str, int]
 
     def keep(self, ours: range) -> None:
-        """No keys but those of the chain's own events: one far ahead would leave no number for the next."""
+        """Drop keys of events outside of the chain: one far ahead would leave no number for the next."""
         self.keys = {number: key for number, key in self.keys.items() if number in ours}
 
 
 def write(config: Config, draft: Event) -> Written:
-    """Number the draft within its chain, and put it everywhere. Raises no store errors."""
+    """Number the draft within its chain, and store it everywhere. Raises no store errors."""
     missing: Dict[str, LifeboatError] = {}
     # One attempt: somebody may be waiting for the restored server, and the next event adds what is missing.
     opened = open_hasty(config, 1)
@@ -83,7 +83,9 @@ def write(config: Config, draft: Event) -> Written:
 def _store(
     pool: ThreadPoolExecutor, draft: Event, tail: Mapping[int, bytes], places: List[_Place]
 ) -> Tuple[Event, Dict[str, LifeboatError]]:
-    """The event with its number, put everywhere; what refused it. Of two at once the later takes the next number."""
+    """Store the event with its number everywhere; the errors by repository. If another writer was faster, it takes
+    the next number.
+    """
     for _attempt in range(_ATTEMPTS):
         ours = connected((n for p in places for n in p.keys), max(tail, default=None))
         for place in places:
@@ -101,9 +103,9 @@ def _store(
 
 
 def _look(repository: Repository, chain: str) -> Union[_Place, LifeboatError]:
-    """What the repository has of the chain, and the last number of each other one; its error if it does not answer.
+    """The repository's keys of the chain, and the last number of each other one; its error if it does not answer.
 
-    Lists everything: a year has a few thousand events, which are a few pages.
+    Lists everything: a year has a few thousand events, in a few pages.
     """
     layout, store = repository.layout, repository.store
     keys: Dict[int, str] = {}
@@ -114,7 +116,7 @@ def _look(repository: Repository, chain: str) -> Union[_Place, LifeboatError]:
             numbers: Dict[int, ObjectInfo] = {}
             for info in store.list(f"{layout.audit}{name}"):
                 place = audit_place(info.key)
-                # Of two on different days the one that was there first.
+                # Of two with different days, the one that was stored first.
                 if place is not None and (place[2] not in numbers or info.modified < numbers[place[2]].modified):
                     numbers[place[2]] = info
             if name.rstrip("/") == chain:
@@ -137,7 +139,7 @@ def _last(tail: Mapping[int, bytes], places: List[_Place], chain: str) -> Option
         if number in place.keys:
             with suppress(StoreError):
                 return number, place.repository.get_record(place.keys[number], MOST_SMALL)
-    # It exists but cannot be read: its successor refers to nothing, and verify reports it.
+    # It exists but cannot be read: its successor gets a wrong digest, and verify reports it.
     return number, b""
 
 
@@ -197,7 +199,7 @@ def _put(place: _Place, event: Event) -> Optional[LifeboatError]:
 def _append(
     stream: Optional[IO[bytes]], tail: Mapping[int, bytes], places: List[_Place], event: Event, record: bytes
 ) -> Tuple[bool, str]:
-    """The event at the end of the file, behind those that it lacks of the repositories; or why it is not there."""
+    """Append to the file the events that only repositories have, then this one; whether, and why not."""
     if stream is None:
         return False, ""
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The local copy of the audit trail: files of JSON lines, one of them root's own, and the system's log."""
+"""The local copy of the audit trail: files of JSON lines, one of them root's own, and the system log."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _PRIORITY = 10 * 8 + 6
 def path_of(config: Config) -> Optional[str]:
     """The file that this user writes; None if there is no place for it.
 
-    ``audit.file``, else ``audit.jsonl`` in the spool, else below /var/log/lifeboat. Root writes none of these where
-    somebody else can write too (the spool is PostgreSQL's), and has a file of its own below /var/log/lifeboat.
+    ``audit.file``, else ``audit.jsonl`` in the spool, else below /var/log/lifeboat. Root does not write into
+    directories that others can write (such as PostgreSQL's spool), but has its own file below /var/log/lifeboat.
     """
     shared = _shared(config)
     if shared is None or root_alone_writes(os.path.dirname(os.path.abspath(shared))):
@@ -45,7 +45,7 @@ def path_of(config: Config) -> Optional[str]:
 
 
 def paths_of(config: Config) -> Tuple[str, ...]:
-    """All files that may hold events of this host."""
+    """All files that may contain events of this host."""
     shared = _shared(config)
     return (shared, _of_root(config)) if shared else ()
 
@@ -64,7 +64,10 @@ def _of_root(config: Config) -> str:
 
 @contextmanager
 def locked(config: Config) -> Iterator[Optional[IO[bytes]]]:
-    """This user's file, open to append and read, locked; None if that is impossible. Waits a minute."""
+    """This user's file, open to append and read, locked; None if it cannot be opened.
+
+    Waits a minute for the lock, then goes ahead without it.
+    """
     path = path_of(config)
     if path is None:
         yield None
@@ -83,7 +86,7 @@ def locked(config: Config) -> Iterator[Optional[IO[bytes]]]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError:
-                # Concurrent writers are still separated by the stores' conditional puts.
+                # Conditional puts into the stores still separate concurrent writers.
                 if clock.monotonic() > deadline:
                     break
                 clock.sleep(0.05)
@@ -91,7 +94,7 @@ def locked(config: Config) -> Iterator[Optional[IO[bytes]]]:
 
 
 def _let_read(stream: IO[bytes], shared: Optional[str]) -> None:
-    """Those who have the other file may read root's too, to verify the trail."""
+    """Let the group of the shared file's directory read root's file, to verify the trail."""
     if shared and not os.fstat(stream.fileno()).st_size:
         with contextlib.suppress(OSError):
             give_group(stream.fileno(), os.stat(os.path.dirname(os.path.abspath(shared))).st_gid, 0o640)
@@ -107,7 +110,7 @@ def tail(stream: Optional[IO[bytes]], chain: str) -> Dict[int, bytes]:
 
 
 def append(stream: IO[bytes], record: bytes) -> None:
-    """Append one line, which is on disk when this returns. OSError if that is impossible."""
+    """Append one line, and sync it to disk. OSError if that is impossible."""
     line = json.dumps(json.loads(record), sort_keys=True, separators=(",", ":")).encode() + b"\n"
     stream.seek(0, os.SEEK_END)
     end = stream.tell()
@@ -115,16 +118,16 @@ def append(stream: IO[bytes], record: bytes) -> None:
         # Start a new line after one that a crash cut off.
         stream.seek(end - 1)
         line = line if stream.read(1) == b"\n" else b"\n" + line
-    # Without a buffer, which a full disk would keep, and which would be written once more at the end.
+    # Unbuffered: after a write to a full disk, a buffer would be written again on close.
     while line:
         line = line[stream.write(line) :]
     os.fsync(stream.fileno())
 
 
 def read_file(path: str) -> Tuple[Dict[str, Dict[int, bytes]], List[Fault]]:
-    """All records by chain and number, and what is wrong with their order; none where there is no file.
+    """All records by chain and number, and the faults of their order; both empty if there is no file.
 
-    OSError, UntrustedPath where it cannot be read.
+    OSError or UntrustedPath if it cannot be read.
     """
     chains: Dict[str, Dict[int, bytes]] = {}
     faults: List[Fault] = []
@@ -136,14 +139,14 @@ def read_file(path: str) -> Tuple[Dict[str, Dict[int, bytes]], List[Fault]]:
     for number, record, chain in _parsed(raw):
         known = chains.setdefault(chain, {})
         if known and number <= max(known):
-            words = f"{path}: event {number} of {chain} was reordered: it lies behind event {max(known)}"
+            words = f"{path}: event {number} of {chain} was reordered: it comes after event {max(known)}"
             faults.append(Fault(path, REORDERED, chain, number, words))
         known[number] = record
     return chains, faults
 
 
 def _parsed(raw: bytes) -> Iterator[Tuple[int, bytes, str]]:
-    """Number, record and chain of each line that is a record's. What is none leaves its number missing."""
+    """Number, record and chain of each line that is a record. The number of any other line counts as missing."""
     for line in raw.split(b"\n"):
         try:
             data = parse_object(line)
@@ -155,7 +158,7 @@ def _parsed(raw: bytes) -> Iterator[Tuple[int, bytes, str]]:
 
 
 def seal_again(data: Dict[str, object]) -> bytes:
-    """The stored form of a line: the same bytes as in the repositories, with the checksum that the line has."""
+    """The stored form of a line: the same bytes as in the repositories, with the line's own checksum."""
     record = seal_record(data)
     told = data.get("sha256")
     if json.loads(record)["sha256"] == told:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which numbers of a chain of events are connected. Pure.
+"""Decide which numbers of a chain of events are connected. Pure.
 
-Whoever can create objects can create an event with any number: one far ahead would leave no number for the next event.
+Anybody who can create objects can create an event with any number: one far ahead would leave no number for the next.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ JUMP = 1000
 
 
 def connected(numbers: Iterable[int], anchor: Optional[int] = None) -> range:
-    """From the first to the last of the connected numbers: what is outside does not belong to the chain.
+    """From the first to the last of the connected numbers: numbers outside do not belong to the chain.
 
-    With an ``anchor`` (a number that is known to be ours) those around it, else the most.
+    With an ``anchor`` (a number known to be genuine) the run around it, else the longest run.
     """
     runs: List[List[int]] = []
     for number in sorted({*numbers, *([] if anchor is None else [anchor])}):
-        # One that leaves no number behind it is none that was counted up to.
+        # A number that leaves none for the next event was not reached by counting.
         if number >= MOST_EVENTS:
             break
         if runs and number - runs[-1][-1] <= JUMP:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record an operation: who did it, how it ended. Never makes the operation fail."""
+"""Record an operation: who did it and how it ended. A failure to record never makes the operation fail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .event import FAILED, OK, Event, chain_name
 from .journal import Written, write
 from .localfile import tell_system
 
-# What a caller may tell of itself by its environment, and what it is called in the event.
+# Environment variables in which a caller may identify itself, and their names in the event.
 _ENVIRONMENT = {
     "LIFEBOAT_CONTROLLER": "controller",
     "LIFEBOAT_RUN": "run",
@@ -31,7 +31,7 @@ _MOST = 200
 
 @dataclass
 class Note:
-    """What an operation adds to its event. With ``skip`` nothing happened, and no event is written."""
+    """The operation's additions to its event. With ``skip`` nothing happened, and no event is written."""
 
     objects: List[str] = field(default_factory=list)
     details: Dict[str, Any] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Note:
 
 @dataclass
 class _Caller:
-    """What called this process, and what could not be recorded, for whoever reports to the user."""
+    """The command or module that this process runs, and messages about what could not be recorded."""
 
     via: str = ""
     untold: List[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ _CALLER = _Caller()
 
 
 def called_by(via: str) -> None:
-    """The command or module that this process runs."""
+    """Set the command or module that this process runs."""
     _CALLER.via = via
 
 
@@ -62,7 +62,9 @@ def take_warnings() -> List[str]:
 
 
 def who() -> Dict[str, str]:
-    """User and host, and what else is known: the command or module, the login behind sudo, controller and run."""
+    """User and host, and as far as known the command or module, the login behind sudo, the client's address, the
+    controller and its run.
+    """
     try:
         # Not from the environment, which may be inherited when changing to another user.
         user = pwd.getpwuid(os.geteuid()).pw_name
@@ -76,7 +78,7 @@ def who() -> Dict[str, str]:
 
 @contextmanager
 def audited(config: Config, what: str, objects: Sequence[str] = (), written: bool = True) -> Iterator[Note]:
-    """Record the block as one event, with how it ended. Without ``written`` no event is recorded."""
+    """Record the block and its result as one event. Without ``written`` no event is recorded."""
     note = Note(list(objects), skip=not written)
     try:
         yield note
@@ -134,5 +136,5 @@ def _complaints(what: str, written: Written) -> List[str]:
     if written.refused:
         found.append(f"the local file (audit.file) has no record of the {what}: {written.refused}")
     if not written.durable:
-        found.append(f"the {what} is not on record anywhere: no repository took it, and no local file (audit.file)")
+        found.append(f"the {what} is not on record: no repository and no local file (audit.file) accepted it")
     return found

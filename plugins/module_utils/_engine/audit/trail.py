@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the audit trail: of every repository and of the local file."""
+"""Read the audit trail from every repository and the local files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AuditTrail:
     def events(
         self, since: Optional[datetime] = None, whats: Sequence[str] = (), newest: Optional[int] = None
     ) -> List[Event]:
-        """The events of all sources together, each once, oldest first; damaged ones are left to ``verify``."""
+        """The events of all sources, each once, oldest first; damaged ones are omitted, ``verify`` reports them."""
         found: Dict[Tuple[str, int], Event] = {}
         for source in self.sources:
             for chain, records in source.trail.items():
@@ -46,7 +46,7 @@ class AuditTrail:
 
 @dataclass(frozen=True)
 class AuditVerified:
-    """What was read, and every fault. ``unread`` sources could not be compared."""
+    """The number of events by source, and every fault. ``unread`` sources could not be compared."""
 
     events: Mapping[str, int]
     faults: Tuple[Fault, ...]
@@ -54,7 +54,7 @@ class AuditVerified:
 
     @property
     def intact(self) -> bool:
-        """Whether nothing is wrong with what could be read."""
+        """Whether there are no faults in the sources that could be read."""
         return not self.faults
 
     def as_dict(self) -> Dict[str, Any]:
@@ -111,12 +111,12 @@ def _of(repository: Repository) -> Tuple[Dict[str, Dict[int, bytes]], List[Fault
             continue
         place = audit_place(key)
         if place is None:
-            words = f"{repository.name}: {printable(key)} lies in the audit trail and is none of its events"
+            words = f"{repository.name}: {printable(key)} is in the audit trail, but is not one of its events"
             faults.append(Fault(repository.name, CHANGED, "", 0, words))
             continue
         chain, _day, number = place
         if number in chains.setdefault(chain, {}):
-            words = f"{repository.name}: event {number} of {chain} is there twice"
+            words = f"{repository.name}: event {number} of {chain} exists twice"
             faults.append(Fault(repository.name, CHANGED, chain, number, words))
         chains[chain][number] = raw
     return chains, faults
@@ -128,7 +128,7 @@ def verify_trail(config: Config) -> AuditVerified:
 
 
 def verified(trail: AuditTrail) -> AuditVerified:
-    """Compare what was read. Pure."""
+    """Compare the sources of the trail. Pure."""
     faults = (*trail.faults, *find_faults(list(trail.sources)))
     counts = {s.name: sum(len(records) for records in s.trail.values()) for s in trail.sources}
     return AuditVerified(counts, faults, trail.unread)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PostgreSQL's ``backup_manifest`` of a backup: stored with it, and read again when another one is based on it.
+"""PostgreSQL's ``backup_manifest`` of a backup: stored with it, and read again when another backup is based on it.
 
-A host that seals need not be able to open what it sealed. So it keeps the manifests of the newest chain, which name
-files of the cluster and their checksums, in its spool: ``<spool>/manifests/<label>``, readable by its owner only.
+A sealing host need not be able to open its own objects. So it keeps the manifests of the newest chain, which name
+files of the cluster and their checksums, in its spool: ``<spool>/manifests/<label>``, readable only by its owner.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KEPT = "manifests"
 
 
 def store(raw: bytes, label: str, required: Sequence[Repository], seal: Seal) -> ArchiveFile:
-    """Store it in every repository, sealed where things are sealed."""
+    """Store the manifest in every repository, sealed if the cluster is."""
     name, body = sealed_name(SERVER_MANIFEST, seal.seals), seal.close(raw) if seal.seals else raw
     for repository in required:
         repository.store.put(repository.layout.backup(label, name), body)
@@ -42,7 +42,7 @@ def store(raw: bytes, label: str, required: Sequence[Repository], seal: Seal) ->
 
 
 def keep(spool_dir: str, label: str, raw: bytes, chain: Iterable[str]) -> None:
-    """Keep it for the next backup, with those of its ``chain``. Failures are ignored: the repositories have it."""
+    """Keep the manifest for the next backup, and those of its ``chain``; remove others. Failures are ignored."""
     directory, kept = os.path.join(spool_dir, _KEPT), {label, *chain}
     with contextlib.suppress(OSError, UntrustedPath):
         make_directory(directory)
@@ -53,7 +53,7 @@ def keep(spool_dir: str, label: str, raw: bytes, chain: Iterable[str]) -> None:
 
 
 def read_parent(parent: BackupManifest, required: Sequence[Repository], spool_dir: Optional[str]) -> bytes:
-    """The parent's ``backup_manifest`` to build on: the kept one, or that of the first repository whose copy is intact.
+    """The parent's ``backup_manifest``: the kept one, or that of the first repository with an intact copy.
 
     IncrementalImpossible if there is none, or none that can be opened here.
     """
@@ -81,7 +81,7 @@ def read_parent(parent: BackupManifest, required: Sequence[Repository], spool_di
             said = exc.message
     raise IncrementalImpossible(
         f"The backup_manifest of the parent {parent.label} cannot be used: {said}",
-        "Make a full backup, and run lifeboat verify: a restore of that backup is in doubt.",
+        "Make a full backup, and run lifeboat verify: the parent itself may not be restorable.",
         reason="parent_damaged",
         parent=parent.label,
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backup a differential or incremental one is based on, and why it is not another."""
+"""Choose the backup that a differential or incremental one is based on, with reasons against newer ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..repository.repository import Repository
 
 @dataclass(frozen=True)
 class Lineage:
-    """The type that a backup will have, and the chain it continues: its parent is the last, none for a full one.
+    """The type of the new backup, and the chain that it continues: its parent is the last; empty for a full one.
 
     ``notes`` explain why the parent is not a newer one, or why the backup is not of the requested type.
     """
@@ -36,7 +36,7 @@ class Lineage:
 
     @property
     def parent(self) -> Optional[BackupManifest]:
-        """The backup that the new one is based on."""
+        """The backup that the new one is based on; None for a full one."""
         return self.chain[-1] if self.chain else None
 
 
@@ -58,8 +58,8 @@ def choose_parent(
 ) -> Choice:
     """The newest backup that every repository can restore and that the server descends from. Pure.
 
-    ``contents`` are the chains of each required repository by its name. A differential backup takes full ones only.
-    ``path`` and ``position`` (an LSN) tell how the server came to be where it is, ``now`` is its clock.
+    ``contents`` are the chains of each required repository by name. The parent of a differential backup is a full one.
+    ``path`` and ``position`` (an LSN) are the server's timeline history and current position, ``now`` is its clock.
     """
     candidates = {label: backup for chains in contents.values() for label, backup in chains.known.items()}
     passed_over: List[Tuple[str, str]] = []
@@ -77,11 +77,11 @@ def _unfit(
     backup: BackupManifest, contents: Mapping[str, Chains], system: str, path: TimelinePath, position: int
 ) -> Optional[str]:
     if backup.system_identifier != system:
-        return f"it is of another cluster (system identifier {backup.system_identifier})"
+        return f"it belongs to another cluster (system identifier {backup.system_identifier})"
     if not path.contains(backup.timeline, backup.stop_lsn):
         return f"the server, on timeline {path.timeline}, does not descend from it (timeline {backup.timeline})"
     if backup.stop_lsn > position:
-        return f"it ends at {format_lsn(backup.stop_lsn)}, and this server has only come to {format_lsn(position)}"
+        return f"it ends at {format_lsn(backup.stop_lsn)}, but this server is only at {format_lsn(position)}"
     for name, chains in contents.items():
         if backup.label in chains.broken:
             return f"repository {name} cannot restore it: {chains.broken[backup.label]}"
@@ -93,16 +93,16 @@ def _unfit(
 
 
 def _later(backup: BackupManifest, now: Optional[datetime]) -> Optional[str]:
-    """Whether a child's label has a later time than its parent's, as it must."""
+    """Why the backup is too late for a parent: a child's label must have a later time. None if it is not."""
     if now is None or backup.started_at < now:
         return None
-    return f"it claims to be of {format_time(backup.started_at)}, which is yet to come: a clock was wrong then"
+    return f"it is dated {format_time(backup.started_at)}, which is in the future: a clock was wrong then"
 
 
 def find_lineage(
     config: Config, asked: str, facts: ServerFacts, sql: Session, required: Sequence[Repository], fallback: bool
 ) -> Lineage:
-    """Decide what the backup is based on. Raises IncrementalImpossible unless ``fallback`` allows a full one."""
+    """Choose the parent of the backup. IncrementalImpossible without one, unless ``fallback`` allows a full backup."""
     if asked == "full":
         return Lineage("full")
     kind = "incremental" if asked == "auto" else asked
@@ -119,14 +119,14 @@ def find_lineage(
 
 
 def fall_back(kind: str, exc: IncrementalImpossible) -> Lineage:
-    """A full backup instead, and why."""
+    """A full backup instead, with the reason as a note."""
     return Lineage("full", (), (f"a full backup instead of the {kind} one: {exc.message}",))
 
 
 def _find(
     kind: str, facts: ServerFacts, position: Position, required: Sequence[Repository], now: datetime
 ) -> Tuple[Chain, Tuple[str, ...]]:
-    """The chain to continue; looks at the stored files of the chosen one, and for another where some are missing."""
+    """The chain to continue, and notes; a chain with missing files is passed over for another one."""
     faults: Dict[str, Dict[str, str]] = {r.name: {} for r in required}
     catalogs = {r.name: load_catalog(r) for r in required}
     while True:
@@ -136,7 +136,7 @@ def _find(
         if not choice.chain:
             which = "full backup" if kind == "differential" else "backup"
             raise IncrementalImpossible(
-                f"There is no {which} that a{'n' if kind[0] == 'i' else ''} {kind} one can be based on."
+                f"No {which} can be the parent of a{'n' if kind[0] == 'i' else ''} {kind} one."
                 + "".join(f" Not {label}: {why}." for label, why in choice.passed_over[:5]),
                 "Make a full backup first (type full), or let type auto choose.",
                 reason="no_parent",

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a base backup: ``plan`` looks at the server and the repositories, ``apply`` streams.
+"""Make a base backup: ``plan`` reads from the server and the repositories, ``apply`` streams.
 
-The backup exists once its ``manifest.json`` is put, which happens last: after every WAL segment between its start and
-its stop has been found in every required repository.
+The backup exists once its ``manifest.json`` is stored, which happens last: after every WAL segment between its start
+and its stop has been found in every required repository.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from . import parent as lineage
 from .parent import Lineage
 from .stream import extracted_sizes, restored_sizes, stream
 
-# Any constant does, as long as every Lifeboat uses the same one: "lifeboat" in ASCII.
+# Any constant will do, as long as every Lifeboat uses the same one: "lifeboat" in ASCII.
 _ADVISORY_LOCK = int.from_bytes(b"lifeboat", "big") >> 1
 
 
@@ -55,7 +55,7 @@ class BackupRequest:
     """A requested backup.
 
     ``type`` ``auto`` is incremental if possible, otherwise full. ``max_age`` (seconds): a finished backup younger than
-    that is good enough, if it is of this type or a fuller one. ``fallback`` None means what the configuration says.
+    that is enough, if it is of this type or a fuller one. ``fallback``: None for the configured value.
     """
 
     type: str = "full"
@@ -79,7 +79,7 @@ class BackupRequest:
 
 @dataclass(frozen=True)
 class BackupPlan:
-    """What would be done. ``fresh`` is a backup that is young enough, so that nothing would be."""
+    """The backup to make. ``fresh`` is a backup that is young enough: then nothing is to be done."""
 
     request: BackupRequest
     facts: ServerFacts
@@ -114,7 +114,7 @@ class Made:
 
 
 def plan(config: Config, request: BackupRequest) -> BackupPlan:
-    """Check the server, find out whether a backup is due and what it can be based on. Reads only."""
+    """Check the server, decide whether a backup is due, and choose its parent. Only reads."""
     with session(config.connection) as sql:
         facts = read_facts(sql)
         require_backup_ready(facts)
@@ -161,7 +161,7 @@ def _fresh(
 
 
 def _require_clocks(sql: Session, required: Sequence[Repository]) -> None:
-    """ClockWrong if a clock is so far from a store's that the backup would not count, or not for a long time."""
+    """ClockWrong if a clock differs so much from a store's that the backup would not count, or only much later."""
     for repository in required:
         try:
             told = repository.store.clock()
@@ -171,9 +171,9 @@ def _require_clocks(sql: Session, required: Sequence[Repository]) -> None:
         for whose, now in (("server's", sql.value("SELECT clock_timestamp()")), ("host's", clock.now())):
             if abs(now - told) > CLOCKS:
                 raise ClockWrong(
-                    f"The {whose} clock says {format_time(now)}, the clock of repository {repository.location} says"
+                    f"The {whose} clock is at {format_time(now)}, but that of repository {repository.location} at"
                     f" {format_time(told)}: a backup with such a time would not count.",
-                    "Set the clock that is wrong (NTP: timedatectl), then make the backup.",
+                    "Correct the wrong clock (NTP: timedatectl), then make the backup.",
                     whose=whose,
                     repository=repository.name,
                     seconds=round((now - told).total_seconds()),
@@ -181,7 +181,7 @@ def _require_clocks(sql: Session, required: Sequence[Repository]) -> None:
 
 
 def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = None) -> Made:
-    """Make the planned backup (or give the fresh one). Memory: the stores' bounds plus the server's manifests."""
+    """Make the planned backup, or return the fresh one. Memory: the stores' bounds plus the server's manifests."""
     if planned.fresh:
         return Made(planned.fresh)
     with audited(config, "backup") as note:
@@ -216,7 +216,7 @@ def _apply(config: Config, planned: BackupPlan, progress: Progress) -> Made:
 
 @contextmanager
 def _exclusive(sql: Session, config: Config) -> Iterator[None]:
-    """One backup of a server at a time, from any host: the server holds the lock, and drops it with the session."""
+    """One backup of a server at a time, from any host: an advisory lock, which ends with the session."""
     if not sql.value("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]):
         holder = sql.rows(
             "SELECT a.pid, coalesce(a.client_addr::text, 'a local socket'), a.backend_start"
@@ -231,13 +231,13 @@ def _exclusive(sql: Session, config: Config) -> Iterator[None]:
         )
         raise BackupRunning(
             f"Another backup of cluster {config.cluster} is running ({who}).",
-            "Wait for it. A dead one frees the lock with its connection; pg_terminate_backend() ends one that hangs.",
+            "Wait for it, or end a hanging one: pg_terminate_backend(). A dead one frees the lock with its connection.",
         )
     yield
 
 
 def _require_leads(config: Config, required: Sequence[Repository], facts: ServerFacts) -> None:
-    """Deposed for a primary whose site does not lead: its backup would wait in vain for WAL that is not archived."""
+    """Deposed for a primary whose site does not lead: its WAL is not archived, so the backup could not finish."""
     if not facts.in_recovery:
         Watch(config.site, required).require(facts.system_identifier)
 
@@ -270,7 +270,7 @@ def _make(
         try:
             _await_wal(config.backup, required, facts, wal, sql)
         except WalGap:
-            # Another site may have taken the lead meanwhile: then nothing is archived here any more.
+            # If another site has taken the lead meanwhile, this one no longer archives.
             _require_leads(config, required, facts)
             raise
         manifest = BackupManifest(
@@ -309,7 +309,7 @@ def _make(
 def _lock_chain(
     config: Config, repositories: Repositories, chain: Sequence[BackupManifest], kind: str, progress: Progress
 ) -> None:
-    """Lock what the new backup is based on as long as itself. Failures are ignored: retention renews locks too."""
+    """Lock the chain for as long as the new backup. Failures are only noted, because retention renews locks too."""
     until = clock.now() + timedelta(days=config.retention.days_of(kind))
     stores = {entry.name: entry.store for entry in config.repositories}
     for repository in repositories.required:
@@ -326,7 +326,7 @@ def _lock_chain(
 def _ready_parent(
     config: Config, parent: BackupManifest, required: Tuple[Repository, ...], sql: Session, progress: Progress
 ) -> bytes:
-    """The parent's ``backup_manifest``, once the server has the summaries that lead from it to now."""
+    """The parent's ``backup_manifest``, once the server has the WAL summaries since the parent's start."""
     position = summaries.read_position(config.connection)
     summaries.require_summaries(sql, position.path, parent.start_lsn, parent.label)
     progress.phase("wait for WAL summaries")
@@ -337,7 +337,7 @@ def _ready_parent(
 def _tablespaces(
     known: Tuple[Tablespace, ...], files: List[ArchiveFile], sizes: Mapping[str, int], restored: Mapping[str, int]
 ) -> Tuple[Tablespace, ...]:
-    """The tablespaces that have an archive; one may have been created or dropped since the plan was made."""
+    """The tablespaces that have an archive: others may have been created or dropped since the plan."""
     by_oid = {t.oid: t for t in known}
     return tuple(
         replace(by_oid[f.tablespace], size=sizes.get(f.tablespace, 0), restored_size=restored.get(f.tablespace, 0))
@@ -349,9 +349,9 @@ def _tablespaces(
 def _await_wal(
     config: BackupConfig, required: Tuple[Repository, ...], facts: ServerFacts, wal: WalRange, sql: Session
 ) -> None:
-    """Wait until every repository has all WAL of the backup; WalGap names the segment that does not arrive, and why.
+    """Wait until every repository has all WAL of the backup; WalGap with the missing segments and the reason.
 
-    A long queue is not a failure: the time counts from the last segment that the server archived.
+    A long queue is not a failure: the timeout starts again with each segment that the server archives.
     """
     pending = {r.name: list(segments_between(wal.timeline, wal.start, wal.stop, facts.segment_size)) for r in required}
     deadline = clock.monotonic() + config.wal_timeout
@@ -391,7 +391,7 @@ def _never_archived(
     return WalGap(
         f"The backup needs WAL that did not reach {where}; nothing was archived for {config.wal_timeout:g} s:"
         f" {', '.join(names[:5])}. {why}",
-        "No backup was recorded. Find archive_command's output in the server's log, then run the backup again.",
+        "Find archive_command's output in the server's log, then run the backup again. No backup was recorded.",
         missing=names,
         repositories=[name for name, segments in pending.items() if segments],
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bytes of a base backup, from the server into every required repository, and how much they will take again."""
+"""Stream a base backup from the server into every required repository, and estimate its size when restored."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def extracted_sizes(manifest: bytes) -> Dict[str, int]:
 
 
 def restored_sizes(manifest: bytes, before: Mapping[str, int], after: Mapping[str, int]) -> Dict[str, int]:
-    """Bytes that an incremental backup takes at most once it is put together, by tablespace OID ("": data directory).
+    """Bytes that an incremental backup takes at most once restored, by tablespace OID ("" for the data directory).
 
-    A ``backup_manifest`` tells the size of what changed only. ``before`` and ``after`` the backup are the sizes of the
-    tablespaces on the server; what lies outside of them is always sent whole.
+    Its ``backup_manifest`` only has the size of the changes. ``before`` and ``after`` the backup are the sizes of the
+    tablespaces on the server; files outside of them are always sent whole.
     """
     sizes = {oid: max(before.get(oid, 0), after.get(oid, 0)) for oid in {"", *before, *after}}
     for match in _FILE_SIZE.finditer(manifest):
@@ -58,9 +58,9 @@ def stream(
     seal: Seal,
     parent: Optional[bytes] = None,
 ) -> Tuple[List[ArchiveFile], bytes]:
-    """Stream into every required repository; falls back to compressing here where the server cannot.
+    """Stream into every required repository; compress here if the server cannot.
 
-    ``parent`` is the ``backup_manifest`` that an incremental one is based on. Returns the files and the new manifest.
+    ``parent`` is the ``backup_manifest`` of an incremental backup's parent. Returns the files and the new manifest.
     """
     backup = config.backup
     workers = min(os.cpu_count() or 1, 4)
@@ -82,12 +82,12 @@ def stream(
             except ServerNotReady as exc:
                 if place == places[-1] or not exc.details.get("unsupported_compression"):
                     raise
-                progress.note(f"the server is built without {backup.compression}: compressing here")
+                progress.note(f"the server was built without {backup.compression}: compressing here")
     raise AssertionError("unreachable")
 
 
 class _RepositorySink:
-    """Writes each archive to every repository at once: compressed here where the server did not, then sealed."""
+    """Writes each archive to every repository at once: compressed here unless the server did, then sealed."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class _RepositorySink:
 
     def begin(self, tablespace: Optional[str]) -> None:
         self._tablespace = tablespace
-        # One by one: if a later one cannot be opened, the earlier ones are known and aborted.
+        # One by one: if a later one cannot be opened, __exit__ aborts the earlier ones.
         for r in self._repositories:
             self._writers.append(r.store.writer(r.layout.backup(self._label, self._name)))
         if self._compress:

@@ -14,9 +14,9 @@ from ..postgres.identifiers import quoted
 from ..repository.dumps import Dump
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
-# Of a database ("Privileges").
+# The privileges of a database (PostgreSQL manual, "Privileges").
 _PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY")
-# With the class of a custom one before a dot ("Customized Options").
+# A name, with a class before a dot if it is customized (PostgreSQL manual, "Customized Options").
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
 
@@ -32,7 +32,7 @@ def lacking_extensions(sql: Session, dump: Dump) -> List[str]:
 
 
 def lacking_roles(sql: Session, dump: Dump, owner: bool, privileges: bool) -> List[str]:
-    """Roles that the dump needs and the server does not have."""
+    """Roles that the dump needs and the server lacks."""
     wanted = set(dump.roles) if owner or privileges else set()
     if owner:
         wanted.add(dump.properties.owner)
@@ -43,12 +43,12 @@ def lacking_roles(sql: Session, dump: Dump, owner: bool, privileges: bool) -> Li
 
 
 def create_database(sql: Session, dump: Dump, name: str, owner: bool) -> None:
-    """Create it from ``template0``, with its encoding, locale and owner."""
+    """Create the database from ``template0``, with the encoding, locale and owner of the dumped one."""
     sql.rows(creation(dump, name, owner, int(sql.value("SHOW server_version_num"))))
 
 
 def require_properties(dump: Dump) -> None:
-    """DatabaseRefused for a property that no database can have: it would be part of a superuser's statement. Pure."""
+    """DatabaseRefused for an impossible property: it would become part of a superuser's statement. Pure."""
     properties = dump.properties
     wrong = [] if properties.provider in _PROVIDERS else [f"locale provider {properties.provider!r}"]
     for setting in (*properties.settings, *(setting for _role, setting in properties.role_settings)):
@@ -60,14 +60,14 @@ def require_properties(dump: Dump) -> None:
     wrong += [f"privilege {p!r}" for _grantee, p, _option in properties.grants or () if p not in _PRIVILEGES]
     if wrong:
         raise DatabaseRefused(
-            f"The record of the dump {dump.label} has what no database has: {', '.join(wrong)}.",
-            "Do not restore this dump: find out who wrote its record, and take another one (--label).",
+            f"The record of the dump {dump.label} has impossible properties: {', '.join(wrong)}.",
+            "Do not restore this dump. Find out who wrote its record, and choose another one (--label).",
             label=dump.label,
         )
 
 
 def give_properties(sql: Session, dump: Dump, name: str, owner: bool, privileges: bool) -> None:
-    """Give it its settings, comment and grants; without ``privileges`` nothing that names other roles."""
+    """Set settings and comment, with ``privileges`` also settings of roles, and with ``owner`` the grants."""
     own = dump.properties
     if own.comment:
         sql.rows(f"COMMENT ON DATABASE {quoted(name)} IS {literal(own.comment)}")
@@ -85,13 +85,13 @@ def give_properties(sql: Session, dump: Dump, name: str, owner: bool, privileges
 
 
 def limit_connections(sql: Session, dump: Dump, name: str) -> None:
-    """Set its CONNECTION LIMIT; only after loading the data, because the loading sessions count too."""
+    """Set the CONNECTION LIMIT; only after loading the data, because the loading sessions count too."""
     if dump.properties.connection_limit >= 0:
         sql.rows(f"ALTER DATABASE {quoted(name)} CONNECTION LIMIT {dump.properties.connection_limit:d}")
 
 
 def creation(dump: Dump, name: str, owner: bool, version: int) -> str:
-    """The statement that creates it, for a server of this ``server_version_num``. Pure."""
+    """The statement that creates the database, for a server of this ``server_version_num``. Pure."""
     properties = dump.properties
     words = [f"CREATE DATABASE {quoted(name)} TEMPLATE template0 ENCODING {literal(properties.encoding)}"]
     words.append(f"LOCALE_PROVIDER {_PROVIDERS[properties.provider]}")
@@ -105,7 +105,7 @@ def creation(dump: Dump, name: str, owner: bool, version: int) -> str:
     return " ".join(words)
 
 
-# GUC_LIST_QUOTE of guc_tables.c: each element is quoted by itself, as pg_dump does it (makeAlterConfigCommand).
+# GUC_LIST_QUOTE of guc_tables.c: each element is quoted separately, as in pg_dump (makeAlterConfigCommand).
 _LISTS = (
     "local_preload_libraries",
     "search_path",
@@ -118,9 +118,9 @@ _ELEMENT = re.compile(r'[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^", \t\n\r\f\v][^, \
 
 
 def split_list(value: str) -> Optional[List[str]]:
-    """The elements of a stored list, as SplitGUCList of pg_dump reads it; None if it is not a list. Pure.
+    """The elements of a stored list, parsed like SplitGUCList of pg_dump; None if it is not a list. Pure.
 
-    Whoever may set it can store any text: ``set_config``, then ``ALTER DATABASE … SET … FROM CURRENT``.
+    Anybody allowed to set it can store any text: ``set_config``, then ``ALTER DATABASE … SET … FROM CURRENT``.
     """
     found: List[str] = []
     if not value.strip(" \t\n\r\f\v"):
@@ -137,7 +137,7 @@ def split_list(value: str) -> Optional[List[str]]:
 
 
 def _assignment(setting: str) -> str:
-    """What follows ``ALTER DATABASE … SET``: a quoted name and only string constants."""
+    """The part after ``ALTER DATABASE … SET``: a quoted name and only string constants."""
     key, _equals, value = setting.partition("=")
     elements = split_list(value) if key.lower() in _LISTS else None
     constants = ", ".join(literal(element) for element in elements) if elements else literal(value)

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A dump in the directory format, which several processes write and read in parallel: temporarily a directory.
+"""A dump in the directory format, which several processes write and read in parallel, in a temporary directory.
 
-PostgreSQL writes such a dump to files only (pg_dump, ``--jobs``). It is stored as one tar archive of them.
+PostgreSQL writes such a dump only to files (pg_dump, ``--jobs``). It is stored as one tar archive of them.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _NAME = "data"
 
 @contextmanager
 def place(staging_dir: Optional[str], needed: int) -> Iterator[str]:
-    """A directory that is always removed; DiskFull if it has no space for that many bytes."""
+    """A directory that is always removed; DiskFull if it lacks space for ``needed`` bytes."""
     with temporary_directory("lifeboat-dump-", staging_dir) as found:
         free = os.statvfs(found)
         if free.f_bavail * free.f_frsize < needed:
             raise DiskFull(
-                f"{found} has {free.f_bavail * free.f_frsize} bytes free, and {needed} may be needed.",
-                "Name another directory (staging_dir), or use the custom format and one job, which need none.",
+                f"{found} has {free.f_bavail * free.f_frsize} bytes free, but {needed} may be needed.",
+                "Set another directory (staging_dir), or use the custom format and one job, which need none.",
                 path=found,
             )
         yield found
 
 
 def written(argv: List[str], directory: str, jobs: int, env: Mapping[str, str]) -> Iterator[bytes]:
-    """Let ``pg_dump`` (``argv``) write into ``directory``, then give all of it as a tar archive."""
+    """Let ``pg_dump`` (``argv``) write into ``directory``, then yield the result as a tar archive."""
     run([*argv, "--format=directory", f"--jobs={jobs}", f"--file={os.path.join(directory, _NAME)}"], env=env)
     with tempfile.TemporaryFile() as words:
         yield from Drain(["tar", "--create", "--file=-", f"--directory={directory}", _NAME], words).chunks()
 
 
 def unpacked(chunks: Iterable[bytes], directory: str) -> Iterator[int]:
-    """Unpack such an archive; the sizes as it goes. What ``pg_restore`` reads is :func:`inside`."""
+    """Unpack such an archive, yielding the sizes of its chunks. ``pg_restore`` reads from :func:`inside`."""
     with tempfile.TemporaryFile() as words:
         tar = Feed(["tar", "--extract", "--no-same-owner", "--file=-", f"--directory={directory}"], words)
         try:
@@ -52,5 +52,5 @@ def unpacked(chunks: Iterable[bytes], directory: str) -> Iterator[int]:
 
 
 def inside(directory: str) -> str:
-    """Where the dump is below it."""
+    """The path of the dump below ``directory``."""
     return os.path.join(directory, _NAME)

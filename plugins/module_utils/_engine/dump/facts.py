@@ -15,7 +15,7 @@ from ..postgres.relations import count_rows as table_rows
 from ..postgres.relations import refuse_code
 from ..repository.dumps import Properties
 
-# What pg_dump writes: tables and partitions of their own, and neither temporary ones nor those of extensions.
+# The tables that pg_dump writes: also partitions, but neither temporary tables nor those of extensions.
 _TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -31,13 +31,13 @@ SELECT DISTINCT pg_get_userbyid(refobjid)::text FROM pg_shdepend
    AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
  ORDER BY 1
 """
-# From 17 on daticulocale is called datlocale.
+# Since version 17 daticulocale is called datlocale.
 _PROPERTIES = """
 SELECT pg_get_userbyid(datdba)::text, pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text,
        datlocprovider::text, daticulocale::text, datacl IS NULL, datconnlimit, shobj_description(oid, 'pg_database')
   FROM pg_database WHERE datname = current_database()
 """
-# Those of the database itself have no role.
+# The settings of the database itself have no role.
 _SETTINGS = """
 SELECT CASE WHEN setrole = 0 THEN NULL ELSE pg_get_userbyid(setrole)::text END, unnest(setconfig)
   FROM pg_db_role_setting
@@ -59,17 +59,17 @@ def databases(config: ConnectionConfig) -> List[str]:
 
 
 def require_databases(config: ConnectionConfig, wanted: List[str]) -> List[str]:
-    """``wanted``, or all databases if none is named; ConfigError for one that does not exist."""
+    """``wanted``, or all databases if it is empty; ConfigError for one that does not exist."""
     known = databases(config)
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"There is no database {name!r}.", f"The server has: {', '.join(known)}.")
+            raise ConfigError(f"Database {name!r} does not exist.", f"Choose from: {', '.join(known)}.")
     return wanted or known
 
 
 @contextmanager
 def snapshot(config: ConnectionConfig, database: str) -> Iterator[Tuple[Session, str]]:
-    """A session that sees one snapshot, and the name by which ``pg_dump`` sees the same."""
+    """A session in one snapshot, and the name with which ``pg_dump`` uses the same snapshot."""
     with closing(connect(config, database)) as connection:
         sql = Session(connection)
         sql.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -81,12 +81,12 @@ def count_rows(sql: Session) -> Dict[str, int]:
     """The rows of each table, in the session's snapshot. Reads every table once."""
     tables = [str(row[0]) for row in sql.rows(_TABLES)]
     refuse_code(sql)
-    # The server quoted the names.
+    # The names are already quoted, by the query.
     return {name: table_rows(sql, name) for name in tables}
 
 
 def read_properties(sql: Session) -> Properties:
-    """Of the database that the session is in."""
+    """The properties of the session's database."""
     version = int(sql.value("SHOW server_version_num"))
     row = sql.row(_PROPERTIES.replace("daticulocale", "datlocale") if version >= 170000 else _PROPERTIES)
     settings = [(role, str(setting)) for role, setting in sql.rows(_SETTINGS)]
@@ -110,5 +110,5 @@ def read_extensions(sql: Session) -> Dict[str, str]:
 
 
 def read_roles(sql: Session) -> Tuple[str, ...]:
-    """The roles that the database's objects belong or are granted to."""
+    """The owners and grantees of objects in the database."""
     return tuple(str(row[0]) for row in sql.rows(_ROLES))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a dump by ``pg_dump``, stored in every required repository, read back whole, then recorded.
+"""Make a dump with ``pg_dump``: store it in every required repository, read it back completely, then record it.
 
 The custom format is streamed; the directory format, which several processes write, is staged (:mod:`.directory`).
 """
@@ -39,7 +39,7 @@ from .facts import count_rows, read_extensions, read_properties, read_roles, req
 
 @dataclass(frozen=True)
 class DumpsRequest:
-    """Which databases to dump; none: the configured ones, or else every one. The rest is in ``config.dumps``."""
+    """The databases to dump; empty: the configured ones, or else all. Other options are in ``config.dumps``."""
 
     databases: Tuple[str, ...] = ()
 
@@ -61,9 +61,9 @@ class DumpsPlan:
 
 
 def plan(config: Config, request: DumpsRequest) -> DumpsPlan:
-    """Check that the server and every required repository are ready for it. Reads only.
+    """Check that the server and every required repository are ready for it. Only reads.
 
-    Raises ConfigError for an unknown database, ForeignRepository, and what a signature or recipients lack.
+    ConfigError for an unknown database, ForeignRepository, and the errors of missing signing keys or recipients.
     """
     repositories = Repositories.open(config)
     try:
@@ -84,8 +84,8 @@ def apply(config: Config, planned: DumpsPlan, progress: Optional[Progress] = Non
     """Make the planned dumps.
 
     Each is one snapshot, and exists once its record is in every required repository. Memory: the stores' bounds and
-    about 2 MiB. Raises ProcessFailed with the message of ``pg_dump``; of several databases DumpsIncomplete, after all
-    of them were tried.
+    about 2 MiB. ProcessFailed with the message of ``pg_dump``; for several databases DumpsIncomplete, after all of them
+    were tried.
     """
     progress = progress or Silent()
     repositories = Repositories.open(config)
@@ -115,7 +115,7 @@ def _incomplete(failed: Mapping[str, LifeboatError], made: Sequence[Dump]) -> Du
     done = ", ".join(dump.database for dump in made) or "none"
     return DumpsIncomplete(
         f"{len(failed)} of {len(failed) + len(made)} databases were not dumped: {words}",
-        f"Dumped were: {done}. Mend the cause, and dump the others by their names: lifeboat dump create NAME.",
+        f"Fix the cause, then dump the others by name: lifeboat dump create NAME. Already dumped: {done}.",
         failed={name: exc.as_dict() for name, exc in failed.items()},
         made=[dump.as_dict() for dump in made],
     )
@@ -173,7 +173,7 @@ def _dump(
 
 
 def _globals(config: Config, database: str) -> Iterator[bytes]:
-    """Roles, tablespaces and settings of the cluster. Only a superuser may read the digests of passwords."""
+    """Roles, tablespaces and settings of the cluster; password digests only if a superuser dumps."""
     with session(config.connection, database) as sql:
         superuser = sql.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     words = ["--globals-only", "--no-password", *([] if superuser else ["--no-role-passwords"])]
@@ -191,7 +191,7 @@ def _environment(config: Config, database: str) -> Dict[str, str]:
 
 
 def _read_back(config: Config, repository: Repository, key: str, file: ArchiveFile, size: int) -> None:
-    """BackupCorrupt unless ``pg_restore`` can read all of it; ``size`` is that of the dump, in bytes."""
+    """BackupCorrupt unless ``pg_restore`` can read the whole dump; ``size`` is its size in bytes."""
     chunks = decompress_stream(repository.read(key, file), key)
     argv = [program(config.bin_dir, "pg_restore"), "--file=/dev/null"]
     try:
@@ -209,6 +209,6 @@ def _read_back(config: Config, repository: Repository, key: str, file: ArchiveFi
     except ProcessFailed as exc:
         raise BackupCorrupt(
             f"The dump {key} in repository {repository.location} cannot be read back: {exc.message}",
-            "It has no record, so it does not count. Make it again; if that fails too, check the server's disk.",
+            "Make it again; if that fails too, check the server's disk. This dump has no record, so it does not count.",
             key=key,
         ) from exc

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restore a dump into a new database, or in place of an existing one, which is renamed and kept.
 
-The dump is restored into a new database first. Only when all of it is there, and its tables have the rows that were
-counted in the dump's snapshot, does it take the old one's place; whatever fails before leaves the old one untouched.
+The dump is restored into a new database first, which replaces the old one only once it is complete and its tables have
+the row counts of the dump's snapshot. A failure before that leaves the old one unchanged.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from .facts import count_rows
 
 @dataclass(frozen=True)
 class DumpRequest:
-    """What to restore. ``into``: the database's name (None: the original one).
+    """The restore of a dump. ``into`` is the database's name (None for the original one).
 
-    ``replace`` allows replacing an existing database. ``owner`` and ``privileges``: whether objects belong
-    to whom they belonged to, and are granted as they were. ``with_globals`` makes roles and tablespaces first. ``jobs``
-    restores tables and indexes in parallel, from a file in ``staging_dir``; ``single_transaction`` all or nothing.
+    ``replace`` allows replacing an existing database. ``owner`` and ``privileges``: whether to restore owners and
+    grants. ``with_globals`` creates roles and tablespaces first. ``jobs`` restores tables and indexes in parallel, from
+    a file in ``staging_dir``; ``single_transaction`` restores all or nothing.
     ``erasures`` applies those again that were registered after the dump; ``confirm_erasures`` as for a restore.
     """
 
@@ -68,9 +68,9 @@ class DumpRequest:
 
 @dataclass(frozen=True)
 class DumpPlan:
-    """What will be done for ``request``: the dump is restored into the database ``into``.
+    """A checked restore: ``dump`` is restored into the database ``into``.
 
-    ``aside``: the name under which an existing database is kept. ``erasures`` are applied again in the new one.
+    ``aside`` is the name under which an existing database is kept. ``erasures`` are applied again in the new one.
     """
 
     request: DumpRequest
@@ -93,7 +93,7 @@ class DumpPlan:
 
 @dataclass(frozen=True)
 class DumpRestored:
-    """What was done. ``rows``: how many the ``tables`` have that were compared; ``erased``: erasures that applied."""
+    """A finished restore. ``rows`` is the row count of the compared ``tables``; ``erased`` are the applied erasures."""
 
     plan: DumpPlan
     tables: int
@@ -120,9 +120,8 @@ def plan(config: Config, request: DumpRequest) -> DumpPlan:
             _require_fit(sql, dump, request)
         if there and not request.replace:
             raise DatabaseRefused(
-                f"There is a database {into!r}.",
-                "Restore under another name (--into), or let this one take its place (--replace): the one that is"
-                " there is renamed and kept.",
+                f"Database {into!r} already exists.",
+                "Restore under another name (--into), or replace it (--replace): the existing one is renamed and kept.",
                 database=into,
             )
         aside = _aside(into) if there else None
@@ -143,8 +142,8 @@ def _erasures(config: Config, request: DumpRequest, dump: Dump) -> Tuple[Erasure
 def _require_sense(request: DumpRequest) -> None:
     if request.jobs < 1 or (request.jobs > 1 and request.single_transaction):
         raise DatabaseRefused(
-            f"{request.jobs} jobs{' in a single transaction' if request.single_transaction else ''} cannot be.",
-            "Use at least 1 job; a single transaction takes exactly 1.",
+            f"--jobs is {request.jobs}{' with --single-transaction' if request.single_transaction else ''}.",
+            "Use at least 1 job, and exactly 1 with --single-transaction.",
         )
 
 
@@ -152,22 +151,22 @@ def _require_fit(sql: Session, dump: Dump, request: DumpRequest) -> None:
     version = int(sql.value("SHOW server_version_num"))
     if version // 10000 < dump.server_version_num // 10000:
         raise DatabaseRefused(
-            f"The dump is of PostgreSQL {dump.server_version}, this server is older ({version // 10000}).",
+            f"The dump was made by PostgreSQL {dump.server_version}, but this server is older ({version // 10000}).",
             "Restore it into the same major version or a newer one.",
         )
     extensions = lacking_extensions(sql, dump)
     if extensions:
         raise DatabaseRefused(
-            f"The dump needs extensions that this server does not have: {', '.join(extensions)}.",
-            "Install their packages, then run this again. Nothing was touched.",
+            f"The dump needs extensions that this server lacks: {', '.join(extensions)}.",
+            "Install their packages, then run this again. Nothing was changed.",
             extensions=extensions,
         )
     roles = [] if request.with_globals else lacking_roles(sql, dump, request.owner, request.privileges)
     if roles:
         raise DatabaseRefused(
-            f"The dump needs roles that this server does not have: {', '.join(roles)}.",
+            f"The dump needs roles that this server lacks: {', '.join(roles)}.",
             "Restore them too (--with-globals), create them yourself, or restore without owners and grants (--no-owner"
-            " --no-privileges). Nothing was touched.",
+            " --no-privileges). Nothing was changed.",
             roles=roles,
         )
 
@@ -179,8 +178,8 @@ def _aside(name: str) -> str:
 def apply(config: Config, planned: DumpPlan, progress: Optional[Progress] = None) -> DumpRestored:
     """Restore into a new database, compare its rows, and rename it to the requested name.
 
-    ProcessFailed with the message of ``pg_restore``, BackupCorrupt if the rows differ, DiskFull; the new database is
-    dropped then, and the old one is as it was.
+    ProcessFailed with the message of ``pg_restore``, BackupCorrupt if the rows differ, DiskFull; then the new database
+    is dropped, and the old one is unchanged.
     """
     with audited(config, "dump restore", [planned.dump.label]) as note:
         note.details.update(planned.as_dict())
@@ -199,9 +198,9 @@ def _apply(config: Config, planned: DumpPlan, progress: Progress) -> DumpRestore
             _restore_globals(config, repository, dump)
         with session(config.connection) as sql:
             if planned.aside:
-                # Left by a killed run.
+                # A killed run may have left it.
                 sql.rows(f"DROP DATABASE IF EXISTS {quoted(fresh)} WITH (FORCE)")
-            # Outside the block that drops it: a database that somebody created meanwhile is theirs.
+            # Outside the block that drops it: do not drop a database that somebody else created meanwhile.
             create_database(sql, dump, fresh, request.owner)
         try:
             with session(config.connection) as sql:
@@ -235,7 +234,7 @@ def _chunks(repository: Repository, dump: Dump, name: str) -> Iterator[bytes]:
 
 
 def _restore_globals(config: Config, repository: Repository, dump: Dump) -> None:
-    """Restore them with ``psql``, which reports existing objects and continues."""
+    """Restore roles, tablespaces and settings with ``psql``, which reports existing objects and continues."""
     with tempfile.TemporaryFile() as words:
         argv = [program(config.bin_dir, "psql"), "--no-psqlrc", "--quiet", "--no-password", "--file=-"]
         environment = {**libpq_environment(config.connection), "PGDATABASE": config.connection.dbname}
@@ -271,7 +270,7 @@ def _restore_data(
 
 @contextmanager
 def _staged(repository: Repository, request: DumpRequest, dump: Dump, progress: Progress) -> Iterator[str]:
-    """The dump as a file, in which several jobs can seek, or as the directory that it was."""
+    """The path of the dump: a file, in which several jobs can seek, or a directory if it was dumped as one."""
     chunks = _chunks(repository, dump, dump.data.name)
     with directory.place(request.staging_dir, dump.data_size) as place:
         done = 0
@@ -291,7 +290,7 @@ def _staged(repository: Repository, request: DumpRequest, dump: Dump, progress: 
 
 
 def _compare(connection: ConnectionConfig, dump: Dump, database: str, progress: Progress) -> Tuple[int, int]:
-    """How many tables and rows were compared with the dump's snapshot; BackupCorrupt where they differ."""
+    """Compare row counts with the dump's snapshot; returns how many tables and rows. BackupCorrupt if they differ."""
     if not dump.rows:
         return 0, 0
     progress.phase("count rows")
@@ -304,17 +303,17 @@ def _compare(connection: ConnectionConfig, dump: Dump, database: str, progress: 
     ]
     if wrong:
         raise BackupCorrupt(
-            f"What was restored from {dump.label} is not what was dumped: {'; '.join(wrong[:10])}.",
-            "The new database was dropped, nothing else was touched. Restore another dump, or by point-in-time"
-            " recovery beside the server.",
+            f"Tables restored from {dump.label} differ from the dumped ones: {'; '.join(wrong[:10])}.",
+            "Restore another dump, or use point-in-time recovery beside the server. The new database was dropped,"
+            " nothing else was changed.",
             tables=wrong,
         )
     return len(dump.rows), sum(dump.rows.values())
 
 
 def _swap(connection: ConnectionConfig, name: str, fresh: str, aside: str) -> None:
-    """The new one takes the name; sessions of the old one are ended. Where that fails the old one has its name."""
-    # No session renames its own database.
+    """Rename the old database aside and the new one to ``name``, ending the old one's sessions. Undone on failure."""
+    # A session cannot rename its own database.
     with session(connection, "template1" if name == connection.dbname else None) as sql:
         sql.rows(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS false")
         holder = name
@@ -324,7 +323,7 @@ def _swap(connection: ConnectionConfig, name: str, fresh: str, aside: str) -> No
             holder = aside
             sql.rows(f"ALTER DATABASE {quoted(fresh)} RENAME TO {quoted(name)}")
         except BaseException:
-            # An interrupt too: the name is somebody's again.
+            # Also after an interrupt: a database has the name again.
             if holder == aside:
                 sql.rows(f"ALTER DATABASE {quoted(aside)} RENAME TO {quoted(name)}")
                 holder = name

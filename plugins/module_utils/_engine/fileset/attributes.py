@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``tar --compare`` ignores: ACLs, extended attributes, and which names are the same file."""
+"""Compare what ``tar --compare`` ignores: ACLs, extended attributes, and hard links."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..base.process import Drain
 from .changes import TAR, Member, listed, tar_name
 from .index import Indexer
 
-# What tar keeps (--acls, --xattrs); a label of SELinux is the host's own.
+# Attributes that tar keeps (--acls, --xattrs); SELinux labels belong to the host.
 _KEPT = ("user.", "system.posix_acl_")
 
 
 def attribute_differences(members: Sequence[Member], target: str) -> List[bytes]:
-    """The names of files and directories below ``target`` whose ACL or attributes are not those of the index.
+    """The names of files and directories below ``target`` whose ACL or attributes differ from the index.
 
-    Only files with any attributes, on disk or in the index, are read. What cannot be read is not compared.
+    Only files with any attributes, on disk or in the index, are read. Files that cannot be read are not compared.
     """
     chosen = {tar_name(m): m for m in members if m["kind"] in ("file", "directory") and _has_any(m, target)}
     if not chosen:
@@ -42,12 +42,12 @@ def _has_any(member: Member, target: str) -> bool:
     try:
         there = os.listxattr(place, follow_symlinks=False)
     except OSError:
-        return False  # It does not exist, which tar reports, or its file system has none.
+        return False  # It does not exist, which tar reports, or its file system has no attributes.
     return bool(member.get("attributes")) or any(name.startswith(_KEPT) for name in there)
 
 
 def link_groups(members: Sequence[Member]) -> List[Set[bytes]]:
-    """The names that are one file, for each file with several. Pure."""
+    """For each file with hard links, the set of its names. Pure."""
     found: Dict[bytes, Set[bytes]] = {}
     names = {str(member["path"]): tar_name(member) for member in members}
     for member in members:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """File sets: named lists of paths, each stored as one ``data.tar.zst`` (sealed: ``.age``) and its record, written last.
 
-GNU tar reads and writes the files, with owner, mode, ACL, extended attributes and sparse files kept.
-For restoring see :mod:`.file_restore`.
+GNU tar reads and writes the files, with owner, mode, ACL, extended attributes and sparse files.
+For restoring see :mod:`.restore`.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ _CHANGED = (
 
 
 def set_named(config: Config, name: str) -> FileSetConfig:
-    """The configured file set of that name."""
+    """The configured file set of that name; ConfigError if there is none."""
     for candidate in config.file_sets:
         if candidate.name == name:
             return candidate
     known = ", ".join(s.name for s in config.file_sets) or "none"
     raise ConfigError(
-        f"There is no file set {name!r}; configured are: {known}.", "Add it to file_sets, or correct the name."
+        f"File set {name!r} is not configured; configured are: {known}.", "Add it to file_sets, or correct the name."
     )
 
 
 def _possible(config: Config, name: str) -> FileSetConfig:
-    """The set, whose paths exist."""
+    """The configured set; ConfigError unless all its paths are absolute and exist."""
     chosen = set_named(config, name)
     for path in chosen.paths:
         if not os.path.isabs(path):
@@ -65,14 +65,14 @@ def _possible(config: Config, name: str) -> FileSetConfig:
         with contextlib.suppress(OSError), located(path, last=False):
             pass  # UntrustedPath if the owner of a directory above it could redirect root.
         if not os.path.lexists(path):
-            raise ConfigError(f"File set {name}: {path} does not exist.", "Correct the path, or drop it from the set.")
+            raise ConfigError(f"File set {name}: {path} does not exist.", "Correct it, or remove it from the set.")
     return chosen
 
 
 def backup_files(config: Config, name: str, progress: Optional[Progress] = None) -> FileSetBackup:
     """Store a file set in every required repository. Memory: the stores' bounds and about 1 MiB.
 
-    Of an incremental one what changed since its newest copy, and about 1 kB of memory for each member.
+    Of an incremental set only the changes since its newest copy; that takes about 1 kB of memory for each member.
     """
     progress = progress or Silent()
     chosen = _possible(config, name)
@@ -130,7 +130,7 @@ def unchanged_copy(config: Config, name: str, progress: Optional[Progress] = Non
 def _select(
     config: Config, repositories: Repositories, chosen: FileSetConfig, newest: Optional[FileSetBackup], now: datetime
 ) -> Selection:
-    """What is read of an incremental set: all of it if there is no copy to build on, or only one that is too old."""
+    """The files to read of an incremental set: all of them without a copy to build on, or if that is too old."""
     seen = scan(chosen, TAR, path_of)
     members = find_members(repositories, newest, config.spool_dir) if newest else None
     if newest is None or members is None or is_due(chosen, newest, now):
@@ -139,16 +139,16 @@ def _select(
 
 
 def _require_sealed(chosen: FileSetConfig, sealed: bool) -> None:
-    """SecretsUnsealed if configuration whose name suggests secrets would be stored unsealed."""
+    """SecretsUnsealed if configuration files whose names suggest secrets would be stored unsealed."""
     if sealed or chosen.kind != "config" or chosen.allow_unsealed_secrets:
         return
     found = named_like_secrets(seen.path for seen in scan(chosen, TAR, path_of) if not os.path.isdir(seen.path))
     if found:
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         raise SecretsUnsealed(
-            f"File set {chosen.name} has {', '.join(found[:5])}{more}, whose names suggest secrets, and nothing is"
-            " sealed. No copy was made.",
-            "Seal what is stored (seal.recipients), exclude their whole paths (excludes), or set"
+            f"File set {chosen.name} has {', '.join(found[:5])}{more}, whose names suggest secrets, but the copy would"
+            " not be sealed. No copy was made.",
+            "Seal copies (seal.recipients), exclude these files by their whole paths (excludes), or set"
             " allow_unsealed_secrets: true in this set.",
             file_set=chosen.name,
             paths=found[:100],
@@ -168,17 +168,17 @@ def _settled(
     selection: Optional[Selection],
     progress: Progress,
 ) -> FileSetBackup:
-    """Reread files that changed while being read, three times at most; discarded attempts are not stored."""
+    """Store the set; start over if files changed while they were read, up to three times. Only the last is stored."""
     for attempt in range(_ATTEMPTS):
         last = attempt == _ATTEMPTS - 1
         try:
             return _store(config, chosen, label, created, repositories, selection, progress, last)
         except _Unsettled as exc:
-            progress.note(f"{exc}; read again")
+            progress.note(f"{exc}; reading again")
             clock.sleep(attempt + 0.2)
             if selection is not None:
                 selection = _select(config, repositories, chosen, find_newest(repositories, chosen), created)
-    raise AssertionError("the last attempt takes what it gets")
+    raise AssertionError("unreachable: the last attempt is stored whatever changed")
 
 
 def _store(
@@ -216,7 +216,7 @@ def _store(
     told = [] if chosen.allow_setuid else setuid_files(members)
     if told:
         progress.note(f"{told[0]} and others are setuid" if told[1:] else f"{told[0]} is setuid")
-        progress.note("a restore refuses that without allow_setuid: true in the set")
+        progress.note("a restore refuses setuid files without allow_setuid: true in the set")
     index = store_stream(required, seal, key_of, FILE_SET_INDEX, as_lines(members))
     record = FileSetBackup(
         label, chosen.name, config.cluster, platform.node(), created, chosen.paths, chosen.excludes, size,
@@ -230,7 +230,7 @@ def _store(
 
 
 def _read_files(chosen: FileSetConfig, said: List[str], selection: Optional[Selection] = None) -> Iterator[bytes]:
-    """The tar archive of the set, or of the members that are selected of it.
+    """The tar archive of the set, or of its selected members.
 
     ``said`` receives GNU tar's messages about files that changed or vanished meanwhile.
     """
@@ -240,7 +240,7 @@ def _read_files(chosen: FileSetConfig, said: List[str], selection: Optional[Sele
         try:
             yield from Drain([*argv, *what], words, accept=(0, 1)).chunks()
         except ProcessFailed:
-            # tar reports an error for a named member that vanished; all others are in the archive.
+            # tar fails if a named member has vanished; all others are in the archive.
             if selection is None or not _only_went(_words_of(words)):
                 raise
         said += [line for line in _words_of(words) if any(word in line for word in _CHANGED)]

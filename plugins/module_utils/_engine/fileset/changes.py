@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Incremental copies of a file set: which files are read, and which copies contain the others.
 
-A file is unchanged when its size, inode, and the times of its content and of its status are what they were when its
-content was read. The time of the status (ctime) cannot be set back, and changes with owner, mode and attributes too.
-Files with several names, and those that changed within two seconds of a copy, are always read. So is what is no file.
+A file is unchanged if its size, inode, mtime and ctime are the same as when its content was read. ctime cannot be set
+back, and also changes with owner, mode and attributes. Files with several names, those that changed within two seconds
+of a copy, and members that are not regular files are always read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 from ..base.process import Drain
 from ..config.load import FileSetConfig
 
-#: GNU tar, with what a set keeps.
+#: GNU tar, with the attributes that a set keeps.
 TAR = ("tar", "--acls", "--xattrs", "--directory=/")
 Member = Mapping[str, Any]
 
-# A file that is written again within one tick of the clock of times looks the same.
+# A file that is written again within one tick of the file system's clock looks unchanged.
 _FRESH_NS = 2 * 10**9
 _ESCAPE = re.compile(rb"\\(?:([0-7]{3})|(.))", re.DOTALL)
 _NAMED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
@@ -33,9 +33,9 @@ _NAMED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f":
 
 @dataclass(frozen=True)
 class Seen:
-    """A member as it is now: its name as tar prints it (bytes), its path in the index, and how it looks.
+    """A member as it is now: its name in tar (bytes), its path in the index, and its ``looks``.
 
-    ``looks`` is size, time of content, time of status (both ns) and inode, of a file with one name; else None.
+    ``looks`` are size, mtime and ctime (both ns) and inode of a file with one name; None for any other member.
     """
 
     name: bytes
@@ -45,9 +45,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Selection:
-    """``names`` are read. ``kept`` are the index's lines of those that are not, each with the ``copy`` that holds it.
+    """``names`` are the members to read. ``kept`` are the index lines of the others, each with the ``copy`` it is in.
 
-    ``looks`` are noted with what is read.
+    ``looks`` by path go into the index lines of the members that are read.
     """
 
     names: Tuple[bytes, ...]
@@ -56,19 +56,19 @@ class Selection:
 
     @property
     def parents(self) -> Tuple[str, ...]:
-        """The copies that hold what is not read."""
+        """The copies that have the members that are not read."""
         return tuple(sorted({str(line["copy"]) for line in self.kept}))
 
 
 def tar_options(chosen: FileSetConfig) -> List[str]:
-    """The options that make GNU tar leave out the excludes."""
+    """The options of GNU tar for the excludes of the set."""
     return ["--anchored", *(f"--exclude={e.lstrip('/')}" for e in chosen.excludes)]
 
 
 def scan(chosen: FileSetConfig, tar: Sequence[str], path_of: Callable[[bytes], str]) -> List[Seen]:
-    """Every member, by tar itself, which reads no content when it writes to /dev/null (GNU tar, "Archive Names").
+    """Every member, as listed by tar, which reads no content if it writes to /dev/null (GNU tar, "Archive Names").
 
-    Memory: about 300 bytes for each.
+    Memory: about 300 bytes for each member.
     """
     argv = [*tar, "--create", "--file=/dev/null", "--verbose", "--quoting-style=escape", *tar_options(chosen)]
     argv += ["--", *(p.strip("/") for p in chosen.paths)]
@@ -84,7 +84,7 @@ def listed_names(told: bytes) -> List[bytes]:
 
 
 def unescaped(name: bytes) -> bytes:
-    """A name as tar writes it with ``--quoting-style=escape``."""
+    """The name that tar prints as this with ``--quoting-style=escape``."""
     return _ESCAPE.sub(_unescaped, name)
 
 
@@ -97,7 +97,7 @@ def _looks(path: bytes) -> Optional[Tuple[int, int, int, int]]:
     try:
         info = os.lstat(path)
     except OSError:
-        return None  # tar tells.
+        return None  # tar reports it.
     if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
         return None
     return info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
@@ -105,7 +105,7 @@ def _looks(path: bytes) -> Optional[Tuple[int, int, int, int]]:
 
 @contextlib.contextmanager
 def listed(names: Sequence[bytes]) -> Iterator[List[str]]:
-    """The names that select just these members, for tar."""
+    """The arguments with which tar selects exactly these members."""
     with tempfile.NamedTemporaryFile(prefix="lifeboat-") as listing:
         listing.write(b"".join(name + b"\0" for name in names))
         listing.flush()
@@ -113,11 +113,11 @@ def listed(names: Sequence[bytes]) -> Iterator[List[str]]:
 
 
 def select(seen: Sequence[Seen], members: Iterable[Member], label: str, read_ns: int) -> Selection:
-    """What to reread in a set whose copy ``label`` was started at ``read_ns`` and has these members. Pure."""
+    """The selection for a set whose copy ``label`` was started at ``read_ns`` and has these members. Pure."""
     known: Dict[str, Optional[Member]] = {}
     for member in members:
         path = str(member["path"])
-        # Two names that are written alike (bytes that are no UTF-8) are not told apart.
+        # Two names with the same path (bytes that are not UTF-8) cannot be told apart, so both are read.
         known[path] = None if path in known else member
     names, kept, looks = [], [], {}
     for item in seen:
@@ -133,14 +133,14 @@ def select(seen: Sequence[Seen], members: Iterable[Member], label: str, read_ns:
 
 
 def merged(read: Iterable[Member], selection: Selection) -> List[Dict[str, Any]]:
-    """All members of the new copy, by their paths: what was read, and what other copies hold. Pure."""
+    """All members of the new copy, by path: those that were read, and those in other copies. Pure."""
     looks = selection.looks
     now = [{**m, "looks": list(looks[m["path"]])} if m["path"] in looks else dict(m) for m in read]
     return sorted([*now, *map(dict, selection.kept)], key=lambda m: str(m["path"]))
 
 
 def by_copy(members: Iterable[Member], label: str) -> Dict[str, List[Member]]:
-    """Which members each copy holds, the oldest first and ``label`` itself last. Pure."""
+    """The members in each copy, the oldest copy first and ``label`` itself last. Pure."""
     found: Dict[str, List[Member]] = {}
     for member in members:
         found.setdefault(str(member.get("copy", label)), []).append(member)
@@ -148,7 +148,7 @@ def by_copy(members: Iterable[Member], label: str) -> Dict[str, List[Member]]:
 
 
 def below(members: Iterable[Member], only: Sequence[str]) -> List[Member]:
-    """The members at or below the paths ``only``; all if there are none. Pure."""
+    """The members at, below or above the paths ``only``; all members without such paths. Pure."""
     wanted = [path.strip("/") for path in only]
     found = []
     for member in members:
@@ -159,6 +159,6 @@ def below(members: Iterable[Member], only: Sequence[str]) -> List[Member]:
 
 
 def tar_name(member: Member) -> bytes:
-    """The name by which tar knows it."""
+    """The member's name in the archive."""
     raw = member.get("bytes")
     return bytes.fromhex(str(raw)) if raw else str(member["path"]).lstrip("/").encode()

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Separate credentials for file sets, which root can read and PostgreSQL's account cannot.
+"""Separate credentials for file sets, which root can read but PostgreSQL's account cannot.
 
-Root writes the contents of a copy to disk. So if there is ``/etc/lifeboat/<cluster>.files.yml`` beside the
+Root writes the contents of a copy to disk. So if ``/etc/lifeboat/<cluster>.files.yml`` exists beside the
 configuration, file sets are stored and read with its credentials, and the store lets nobody else write them.
 """
 
@@ -20,9 +20,9 @@ from ..base.files import open_to_read
 from ..config.load import Config, RepositoryConfig, StoreOptions, files_apart_beside, load, read_yaml
 from ..config.option import build, secret_fields
 
-#: What else than its secrets belongs to the credentials of a store.
+#: Options of a store's credentials besides its secrets.
 _BESIDE = ("access_key_id", "profile", "credentials_file")
-#: First words of keys. A policy that names them by a wildcard would let the writer store a set of such a name.
+#: First words of keys. A policy that allows them by a wildcard would let the writer store a set of such a name.
 _AREAS = frozenset(
     ("backups", "wal", "dumps", "holds", "verifications", "restore_tests", "restores", "writes", "audit", "erasures",
      "leadership", "incidents", "diverged", "logs", "drills", "damaged", "systems", "releases")
@@ -30,7 +30,7 @@ _AREAS = frozenset(
 
 
 def load_for_files(path: str, as_of: Optional[str] = None) -> Config:
-    """The configuration for operations on file sets: with their own credentials, if these exist and are readable."""
+    """The configuration for operations on file sets: with their own credentials if these exist and can be read."""
     config = load(path, as_of)
     beside = files_apart_beside(path)
     data = _read(beside)
@@ -38,12 +38,12 @@ def load_for_files(path: str, as_of: Optional[str] = None) -> Config:
 
 
 def has_own(config: Config) -> bool:
-    """Whether this configuration has the credentials of file sets, and they are not those of everything else."""
+    """Whether this configuration has separate credentials for file sets."""
     return not config.files_apart and bool(config.source) and os.path.lexists(files_apart_beside(str(config.source)))
 
 
 def with_credentials(config: Config, data: Mapping[str, Any], where: str) -> Config:
-    """The same with the credentials of ``repositories``, by name; ConfigError for anything that is none. Pure."""
+    """The configuration with the credentials in ``repositories``, by name; ConfigError for any other content. Pure."""
     given: Dict[str, Mapping[str, Any]] = {}
     entries = data.get("repositories")
     for entry in entries if isinstance(entries, list) else [None]:
@@ -53,11 +53,13 @@ def with_credentials(config: Config, data: Mapping[str, Any], where: str) -> Con
     unknown = sorted(set(given) - {r.name for r in config.repositories})
     if unknown or set(data) != {"repositories"}:
         more = unknown or sorted(set(data) - {"repositories"})
-        raise ConfigError(f"{where}: unknown keys: {', '.join(map(str, more))}.", "It holds credentials by repository.")
+        raise ConfigError(
+            f"{where}: unknown keys: {', '.join(map(str, more))}.", "Put only credentials of repositories there."
+        )
     taken = sorted(_AREAS & {s.name for s in config.file_sets})
     if taken:
         raise ConfigError(
-            f"File set {taken[0]} has the name of a part of the repository, in which PostgreSQL's account may write.",
+            f"File set {taken[0]} has the name of a part of the repository that PostgreSQL's account can write to.",
             "Give it another name.",
         )
     ours = (replace(r, store=_store(r, given[r.name], where)) if r.name in given else r for r in config.repositories)
@@ -65,14 +67,14 @@ def with_credentials(config: Config, data: Mapping[str, Any], where: str) -> Con
 
 
 def _store(entry: RepositoryConfig, given: Mapping[str, Any], where: str) -> StoreOptions:
-    """The store with these credentials instead of all that it has."""
+    """The store with these credentials instead of all its own."""
     options, place = entry.store, f"repositories[{entry.name}]"
     known = {f for f in (*secret_fields(options), *_BESIDE) if hasattr(options, f)}
     wrong = sorted(set(given) - known)
     if wrong or not given:
         raise ConfigError(
             f"{where}: {place} has {', '.join(wrong) or 'no credentials'}.",
-            f"Credentials of a repository of type {options.traits.name}: {', '.join(sorted(known)) or 'none'}.",
+            f"Use the credentials of a repository of type {options.traits.name}: {', '.join(sorted(known)) or 'none'}.",
         )
     others = {key: value for key, value in asdict(options).items() if key not in known}
     found: StoreOptions = build(type(options), {**others, **given}, place, where)
@@ -80,28 +82,29 @@ def _store(entry: RepositoryConfig, given: Mapping[str, Any], where: str) -> Sto
 
 
 def _read(path: str) -> Optional[Mapping[str, Any]]:
-    """The content of the file; None if it does not exist, or this user may not read it.
+    """The content of the file; None if it does not exist, or this user cannot read it.
 
-    ConfigError if another user could write or read it: it decides whose files root writes.
+    ConfigError if another user can write or read it: it decides whose files root writes.
     """
+    hint = "Make it a regular file of root with mode 0600."
     if os.path.islink(path):
-        raise ConfigError(f"{path} is a symbolic link.", "It must be a file of root's, mode 0600.")
+        raise ConfigError(f"{path} is a symbolic link.", hint)
     try:
         opened = open_to_read(path)
     except (FileNotFoundError, PermissionError):
         return None
     except UntrustedPath as exc:
-        raise ConfigError(exc.message, "It must be a file of root's, mode 0600.") from exc
+        raise ConfigError(exc.message, hint) from exc
     except OSError as exc:
-        raise ConfigError(f"{path} cannot be read: {exc.strerror}.", "It must be a file of root's, mode 0600.") from exc
+        raise ConfigError(f"{path} cannot be read: {exc.strerror}.", hint) from exc
     with io.TextIOWrapper(opened, encoding="utf-8") as stream:
         info = os.fstat(opened.fileno())
         if info.st_uid not in (0, os.geteuid()) or info.st_mode & 0o077:
             raise ConfigError(
-                f"{path} is not root's alone (owner {info.st_uid}, mode {stat.S_IMODE(info.st_mode):04o}).",
-                f"chown root: {path} && chmod 0600 {path}, after checking who wrote it.",
+                f"{path} is accessible to others (owner {info.st_uid}, mode {stat.S_IMODE(info.st_mode):04o}).",
+                f"Find out who wrote it, then run: chown root: {path} && chmod 0600 {path}.",
             )
         data = read_yaml(stream, path)
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} is not a YAML mapping.", "It has 'repositories', a list of names and credentials.")
+        raise ConfigError(f"{path} is not a YAML mapping.", "Give 'repositories', a list of names and credentials.")
     return data

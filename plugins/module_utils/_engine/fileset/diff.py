@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore of a file set would change in text files, as ``diff -u`` shows it."""
+"""The changes that a restore of a file set would make in text files, in the format of ``diff -u``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LARGEST = 64 * 1024
 
 
 def text_changes(chunks: Iterable[bytes], wanted: Iterable[bytes], target: str) -> Iterator[str]:
-    """Lines of the difference between what is below ``target`` and the members of this tar archive.
+    """Lines of the difference between files below ``target`` and members of this tar archive.
 
-    ``wanted`` are the names of the members to compare. The content of files whose name suggests secrets is not
+    ``wanted`` are the names of the members to compare. The content of files whose names suggest secrets is not
     shown. Memory: 64 KiB for a file, and its lines.
     """
     names = set(wanted)
@@ -36,7 +36,7 @@ def text_changes(chunks: Iterable[bytes], wanted: Iterable[bytes], target: str) 
                     stored = content.read(LARGEST + 1) if content and info.size <= LARGEST else None
                     yield from _changes(path_of(name), os.path.join(os.fsencode(target), name), stored, info.size)
     except tarfile.TarError as exc:
-        raise ObjectCorrupt(f"The archive of the copy cannot be read: {exc}.", "Run lifeboat verify.") from exc
+        raise ObjectCorrupt(f"The archive of the copy is damaged: {exc}.", "Run lifeboat verify.") from exc
 
 
 def _changes(path: str, place: bytes, stored: Optional[bytes], size: int) -> Iterator[str]:
@@ -51,19 +51,19 @@ def _changes(path: str, place: bytes, stored: Optional[bytes], size: int) -> Ite
             with open_to_read(os.fsdecode(place)) as stream:
                 now = stream.read(LARGEST + 1)
     except UntrustedPath:
-        yield f"{path}: differs (what is there now may be somebody else's, and is not shown)"
+        yield f"{path}: differs (not shown, because the existing file may belong to somebody else)"
         return
     except OSError:
         pass
     if stored is None or now == stored:
         return
     if named_like_secrets([path]):
-        yield f"{path}: differs (what it says is not shown)"
+        yield f"{path}: differs (content not shown)"
         return
     try:
         before, after = (now or b"").decode().splitlines(), stored.decode().splitlines()
     except UnicodeDecodeError:
-        yield f"{path}: differs (it is no text)"
+        yield f"{path}: differs (not text)"
         return
-    word = "now" if now is not None else "is not there"
+    word = "now" if now is not None else "missing"
     yield from difflib.unified_diff(before, after, f"{path} ({word})", f"{path} (in the copy)", lineterm="")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An archive of a file set and the files on disk: GNU tar compares them, or extracts the archive."""
+"""Compare an archive of a file set with the files on disk, or extract it, with GNU tar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FULL = ("No space left", "Wrote only", "Disk quota exceeded")
 
 @dataclass(frozen=True)
 class Compared:
-    """The differences as tar prints them, all members, and the names of those that differ; None if unknown."""
+    """The differences as tar prints them, all members, and the names of the ``differing`` ones; None if unknown."""
 
     words: Tuple[str, ...]
     members: Tuple[Listed, ...]
@@ -38,13 +38,13 @@ class Compared:
 def compare(tar: Sequence[str], what: Sequence[str], chunks: Iterable[bytes], listing: Sequence[str]) -> Compared:
     """Compare an archive with the files on disk. Memory: about 400 bytes for each member, and tar's output.
 
-    ``tar`` is the program with where it works; ``what`` are its words for the members that are meant, ``listing`` those
-    for the members that are listed.
+    ``tar`` is the command with its directory; ``what`` are its arguments for the members to compare, ``listing`` those
+    for the members to list.
     """
     told = b""
     with tempfile.TemporaryFile() as words, tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as trouble:
         how, env = ["--quoting-style=escape", *what], {**os.environ, "LC_ALL": "C"}
-        # As they are: an absolute one would lose its slash. It needs no target, which need not be there yet.
+        # Lists names as stored, with the slash of absolute ones. It needs no target, which may not exist yet.
         lister = Feed([*TAR, "--file=-", *LISTING, *listing], trouble, stdout=names, env=env)
         try:
             _feed(Feed([*tar, "--compare", *how], words, stdout=words, env=env), _also(lister, chunks))
@@ -63,9 +63,9 @@ def compare(tar: Sequence[str], what: Sequence[str], chunks: Iterable[bytes], li
 
 
 def differing_of(lines: Sequence[bytes], names: Iterable[bytes]) -> Optional[FrozenSet[bytes]]:
-    """The members that tar's lines name (``NAME: what differs``, the name escaped); None if a line is not understood.
+    """The members named in tar's lines (``NAME: what differs``, the name escaped); None if a line cannot be parsed.
 
-    Pure. The names come without a slash at their end.
+    Pure. The result has no slash at the end of names.
     """
     known = {name.rstrip(b"/") for name in names}
     found = set()
@@ -74,7 +74,7 @@ def differing_of(lines: Sequence[bytes], names: Iterable[bytes]) -> Optional[Fro
             continue
         said = line[5:] if line.startswith(b"tar: ") else line
         parts = said.split(b": ")
-        # The longest beginning that is a name: a name may have a colon.
+        # The longest prefix that is a name, because a name may contain colons.
         candidates = (unescaped(b": ".join(parts[:count])).rstrip(b"/") for count in range(len(parts) - 1, 0, -1))
         name = next((candidate for candidate in candidates if candidate in known), None)
         if name is None:
@@ -84,8 +84,8 @@ def differing_of(lines: Sequence[bytes], names: Iterable[bytes]) -> Optional[Fro
 
 
 def to_write(names: Iterable[bytes], differing: Collection[bytes], groups: Iterable[Collection[bytes]]) -> List[bytes]:
-    """The members to extract where these differ: they, the names of the same file (``groups``), and the directories
-    above them, whose times change with them. Pure; names without a slash at their end, in the order of the archive.
+    """The members to extract if these differ: also other names of the same file (``groups``), and the directories
+    above, whose times change with them. Pure; names without a slash at the end, in the order of the archive.
     """
     wanted = set(differing)
     for group in groups:
@@ -119,14 +119,15 @@ def extract(tar: Sequence[str], what: Sequence[str], chunks: Iterable[bytes], ta
             full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
             raise (DiskFull if full else ProcessFailed)(
                 f"The restore below {target} failed: {exc.filename or ''} {exc.strerror}.",
-                f"What was there is as it was, or has {keep} after its name. Correct it and restore again.",
+                f"Correct it and restore again. Existing files are unchanged, or have {keep} after their names.",
                 path=target,
             ) from exc
         except ProcessFailed as exc:
             if any(said in exc.message for said in _FULL):
                 raise DiskFull(
                     f"The disk of {target} became full during the restore: {exc.message}",
-                    f"What was there is as it was, or has {keep} after its name. Free some space and restore again.",
+                    f"Free some space and restore again. Existing files are unchanged, or have {keep} after their"
+                    " names.",
                     path=target,
                 ) from exc
             raise
@@ -140,7 +141,7 @@ def _feed(program: Feed, chunks: Iterable[bytes]) -> None:
 
 
 def _also(other: Feed, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yields the chunks, and also passes them to the other program as long as it accepts them."""
+    """Yield the chunks, and also pass them to the other program as long as it accepts them."""
     going = True
     for chunk in chunks:
         if going:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The index of a tar archive: every member with its owner, mode, ACL, attributes and the digest of its content.
 
-Times are not part of it: a file that was only touched, or rewritten with the same content, is unchanged.
+Times are not part of it: a file that was only touched, or rewritten with the same content, counts as unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KINDS = {
 }  # fmt: skip
 _ATTRIBUTES = ("SCHILY.xattr.", "SCHILY.acl.", "RHT.security.")
 _CHUNK = 1024 * 1024
-# Bytes of a whole index: some ten million members.
+# The most bytes of an index: some ten million members.
 _MOST_INDEX = 4 * 1024 * 1024 * 1024
 _KIND = re.compile(r"(?:file|symlink|hardlink|directory|fifo|device)\Z")
 _MODE, _OWNER = re.compile(r"[0-7]{1,8}\Z"), re.compile(r"\d{1,20}:\d{1,20}\Z", re.ASCII)
@@ -33,9 +33,9 @@ _HEX = re.compile(r"(?:[0-9a-f]{2})+\Z")
 
 
 class Indexer:
-    """Takes an archive as it streams by and reads it in a thread. Memory: 1 MiB, and about 400 bytes for each member.
+    """Reads an archive in a thread while it is streamed. Memory: 1 MiB, and about 400 bytes for each member.
 
-    As a context manager it ends the thread whatever happens; ``members`` are complete after :meth:`finish`.
+    As a context manager it always ends the thread; ``members`` are complete after :meth:`finish`.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Indexer:
         self._thread.start()
 
     def write(self, chunk: bytes) -> None:
-        """The next bytes of the archive."""
+        """Take the next bytes of the archive."""
         view = memoryview(chunk)
         while view:
             view = view[self._writer.write(view) or 0 :]
@@ -57,7 +57,7 @@ class Indexer:
         self._close()
         if self._trouble is not None:
             raise ProcessFailed(
-                f"The archive of tar cannot be read: {self._trouble}.", "Is this GNU tar? Nothing was recorded."
+                f"The archive by tar cannot be read: {self._trouble}.", "Install GNU tar. Nothing was recorded."
             ) from self._trouble
         self.members.sort(key=lambda m: str(m["path"]))
         return self.members
@@ -75,7 +75,7 @@ class Indexer:
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor, "rb") as stream:
             try:
-                # Bytes of names that are no UTF-8 are kept, as os.fsencode would give them back.
+                # Bytes of names that are not UTF-8 are kept: os.fsencode restores them.
                 with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as archive:
                     self.members.extend(_member(archive, info) for info in archive)
             except (tarfile.TarError, OSError, ValueError) as exc:
@@ -93,7 +93,7 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Dict[str, Any]:
         "owner": f"{info.uid}:{info.gid}",
     }
     if "\\" in found["path"] and _text(info.name) != info.name:
-        # Not every path can be read back; this is the name itself.
+        # A path with escaped bytes is not reversible, so the index has the name itself too.
         found["bytes"] = os.fsencode(info.name.lstrip("/")).hex()
     content = archive.extractfile(info) if info.isreg() else None
     if content is not None:
@@ -103,7 +103,7 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Dict[str, Any]:
         found.update(size=info.size, sha256=digest.hexdigest())
     elif info.issym() or info.islnk():
         found["target"] = _text(info.linkname)
-    # tarfile has read the header's bytes as it reads names.
+    # tarfile decodes header values in the same way as names.
     attributes = {name: _text(value) for name, value in info.pax_headers.items() if name.startswith(_ATTRIBUTES)}
     if attributes:
         found["attributes"] = attributes
@@ -118,7 +118,7 @@ def load_members(chunks: Iterable[bytes], key: str) -> List[Dict[str, Any]]:
     for chunk in chunks:
         raw += chunk
         if len(raw) > _MOST_INDEX:
-            raise ObjectCorrupt(f"{key} has more than {_MOST_INDEX} bytes.", "Use another copy.", key=key)
+            raise ObjectCorrupt(f"{key} has more than {_MOST_INDEX} bytes.", "Restore another copy.", key=key)
     return [_load_member(line, key) for line in bytes(raw).splitlines()]
 
 
@@ -126,7 +126,7 @@ def _load_member(line: bytes, key: str) -> Dict[str, Any]:
     try:
         fields = Fields(parse_object(line, MOST_SMALL), key)
     except ValueError as exc:
-        raise ObjectCorrupt(f"{key} has a line that is no member: {exc}.", "Use another copy.", key=key) from exc
+        raise ObjectCorrupt(f"{key} has a line that is not a member: {exc}.", "Restore another copy.", key=key) from exc
     for name in ("path", "target"):
         if name == "path" or fields.has(name):
             fields.lines(name)
@@ -138,19 +138,19 @@ def _load_member(line: bytes, key: str) -> Dict[str, Any]:
     fields.maybe_text("copy", LABEL)
     fields.integer("size", default=0)
     fields.listed("looks", ())
-    # An ACL is binary: its text may hold whatever UTF-8 can, NUL too.
+    # An ACL is binary: its text may contain any character, even NUL.
     if not all(isinstance(value, str) for value in fields.free("attributes", default={}).values()):
-        raise fields.wrong("attributes", "are no texts")
+        raise fields.wrong("attributes", "are not texts")
     return dict(fields.data)
 
 
 def path_of(name: bytes) -> str:
-    """The path of a member in the index, of its name in an archive."""
+    """The path of a member in the index, given its name in an archive."""
     return "/" + _text(os.fsdecode(name).strip("/"))
 
 
 def _text(name: str) -> str:
-    """JSON has no lone surrogates: bytes that are no UTF-8 are written as ``\\xff``."""
+    """The name as valid UTF-8: other bytes are escaped as ``\\xff``, because JSON has no lone surrogates."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -160,7 +160,7 @@ def as_lines(members: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
 
 
 def digest_of(members: Iterable[Mapping[str, Any]]) -> str:
-    """SHA-256 of all lines: the same for the same content, whichever copy holds it."""
+    """SHA-256 of all lines: the same for the same content, whichever copy has it."""
     digest = hashlib.sha256()
     for line in as_lines({k: v for k, v in member.items() if k not in ("copy", "looks")} for member in members):
         digest.update(line)

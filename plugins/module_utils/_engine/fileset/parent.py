@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The copy that a new one of a file set is based on, and what it has.
+"""The copy that a new copy of a file set is based on, and its members.
 
-A host that seals need not be able to open what it sealed. So it keeps the index of the newest copy of an incremental
-set, which names files of this host, in its spool: ``<spool>/file_sets/<set>``, readable by its owner only. The spool is
-PostgreSQL's and file sets are root's: root keeps it below ``/var/lib/lifeboat/file_sets/<cluster>``.
+A sealing host need not be able to open its own objects. So it keeps the index of the newest copy of an incremental
+set, which names files of this host, in its spool: ``<spool>/file_sets/<set>``, readable only by its owner. If the spool
+belongs to PostgreSQL, root keeps the index below ``/var/lib/lifeboat/file_sets/<cluster>`` instead.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STATE = "/var/lib/lifeboat"
 
 
 def find_newest(repositories: Repositories, chosen: FileSetConfig) -> Optional[FileSetBackup]:
-    """The newest copy of the set as it is configured now, where every required repository has it and its parents."""
+    """The newest copy, if every required repository has it and its parents, and it fits the current configuration."""
     held = [list_files(repository, chosen.name) for repository in repositories.required]
     newest = [copies[-1] for copies in held if copies]
     if len(newest) < len(held) or len({(copy.label, copy.content_sha256) for copy in newest}) != 1:
@@ -44,13 +44,13 @@ def find_newest(repositories: Repositories, chosen: FileSetConfig) -> Optional[F
 
 
 def is_due(chosen: FileSetConfig, copy: FileSetBackup, now: datetime) -> bool:
-    """Whether the next copy must be full, because this one is based on one that is too old. Pure."""
+    """Whether the next copy must be full, because the oldest copy that this one is based on is too old. Pure."""
     oldest = begun(min([copy.label, *copy.parents]))
     return oldest is None or now - oldest >= timedelta(days=chosen.full_days)
 
 
 def read_members(repository: Repository, copy: FileSetBackup) -> List[Dict[str, Any]]:
-    """The lines of its index, whichever copies hold the members. Memory: about 500 bytes for each."""
+    """The lines of its index, including members in other copies. Memory: about 500 bytes for each."""
     if copy.index is None:
         return []
     key = repository.layout.file_set(copy.file_set, copy.label, copy.index.name)
@@ -60,7 +60,7 @@ def read_members(repository: Repository, copy: FileSetBackup) -> List[Dict[str, 
 def find_members(
     repositories: Repositories, copy: FileSetBackup, spool_dir: Optional[str]
 ) -> Optional[List[Dict[str, Any]]]:
-    """What the copy has: as it was kept here, or from a repository; None where neither can be read, or is its own."""
+    """The members of the copy, from the kept index or a repository; None unless one of them matches the copy."""
     if spool_dir:
         with contextlib.suppress(OSError, ValueError, KeyError, UntrustedPath):
             with open_to_read(_kept(spool_dir, copy)) as stream:
@@ -77,7 +77,7 @@ def find_members(
 
 
 def keep_members(spool_dir: Optional[str], copy: FileSetBackup, members: Iterable[Dict[str, Any]]) -> None:
-    """Keep them for the next copy. Failures are ignored, because the repositories have them."""
+    """Keep the members for the next copy. Failures are ignored, because the repositories have the index."""
     if not spool_dir:
         return
     path = _kept(spool_dir, copy)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Root restores files below directories that others can write, where tar would follow links placed meanwhile.
+"""Restore files as root below directories that others can write to, where tar would follow links created meanwhile.
 
 So tar unpacks into a private directory on the same file system, and each member is moved from there to its place by
-descriptors (:mod:`.base.files`). A directory of root's own that lies where others could have put it stays as it is.
+descriptors (:mod:`.base.files`). An existing directory of root that others could have put there stays unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Times = Tuple[int, int]
 
 
 def named_in(what: Sequence[str]) -> List[bytes]:
-    """The names of the selected members as tar prints them (:func:`.file_changes.listed`, or as arguments)."""
+    """The names of the members that these arguments of tar select, directly or by :func:`.changes.listed`."""
     for word in what:
         if word.startswith("--files-from="):
             with open(word.partition("=")[2], "rb") as stream:
@@ -37,7 +37,7 @@ def named_in(what: Sequence[str]) -> List[bytes]:
 def needs_care(target: str, what: Sequence[str]) -> bool:
     """Whether another user could replace part of the path to one of these members below ``target``.
 
-    The contents of a name that is not listed itself are unknown: that needs care.
+    True unless every member is listed, because the contents of a directory are unknown here.
     """
     if not bound():
         return False
@@ -62,8 +62,8 @@ def _may_change(directory: bytes) -> bool:
 
 
 def place_members(unpack: Callable[[str], Sequence[bytes]], target: str, names: Sequence[bytes], keep: str) -> None:
-    """Let ``unpack`` write members into a directory, and move them below ``target``; what is there gets ``keep`` after
-    its name. ``unpack`` gives the members' names, with ``/`` after a directory's.
+    """Let ``unpack`` write members into a directory, and move them below ``target``; existing files are renamed, with
+    ``keep`` after their names. ``unpack`` returns the members' names, with ``/`` after those of directories.
     """
     with _staging(target, names) as staging:
         members = unpack(f"/proc/{os.getpid()}/fd/{staging}")
@@ -74,8 +74,8 @@ def place_members(unpack: Callable[[str], Sequence[bytes]], target: str, names: 
     if left:
         more = f" and {len(left) - 5} more" if len(left) > 5 else ""
         raise UntrustedPath(
-            f"Everything was restored but the owner and mode of {', '.join(left[:5])}{more}: others can put another"
-            " directory there, and root changes none that is not theirs.",
+            f"Everything was restored except the owner and mode of {', '.join(left[:5])}{more}: others can replace the"
+            " directory, so root must not change it.",
             "Set them by hand, or remove the directory and restore again.",
             paths=left[:100],
         )
@@ -92,7 +92,7 @@ def _looks(descriptor: int) -> Tuple[int, int, int]:
 
 @contextlib.contextmanager
 def _staging(target: str, names: Sequence[bytes]) -> Iterator[int]:
-    """A private directory of root's on the file system of the first member, known by its descriptor."""
+    """The descriptor of a private directory of root on the file system of the first member, removed at the end."""
     name = f".lifeboat-restore-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as opened:
         parent = opened.enter_context(_deepest(target, _parts(names[0])[:-1] if names else ()))
@@ -100,7 +100,7 @@ def _staging(target: str, names: Sequence[bytes]) -> Iterator[int]:
         made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
             found = os.fstat(made)
-            # Another directory may have taken its place: if root's, private and empty, it is just as good.
+            # It may have been replaced: another directory that is root's, private and empty will do.
             if found.st_uid != 0 or found.st_mode & 0o077 or os.listdir(made):
                 raise UntrustedPath(
                     f"{name} below {target} was replaced while it was being created.",
@@ -131,7 +131,7 @@ def _clear(path: str) -> None:
 
 @contextlib.contextmanager
 def _deepest(target: str, parts: Sequence[str]) -> Iterator[int]:
-    """The deepest of these directories that exists."""
+    """The descriptor of the deepest of these directories that exists."""
     for count in range(len(parts), -1, -1):
         with contextlib.ExitStack() as opened:
             try:
@@ -145,7 +145,7 @@ def _deepest(target: str, parts: Sequence[str]) -> Iterator[int]:
 
 
 class _Moving:
-    """Members from the private directory to their places; directories get their attributes at the end."""
+    """Moves members from the private directory to their places; directories get their attributes at the end."""
 
     def __init__(self, staging: int, target: str, keep: str) -> None:
         self._staging, self._target, self._keep = staging, target, keep
@@ -154,7 +154,7 @@ class _Moving:
         self._there: Set[Tuple[str, ...]] = set()
 
     def move(self, parts: Tuple[str, ...]) -> None:
-        """Move one member; its directory was moved before it, or is created."""
+        """Move one member; its directory was moved before, or is created."""
         with self._staged(parts) as source:
             found = os.stat(parts[-1], dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
@@ -174,7 +174,10 @@ class _Moving:
                     copy_file(source, parts[-1], parent, name)
 
     def finish(self) -> List[str]:
-        """The attributes of directories, which their members would have changed; those that keep other ones."""
+        """Set the attributes of directories, last because moving members changes times.
+
+        Returns the directories that differ and must not be changed.
+        """
         left = []
         for parts, times in reversed(self._directories):
             with self._staged(parts) as source, self._place(parts) as (parent, name):
@@ -195,13 +198,15 @@ class _Moving:
         return left
 
     def _may_change(self, parts: Tuple[str, ...], parent: Facts, there: os.stat_result) -> bool:
-        """Where others can put another directory, only what was made here, or is the owner's who could do it."""
+        """Whether to change this directory. If others could have replaced it: only if it was created here, or belongs
+        to the user who could have.
+        """
         if not others_write(parent) or (there.st_uid == parent.uid and there.st_uid != 0):
             return True
         return self._made.get(parts) == (there.st_dev, there.st_ino)
 
     def _have(self, parts: Tuple[str, ...]) -> None:
-        """The directory, and those above it. One that is replaced later is noticed when it is opened."""
+        """Create the directory and those above it, if missing. A later replacement is noticed when it is opened."""
         if parts in self._there:
             return
         self._there.add(parts)
@@ -211,7 +216,7 @@ class _Moving:
                     if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
                         continue
                     if count < len(parts):
-                        # A link of root's on the way, such as /var/run, which is followed.
+                        # A link of root in the path, such as /var/run, is followed.
                         continue
                     self._put_aside(parent, name)
                 os.mkdir(name, 0o700 if count == len(parts) else 0o755, dir_fd=parent)
@@ -234,7 +239,7 @@ class _Moving:
 
     @contextlib.contextmanager
     def _staged(self, parts: Tuple[str, ...]) -> Iterator[int]:
-        """The private directory that holds a member: nobody else can change anything in there."""
+        """The descriptor of a member's directory in the private one, where nobody else can change anything."""
         directory = os.open("/".join(parts[:-1]) or ".", SEARCH, dir_fd=self._staging)
         try:
             yield directory

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore a file set: compare with the files on disk, make room, extract; replaced files are kept, renamed."""
+"""Restore a file set: compare with the files on disk, rename what is in the way, extract. Replaced files are kept."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _Held = Tuple[FileSetBackup, List[bytes]]
 class FilesRestored:
     """The result of a restore of a file set.
 
-    ``differences`` are messages of ``tar --compare``, ``writes`` the members that are created or changed with kind,
-    mode and owner; at most 1000 of each.
+    ``differences`` are messages of ``tar --compare``, ``writes`` the created or changed members with kind, mode and
+    owner; at most 1000 of each.
     """
 
     label: str
@@ -51,8 +51,8 @@ class FilesRestored:
 class FilesRequest:
     """What to restore: the newest copy, ``label``, or the newest at the time ``at`` (aware), below ``target``.
 
-    ``only`` are absolute paths: what lies elsewhere is left out. ``paths`` are where it may write, instead of where the
-    configuration says; of a set that is not configured either is needed.
+    ``only`` are absolute paths: members elsewhere are left out. ``paths`` are the paths that it may write to, instead
+    of the configured ones; a set that is not configured needs either of them.
     """
 
     name: str
@@ -69,7 +69,7 @@ def plan(
     progress: Optional[Progress] = None,
     show: Optional[Callable[[str], object]] = None,
 ) -> FilesRestored:
-    """Compare with the files on disk. ``show`` gets the lines of what changes in text files (:mod:`.diff`)."""
+    """Compare with the files on disk. ``show`` gets the lines of changes in text files (:mod:`.diff`)."""
     with _compared(config, request, progress or Silent(), show) as (found, _bring):
         return found
 
@@ -80,7 +80,7 @@ def apply(
     progress: Optional[Progress] = None,
     show: Optional[Callable[[str], object]] = None,
 ) -> FilesRestored:
-    """Restore a file set, see :class:`FilesRequest`; FileSetOutside, with nothing written, if its copy reaches further.
+    """Restore a file set, see :class:`FilesRequest`; FileSetOutside, with nothing written, if its copy has other paths.
 
     ``show`` as for :func:`plan`.
     """
@@ -100,7 +100,7 @@ def _compared(
     show: Optional[Callable[[str], object]],
     made: bool = False,
 ) -> Iterator[Tuple[FilesRestored, Callable[[], None]]]:
-    """The differences, and the function that writes them. ``made``: the target is created if it is missing."""
+    """The differences, and a function that writes them. ``made``: create the target if it is missing."""
     name, target, only = request.name, request.target, request.only
     scope = scope_of(config, name, request.paths, only)
     repositories = Repositories.open(config)
@@ -115,7 +115,7 @@ def _compared(
         if made:
             _have(target)
         compared = [
-            # Of a whole copy every member is listed, also one that its record does not speak of.
+            # Of a full copy every member is listed, also those that its record does not mention.
             (part, compare(_tar_at(target), what, _chunks(repository, part), what if only or chosen.parents else ()))
             for part, what in _parts(chosen, held, only)
         ]
@@ -136,7 +136,7 @@ def _compared(
             if written:
                 linked = [member.target for member in listed if member.kind == "hardlink"]
                 make_room(target, [member.name for member in listed], scope.paths, keep, linked)
-            # By their names, each of which was checked: nothing else of the archive is written, whatever it holds.
+            # By name, each of which was checked: no other member of the archive is written.
             for part, what in _named(written):
                 extract(_tar_at(target), what, _chunks(repository, part), target, keep)
 
@@ -156,15 +156,15 @@ def _chosen(repository: Repository, copies: Sequence[FileSetBackup], request: Fi
         raise BackupMissing(
             f"Repository {repository.location} has no copy {f'{label} ' if label else ''}of file set {name!r};"
             f" newest: {known}.",
-            f"lifeboat files list {name} shows all." if label else f"Make one: lifeboat files backup {name}.",
+            f"Choose one from lifeboat files list {name}." if label else f"Make one: lifeboat files backup {name}.",
             file_set=name,
             label=label,
         )
-    # An older copy may have fewer of the requested paths; but having none of them is an error.
+    # An older copy may lack some of the requested paths, but not all of them.
     if only and not _members(chosen.paths, only):
         raise ConfigError(
-            f"Copy {chosen.label} of file set {name!r} has nothing of {', '.join(only)}.",
-            f"It has what lies below {', '.join(chosen.paths)}.",
+            f"Copy {chosen.label} of file set {name!r} has nothing in {', '.join(only)}.",
+            f"Choose paths below {', '.join(chosen.paths)}.",
         )
     return chosen
 
@@ -172,7 +172,7 @@ def _chosen(repository: Repository, copies: Sequence[FileSetBackup], request: Fi
 def _written(
     compared: Sequence[Tuple[FileSetBackup, Compared]], attributes: Collection[bytes], members: Sequence[Member]
 ) -> List[_Held]:
-    """The members to write, by the copy that holds them: all if it is unknown which differ."""
+    """The members to write, by the copy that has them: all of them if it is unknown which differ."""
     if not members or any(found.differing is None for _part, found in compared):
         return [(part, [name.rstrip(b"/") for name in found.names]) for part, found in compared]
     differing = {name for _part, found in compared for name in found.differing or ()} | set(attributes)
@@ -181,7 +181,7 @@ def _written(
 
 
 def _named(written: Sequence[_Held]) -> Iterator[_Part]:
-    """Each copy with tar's words for these members."""
+    """Each copy with tar's arguments for these members."""
     for part, names in written:
         if names:
             with listed(names) as named:
@@ -193,12 +193,12 @@ def _have(target: str) -> None:
         make_directory(target, 0o755)
     except OSError as exc:
         raise ConfigError(
-            f"The target {target} cannot be made: {exc.strerror}.", "Choose a writable directory."
+            f"The target {target} cannot be created: {exc.strerror}.", "Choose a writable directory."
         ) from exc
 
 
 def _parts(chosen: FileSetBackup, held: Sequence[_Held], only: Sequence[str]) -> Iterator[_Part]:
-    """The copies that hold what is asked for, each with tar's words for its members; ``chosen`` itself comes last."""
+    """The copies with requested members, each with tar's arguments for these; ``chosen`` itself comes last."""
     if chosen.parents:
         yield from _named(held)
         return
@@ -210,21 +210,21 @@ def _parts(chosen: FileSetBackup, held: Sequence[_Held], only: Sequence[str]) ->
 def _held(
     repository: Repository, chosen: FileSetBackup, copies: Sequence[FileSetBackup], members: Sequence[Member]
 ) -> List[_Held]:
-    """The names of these members, by the copy that holds them."""
+    """The names of these members, by the copy that has them; BackupMissing if one of the copies is gone."""
     known = {copy.label: copy for copy in copies}
     gone = sorted(set(chosen.parents) - set(known))
     if gone:
         raise BackupMissing(
             f"Copy {chosen.label} of file set {chosen.file_set!r} needs {', '.join(gone)}, which repository"
             f" {repository.location} does not have.",
-            f"Bring it from another repository (lifeboat sync --to {repository.name}; with --file-sets, as root,"
-            " where file sets have credentials of their own), or restore another copy: --label.",
+            f"Copy it from another repository (lifeboat sync --to {repository.name}; as root with --file-sets if file"
+            " sets have credentials of their own), or restore another copy: --label.",
             missing=gone,
         )
     found = by_copy(members, chosen.label)
     if not set(found) <= {chosen.label, *chosen.parents}:
         raise ObjectCorrupt(
-            f"The index of copy {chosen.label} of file set {chosen.file_set!r} names copies that its record does not.",
+            f"The index of copy {chosen.label} of file set {chosen.file_set!r} names copies missing in its record.",
             "Restore another copy: --label.",
             label=chosen.label,
         )
@@ -237,7 +237,7 @@ def _chunks(repository: Repository, chosen: FileSetBackup) -> Iterator[bytes]:
 
 
 def _members(paths: Sequence[str], only: Sequence[str]) -> Tuple[str, ...]:
-    """What of a set's paths lies below ``only``, in tar's words: all of it without ``only``. Pure."""
+    """The parts of a set's paths that are below ``only``, as arguments for tar: all paths without ``only``. Pure."""
     stored = [path.strip("/") for path in paths]
     if not only:
         return tuple(stored)

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make room for the members of a file set: files in their place are renamed, and no link leads out of a target.
+"""Make room for the members of a file set: rename what is in their place, and let no link lead out of the target.
 
-tar renames files. It does not rename a directory where a file goes, and follows a link where a directory was.
+tar itself renames files. But it does not rename a directory in the place of a file, and follows a link in the place of
+a directory.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from typing import Iterator, Optional, Sequence, Set
 from ..base.errors import ObjectCorrupt, ProcessFailed
 from ..base.files import located
 
-_HINT = "Nothing was written there. Restore to an empty directory, and find out who changed the copy."
+_HINT = "Restore to an empty directory, and find out who changed the copy. Nothing was written there."
 
 
 def make_room(
     target: str, names: Sequence[bytes], paths: Sequence[str], suffix: str, linked: Sequence[bytes] = ()
 ) -> None:
-    """Rename (by ``suffix``) what stands in the way of these members below ``target``: links and files where there
-    are directories, and directories where there are none. ``names`` are tar's own, with ``/`` after a directory's.
+    """Rename (by ``suffix``) what is in the way of these members below ``target``: links and files in the place of
+    directories, and directories in the place of other members. ``names`` are tar's, with ``/`` after directories.
 
-    ``linked`` are what hard links go to. Above ``paths``, where the set may write, links stay what they are.
-    ObjectCorrupt where one leads out of the target, where a member lies below another that is no directory, and of an
+    ``linked`` are the targets of hard links. Above ``paths``, where the set may write, links are left alone.
+    ObjectCorrupt if one leads out of the target, if a member is below another that is not a directory, and for an
     absolute name.
     """
     seen: Set[bytes] = set()
@@ -33,7 +34,7 @@ def make_room(
     for name in (*names, *linked):
         if name.startswith(b"/"):
             raise ObjectCorrupt(
-                f"The copy has the absolute name {os.fsdecode(name)!r}, which no Lifeboat copy has.", _HINT
+                f"The copy has the absolute name {os.fsdecode(name)!r}, which Lifeboat never stores.", _HINT
             )
         for above in _above(_whole(name), seen):
             if above in plain:
@@ -50,12 +51,12 @@ def make_room(
 
 
 def _whole(name: bytes) -> bytes:
-    """The name as it is below the target: tar takes the first slash away, and refuses names with two dots."""
+    """The name relative to the target: tar strips the first slash, and refuses names with two dots."""
     return b"/".join(part for part in name.split(b"/") if part not in (b"", b"."))
 
 
 def _above(name: bytes, seen: Set[bytes]) -> Iterator[bytes]:
-    """The directories above it, the highest first, that were not seen before."""
+    """The directories above the name, the highest first, without those ``seen`` before."""
     parts = name.split(b"/")
     if b".." in parts:
         return
@@ -102,7 +103,7 @@ def _rename(target: str, name: bytes, suffix: str) -> None:
             os.rename(last, last + suffix, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError as exc:
         raise ProcessFailed(
-            f"{os.fsdecode(place)} is in the way and cannot be renamed: {exc.strerror}.",
+            f"{os.fsdecode(place)} is in the way, but cannot be renamed: {exc.strerror}.",
             "Rename or unmount it, and restore again.",
             path=os.fsdecode(place),
         ) from exc

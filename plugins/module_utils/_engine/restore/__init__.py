@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore: make a plan that touches nothing, then carry it out."""
+"""Restore a cluster: ``plan`` reads and decides, ``apply`` carries it out."""
 
 from .apply import apply
 from .extract import LOG

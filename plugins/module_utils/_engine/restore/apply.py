@@ -44,7 +44,7 @@ from .standby import require_not_always
 
 
 def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = None) -> RestoreResult:
-    """Restore as planned. After a failure the directories stay marked as unfinished; the next restore starts over."""
+    """Restore as planned. After a failure the directories stay marked as unfinished: the next restore starts over."""
     if planned.satisfied:
         return RestoreResult(**(read_marker(planned.data_dir) or {})["result"])
     about = {"target": planned.target.describe(), "data_dir": planned.data_dir, "repository": planned.source.name}
@@ -71,7 +71,7 @@ def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = N
 
 
 class _Restore:
-    """A running restore: the timing of its phases, and the state that they share."""
+    """A running restore: its phases, their timing, and the state that they share."""
 
     def __init__(self, config: Config, planned: RestorePlan, progress: Progress) -> None:
         self._config, self._planned, self._progress = config, planned, progress
@@ -108,21 +108,21 @@ class _Restore:
         release(self._held)
 
     def _mark(self) -> None:
-        """From here on the content belongs to this restore: marked just before the first existing file is touched."""
+        """Mark the content as that of this restore, just before the first existing file is touched."""
         self._marker["places"] = identify(p.path for p in self._planned.places[1:])
         write_marker(self._data_dir, self._marker)
         hold(self._data_dir, self._held)
         self._marked = True
 
     def leave(self) -> None:
-        """After a failure: record the state of the cluster, to let the next restore know whether it was used since."""
+        """After a failure, record the state of the cluster: the next restore then knows whether it was used since."""
         if self._marked and not server.is_running(self._config.bin_dir, self._data_dir):
-            # If even this fails, the next restore treats the content as somebody's data.
+            # If even this fails, the next restore treats the content as data to be kept.
             with suppress(OSError):
                 write_marker(self._data_dir, {**self._marker, "left": control_digest(self._data_dir)})
 
     def flushed(self) -> ContextManager[None]:
-        """Flush unpacked files to disk meanwhile, unless they are only the input of the combining."""
+        """Flush unpacked files to disk meanwhile, unless they are only input for pg_combinebackup."""
         if len(self._planned.chain) > 1 or not sync_settings(os.uname()):
             return nullcontext()
         return flushing([p.path for p in self._planned.places])
@@ -179,14 +179,14 @@ class _Restore:
         self._files_kept, self._beside = len(kept), delta.beside(spaces, major)
         if same.useless:
             self._warnings.append(f"delta saved nothing, every file was fetched: {same.useless}")
-        self._progress.note(f"{len(kept)} files are as in the backup and stay")
+        self._progress.note(f"{len(kept)} files match the backup and are kept")
         self._done("compare")
         self._progress.phase(f"extract {backup.label}")
         read = extract.extract(repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept))
         return read - delta.size_of(self._data_dir, kept)
 
     def verify(self) -> None:
-        # In a chain, each backup was verified during the combining.
+        # The backups of a chain were verified while they were combined.
         if len(self._planned.chain) == 1:
             self._progress.phase("pg_verifybackup")
             extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, self._beside)
@@ -224,31 +224,31 @@ class _Restore:
                 server.stop(config.bin_dir, self._data_dir, "immediate")
             raise
         if action != "promote" and self._prefetcher.ahead:
-            # It continues recovery without this restore, and so without its prefetcher.
+            # The server continues recovery after this restore, and so without its prefetcher.
             self._configure_recovery(None)
         self._prefetcher.stop()
         self._done("recover")
         return reached
 
     def _erase(self, reached: Reached) -> None:
-        """Reapply erasures from after the reached moment, before anybody else can see the data."""
+        """Apply the erasures made after the reached moment again, before anybody else can see the data."""
         planned, register = self._planned, self._planned.register
         if register is None:
             return
-        # Without a replayed commit it is what the backup holds: at the earliest, what was there when it began.
+        # Without a replayed commit the data is that of the backup: at the earliest, of its start.
         wanted = planned.erasures_since(reached.time or planned.backup.started_at)
         confirmed = planned.request.confirm_erasures
         left = unconfirmed(wanted, register.late, confirmed) if planned.request.unconfirmed == "leave_out" else []
         wanted = [e for e in wanted if e not in left]
         for name, exc in register.unread.items():
-            self._progress.note(f"repository {name} does not tell what was erased: {exc.message}")
+            self._progress.note(f"the erasure register in repository {name} cannot be read: {exc.message}")
         promoted = planned.request.action == "promote"
         applied = []
         if wanted and promoted:
             require_confirmed(wanted, register.late, confirmed)
             where = server.endpoint(self._data_dir)
             if where is None:
-                raise RecoveryFailed("The recovered server has exited.", f"Its log is {self._log}.", log=self._log)
+                raise RecoveryFailed("The recovered server has exited.", f"See its log: {self._log}.", log=self._log)
             self._progress.phase(f"erase {len(wanted)} subjects again")
             applied = reapply(local(self._config.connection, *where), wanted)
             self._done("erase")
@@ -284,9 +284,9 @@ class _Restore:
     def _start_and_watch(self, settings: Dict[str, str]) -> Reached:
         durable = sync_settings(os.uname())
         if any(t.in_place for t in self._planned.backup.tablespaces):
-            # Else a recovery ends with PANIC where it becomes consistent (CheckTablespaceDirectory in xlogrecovery.c).
+            # Else recovery ends with PANIC once it is consistent (CheckTablespaceDirectory in xlogrecovery.c).
             durable["allow_in_place_tablespaces"] = "on"
-        # The requested setting is in the configuration, which the command line would override.
+        # Requested settings are in the configuration, which the command line would override.
         settings = {**{k: v for k, v in durable.items() if k not in self._planned.request.settings}, **settings}
         server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)
         reached = watch(self._config, self._planned, self._log, self._progress)
@@ -295,7 +295,7 @@ class _Restore:
         return reached
 
     def _follow(self) -> None:
-        """Start the standby again, with its own settings for the log, and look how far it and its repository are."""
+        """Restart the standby with its own log settings, and read how far it and its repository are."""
         config = self._config
         self._progress.phase("start")
         server.stop(config.bin_dir, self._data_dir)
@@ -305,7 +305,7 @@ class _Restore:
             if where is not None:
                 self._standby = standby_status.read(config, local(config.connection, *where)).as_dict()
         except LifeboatError as exc:
-            self._warnings.append(f"how far the standby is behind is not known: {exc.message}")
+            self._warnings.append(f"the lag of the standby is unknown: {exc.message}")
 
     def finish(self, reached: Reached) -> RestoreResult:
         planned, config = self._planned, self._config

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What would fail a restore only after the extraction, but can be checked before: settings, the port, a name."""
+"""Check beforehand what would fail only after the extraction: settings, the port, the name of a restore point."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..postgres.running import Running, running_servers
 from ..records.model import BackupManifest, Target
 from .request import RestoreRequest
 
-# Time, process and severity, as the server's log has them, or the name of the program.
+# Time, process and severity as in the server's log, or the name of the program.
 _PREFIX = re.compile(r"^.*?\b(?:LOG|FATAL|ERROR|WARNING|DETAIL|HINT): |^postgres: ")
-# Set by the restore itself, or would make the server run somewhere else.
+# The restore sets these itself, or they would make the server run somewhere else.
 _OURS = ("restore_command", "data_directory", "config_file")
 
 
 def require_settings(bin_dir: Optional[str], settings: Mapping[str, Any]) -> None:
-    """ConfigError if PostgreSQL does not accept the settings: ``postgres -C`` reads them as the server will."""
+    """ConfigError if PostgreSQL rejects the settings: ``postgres -C`` reads them as the server will."""
     ours = [name for name in settings if name.lower() in _OURS or name.lower().startswith("recovery_target")]
     if ours:
         raise ConfigError(
-            f"A restore sets {ours[0]} itself.", f"Leave {ours[0]} out of the settings; name a target or a data_dir."
+            f"A restore sets {ours[0]} itself.", f"Leave {ours[0]} out of the settings; give a target or a data_dir."
         )
     if not settings:
         return
@@ -42,14 +42,14 @@ def require_settings(bin_dir: Optional[str], settings: Mapping[str, Any]) -> Non
     if said.status:
         words = [_PREFIX.sub("", line).strip() for line in said.stderr.splitlines() if line.strip()]
         raise ConfigError(
-            f"PostgreSQL does not take the settings of this restore: {'; '.join(words)}.",
+            f"PostgreSQL rejects the settings of this restore: {'; '.join(words)}.",
             "Correct them (--set NAME=VALUE, or settings).",
             settings=sorted(settings),
         )
 
 
 def require_port(request: RestoreRequest, data_dir: str, usual: int) -> None:
-    """ConfigError if the restored server could not open its port, because another server here uses it."""
+    """ConfigError if the restored server could not open its port because another server on this host uses it."""
     opens = request.action in ("pause", "standby") or (request.action == "promote" and request.leave == "running")
     if opens:
         others = [s for s in running_servers() if s.data_dir != os.path.realpath(data_dir)]
@@ -60,9 +60,9 @@ def require_port(request: RestoreRequest, data_dir: str, usual: int) -> None:
         other_way = ways.get(request.action, "leave it stopped (leave)")
         if other:
             raise ConfigError(
-                f"The restored server would use port {port}, which the server in {other.data_dir}"
-                f" (process {other.pid}) uses.",
-                f"Give it a port of its own (--set port=5999, or settings), or {other_way}.",
+                f"Port {port} of the restored server is in use by the server in {other.data_dir}"
+                f" (process {other.pid}).",
+                f"Give the restored server another port (--set port=5999, or settings), or {other_way}.",
                 port=port,
             )
 
@@ -81,8 +81,8 @@ def require_single(target: Target, backup: BackupManifest, positions: Sequence[i
     if len(positions) > 1:
         places = [format_lsn(p) for p in sorted(positions)]
         raise TargetUnreachable(
-            f"The WAL behind backup {backup.label} has the restore point {target.value!r} {len(places)} times, at"
+            f"The WAL after backup {backup.label} has the restore point {target.value!r} {len(places)} times, at"
             f" {', '.join(places)}: recovery would stop at the first.",
-            f"Name the position instead (--lsn {places[-1]}, or target lsn), or a newer backup.",
+            f"Give the position instead (--lsn {places[-1]}, or target lsn), or choose a newer backup.",
             positions=places,
         )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Abandoned timelines: a moment after the fork is on both timelines, with different transactions. Pure."""
+"""Find abandoned timelines: after a fork, the same moment is on both timelines, with different transactions. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..store.protocol import ObjectInfo
 
 
 def branches_at(path: TimelinePath, moment: datetime, have: Mapping[Segment, ObjectInfo]) -> List[int]:
-    """The timelines beside ``path`` that have WAL of this moment, judging by when it was archived.
+    """The timelines other than ``path`` that have WAL of this moment, judging by when it was archived.
 
     ``have`` are the complete segments of every timeline.
     """

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Combine a chain with ``pg_combinebackup`` (PostgreSQL manual): one cluster from a full backup and what changed.
+"""Combine a chain with ``pg_combinebackup`` (PostgreSQL manual): one cluster from a full backup and its increments.
 
-Every backup of the chain is extracted below its final directory, so that all is on one file system and can be linked
-or cloned, and so that an interrupted restore is cleared with its directory.
+Every backup of the chain is extracted below its final directory, so that files on the same file system can be linked
+or cloned, and an interrupted restore is cleared with its directory.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def extract_links(
 ) -> int:
     """Unpack each backup of the chain into its own directory; returns the bytes extracted.
 
-    ``tablespaces`` maps the OIDs of the last backup to directories; others of earlier backups are not needed.
-    Raises BackupCorrupt, which names the backup, or DiskFull.
+    ``tablespaces`` maps the OIDs of the last backup to directories; those only in earlier backups are not needed.
+    Raises BackupCorrupt with the label of the backup, or DiskFull.
     """
     done = 0
     for number, link in enumerate(chain):
@@ -58,9 +58,9 @@ def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None
 def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> str:
     """Verify every backup of the chain, combine them in place, and remove them. Returns how files were copied.
 
-    Both at the same time; the result is used only if every backup is intact. The result has no
-    ``backup_manifest``: it would tell what ``pg_combinebackup`` has just read and written, after reading it again.
-    Raises BackupCorrupt or DiskFull. Peak room: the extracted links and the result.
+    Verification and combining run at the same time; the result is used only if every backup is intact. It has no
+    ``backup_manifest``, which would only repeat the files just written, after reading them again.
+    Raises BackupCorrupt or DiskFull. Peak disk space: the extracted links and the result.
     """
     places = (data_dir, *tablespaces.values())
     method = copy_method(help_text(bin_dir), places)
@@ -117,12 +117,12 @@ def _combine(bin_dir: Optional[str], method: str, chain: Chain, data_dir: str, t
     except ProcessFailed as exc:
         if "No space left" in exc.message:
             raise DiskFull(
-                f"The disk of {data_dir} became full while the chain was put together.",
-                "Free some space and run the restore again: it starts afresh.",
+                f"The disk of {data_dir} became full while the chain was combined.",
+                "Free some space and run the restore again: it starts over.",
                 path=data_dir,
             ) from exc
         raise BackupCorrupt(
-            f"The chain {' <- '.join(b.label for b in chain)} cannot be put together: {exc.details.get('output')}",
+            f"The chain {' <- '.join(b.label for b in chain)} cannot be combined: {exc.details.get('output')}",
             f"Restore the full backup {chain[0].label} (label), and run lifeboat verify: one of the others is damaged.",
             label=chain[-1].label,
             chain=[b.label for b in chain],
@@ -130,7 +130,7 @@ def _combine(bin_dir: Optional[str], method: str, chain: Chain, data_dir: str, t
 
 
 def _open_to_group(result: str, like: str) -> None:
-    """``pg_combinebackup`` makes private files: give each the mode of the last link's, or that of a new one."""
+    """``pg_combinebackup`` makes private files: give each its mode in the last link, or that of a new file."""
     for parent, directories, names in os.walk(result):
         for name, usual in (*((d, 0o750) for d in directories), *((n, 0o640) for n in names)):
             path = os.path.join(parent, name)
@@ -148,13 +148,13 @@ def _result(place: str) -> str:
 
 
 def _escape(path: str) -> str:
-    """As ``pg_combinebackup`` reads a mapping: a backslash before an equals sign."""
+    """Escape a path in a mapping of ``pg_combinebackup``: a backslash before an equals sign."""
     return path.replace("=", "\\=")
 
 
 def _move_up(place: str) -> None:
-    """Move the result out of the staging directory around it."""
-    # The label first: until a server has started, it tells that none has.
+    """Move the result from the staging directory to its final place, and remove the former."""
+    # backup_label first: as long as it is there, no server has started.
     for name in sorted(os.listdir(_result(place)), key=lambda name: name != "backup_label"):
         os.rename(os.path.join(_result(place), name), os.path.join(place, name))
     shutil.rmtree(os.path.join(place, STAGING))

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore over an existing, stopped data directory: keep the files that match the backup, rewrite the others.
+"""Restore over an existing, stopped data directory: keep files that match the backup, rewrite the others.
 
-``pg_verifybackup`` decides which files match (size and checksum), with the backup's own manifest.
+``pg_verifybackup`` decides which files match (size and checksum), using the backup's own manifest.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from .extract import OURS
 from .marker import MARKER
 from .request import Place
 
-# pg_verifybackup does not look at these, or they tell the server where it is: always as the backup has them.
+# Always from the backup: pg_verifybackup ignores these, or they are the server's own state.
 _NEVER = ("postgresql.auto.conf", "recovery.signal", "standby.signal", "backup_manifest", "global/pg_control")
-# The words of pg_verifybackup about one file, in PostgreSQL 15 to 18.
+# A message of pg_verifybackup about one file, in PostgreSQL 15 to 18.
 _COMPLAINT = re.compile(
     r'error: (?:"(?P<a>[^"]+)" (?:is present (?:on disk|in the manifest) but not (?:in the manifest|on disk)'
     r"|has size \d+ on disk but size \d+ in the manifest)"
@@ -36,15 +36,18 @@ _COMPLAINT = re.compile(
     r'|file "(?P<c>[^"]+)" should contain \d+ bytes, but read \d+ bytes)$'
 )
 _SPACES = "pg_tblspc/"
-# Of a complaint that is shown.
+# The most characters of a message that is shown.
 _LINE = 500
 
 
 def measured(places: Sequence[Place], chain: Chain) -> Tuple[Place, ...]:
-    """The places, with how much of each may be kept; raises if a delta restore is impossible."""
+    """The places with the size of their existing content.
+
+    ConfigError or DataDirectoryRefused if a delta restore is impossible.
+    """
     if len(chain) > 1:
         raise ConfigError(
-            f"A delta restore takes full backups only, and {chain[-1].label} is {chain[-1].type}.",
+            f"A delta restore needs a full backup, but {chain[-1].label} is {chain[-1].type}.",
             f"Choose {chain[0].label} (label), or restore without delta.",
         )
     data = places[0]
@@ -53,7 +56,8 @@ def measured(places: Sequence[Place], chain: Chain) -> Tuple[Place, ...]:
         require_fit(data.path, chain[0], kept)
     elif kept:
         raise DataDirectoryRefused(
-            f"{next(iter(kept.values()))} is not empty, and there is no data directory {data.path} that it belongs to.",
+            f"The tablespace {next(iter(kept.values()))} is not empty, but its data directory {data.path} does not"
+            " exist.",
             "Empty it, or choose another directory.",
             data_dir=data.path,
         )
@@ -63,13 +67,13 @@ def measured(places: Sequence[Place], chain: Chain) -> Tuple[Place, ...]:
 def require_fit(data_dir: str, backup: BackupManifest, spaces: Mapping[str, str]) -> None:
     """DataDirectoryRefused unless ``data_dir`` is this cluster's and its tablespaces are in the right directories.
 
-    ``spaces`` maps the OIDs of those tablespaces whose directories are not empty to them.
+    ``spaces`` maps OIDs of tablespaces to their directories, as far as those are not empty.
     """
     hint = "Set existing to move_aside instead of delta, or choose another directory."
     found = read_system_identifier(data_dir)
     if found != backup.system_identifier:
         raise DataDirectoryRefused(
-            f"{data_dir} holds another cluster (system identifier {found}, not {backup.system_identifier}).",
+            f"{data_dir} contains another cluster (system identifier {found}, not {backup.system_identifier}).",
             hint,
             data_dir=data_dir,
         )
@@ -80,7 +84,7 @@ def require_fit(data_dir: str, backup: BackupManifest, spaces: Mapping[str, str]
         link = os.path.join(data_dir, "pg_tblspc", oid)
         if os.path.realpath(link) != os.path.realpath(path):
             raise DataDirectoryRefused(
-                f"{path} is not empty, and is not the tablespace {oid} of {data_dir}.", hint, data_dir=path
+                f"{path} is not empty, but is not the tablespace {oid} of {data_dir}.", hint, data_dir=path
             )
 
 
@@ -103,7 +107,7 @@ def size_of(data_dir: str, names: Iterable[str]) -> int:
 class Same:
     """The files that match the manifest exactly, by their paths in the data directory.
 
-    ``useless`` is the message of ``pg_verifybackup`` if none may be kept, because it did not compare them all.
+    ``useless`` is the message of ``pg_verifybackup`` if it did not compare them all, so that none may be kept.
     """
 
     files: FrozenSet[str]
@@ -111,7 +115,7 @@ class Same:
 
 
 def same_files(bin_dir: Optional[str], data_dir: str, manifest: bytes) -> Same:
-    """Compare ``data_dir`` with the manifest of the backup."""
+    """Compare ``data_dir`` with the backup's manifest, using ``pg_verifybackup``."""
     with tempfile.NamedTemporaryFile() as stream:
         stream.write(manifest)
         stream.flush()
@@ -126,19 +130,19 @@ def same_files(bin_dir: Optional[str], data_dir: str, manifest: bytes) -> Same:
             check=False,
         )
     if said.cut:
-        return Same(frozenset(), "more complaints than are worth reading")
+        return Same(frozenset(), "pg_verifybackup printed too many messages")
     return unnamed(listed_files(manifest), said.status, said.stderr)
 
 
 def listed_files(manifest: bytes) -> List[str]:
-    """The paths in a ``backup_manifest``, but for those that are no UTF-8."""
+    """The paths in a ``backup_manifest``, except those that are not UTF-8."""
     return [str(f["Path"]) for f in json.loads(manifest)["Files"] if "Path" in f]
 
 
 def unnamed(listed: Iterable[str], status: int, complaints: str) -> Same:
     """The listed files that no complaint names, and that may be kept at all. Pure.
 
-    None if it failed with any other message, because it may not have compared all of them.
+    No file if there is any other message: then ``pg_verifybackup`` may not have compared all of them.
     """
     lines = [line for line in complaints.splitlines() if line.strip()]
     found = [_COMPLAINT.search(line) for line in lines]
@@ -160,13 +164,13 @@ def unnamed(listed: Iterable[str], status: int, complaints: str) -> Same:
 
 @contextmanager
 def wal_aside(data_dir: str) -> Iterator[List[str]]:
-    """Rename ``pg_wal``, which may hold what was never archived, and give where it went; back, if the block fails.
+    """Rename ``pg_wal``, which may have WAL that was never archived, and yield the new path; undone if the block fails.
 
-    Before the mark of a restore is there: a directory that could not be touched is not one that it left.
+    Before the restore is marked: a directory that could not be changed must not look like an unfinished restore.
     """
     real = os.path.realpath(data_dir)
     aside, wal = f"{real}.wal-before-{clock.now():%Y%m%dT%H%M%SZ}", os.path.join(real, "pg_wal")
-    # One that was ended right here has renamed it already.
+    # A restore that was interrupted here has renamed it already.
     found = [aside] if os.path.isdir(wal) else []
     if found:
         try:
@@ -174,7 +178,7 @@ def wal_aside(data_dir: str) -> Iterator[List[str]]:
         except OSError as exc:
             raise DataDirectoryRefused(
                 f"{wal} cannot be moved aside to {aside}: {exc.strerror}.",
-                "Restore without delta, or into another data_dir. Nothing was touched.",
+                "Restore without delta, or into another data_dir. Nothing was changed.",
                 data_dir=data_dir,
             ) from exc
     try:
@@ -186,11 +190,10 @@ def wal_aside(data_dir: str) -> Iterator[List[str]]:
 
 
 def clear_others(data_dir: str, spaces: Mapping[str, str], kept: FrozenSet[str], major: int) -> None:
-    """Remove what is not kept. In a tablespace only the directory of this ``major`` version is touched.
-
-    Another cluster may use the same location.
+    """Remove the files that are not kept. In a tablespace only the directory of this ``major`` version is changed,
+    because another cluster may use the same location.
     """
-    # From here on it is not a cluster any more, so that a later restore may clear it.
+    # Without it this is no longer a cluster, so that a later restore may clear it.
     os.unlink(os.path.join(data_dir, "global", "pg_control"))
     links = os.path.join(data_dir, "pg_tblspc")
     for name in os.listdir(links):
@@ -204,7 +207,7 @@ def clear_others(data_dir: str, spaces: Mapping[str, str], kept: FrozenSet[str],
 
 
 def _own(major: int) -> str:
-    """How the directory begins that a server keeps in a tablespace: ``PG_17_202406281`` (``relpath.h``)."""
+    """The prefix of a server's directory in a tablespace, such as ``PG_17_202406281`` (``relpath.h``)."""
     return f"PG_{major}_"
 
 
@@ -233,7 +236,7 @@ def _clear(root: str, prefix: str, kept: FrozenSet[str]) -> None:
 
 
 def by_archive(kept: Iterable[str]) -> Dict[Optional[str], Set[str]]:
-    """The kept files as each archive names them, by the OID of its tablespace (None: the data directory's). Pure."""
+    """The kept files as named in each archive, by the OID of its tablespace (None for the data directory). Pure."""
     found: Dict[Optional[str], Set[str]] = {}
     for name in kept:
         place: Tuple[Optional[str], str] = (None, name)

@@ -23,7 +23,7 @@ from .marker import MARKER
 
 _MAP = "tablespace_map"
 LOG = "lifeboat_restore.log"
-# Left in the data directory by a restore, and so part of later backups; they tell nothing of this one.
+# Files that a restore leaves in the data directory. Later backups include them, but they are of no use.
 OURS = (MARKER, LOG)
 
 
@@ -37,9 +37,8 @@ def extract(
 ) -> int:
     """Fill the directories; ``tablespaces`` maps OIDs to directories, others are left out. Returns the bytes.
 
-    A tablespace in the data directory itself stays there, without being named.
-
-    ``kept`` are existing files, by tablespace, named as in its archive: they are skipped.
+    A tablespace in the data directory itself is always extracted there. ``kept`` are existing files to skip, by
+    tablespace, named as in its archive.
 
     Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's
     bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
@@ -71,7 +70,7 @@ def open_to_group(data_dir: str) -> bool:
 
 
 def _let_in(data_dir: str, places: Sequence[str]) -> None:
-    """Open the directories to the group where the source was (``initdb --allow-group-access``)."""
+    """Open the directories to the group if the source's were (``initdb --allow-group-access``)."""
     if open_to_group(data_dir):
         for path in places:
             os.chmod(path, 0o750)  # noqa: S103
@@ -92,7 +91,7 @@ def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) 
         raise BackupCorrupt(
             f"Backup {backup.label} in repository {repository.location} is damaged: {exc.message}",
             "Heal it from another repository (lifeboat verify --repair), or restore another backup (label): lifeboat"
-            " verify tells which are intact.",
+            " verify shows which are intact.",
             label=backup.label,
             key=key,
         ) from exc
@@ -102,8 +101,8 @@ def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Iter
     with tempfile.TemporaryFile() as words, tempfile.NamedTemporaryFile() as names:
         names.write(b"".join(name.encode() + b"\n" for name in kept))
         names.flush()
-        # GNU tar is three times as fast as Python's tarfile, and takes two thirds of the CPU time when it reads 1 MiB
-        # at a time and not 10 KiB. Links below pg_tblspc are ours to make.
+        # GNU tar is three times as fast as Python's tarfile, and takes two thirds of the CPU time if it reads 1 MiB
+        # at a time instead of 10 KiB. _link() makes the links below pg_tblspc.
         tar = Feed(
             [
                 "tar",
@@ -128,7 +127,7 @@ def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Iter
             if "No space left" in exc.message:
                 raise DiskFull(
                     f"The disk of {target} became full during the restore.",
-                    "Free some space and run the restore again: it starts afresh.",
+                    "Free some space and run the restore again: it starts over.",
                     path=target,
                 ) from exc
             raise
@@ -142,7 +141,10 @@ def _link(data_dir: str, tablespaces: Mapping[str, str]) -> None:
 
 
 def verify(bin_dir: Optional[str], data_dir: str, label: str, ignored: Sequence[str] = ()) -> None:
-    """Run ``pg_verifybackup``: every file has its size and checksum. WAL is not parsed: the repository has it."""
+    """BackupCorrupt unless ``pg_verifybackup`` finds the size and checksum of every file correct.
+
+    WAL is not parsed, because it is in the repository.
+    """
     try:
         run(
             [
@@ -156,14 +158,14 @@ def verify(bin_dir: Optional[str], data_dir: str, label: str, ignored: Sequence[
         )
     except ProcessFailed as exc:
         raise BackupCorrupt(
-            f"Backup {label} does not pass pg_verifybackup: {exc.details['output']}",
+            f"Backup {label} fails pg_verifybackup: {exc.details['output']}",
             "Restore another backup (label), and run lifeboat verify: this one is damaged.",
             label=label,
         ) from exc
 
 
 def remap(data_dir: str, tablespaces: Mapping[str, str]) -> None:
-    """Write the new directories into ``tablespace_map``, from which the server creates its links at its first start."""
+    """Write the new directories into ``tablespace_map``, from which the server creates its links on its first start."""
     path = os.path.join(data_dir, _MAP)
     if tablespaces:
         with open(path, "w", encoding="utf-8") as stream:
@@ -171,7 +173,7 @@ def remap(data_dir: str, tablespaces: Mapping[str, str]) -> None:
 
 
 def move_wal(data_dir: str, wal_dir: str) -> None:
-    """Put ``pg_wal`` into ``wal_dir``, and a link in its place. No WAL is in it yet."""
+    """Move ``pg_wal``, which has no WAL yet, to ``wal_dir``, and put a link in its place."""
     here = os.path.join(data_dir, "pg_wal")
     for name in os.listdir(here):
         shutil.move(os.path.join(here, name), os.path.join(wal_dir, name))
@@ -181,12 +183,12 @@ def move_wal(data_dir: str, wal_dir: str) -> None:
 
 
 def _escape(path: str) -> str:
-    """As ``do_pg_backup_start`` writes it: newline, carriage return and backslash behind a backslash."""
+    """Escape a path as ``do_pg_backup_start`` does: a backslash before newline, carriage return and backslash."""
     return "".join("\\" + c if c in "\n\r\\" else c for c in path)
 
 
 def read_tail(data_dir: str, timeline: int) -> Optional[Tuple[int, str, str]]:
-    """The last line of a timeline's history in ``pg_wal``: parent, LSN and reason."""
+    """The last line of a timeline's history in ``pg_wal``: parent, LSN and reason. None without a history."""
     path = os.path.join(data_dir, "pg_wal", f"{timeline:08X}.history")
     try:
         with open(path, encoding="utf-8") as stream:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Flush restored files while more are being unpacked, which leaves the disk idle."""
+"""Flush restored files while others are unpacked, which alone leaves the disk idle."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _REST = 0.2
 
 @contextmanager
 def flushing(directories: Sequence[str]) -> Iterator[None]:
-    """While inside, ``sync --file-system`` (syncfs(2)) again and again for those of the directories that are there.
+    """In the block, run ``sync --file-system`` (syncfs(2)) repeatedly for those directories that exist.
 
-    It only starts what the server's own sync completes at startup (``recovery_init_sync_method``). That sync does not
-    see a write error that was reported here: then ProcessFailed at the end.
+    This is a head start for the server's own sync at startup (``recovery_init_sync_method``). A write error reported
+    here is not reported to the server again, so it raises ProcessFailed at the end.
     """
     stop = threading.Event()
     failures: List[ProcessFailed] = []

@@ -35,7 +35,7 @@ _SHUT_DOWN = ("shut down", "shut down in recovery")
 
 @dataclass(frozen=True)
 class Follow:
-    """What a data directory needs to follow the repository; ``changed`` is false if it has it already."""
+    """A data directory that can follow the repository; ``changed`` is false if it already has the settings."""
 
     data_dir: str
     timeline: int
@@ -54,31 +54,31 @@ class Follow:
 def refusal(control: ControlData, path: TimelinePath, running: bool) -> Optional[str]:
     """Why this server cannot follow the timelines of ``path``; None if it can. Pure.
 
-    A server that was not shut down may have written pages whose WAL is behind the fork, and nothing undoes them.
+    A server that was not shut down may have written pages whose WAL is after the fork, and nothing undoes them.
     """
     if not running and control.state not in _SHUT_DOWN:
         return f"it was not shut down cleanly (pg_controldata: {control.state})"
     here = max(filter(None, (control.checkpoint, control.min_recovery)), default=0)
     if all(step.timeline != control.timeline for step in path.steps):
-        return f"it is on timeline {control.timeline}, which timeline {path.timeline} does not come from"
+        return f"it is on timeline {control.timeline}, which is not an ancestor of timeline {path.timeline}"
     fork = path.fork_of(control.timeline)
-    # The checkpoint is a record's start: one that begins at the fork is behind it already.
+    # The checkpoint is the start of a record: one that begins at the fork is already past it.
     if fork is None or ((control.checkpoint or 0) < fork and (control.min_recovery or 0) <= fork):
         return None
     return (
-        f"it went on to {format_lsn(here)} on timeline {control.timeline}, which the cluster left at"
+        f"it continued to {format_lsn(here)} on timeline {control.timeline}, which the cluster left at"
         f" {format_lsn(fork)} for timeline {path.timeline}"
     )
 
 
 def plan(config: Config, running: bool = False) -> Follow:
-    """What :func:`apply` would do.
+    """Check that :func:`apply` can make it a standby.
 
     ``running``: prepare a primary that is about to be stopped; it becomes a standby when it starts again.
-    StandbyRefused for a server whose data goes on behind the fork, DataDirectoryRefused for one that runs unexpectedly.
+    StandbyRefused for a server with data from after the fork, DataDirectoryRefused for one that runs unexpectedly.
     """
     if not config.data_dir or not config.source:
-        raise ConfigError("The data directory is not known here.", "Set data_dir in the configuration file.")
+        raise ConfigError("The data directory is not configured.", "Set data_dir in the configuration file.")
     control = read_control(config.bin_dir, config.data_dir)
     following = _follows(config, config.data_dir)
     if not running and not following:
@@ -92,7 +92,7 @@ def plan(config: Config, running: bool = False) -> Follow:
     if why:
         raise StandbyRefused(
             f"The server in {config.data_dir} cannot follow the repository: {why}.",
-            "Restore it: lifeboat restore --action standby --delta keeps the files that are unchanged.",
+            "Restore it: lifeboat restore --action standby --delta keeps unchanged files.",
             data_dir=config.data_dir,
         )
     require_not_always(config.bin_dir, config.data_dir, config.config_file)
@@ -100,7 +100,7 @@ def plan(config: Config, running: bool = False) -> Follow:
 
 
 def apply(config: Config, planned: Follow) -> Follow:
-    """Write the settings of a standby and ``standby.signal``; the server is neither started nor stopped."""
+    """Write the settings of a standby and ``standby.signal``. Neither starts nor stops the server."""
     if planned.changed:
         rewrite(planned.data_dir, _settings(config))
         set_signal(planned.data_dir, STANDBY)
@@ -113,7 +113,7 @@ def _settings(config: Config) -> Dict[str, str]:
 
 
 def _follows(config: Config, data_dir: str) -> bool:
-    """Whether the directory is a standby of this configuration already."""
+    """Whether the directory already is a standby with this configuration."""
     if not os.path.exists(os.path.join(data_dir, STANDBY)):
         return False
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A target time without a zone: interpreted as PostgreSQL does in the server's TimeZone, or refused."""
+"""Interpret a target time without a zone as PostgreSQL does, in the server's TimeZone, or refuse it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def readings(local: datetime, zone: str) -> Tuple[datetime, ...]:
 
 
 def resolve(config: Config, zone: str, target: Target) -> Tuple[Target, Tuple[str, ...]]:
-    """The target with its time in UTC, and a note where it had no zone: ``zone`` is the source server's TimeZone.
+    """The target with its time in UTC, and a note if it had no zone: ``zone`` is the source server's TimeZone.
 
-    Where a time has no reading here (a POSIX zone), or two, the configured server is asked for its own. ConfigError,
-    with the readings, where none answers.
+    If a time has no meaning here (a POSIX zone), or two, the configured server is asked for its own. ConfigError, with
+    the possible meanings, if it does not answer.
     """
     if target.kind != "time" or read_moment(target.value or "").tzinfo:
         return target.resolved(timezone.utc), ()
@@ -56,16 +56,16 @@ def _ask(config: Config, zone: str, local: datetime) -> Optional[datetime]:
 def _refused(value: str, zone: str, found: Tuple[datetime, ...]) -> ConfigError:
     if not found:
         return ConfigError(
-            f"The time {value} has no zone, the server's TimeZone {zone} is unknown on this host, and no server answers"
-            " that could read it.",
-            "Write the time with its zone: 2026-11-22 14:02:00+00.",
+            f"The time {value} has no zone, the server's TimeZone {zone} is unknown on this host, and the configured"
+            " server does not answer.",
+            "Give the time with its zone: 2026-11-22 14:02:00+00.",
             zone=zone,
         )
     words = " or ".join(format_time(one) for one in found)
     return ConfigError(
-        f"The time {value} is not one moment in the server's TimeZone {zone}, where clocks are changed just then:"
-        f" it is {words}, and no server answers that could tell how it reads it.",
-        f"Write the one that you mean, with its zone: {format_time(found[0])}.",
+        f"The time {value} is ambiguous in the server's TimeZone {zone}, where clocks change just then:"
+        f" it is {words}, and the configured server does not answer.",
+        f"Give the one that you mean, with its zone: {format_time(found[0])}.",
         zone=zone,
         readings=[format_time(one) for one in found],
     )

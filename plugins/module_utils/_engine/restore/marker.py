@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mark of a restore in its data directory: what restored it, whether it is finished, and by which request."""
+"""The mark of a restore in its data directory: the request, whether it is finished, and its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..postgres.recovery import STANDBY
 from ..records.model import format_time
 from .request import RestoreRequest
 
-# From before the first file is written or removed, until the next restore.
+# Exists from before the first file is written or removed, until the next restore.
 MARKER = "lifeboat_restore.json"
 _CONTROL = os.path.join("global", "pg_control")
 _SIGNALS = ("recovery.signal", STANDBY)
@@ -27,7 +27,7 @@ _RECOVERING = ("in archive recovery", "shut down in recovery")
 
 
 def hold_existing(data_dir: str) -> List[int]:
-    """Lock a data directory that is there, and the mark of an unfinished restore in it; see :func:`hold`."""
+    """Lock an existing data directory, and the mark of an unfinished restore in it; see :func:`hold`."""
     if not os.path.isdir(data_dir):
         return []
     held = [_lock(data_dir, data_dir)]
@@ -42,14 +42,14 @@ def hold_existing(data_dir: str) -> List[int]:
 
 
 def hold(data_dir: str, held: List[int]) -> None:
-    """Lock a marked data directory until ``held`` is released; DataDirectoryRefused while another restore fills it."""
+    """Lock a marked data directory until ``held`` is released; DataDirectoryRefused if another restore has the lock."""
     path = os.path.join(data_dir, MARKER)
     if not any(os.path.samestat(os.fstat(one), os.stat(path)) for one in held):
         held.append(_lock(path, data_dir))
 
 
 def release(held: List[int]) -> None:
-    """Give up what :func:`hold_existing` and :func:`hold` locked."""
+    """Release the locks of :func:`hold_existing` and :func:`hold`."""
     while held:
         os.close(held.pop())
 
@@ -59,7 +59,7 @@ def _lock(path: str, data_dir: str) -> int:
         held = os.open(path, os.O_RDONLY)
     except OSError as exc:
         raise DataDirectoryRefused(
-            f"Cannot look into {path}: {exc.strerror}.", "Run as the owner of the cluster's directories.", data_dir=path
+            f"Cannot read {path}: {exc.strerror}.", "Run as the owner of the cluster's directories.", data_dir=path
         ) from exc
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +67,7 @@ def _lock(path: str, data_dir: str) -> int:
         os.close(held)
         raise DataDirectoryRefused(
             f"Another restore into {data_dir} is running.",
-            "Wait until it has ended, or end it; then restore again.",
+            "Wait for its end, or stop it; then restore again.",
             data_dir=data_dir,
         ) from exc
     except OSError:
@@ -77,14 +77,14 @@ def _lock(path: str, data_dir: str) -> int:
 
 
 def write_marker(path: str, content: Mapping[str, Any]) -> None:
-    """Mark a directory as the work of a restore."""
+    """Mark a directory as filled by a restore."""
     with open(os.path.join(path, MARKER), "w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=2, sort_keys=True)
         stream.write("\n")
 
 
 def read_marker(path: str) -> Optional[Dict[str, Any]]:
-    """What :func:`write_marker` left, or None."""
+    """The content of :func:`write_marker`, or None."""
     try:
         with open(os.path.join(path, MARKER), encoding="utf-8") as stream:
             content = json.load(stream)
@@ -94,7 +94,7 @@ def read_marker(path: str) -> Optional[Dict[str, Any]]:
 
 
 def control_digest(data_dir: str) -> Optional[str]:
-    """What tells whether a server has run since: it writes ``pg_control`` when it starts. None where there is none."""
+    """The digest of ``pg_control``, which changes whenever a server starts. None if there is no such file."""
     try:
         with open(os.path.join(data_dir, _CONTROL), "rb") as stream:
             return hashlib.sha256(stream.read()).hexdigest()
@@ -103,9 +103,8 @@ def control_digest(data_dir: str) -> Optional[str]:
 
 
 def unfinished_places(bin_dir: Optional[str], data_dir: str) -> List[str]:
-    """The directories that an unfinished restore into ``data_dir`` filled and nobody used since: they may be cleared.
-
-    None of them elsewhere.
+    """The directories that an unfinished restore into ``data_dir`` filled, if nobody used them since: they may be
+    cleared. Empty for any other content.
     """
     marker = read_marker(data_dir)
     if marker is None or marker.get("finished", True) or not _may_clear(bin_dir, data_dir, marker):
@@ -116,7 +115,7 @@ def unfinished_places(bin_dir: Optional[str], data_dir: str) -> List[str]:
 
 
 def identify(paths: Iterable[str]) -> Dict[str, List[int]]:
-    """Device and inode of these directories: one that was moved away and recreated belongs to another restore."""
+    """Device and inode of these directories: one that was moved away and created again is not the same."""
     found = {}
     for path in paths:
         with suppress(OSError):
@@ -126,11 +125,11 @@ def identify(paths: Iterable[str]) -> Dict[str, List[int]]:
 
 
 def _may_clear(bin_dir: Optional[str], data_dir: str, marker: Mapping[str, Any]) -> bool:
-    """Whether the content can only come from a restore: a mark alone says nothing about the files around it.
+    """Whether the content can only come from a restore: a mark alone does not prove that.
 
-    A base backup that no server has started yet has its ``backup_label`` and is as old as its source; one that recovers
-    has a signal file, and nothing that the archive has not. Whatever was in production is somebody's data, unless
-    it is byte for byte as our own failure left it.
+    A base backup that no server has started yet has its ``backup_label`` and is as old as its source; one in recovery
+    has a signal file, and no data that the archive lacks. Whatever was in production is user data, unless its
+    ``pg_control`` is exactly as our own failure left it.
     """
     control, label = os.path.join(data_dir, _CONTROL), os.path.join(data_dir, "backup_label")
     if not os.path.lexists(control):
@@ -148,11 +147,11 @@ def _may_clear(bin_dir: Optional[str], data_dir: str, marker: Mapping[str, Any])
 def is_satisfied(
     request: RestoreRequest, target: str, data_dir: str, bin_dir: Optional[str], as_of: Optional[datetime] = None
 ) -> bool:
-    """Whether ``data_dir`` is the finished result of the request with this very id, still on the timeline it ended on.
+    """Whether ``data_dir`` is the finished result of the request with this ID, still on the timeline it ended on.
 
-    Without an ID no restore is the same as a former one: ``latest`` means another moment every time. A standby is: it
-    still follows, and may have followed to a later timeline.
-    ConfigError where the id is that of a finished restore, and something else is asked.
+    Without an ID every restore is a new one, because ``latest`` means another moment every time. The exception is a
+    standby: it still follows, and may have followed to a later timeline.
+    ConfigError if the ID is that of a finished restore whose request differs.
     """
     marker = read_marker(data_dir)
     if not marker or not marker.get("finished") or marker.get("request_id") != request.request_id:
@@ -170,9 +169,9 @@ def is_satisfied(
         return False
     if differing:
         raise ConfigError(
-            f"{data_dir} is the result of request {request.request_id!r}, which asked for something else:"
+            f"{data_dir} is the result of request {request.request_id!r}, which differs from this one in"
             f" {', '.join(differing)}.",
-            "Give another restore an id of its own (request_id).",
+            "Give this restore an ID of its own (request_id).",
             request_id=request.request_id,
             differing=differing,
         )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fast restores are, from the last one here or the last restore test."""
+"""The speed of restores, measured by the last one here or the last restore test."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from ..repository.repository import Repository
 from ..repository.restore_tests import newest_reports
 from .marker import MARKER
 
-# What is known before anything was measured.
+# Assumed without a measurement.
 _BYTES_PER_SECOND, _SEGMENT_SECONDS, _START_SECONDS = 100e6, 0.2, 3.0
-# Fewer segments than that say more of starting a server than of replaying WAL.
+# With fewer segments, the time is mainly that of starting the server.
 _ENOUGH_SEGMENTS = 10
-# Bytes a second: no disk or line is beyond, and whoever may store can store any number.
+# Bytes a second: plausible bounds, because anybody who can store a report can store any number.
 _SLOWEST, _FASTEST = 1e3, 1e12
-# Seconds: some thirty years, which a timedelta holds.
+# Seconds: some thirty years, which fit into a timedelta.
 _LONGEST = 1e9
-# Of the reports: a test that failed says nothing.
+# Reports to read: those of failed tests have no pace.
 _LOOKED_AT = 3
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Bytes of data a second, and seconds for a segment (None where too few were replayed); ``source`` says when."""
+    """Bytes of data a second, and seconds for a segment (None if too few were replayed); ``source``: measured when."""
 
     bytes_per_second: float
     segment_seconds: Optional[float]
@@ -42,10 +42,13 @@ class Pace:
 
 
 def pace_of(restored: Fields, source: str) -> Optional[Pace]:
-    """From a result of a restore as it is stored; None where it says nothing of a whole one. Pure. ObjectCorrupt."""
+    """The pace in the stored result of a restore; None for a delta restore, or implausible values. Pure.
+
+    :raises ObjectCorrupt: a field has another type
+    """
     timings = restored.inner("timings")
     size, segments = restored.integer("bytes_restored"), restored.integer("segments")
-    # Each link is verified while it is combined.
+    # The backups of a chain are verified while they are combined.
     seconds = timings.number("extract", 0.0) + timings.number("verify", 0.0)
     if timings.has("compare") or not seconds or not _SLOWEST <= size / seconds <= _FASTEST:
         return None
@@ -67,7 +70,7 @@ def last_pace(repository: Repository, data_dir: Optional[str]) -> Optional[Pace]
 
 
 def _pace_here(path: str) -> Optional[Pace]:
-    """From the mark of a restore; None where it says nothing, or is not for this user to read."""
+    """The pace in the mark of a restore; None without one, or if this user cannot read it."""
     with suppress(ObjectCorrupt, UntrustedPath, OSError, ValueError), open_to_read(path) as stream:
         at = datetime.fromtimestamp(os.fstat(stream.fileno()).st_mtime, timezone.utc)
         marker = Fields(parse_object(stream.read(MOST_SMALL)), path)
@@ -76,7 +79,10 @@ def _pace_here(path: str) -> Optional[Pace]:
 
 
 def pace_in_report(report: Fields) -> Optional[Pace]:
-    """From the report of a restore test; None where it did not succeed. Pure. ObjectCorrupt."""
+    """The pace in the report of a restore test; None if it did not succeed. Pure.
+
+    :raises ObjectCorrupt: a field has another type
+    """
     if not report.has("restored"):
         return None
     when = format_time(report.moment("ended_at"))
@@ -84,9 +90,9 @@ def pace_in_report(report: Fields) -> Optional[Pace]:
 
 
 def estimate_seconds(chain: Chain, segments: int, measured: Optional[Pace] = None) -> Tuple[float, str]:
-    """A rough forecast and what it rests on: what was measured, else the rate at which the full backup was made. Pure.
+    """A rough forecast in seconds, and its basis: a measured pace, else the rate of the full backup. Pure.
 
-    A chain is written twice: its links, then what they are put together to.
+    A chain is written twice: its links, then the combined result.
     """
     full = chain[0]
     streamed = float(full.timings.get("stream", 0.0))

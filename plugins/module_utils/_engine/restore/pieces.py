@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore to the latest moment finds after the last complete segment: read and checked by the plan."""
+"""The WAL after the last complete segment, for a restore to the latest moment: read and checked by the plan."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from ..wal.pieces import follow, read_pieces
 
 @dataclass(frozen=True)
 class Pieces:
-    """The segments to put together, and the LSN where their bytes end (None: there is no piece).
+    """The segments to put together from pieces, and the LSN where their bytes end (None without pieces).
 
-    ``last_record`` is the LSN of the last whole record, which recovery must pass; ``latest`` its last commit's time.
+    ``last_record`` is the LSN of the last complete record, which recovery must pass; ``latest`` the time of the last
+    commit.
     """
 
     segments: Tuple[Segment, ...] = ()

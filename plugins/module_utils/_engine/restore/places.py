@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directories of a restore: whether they may be used, have enough space, and how existing content is kept."""
+"""The directories of a restore: check that they may be used and have enough space, and keep existing content."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SPARE = 64 * 1024 * 1024
 
 
 def survey(request: RestoreRequest, chain: Chain, data_dir: str, config: Config) -> Tuple[Place, ...]:
-    """Check every directory that the restore fills; raises DataDirectoryRefused or ConfigError, touches nothing."""
+    """Check every directory that the restore fills; DataDirectoryRefused or ConfigError. Changes nothing."""
     backup, bin_dir = chain[-1], config.bin_dir
     spaces = [t for t in backup.tablespaces if not t.in_place]
     paths = [data_dir, *(request.tablespaces.get(t.location, t.location) for t in spaces)]
@@ -38,8 +38,8 @@ def survey(request: RestoreRequest, chain: Chain, data_dir: str, config: Config)
     if unknown:
         known = ", ".join(t.location for t in spaces) or "none"
         raise ConfigError(
-            f"Backup {backup.label} has no tablespace at {', '.join(sorted(unknown))} that could be put elsewhere.",
-            f"Its tablespaces lie at: {known}.",
+            f"Backup {backup.label} has no tablespace at {', '.join(sorted(unknown))} to map to another directory.",
+            f"Choose among its tablespaces: {known}.",
         )
     inside = backup.final_size - sum(t.final_size for t in spaces)
     ours = unfinished_places(bin_dir, data_dir)
@@ -52,7 +52,7 @@ def survey(request: RestoreRequest, chain: Chain, data_dir: str, config: Config)
     for path in paths:
         if sum(within(other, path) for other in paths) > 1:
             raise ConfigError(
-                f"Directories of the restore are nested: {', '.join(paths)}.",
+                f"The directories of the restore are nested: {', '.join(paths)}.",
                 "Give each tablespace, and the WAL, a directory of its own.",
             )
     if request.delta:
@@ -65,7 +65,7 @@ def survey(request: RestoreRequest, chain: Chain, data_dir: str, config: Config)
 
 
 def _staged_size(chain: Chain, tablespace: Optional[str]) -> int:
-    """Bytes that the extracted backups of the chain take in one place until they are combined."""
+    """Bytes that the extracted backups of the chain use in one place until they are combined."""
     spaces = [t for link in chain for t in link.tablespaces if not t.in_place]
     if tablespace:
         return sum(t.size for t in spaces if t.oid == tablespace)
@@ -73,7 +73,7 @@ def _staged_size(chain: Chain, tablespace: Optional[str]) -> int:
 
 
 def refuse_running(paths: Sequence[str], bin_dir: Optional[str], assume_stopped: bool = False) -> None:
-    """DataDirectoryRefused while a server runs in the first of these paths, or uses what one is, holds or lies in.
+    """DataDirectoryRefused if a server runs in the first path, or another one uses a directory that overlaps a path.
 
     With ``assume_stopped`` a server in the first one is ignored.
     """
@@ -89,7 +89,7 @@ def refuse_running(paths: Sequence[str], bin_dir: Optional[str], assume_stopped:
             found = touches(path, server.directories)
             if found and server.data_dir != data_dir:
                 raise DataDirectoryRefused(
-                    f"{path} is, holds or lies in {found}, which the server that runs in {server.data_dir}"
+                    f"{path} is, contains or is inside {found}, which the server in {server.data_dir}"
                     f" (process {server.pid}) uses.",
                     "Choose another directory (data_dir, tablespaces, wal_dir), or stop that server first.",
                     data_dir=path,
@@ -97,7 +97,7 @@ def refuse_running(paths: Sequence[str], bin_dir: Optional[str], assume_stopped:
 
 
 def _refuse_configured(places: Sequence[Place], configured: Optional[str]) -> None:
-    """DataDirectoryRefused where a restore into another data directory would move the configured cluster's away."""
+    """DataDirectoryRefused if a restore into another data directory would move the configured cluster away."""
     if not configured or os.path.realpath(configured) == os.path.realpath(places[0].path):
         return
     theirs = directories_of(configured)
@@ -105,7 +105,7 @@ def _refuse_configured(places: Sequence[Place], configured: Optional[str]) -> No
         found = touches(place.path, theirs)
         if found and place.state == "occupied":
             raise DataDirectoryRefused(
-                f"{place.path} is, holds or lies in {found}, which belongs to the cluster in {configured}.",
+                f"{place.path} is, contains or is inside {found}, which belongs to the cluster in {configured}.",
                 f"Choose another directory ({_option(place)}).",
                 data_dir=place.path,
             )
@@ -120,7 +120,7 @@ def _place(path: str, size: int, tablespace: Optional[str], ours: Sequence[str])
         return Place(path, "missing", size, tablespace)
     except OSError as exc:
         raise DataDirectoryRefused(
-            f"Cannot look into {path}: {exc.strerror}.", "Run as the owner of the cluster's directories.", data_dir=path
+            f"Cannot read {path}: {exc.strerror}.", "Run as the owner of the cluster's directories.", data_dir=path
         ) from exc
     state = "empty" if not entries else "unfinished" if path in ours else "occupied"
     return Place(path, state, size, tablespace)
@@ -129,22 +129,22 @@ def _place(path: str, size: int, tablespace: Optional[str], ours: Sequence[str])
 def _may_fill(place: Place, request: RestoreRequest, backup: BackupManifest, data_dir: str) -> None:
     if place.state != "occupied" or request.existing == "move_aside":
         return
-    # Whoever followed the hint to move it aside would be refused once more.
+    # First, because the hint to move it aside does not help with a mount point.
     _refuse_mount(place)
     what = "is not empty"
     if place.path == data_dir:
         try:
             system = read_system_identifier(data_dir)
             what = (
-                "holds this cluster"
+                "contains this cluster"
                 if system == backup.system_identifier
-                else f"holds another cluster (system identifier {system}, not {backup.system_identifier})"
+                else f"contains another cluster (system identifier {system}, not {backup.system_identifier})"
             )
         except DataDirectoryRefused:
-            what = "is not empty, and is no data directory"
+            what = "is not empty, and not a data directory"
     raise DataDirectoryRefused(
         f"{place.path} {what}.",
-        "Set existing to move_aside (in roles: restore_existing): it is renamed, nothing is deleted. Or choose"
+        "Set existing to move_aside (in roles: restore_existing), which renames it and deletes nothing, or choose"
         f" another directory ({_option(place)}).",
         data_dir=place.path,
     )
@@ -155,38 +155,41 @@ def _refuse_mount(place: Place) -> None:
     if os.path.ismount(real):
         leads = f"leads to {real}, " if os.path.islink(place.path.rstrip("/")) else "is "
         raise DataDirectoryRefused(
-            f"{place.path} {leads}a mount point, which cannot be moved aside, nor anything in it to beside it.",
-            "Move all that is in it away by hand and restore without delta, or name a directory below it"
+            f"{place.path} {leads}a mount point: neither it nor its content can be renamed into the parent directory.",
+            "Move its content away by hand and restore without delta, or choose a directory below it"
             f" ({_option(place)}).",
             data_dir=place.path,
         )
 
 
 def _option(place: Place) -> str:
-    """The option that names this directory, of the command and of the module."""
+    """The option for this directory, of the command and of the module."""
     if place.wal:
         return "--wal-dir, wal_dir"
     return "--tablespace OLD=NEW, tablespaces" if place.tablespace else "data_dir"
 
 
 def _may_write(place: Place) -> None:
-    """Whether this user can create the directory, move it aside or fill it: checked before anything is stopped."""
+    """DataDirectoryRefused unless this user can create the directory, move it aside or fill it, as needed.
+
+    Checked before anything is stopped.
+    """
     real = os.path.realpath(place.path)
-    # Of a data directory that a delta restore keeps pg_wal is moved aside, to beside it.
+    # A delta restore moves pg_wal out of the data directory, to the directory around it.
     moved = place.state == "occupied" or (place.state == "kept" and place.tablespace is None and not place.wal)
     needed = os.path.dirname(real) if moved else _existing_parent(real) if place.state == "missing" else real
     if moved:
         _refuse_mount(place)
     if not os.access(needed, os.W_OK | os.X_OK):
         raise DataDirectoryRefused(
-            f"This user may not write into {needed}, which the restore into {place.path} needs.",
+            f"This user cannot write into {needed}, as the restore into {place.path} requires.",
             f"Make the cluster's owner the owner of {needed}, or choose another directory.",
             data_dir=place.path,
         )
 
 
 def require_room(places: Iterable[Place]) -> None:
-    """DiskFull if a file system lacks space for what it would receive; what is moved aside still takes its space."""
+    """DiskFull if a file system lacks space for the restore; content that is moved aside still uses its space."""
     needed: Dict[int, int] = {}
     sample: Dict[int, str] = {}
     for place in places:
@@ -200,8 +203,8 @@ def require_room(places: Iterable[Place]) -> None:
         if free < size + _SPARE:
             raise DiskFull(
                 f"The file system of {sample[device]} has {free} bytes free;"
-                f" the restore needs {size} and some room for WAL.",
-                "Free some space, or map data_dir and tablespaces elsewhere.",
+                f" the restore needs {size} and some space for WAL.",
+                "Free some space, or choose other directories (data_dir, tablespaces).",
                 path=sample[device],
                 free=free,
                 needed=size,
@@ -215,11 +218,11 @@ def _existing_parent(path: str) -> str:
 
 
 def prepare(places: Sequence[Place]) -> List[str]:
-    """Make every directory empty and private, but for those that are kept; returns where old content went.
+    """Make every directory empty and private, except those that are kept; returns the paths of moved content.
 
-    A path that is a link stays one: what it leads to is moved aside, and made anew on its file system. The data
-    directory is the last one: until it is renamed, the old cluster is whole where it was, and its links lead to its own
-    tablespaces and WAL.
+    A path that is a link stays one: its target is moved aside, and created again on the same file system. The data
+    directory is the last one: until it is renamed, the old cluster is complete in its place, and its links lead to its
+    own tablespaces and WAL.
     """
     real = {p.path: os.path.realpath(p.path) for p in places}
     aside = {p.path: f"{real[p.path]}.before-{clock.now():%Y%m%dT%H%M%SZ}" for p in places}
@@ -232,7 +235,7 @@ def prepare(places: Sequence[Place]) -> List[str]:
             _move_aside(real[place.path], aside[place.path])
         elif place.state == "unfinished":
             clear(place.path)
-        # Even if there was nothing to move: the old cluster must not use the new one's directory.
+        # Even without content to move: the old cluster must not use the new one's directory.
         for link in (os.path.join(top.path, name) for name, path in links.items() if path == place.path):
             _relink(link, aside[place.path], os.path.join(top.path, f"link{SUFFIX}"))
         try:
@@ -240,7 +243,7 @@ def prepare(places: Sequence[Place]) -> List[str]:
             os.chmod(place.path, 0o700)
         except OSError as exc:
             raise DataDirectoryRefused(
-                f"Cannot make {place.path}: {exc.strerror}.",
+                f"Cannot create {place.path}: {exc.strerror}.",
                 "Run as the owner of the cluster's directories.",
                 data_dir=place.path,
             ) from exc
@@ -253,13 +256,13 @@ def _move_aside(path: str, aside: str) -> None:
     except OSError as exc:
         raise DataDirectoryRefused(
             f"{path} cannot be moved aside to {aside}: {exc.strerror}.",
-            "Move all that is in it away by hand, then restore again.",
+            "Move its content away by hand, then restore again.",
             data_dir=path,
         ) from exc
 
 
 def _links_into(places: Sequence[Place]) -> Dict[str, str]:
-    """The links of the existing data directory to tablespaces and WAL, and their targets."""
+    """The links of the existing data directory to those places that are its tablespaces and WAL, with the paths."""
     top, names = places[0].path, ["pg_wal"]
     real = {os.path.realpath(p.path): p.path for p in places[1:]}
     with contextlib.suppress(OSError):
@@ -269,7 +272,7 @@ def _links_into(places: Sequence[Place]) -> Dict[str, str]:
 
 
 def _relink(link: str, target: str, temporary: str) -> None:
-    """Let the old cluster keep its own tablespace or WAL: started again, it would write into the new one's files."""
+    """Point a link of the old cluster to its own tablespace or WAL: started again, it would use the new one's files."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     os.symlink(target, temporary)
@@ -277,8 +280,8 @@ def _relink(link: str, target: str, temporary: str) -> None:
 
 
 def clear(path: str) -> None:
-    """Remove the content of a directory that an unfinished restore of ours filled."""
-    # First the files that would, after an interruption, look like a cluster.
+    """Remove the content of a directory that an unfinished restore filled, except its mark."""
+    # pg_control first: without it, an interruption leaves nothing that looks like a cluster.
     with contextlib.suppress(OSError):
         os.unlink(os.path.join(path, "global", "pg_control"))
     for entry in os.scandir(path):

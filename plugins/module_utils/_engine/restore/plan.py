@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide a restore: which repository, backup, timeline and WAL, into which directories. Touches nothing."""
+"""Decide a restore: which repository, backup, timeline and WAL, into which directories. Changes nothing."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ from .ways_out import fork_named, mended_from
 
 
 def plan(config: Config, request: RestoreRequest) -> RestorePlan:
-    """Check everything that the restore needs; raise before anything is touched if it cannot succeed."""
+    """Check everything that the restore needs, and raise if it cannot succeed, before anything is changed."""
     begin = clock.monotonic()
     refuse_root()
     data_dir = request.data_dir or config.data_dir
     if not data_dir:
         raise ConfigError(
-            "No data directory is named.", "Set data_dir in the configuration, or name one for this restore."
+            "The restore has no data directory.", "Set data_dir in the configuration, or give one for this restore."
         )
     if not config.source:
         raise ConfigError(
             "A restore needs a configuration file.",
-            "PostgreSQL calls 'lifeboat --config FILE wal-fetch'; name the file.",
+            "Give the file (--config): PostgreSQL calls 'lifeboat --config FILE wal-fetch'.",
         )
     repositories = Repositories.open(config)
-    # In parallel with the search, so that an unavailable repository costs no time.
+    # In parallel with the search, so that an unavailable repository does not delay the plan.
     with ThreadPoolExecutor(1, "lifeboat-register") as pool:
         reading = pool.submit(read_register, config) if request.erasures else None
         try:
@@ -127,22 +127,22 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
 
 
 def _by_hand(request: RestoreRequest, backup: BackupManifest, data_dir: str, bin_dir: Optional[str]) -> Iterator[str]:
-    """Warnings about what is left to do by hand."""
+    """Notes on what is left to do by hand."""
     if request.assume_stopped and os.path.isdir(data_dir) and is_running(bin_dir, data_dir):
-        yield f"a server runs in {data_dir}: stop it before the restore"
+        yield f"a server is running in {data_dir}: stop it before the restore"
     slots = backup.requirements.get("replication_slots") or {}
     if slots:
         told = ", ".join(f"{name} ({what})" for name, what in sorted(slots.items()))
-        yield f"replication slots are part of no backup; create again what is needed: {told}"
+        yield f"backups do not include replication slots: create those again that are needed: {told}"
 
 
 def _wal_elsewhere(request: RestoreRequest, data_dir: str) -> Iterator[str]:
-    """That ``pg_wal`` is a link now, and would be none."""
+    """The warning that ``pg_wal`` is a link now, but will not be one."""
     link = os.path.join(data_dir, "pg_wal")
     if os.path.islink(link) and not request.wal_dir and not request.delta:
         yield (
-            f"{link} is a link to {os.path.realpath(link)}, and the restored cluster would have its WAL in {data_dir}:"
-            " name a directory for it (--wal-dir, wal_dir)"
+            f"{link} is a link to {os.path.realpath(link)}, but the restored cluster will have its WAL in {data_dir}:"
+            " choose a directory for it (--wal-dir, wal_dir)"
         )
 
 
@@ -197,11 +197,11 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
         end = scan.last_record(repository, bin_dir, system, found.segments[-1])
     satisfied = is_satisfied(request, target.describe(), data_dir, bin_dir, config.as_of)
     if not satisfied:
-        # A restored server archives that it left this timeline just there: a finished restore was reachable.
+        # The restored server archives a history that forks exactly there: a finished restore was reachable.
         try:
             decide.require_reachable(target, position, found, latest, clock.now(), end)
         except (TargetUnreachable, WalGap):
-            # Only a refusal looks up the last record and the last commit, because that costs segments.
+            # Look up the last record and commit only for a refusal, because that downloads segments.
             end = scan.last_record(repository, bin_dir, system, found.segments[-1]) if found.segments else None
             pace = pace or scan.last_commits(repository, bin_dir, system, found.segments)
             latest = latest or (pace.last if pace else None)
@@ -214,7 +214,7 @@ def _route(repository: Repository, config: Config, request: RestoreRequest, data
     notes = list(zone_note) + [f"damaged, not considered: {d.label}" for d in catalog.damaged]
     notes += [*broken, *pieces.notes]
     rate = pace.rate if pace else None
-    # Pieces that fill the hole lead to what was stored ahead of it.
+    # If pieces fill the hole, the segments stored ahead are used.
     filled = bool(found.unused) and (pieces.end or 0) >= found.next_needed.end
     warnings = tuple(decide.warnings_of(found)) if target.kind == "latest" and not filled else ()
     if target.kind == "time" and target.timeline == "latest" and known:
@@ -233,7 +233,7 @@ def _with_pieces(request: RestoreRequest, target: Target) -> bool:
 
 
 def _require_opened(repository: Repository, chain: Chain, found: Run, needed: int) -> None:
-    """IdentityMissing or IdentityRefused unless what is sealed can be opened here, tried with the smallest files."""
+    """IdentityMissing or IdentityRefused unless sealed objects can be opened here, tried with the smallest files."""
     for link in chain:
         file = server_manifest(link.files)
         key = repository.layout.backup(link.label, file.name)
@@ -246,7 +246,7 @@ def _require_opened(repository: Repository, chain: Chain, found: Run, needed: in
 
 
 def _candidates(catalog: Catalog, label: Optional[str]) -> Sequence[BackupManifest]:
-    """The requested backup, or all of the newest one's cluster, oldest first."""
+    """The requested backup, or all backups of the newest one's cluster, oldest first."""
     if label:
         return [catalog.find(label)]
     return sorted(catalog.of_system(catalog.newest().system_identifier), key=progress_of)
@@ -261,7 +261,7 @@ def _choose(
     label: Optional[str],
     path: Optional[TimelinePath],
 ) -> Tuple[Chain, List[str]]:
-    """The chain to restore, all of whose files are there, and what was passed over because one is not."""
+    """The chain to restore, with all files present, and notes on newer backups whose chain is broken."""
     everything = catalog.of_system(backups[-1].system_identifier)
     faults: Dict[str, str] = {}
     while True:
@@ -286,14 +286,14 @@ def _elsewhere(
     repository: Repository, system: str, target: Target, path: TimelinePath, backup: BackupManifest,
     timelines: Collection[int],
 ) -> Iterator[str]:  # fmt: skip
-    """The warning that the moment is also on an abandoned timeline."""
+    """Warnings that the moment is also on an abandoned timeline."""
     others = set(timelines) - {path.timeline}
     have = archived(repository, system, others, backup.start_lsn, backup.segment_size)
     for timeline in branches_at(path, target.moment(), have):
         left_at = path.fork_of(timeline)
         where = f" at {format_lsn(left_at)}" if left_at is not None else ""
         yield (
-            f"that moment is also on timeline {timeline}, which was left{where} and has other transactions then:"
+            f"timeline {timeline}, abandoned{where}, also has WAL of that moment, with other transactions:"
             f" --timeline {timeline} restores those"
         )
 
@@ -307,7 +307,7 @@ def _locate(
     known: Dict[int, str],
     target: Target,
 ) -> int:
-    """Search the WAL behind the oldest backup for a restore point or a transaction."""
+    """Search the WAL after the oldest backup for a restore point or a transaction; TargetUnreachable if not found."""
     usable = decide.on_path(backups, path) or list(backups)
     oldest = min(usable, key=lambda b: b.start_lsn)
     found = _run(repository, system, path or path_to(oldest.timeline, known), oldest)
@@ -318,7 +318,7 @@ def _locate(
         gap = f" The WAL is interrupted at {found.missing[0]}." if found.missing else ""
         raise TargetUnreachable(
             f"The archived WAL has no {what} {target.value!r} (searched: {where}).{gap}",
-            "Check its spelling; or restore to a time.",
+            "Check its spelling, or restore to a time.",
             missing=list(found.missing),
         )
     return position
@@ -330,17 +330,17 @@ def _require_version(bin_dir: Optional[str], backup: BackupManifest) -> None:
     here = next((w for w in words.split() if w[:1].isdigit()), "")
     if here.split(".")[0] != str(major):
         raise RecoveryFailed(
-            f"Backup {backup.label} is of PostgreSQL {backup.server_version};"
-            f" here is {here or 'an unknown version'} ({bin_dir or 'on PATH'}).",
+            f"Backup {backup.label} needs PostgreSQL {backup.server_version}, but this host has"
+            f" {here or 'an unknown version'} ({bin_dir or 'on PATH'}).",
             f"Install PostgreSQL {major} and set bin_dir to its programs.",
             label=backup.label,
         )
 
 
 def _require_history(found: Histories, target: Target, path: TimelinePath) -> None:
-    """Raises what is wrong with the history of the timeline of ``path``, or for ``latest`` with that of a later one.
+    """Raise the error of a damaged history of the timeline of ``path``, or for ``latest`` also of a later one.
 
-    A history that is damaged and of whose timeline there is no WAL counts for nothing: whoever may store can make one.
+    A damaged history of a timeline without WAL is ignored: anybody who can store objects can create one.
     """
     later = [
         timeline
@@ -353,16 +353,16 @@ def _require_history(found: Histories, target: Target, path: TimelinePath) -> No
 
 
 def _require_config_file(config: Config, backup: BackupManifest) -> None:
-    """A server whose configuration lay outside its data directory needs that configuration here too."""
+    """ConfigError if the server's configuration was outside its data directory and ``config_file`` is not set."""
     files = backup.requirements.get("config_files") or {}
     outside = files.get("config_file") and not str(files["config_file"]).startswith(
         str(files.get("data_directory", "")) + "/"
     )
     if outside and not config.config_file:
         raise ConfigError(
-            f"The source's postgresql.conf lay outside its data directory, at {files['config_file']},"
-            " so the backup does not hold it.",
-            "Set config_file to the postgresql.conf that the restored server shall use.",
+            f"The source's postgresql.conf was outside its data directory, at {files['config_file']},"
+            " so the backup does not contain it.",
+            "Set config_file to the postgresql.conf for the restored server.",
         )
     if config.config_file and not os.path.isfile(config.config_file):
         raise ConfigError(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The prefetcher of one restore: a child process that runs from the first byte extracted to the end of recovery.
+"""The prefetcher of one restore: a child process that runs from the first extracted byte to the end of recovery.
 
 It only speeds up the restore: if it cannot be started, or dies, ``restore_command`` works without it.
 """
@@ -37,7 +37,7 @@ class Prefetcher:
 
     @property
     def ahead(self) -> Optional[Ahead]:
-        """The prefetcher as ``restore_command`` needs it."""
+        """The running prefetcher, in the form for ``restore_command``."""
         running = self._process is not None and self._process.poll() is None
         return Ahead(str(self._directory), self._process.pid) if running else None
 
@@ -48,7 +48,7 @@ class Prefetcher:
             return
         limit = bound(config.restore.prefetch, size)
         source = planned.source
-        # What grows is never fetched ahead: a standby asks the host command for it.
+        # Segments that still grow are not fetched ahead: a standby asks the host command for them.
         pieces = source.pieces and planned.request.action != "standby"
         names, system = _names(planned, pieces), planned.backup.system_identifier
         order = Order(system, size, names, limit, source.name, source.without, pieces)
@@ -65,7 +65,7 @@ class Prefetcher:
             self.stop()
 
     def stop(self) -> None:
-        """End it and remove its directory; safe to call twice."""
+        """Kill the process and remove its directory; may be called twice."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -88,7 +88,7 @@ def _names(planned: RestorePlan, pieces: bool) -> tuple[str, ...]:
 
 
 def _make(config: Config, planned: RestorePlan, size: int) -> Optional[str]:
-    """A private directory with room for ``size`` bytes besides what the restore writes; None where there is none."""
+    """Create a private directory with space for ``size`` bytes besides the restore's; None if there is no space."""
     beside = os.path.dirname(planned.data_dir.rstrip("/"))
     for place, reserved in (
         (config.restore.prefetch_dir, 0),

@@ -27,18 +27,18 @@ from .extract import read_tail
 from .request import RestorePlan
 from .standby import reached_enough
 
-# Poll often during a short recovery, and rarely during a long one.
+# Seconds: poll often during a short recovery, and less during a long one.
 _POLL_FIRST, _POLL_LONGEST = 0.02, 0.2
 _STARTING = 30.0
-# The log is read for progress and for the end: in English, and in one file.
+# Lifeboat reads the log for progress and for the end, so it must be in English, and in one file.
 READABLE_LOG = {"lc_messages": "C", "logging_collector": "off", "log_destination": "stderr"}
 
 
 def sync_settings(system: os.uname_result) -> Dict[str, str]:
-    """How the server makes the restored files durable when it starts, on the system that ``uname`` tells of.
+    """Settings for how the server makes restored files durable at startup, on the ``system`` according to ``uname``.
 
-    ``syncfs`` asks for whole file systems, where ``fsync`` of every file costs a flush of the disk for each: seconds
-    for 10,000 files. Linux tells of errors in writing from 5.8 on (PostgreSQL: ``recovery_init_sync_method``).
+    ``syncfs`` flushes whole file systems, whereas ``fsync`` flushes the disk for each file: seconds for 10,000 files.
+    Linux reports write errors to it from 5.8 on (PostgreSQL: ``recovery_init_sync_method``).
     """
     found = re.match(r"(\d+)\.(\d+)", system.release)
     if system.sysname != "Linux" or not found or (int(found[1]), int(found[2])) < (5, 8):
@@ -48,7 +48,7 @@ def sync_settings(system: os.uname_result) -> Dict[str, str]:
 
 @dataclass(frozen=True)
 class Reached:
-    """Where recovery ended. ``parent`` is the timeline it replayed, ``timeline`` the one it is on now."""
+    """Where recovery ended. ``parent`` is the replayed timeline, ``timeline`` the current one."""
 
     lsn: int
     time: Optional[datetime]
@@ -60,9 +60,9 @@ class Reached:
 
 @contextmanager
 def isolation(data_dir: str) -> Iterator[Dict[str, str]]:
-    """Settings under which only this process can reach the server: nobody writes to it until it is verified.
+    """Settings under which only this user can reach the server: nobody writes to it until it is verified.
 
-    With ``hot_standby`` off, recovery does not depend on ``max_connections`` and its kin.
+    With ``hot_standby`` off, recovery does not depend on ``max_connections`` and similar settings.
     """
     with server.private(data_dir) as settings:
         yield {**settings, "hot_standby": "off", **READABLE_LOG}
@@ -89,7 +89,7 @@ def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) ->
             raise RecoveryFailed(
                 f"Recovery did not end within {planned.request.timeout:g} s;"
                 f" {tail.restored()} of at most {planned.segments_needed} segments were replayed.",
-                f"Allow more time (timeout). The server was stopped; its log is {log}.",
+                f"Allow more time (timeout), and see the log of the stopped server: {log}.",
                 log=log,
             )
         clock.sleep(pause)
@@ -110,21 +110,21 @@ def _ask(config: Config, planned: RestorePlan, action: str) -> Optional[Reached]
             if not recovering:
                 raise RecoveryFailed(
                     "The server left recovery instead of pausing at the target.",
-                    "Somebody resumed or promoted it. Restore again, and let nobody in before it pauses.",
+                    "Restore again, and let nobody connect before it pauses: somebody resumed or promoted it.",
                 )
             paused = sql.value("SELECT pg_get_wal_replay_pause_state() = 'paused'")
             return _paused(config, sql, planned) if paused else None
     except PostgresError:
-        # "The database system is starting up": not yet. A server that gave up is noticed by its absence.
+        # "The database system is starting up": try again. watch() notices a server that exited.
         return None
 
 
 def _last_commit(
     config: Config, planned: RestorePlan, timeline: int, lsn: int, told: Optional[datetime]
 ) -> Optional[datetime]:
-    """When the last replayed transaction ended. ``lsn`` is where recovery stopped, ``told`` what the server says.
+    """When the last replayed transaction ended. ``lsn`` is where recovery stopped, ``told`` the time by the server.
 
-    It does not count the commit that it stopped behind because of its LSN (``recoveryStopsAfter`` in
+    The server does not count a commit that it stopped after because of its LSN (``recoveryStopsAfter`` in
     ``xlogrecovery.c``): that one is looked up in the WAL.
     """
     if planned.target.kind != "lsn" or not planned.target.inclusive:
@@ -148,7 +148,7 @@ def _promoted(config: Config, sql: Session, planned: RestorePlan) -> Reached:
     if history is None:
         raise RecoveryFailed(
             f"The promoted server is on timeline {timeline} without a history file.",
-            "It did not recover from the archive.",
+            "Restore again, and keep the server's log: it did not recover from the archive.",
             timeline=timeline,
         )
     parent, told, reason = history
@@ -166,11 +166,11 @@ def _paused(config: Config, sql: Session, planned: RestorePlan) -> Reached:
 
 
 def _following(sql: Session, planned: RestorePlan, recovering: bool) -> Optional[Reached]:
-    """Where a standby is, once it has replayed what the plan saw."""
+    """The position of a standby that has replayed all WAL of the plan; None before that."""
     if not recovering:
         raise RecoveryFailed(
             "The server left recovery instead of following the repository.",
-            "Somebody promoted it. Restore again for a standby.",
+            "Restore it again as a standby: somebody promoted it.",
         )
     at = replay_position(sql, planned.backup.segment_size)
     if not reached_enough(planned, at.lsn, at.timeline):
@@ -191,7 +191,7 @@ def _after_shutdown(config: Config, planned: RestorePlan, log: str) -> Reached:
         )
     raise RecoveryFailed(
         f"The server stopped during recovery: {server.last_words(log)}",
-        f"Its log is {log}. Run the restore again when the cause is mended: it starts afresh.",
+        f"See its log, {log}. Fix the cause and run the restore again: it starts over.",
         log=log,
     )
 
@@ -205,7 +205,7 @@ def _reached(
 
 
 def require_reached(planned: RestorePlan, reached: Reached) -> None:
-    """RecoveryFailed unless recovery ended at the target on the planned timeline: settings prove nothing. Pure."""
+    """RecoveryFailed unless recovery ended at the target on the planned timeline, whatever its settings. Pure."""
     target = planned.target
     wrong = None
     if reached.parent != planned.path.timeline and reached.lsn >= (planned.path.fork_of(reached.parent) or 0):
@@ -215,20 +215,20 @@ def require_reached(planned: RestorePlan, reached: Reached) -> None:
             f"it ended at {format_lsn(reached.lsn)}, before the backup's end at {format_lsn(planned.backup.stop_lsn)}"
         )
     elif target.kind == "latest" and planned.run.segments and reached.lsn < planned.run.segments[-1].start:
-        wrong = f"it ended at {format_lsn(reached.lsn)}, but the archive goes on to {format_lsn(planned.run.end)}"
+        wrong = f"it ended at {format_lsn(reached.lsn)}, but the archive reaches {format_lsn(planned.run.end)}"
     elif planned.pieces.last_record is not None and reached.lsn <= planned.pieces.last_record:
-        wrong = f"it ended at {format_lsn(reached.lsn)}, but the pieces go on to {format_lsn(planned.pieces.end or 0)}"
+        wrong = f"it ended at {format_lsn(reached.lsn)}, but the pieces reach {format_lsn(planned.pieces.end or 0)}"
     elif target.kind == "time" and reached.time and reached.time > target.moment():
-        wrong = f"the last replayed commit is of {format_time(reached.time)}"
+        wrong = f"the last replayed commit is at {format_time(reached.time)}"
     elif planned.located is not None:
         if target.inclusive and reached.lsn < planned.located:
             wrong = f"it ended at {format_lsn(reached.lsn)}, before the target at {format_lsn(planned.located)}"
         elif not target.inclusive and reached.lsn > planned.located:
-            wrong = f"it ended at {format_lsn(reached.lsn)}, behind the target at {format_lsn(planned.located)}"
+            wrong = f"it ended at {format_lsn(reached.lsn)}, after the target at {format_lsn(planned.located)}"
     if wrong:
         raise RecoveryFailed(
             f"Recovery did not end at the target {target.describe()}: {wrong}.",
-            "The server was stopped and must not be used. Keep its log, and restore again.",
+            "Do not use this server, which was stopped. Keep its log, and restore again.",
             reached_lsn=format_lsn(reached.lsn),
             reached_time=format_time(reached.time) if reached.time else None,
             timeline=reached.timeline,
@@ -236,7 +236,7 @@ def require_reached(planned: RestorePlan, reached: Reached) -> None:
 
 
 class _LogTail:
-    """Counts the segments that the server says it restored and notices its end, reading its log only once."""
+    """Reads the server's log incrementally: counts restored segments, and notices the server's end."""
 
     def __init__(self, path: str) -> None:
         self._path, self._offset, self._count = path, 0, 0

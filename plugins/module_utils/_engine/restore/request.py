@@ -31,17 +31,17 @@ UNCONFIRMED = ("refuse", "leave_out")
 class RestoreRequest:
     """A requested restore.
 
-    ``data_dir`` None means the configured one. ``tablespaces`` maps a location at the source to one here.
+    ``data_dir``: None for the configured one. ``tablespaces`` maps a location at the source to one here.
     ``archiving`` ``auto`` lets only the configured data directory archive; any other is a clone. ``settings`` are added
     to the restored cluster's ``postgresql.auto.conf``. ``timeout`` bounds the recovery in seconds; None waits forever.
-    ``delta`` keeps those files of the existing directories that are as in the backup, and rewrites the others.
-    Without ``pieces`` the WAL ends with the last complete segment, whatever was streamed of the next one.
-    Without ``erasures`` nothing of the register of erasures is applied again. ``confirm_erasures`` are those that run a
-    statement of their own, or are later than ``as_of``; ``unconfirmed`` ones refuse the restore or are left out.
+    ``delta`` keeps files of the existing directories that match the backup, and rewrites the others.
+    Without ``pieces`` the WAL ends with the last complete segment, even if more was streamed.
+    Without ``erasures`` the erasure register is not applied again. ``confirm_erasures`` are IDs of erasures with their
+    own statement, or later than ``as_of``; ``unconfirmed``: whether others of those refuse the restore or are left out.
     ``request_id`` is the caller's ID for this restore, such as an incident's: a data directory that is its
     finished result is left alone.
     ``wal_dir`` is a directory for ``pg_wal``, which is then a link to it.
-    With ``assume_stopped`` a running server is no reason to refuse the plan; it is still one to refuse the restore.
+    With ``assume_stopped`` the plan ignores a running server; the restore itself still refuses it.
     """
 
     target: Target = Target()
@@ -78,22 +78,22 @@ class RestoreRequest:
         if not self.target.inclusive and self.target.kind not in ("time", "lsn", "xid"):
             raise ConfigError(
                 f"Recovery cannot stop just before the target '{self.target.kind}'.",
-                "Leave exclusive out (inclusive: true), or give a target of the kind time, lsn or xid.",
+                "Omit exclusive (inclusive: true), or give a target of the kind time, lsn or xid.",
             )
         if self.request_id is not None and not self.request_id.strip():
             raise ConfigError(
-                "The request_id of the restore is empty.", "Give the id of the incident, or leave request_id out."
+                "The request_id of the restore is empty.", "Give the ID of the incident, or omit request_id."
             )
         if self.action == "standby" and (self.target.kind, self.target.timeline) != ("latest", "latest"):
             raise ConfigError(
-                f"A standby follows the newest timeline without an end, and the target is {self.target.describe()}"
+                f"A standby follows the newest timeline without an end, but the target is {self.target.describe()}"
                 f" on timeline {self.target.timeline}.",
-                "Leave target and timeline out, or choose action pause.",
+                "Omit target and timeline, or choose action pause.",
             )
         if self.action == "standby" and self.leave == "stopped":
             raise ConfigError(
-                "action standby and leave stopped exclude each other: it is left following the repository.",
-                "Leave leave out; stop the server afterwards, as any other.",
+                "action standby and leave stopped exclude each other: the standby is left following the repository.",
+                "Omit leave, and stop the server afterwards.",
             )
         if self.action in ("pause", "shutdown") and self.target.kind == "latest":
             raise ConfigError(
@@ -107,7 +107,7 @@ class RestoreRequest:
             )
         if self.delta and self.wal_dir:
             raise ConfigError(
-                "A delta restore needs pg_wal in the data directory, and wal_dir names another place for it.",
+                "delta and wal_dir exclude each other: a delta restore needs pg_wal in the data directory.",
                 "Choose one of delta and wal_dir.",
             )
         if self.action == "pause" and self.leave == "stopped":
@@ -117,7 +117,7 @@ class RestoreRequest:
 
 
 def permanent_settings(request: RestoreRequest, archiving: bool) -> Dict[str, Any]:
-    """What stays in the settings of the restored cluster. Pure."""
+    """The settings that remain in the restored cluster after recovery. Pure."""
     return {**({} if archiving else {"archive_mode": "off"}), **request.settings}
 
 
@@ -125,9 +125,9 @@ def permanent_settings(request: RestoreRequest, archiving: bool) -> Dict[str, An
 class Place:
     """A directory that receives one archive: its present state decides what happens to its content.
 
-    ``state``: ``missing``, ``empty``, ``unfinished`` (an interrupted restore of ours, which may be replaced),
-    ``occupied`` (moved aside) or ``kept`` (a delta restore: at most ``present`` bytes of it stay). ``size`` is what it
-    holds at the end, ``staged`` what the links of a chain take there until they are put together, in bytes and at most.
+    ``state``: ``missing``, ``empty``, ``unfinished`` (by an interrupted restore, so it may be replaced),
+    ``occupied`` (moved aside) or ``kept`` (by a delta restore: at most ``present`` bytes of it stay). ``size`` is its
+    final size, ``staged`` the size of the links of a chain until they are combined, both in bytes and at most.
     ``wal``: it is for ``pg_wal``.
     """
 
@@ -142,15 +142,15 @@ class Place:
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """What would be done. ``satisfied``: the data directory already is the result of this request.
+    """A checked restore. ``satisfied``: the data directory already is the result of this request.
 
-    ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time that the
-    window ends with, where it was looked up, and ``commit_rate`` how many commits a second the WAL before it has.
-    ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long
-    the planning took. ``repository`` is told to people, ``source`` is what the recovery asks for WAL.
-    ``last_record`` is the LSN of the last record in the complete segments, where it was looked up.
-    ``pieces`` is what lies behind the last complete segment, for the target ``latest``. ``register`` are the erasures.
-    ``warnings`` are about archived WAL that is missing, or that exists and is not used.
+    ``located`` is the LSN of a target that was searched for in the WAL; ``latest_commit`` the commit time at the end of
+    the window, and ``commit_rate`` the commits a second in the WAL before it, if looked up.
+    ``segments_needed`` bounds the WAL to be replayed; ``seconds`` is how long the planning took. ``repository`` is the
+    location for messages, ``source`` where recovery gets WAL.
+    ``last_record`` is the LSN of the last record in the complete segments, if looked up.
+    ``pieces`` is the WAL after the last complete segment, for the target ``latest``. ``register`` are the erasures.
+    ``warnings`` are about archived WAL that is missing, or exists but is not used.
     """
 
     request: RestoreRequest
@@ -188,12 +188,12 @@ class RestorePlan:
 
     @property
     def possible_erasures(self) -> List[Erasure]:
-        """Those that this restore may have to apply: replay begins at a checkpoint somewhat before the backup."""
+        """The erasures that this restore may apply: replay begins at a checkpoint somewhat before the backup."""
         return self.erasures_since(self.backup.started_at - MARGIN)
 
     @property
     def tablespaces(self) -> Dict[str, str]:
-        """The directory of each tablespace that has one of its own, by its OID."""
+        """The directory of each tablespace outside of the data directory, by OID."""
         return {p.tablespace: p.path for p in self.places if p.tablespace}
 
     @property
@@ -208,7 +208,7 @@ class RestorePlan:
 
     @property
     def bytes_to_write(self) -> int:
-        """The most bytes that all directories together take at a time."""
+        """The most bytes in all directories together at any time."""
         if len(self.chain) == 1:
             return self.backup.data_size
         return sum(b.data_size for b in self.chain) + self.backup.final_size
@@ -247,15 +247,15 @@ class RestorePlan:
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """What was done. ``chain`` are the labels that were put together, ``label`` the last of them.
+    """A finished restore. ``chain`` are the labels of the combined backups, ``label`` the last of them.
 
-    ``files_kept`` of a delta restore were as in the backup and are not among ``bytes_restored``.
+    ``files_kept`` is the number of files that a delta restore kept; they are not part of ``bytes_restored``.
 
     ``timings`` are seconds by phase; ``reached_time`` is that of the last replayed commit. ``commit_rate``, commits a
-    second in the last archived WAL, tells how many transactions the time until the disaster may have had.
+    second in the last archived WAL, allows estimating the transactions from then until the disaster.
     ``erasures`` are those ``applied`` again, those ``pending`` until the server is promoted, the repositories whose
     register was ``unread``, those ``unconfirmed`` that were left out, and whether all were ``left_out``.
-    ``standby`` is how far a standby and its repository were in the end (see :mod:`.standby_status`).
+    ``standby`` is how far a standby and its repository were at the end (see :mod:`.standby_status`).
     """
 
     label: str

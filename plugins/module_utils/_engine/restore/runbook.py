@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How to restore a backup with nothing but an S3 client (or ``cp``), ``zstd``, ``tar`` and PostgreSQL's programs,
-and what every system has (``find``, ``sed``).
+"""A script to restore a backup with only an S3 client (or ``cat``), ``zstd``, ``tar``, PostgreSQL's programs and what
+every system has (``find``, ``sed``).
 
-What is compressed by lz4 needs ``lz4``. What is sealed needs ``age`` as well, and a file with the identity.
+Objects compressed by lz4 need ``lz4``. Sealed objects need ``age`` as well, and a file with the identity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..repository.chain import Chain
 from ..repository.layout import SERVER_MANIFEST, clear_name, compression_of, is_sealed, sealed_name, server_manifest
 from ..repository.repository import Repository
 
-#: How an object is printed by the store's own tool, by how its location begins; anything else is a file.
+#: Commands that print an object with the store's own tool, by the prefix of its location; anything else is a file.
 _FETCH = {
     "s3://": 'aws s3 cp "$1" -',
     "gs://": 'gcloud storage cat "$1"',
@@ -29,11 +29,11 @@ _VERIFY = "pg_verifybackup --no-parse-wal --ignore=tablespace_map"
 
 
 def restore_by_hand(repository: Repository, chain: Chain, sealed_wal: bool = False) -> str:
-    """A shell script, ready to be read and run as the ``postgres`` user: it recovers to the end of the archived WAL.
+    """A shell script to read and run as the ``postgres`` user: it recovers to the end of the archived WAL.
 
-    Set ``PGDATA`` (and where there are tablespaces, the directories named in it) first; ``FETCH`` prints an object. The
-    links of a chain are unpacked beside ``PGDATA`` and put together by ``pg_combinebackup``. Where a link is sealed, or
-    ``sealed_wal`` tells that WAL is, ``IDENTITY`` names a file that opens it; clear objects are read as they are.
+    Set ``PGDATA`` first, and the directories of tablespaces; its function ``fetch`` prints an object. The links of a
+    chain are unpacked beside ``PGDATA`` and combined by ``pg_combinebackup``. If a link is sealed, or WAL is
+    (``sealed_wal``), ``IDENTITY`` is the file of an identity; objects that are not sealed are read as they are.
     """
     backup = chain[-1]
     sealed = sealed_wal or any(is_sealed(f.name) for link in chain for f in link.files)
@@ -60,17 +60,14 @@ def restore_by_hand(repository: Repository, chain: Chain, sealed_wal: bool = Fal
     lines.append(f'{_VERIFY} "$PGDATA"')
     if outside:
         maps = " ".join(f'"{t.oid} ${_variable(t)}"' for t in outside)
-        # A backslash in a path stands behind another one there.
+        # tablespace_map has a backslash before each backslash of a path.
         lines.append(f"printf '%s\\n' {maps} | sed 's/\\\\/&&/g' > \"$PGDATA/tablespace_map\"")
     wal = f"{root}/wal/{backup.system_identifier}"
     lines += [
         "# A WAL file: its timeline and log are the first two groups of 8 digits of its name.",
         "cat > \"$PGDATA/fetch_wal\" <<'END'",
         "#!/bin/sh",
-        (
-            "# An object that is not there ends recovery; look at this script's messages"
-            " before you trust the end it finds."
-        ),
+        ("# A missing object ends recovery: read this script's messages before you trust that end."),
         f"fetch() {{ {fetch}; }}",
         'case "$1" in',
         f'*.history) fetch {shlex.quote(wal)}/"$1" > "$2" || {{ rm -f "$2"; exit 1; }} ;;',
@@ -101,7 +98,7 @@ def restore_by_hand(repository: Repository, chain: Chain, sealed_wal: bool = Fal
 
 
 def _fetch_sealed_wal(wal: str) -> List[str]:
-    """The lines of the script that look for the sealed form of a WAL file first."""
+    """The lines of the script that try the sealed form of a WAL file first."""
     return [
         f'   if fetch {shlex.quote(wal)}/"$t/$l/$1.zst.age" > "$2.age"; then',
         '     { age -d -i "$IDENTITY" < "$2.age" > "$2.zst" && zstd -q -d --rm -f "$2.zst" -o "$2"; } || exit 255',
@@ -112,7 +109,7 @@ def _fetch_sealed_wal(wal: str) -> List[str]:
 
 
 def _opened(url: str, file: str, sealed: bool) -> str:
-    """The pipeline that prints one stored file, opened where it is sealed."""
+    """The pipeline that prints one stored file, opened if it is sealed."""
     return f"fetch {shlex.quote(f'{url}/{sealed_name(file, sealed)}')}" + (' | age -d -i "$IDENTITY"' if sealed else "")
 
 
@@ -127,12 +124,12 @@ def _variable(space: Tablespace) -> str:
 
 
 def _inside(word: str, name: str) -> str:
-    """A name below a directory, both in the double quotes of ``word``."""
+    """A path below the directory ``word``, which is in double quotes."""
     return f'{word[:-1]}/{name}"'
 
 
 def _unpack(root: str, backup: BackupManifest, target: str, spaces: Mapping[str, str]) -> List[str]:
-    """The lines that fill ``target`` and the directories of ``spaces`` (by OID), all given as words of the shell."""
+    """The lines that fill ``target`` and the directories of ``spaces`` (by OID), all given as shell words."""
     url = f"{root}/backups/{backup.label}"
     sealed = is_sealed(server_manifest(backup.files).name)
     stored = {file.tablespace: file.name for file in backup.files if file != server_manifest(backup.files)}
@@ -152,22 +149,22 @@ def _unpack(root: str, backup: BackupManifest, target: str, spaces: Mapping[str,
             f"{_archive(url, stored[space.oid])} | tar -x -p -C {place}",
             *([] if space.in_place else [f"ln -s {place} {link}"]),
         ]
-    # Where the group may read the files (initdb --allow-group-access), it may enter.
+    # If the group may read the files (initdb --allow-group-access), it may enter the directories.
     readable = f"$(find {_inside(target, 'PG_VERSION')} -perm -040)"
     lines.append(f'if [ -n "{readable}" ]; then chmod 750 {" ".join(used)}; fi')
     return [*lines, f"{_opened(url, SERVER_MANIFEST, sealed)} > {_inside(target, SERVER_MANIFEST)}"]
 
 
 def _combine(root: str, chain: Chain) -> List[str]:
-    """The lines that unpack every link beside ``PGDATA``, put them together there, and remove them."""
+    """The lines that unpack every link beside ``PGDATA``, combine them into it, and remove them."""
     last = len(chain) - 1
     outside = [t for t in chain[-1].tablespaces if not t.in_place]
     wanted = [t.oid for t in outside]
     lines = [
-        "# Each link of the chain, beside the result: this needs room for all of them.",
+        "# Each link of the chain, beside the result: this needs disk space for all of them.",
         'links="$PGDATA.links"',
         *(
-            ["# As pg_combinebackup reads a path.", "escaped() { printf '%s' \"$1\" | sed 's/=/\\\\=/g'; }"]
+            ["# Escape a path for pg_combinebackup.", "escaped() { printf '%s' \"$1\" | sed 's/=/\\\\=/g'; }"]
             if outside
             else []
         ),

@@ -19,13 +19,13 @@ from .request import RestorePlan, RestoreRequest
 
 
 def require_possible(config: Config, request: RestoreRequest, settings: Mapping[str, Any]) -> None:
-    """ConfigError or StandbyRefused for what can be known beforehand; ``settings`` are the cluster's permanent ones."""
+    """ConfigError or StandbyRefused if a standby is impossible; ``settings`` are the cluster's permanent ones."""
     if request.action != "standby":
         return
     if config.as_of:
         raise ConfigError(
-            "A standby follows the repository as it becomes, and as_of names a past time.",
-            "Leave as_of out, or choose another action.",
+            "action standby and as_of exclude each other: a standby follows the repository as it grows.",
+            "Omit as_of, or choose another action.",
         )
     with temporary_directory("lifeboat-settings-") as scratch:
         for name, text in (("postgresql.conf", ""), (SETTINGS_FILE, with_settings("", settings))):
@@ -37,21 +37,21 @@ def require_possible(config: Config, request: RestoreRequest, settings: Mapping[
 def require_not_always(bin_dir: Optional[str], data_dir: str, config_file: Optional[str]) -> None:
     """StandbyRefused if the server of this directory would have ``archive_mode = always``.
 
-    Such a standby archives every segment that it restores, and so the first half of one as the whole.
+    Such a standby archives every segment that it restores, so it would archive an incomplete one as complete.
     """
     words = [program(bin_dir, "postgres"), "-D", data_dir, "-C", "archive_mode"]
     words += ["-c", f"config_file={config_file}", "-c", f"data_directory={data_dir}"] if config_file else []
     if run(words, check=False).stdout.strip() == "always":
         raise StandbyRefused(
-            "archive_mode is always: this standby would archive segments of which it has only the beginning.",
-            "Set archive_mode to on (--set archive_mode=on, or settings): it archives once it is promoted.",
+            "archive_mode is always: this standby would archive incomplete segments.",
+            "Set archive_mode to on (--set archive_mode=on, or settings): it then archives once it is promoted.",
             setting="archive_mode",
             value="always",
         )
 
 
 def notes(request: RestoreRequest, found: Run) -> Iterator[str]:
-    """What the standby will not have. Pure."""
+    """Notes on the limits of the standby. Pure."""
     if request.action == "standby" and found.sealed:
         yield (
             "the WAL is sealed, and sealed clusters are not streamed: the standby gets complete segments only"
@@ -60,7 +60,7 @@ def notes(request: RestoreRequest, found: Run) -> Iterator[str]:
 
 
 def reached_enough(planned: RestorePlan, lsn: int, timeline: int) -> bool:
-    """Whether a standby at ``lsn`` has replayed all that the plan saw; a newer timeline may end before that. Pure."""
+    """Whether a standby at ``lsn`` has replayed all WAL of the plan; a newer timeline may fork before that. Pure."""
     if timeline > planned.path.timeline:
         return lsn >= planned.backup.stop_lsn
     whole = planned.run.segments[-1].start if planned.run.segments else 0

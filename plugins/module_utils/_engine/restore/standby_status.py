@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a standby is behind the repository that feeds it, and whether it could be promoted without a gap. Reads."""
+"""Compare a standby with the repository that feeds it: its lag, and whether a promotion would leave a gap."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _NAMED = 5
 class Stored:
     """The WAL of a repository from a standby's position on: without a hole up to the LSN ``end``.
 
-    ``archive_end`` is the same without pieces. ``waiting_since`` is when the store took the oldest object that is not
-    replayed yet; ``only_pieces`` are whole segments that exist only as pieces, ``missing`` those in the way of later
-    ones. ``left_at``: where the cluster left the standby's timeline, when that was before the standby's position.
+    ``archive_end`` is the same without pieces. ``waiting_since`` is when the oldest object that is not replayed yet was
+    stored; ``only_pieces`` are whole segments that exist only as pieces, ``missing`` segments before existing ones.
+    ``left_at``: where the cluster left the standby's timeline, if that was before the standby's position.
     """
 
     repository: str
@@ -48,7 +48,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Status:
-    """A standby beside its repository; ``now`` is this host's time."""
+    """A standby compared with its repository; ``now`` is this host's time."""
 
     at: Position
     stored: Stored
@@ -61,33 +61,33 @@ class Status:
 
     @property
     def lag_seconds(self) -> float:
-        """For how long the oldest of it has been there; 0 where all is replayed."""
+        """Seconds since the oldest WAL that is not replayed was stored; 0 if all is replayed."""
         since = self.stored.waiting_since
         return max(0.0, (self.now - since).total_seconds()) if self.lag_bytes and since else 0.0
 
     @property
     def faults(self) -> List[str]:
-        """What does not go by as it replays on."""
+        """Faults that do not resolve themselves as replay continues."""
         found, stored = [], self.stored
         if stored.left_at is not None:
             found.append(
-                f"the cluster went on to timeline {stored.timeline} at {format_lsn(stored.left_at)}, before what is"
-                " replayed here: restore this standby anew"
+                f"the cluster switched to timeline {stored.timeline} at {format_lsn(stored.left_at)}, before this"
+                " standby's position: restore it again"
             )
         if self.at.pause != "not paused":
             found.append(f"replay is paused ({self.at.pause}): pg_wal_replay_resume()")
         if stored.missing:
-            found.append(f"WAL is missing in the repository, and later WAL is there: {_named(stored.missing)}")
+            found.append(f"WAL is missing in the repository, but later WAL exists: {_named(stored.missing)}")
         return found
 
     @property
     def obstacles(self) -> List[str]:
-        """Why a promotion now would leave a gap, or leave out what the repository has."""
+        """Why a promotion now would leave a gap, or lose WAL that the repository has."""
         found, stored = self.faults, self.stored
         if self.lag_bytes:
             found.append(f"{self.lag_bytes} bytes in the repository are not replayed yet")
         if stored.only_pieces:
-            found.append(f"of these segments the archive has only pieces: {_named(stored.only_pieces)}")
+            found.append(f"the archive has only pieces of {_named(stored.only_pieces)}")
         return found
 
     def as_dict(self) -> Dict[str, Any]:
@@ -115,15 +115,15 @@ def _named(names: Sequence[str]) -> str:
 
 
 def read(config: Config, connection: Optional[ConnectionConfig] = None) -> Status:
-    """Ask the standby of ``connection`` (by default the configured one), then the first repository that answers.
+    """Query the standby of ``connection`` (by default the configured one), then the first repository that answers.
 
-    StandbyRefused if the server is no standby.
+    StandbyRefused if the server is not a standby.
     """
     with session(connection or config.connection) as sql:
         facts = read_facts(sql)
         if not facts.in_recovery:
             raise StandbyRefused(
-                "The server is a primary: it follows nobody.", "Ask with the configuration of the standby's host."
+                "The server is a primary, not a standby.", "Run this with the configuration of the standby's host."
             )
         at = replay_position(sql, facts.segment_size)
     repositories = Repositories.open(config)
@@ -149,7 +149,7 @@ def walk(
     repository: str, path: TimelinePath, lsn: int, size: int, have: Archived,
     pieces_of: Callable[[str], Collection[Piece]],
 ) -> Stored:  # fmt: skip
-    """Follow complete segments and pieces from ``lsn`` on as far as they go without a hole."""
+    """Follow complete segments and pieces from ``lsn`` on, up to the first hole."""
     begin = archive_end = end = lsn // size * size
     only_pieces: List[str] = []
     waiting: List[datetime] = []

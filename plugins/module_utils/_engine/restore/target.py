@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decisions about backups, timelines and targets. Pure."""
+"""Choose the timeline and the backup for a target, and check that the target can be reached. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..wal.inventory import Run
 def choose_timeline(
     target: Target, known: Collection[int], histories: Mapping[int, str], stored: Collection[int]
 ) -> Optional[TimelinePath]:
-    """The path to the target's timeline; None for ``current`` (it is the chosen backup's).
+    """The path to the target's timeline; None for ``current`` (that of the backup, chosen later).
 
-    ``known`` are the timelines of backups, ``stored`` those that there is WAL of.
+    ``known`` are the timelines of backups, ``stored`` those with WAL.
     """
     if target.timeline == "current":
         return None
@@ -31,7 +31,7 @@ def choose_timeline(
     number = int(target.timeline)
     if number not in numbers:
         raise TargetUnreachable(
-            f"The repository knows no timeline {number}; it knows {', '.join(map(str, numbers))}.",
+            f"The repository has no timeline {number}; it has {', '.join(map(str, numbers))}.",
             "Choose one of those, or latest.",
             timelines=numbers,
         )
@@ -39,9 +39,9 @@ def choose_timeline(
 
 
 def latest_timeline(known: Collection[int], histories: Collection[int], stored: Collection[int]) -> int:
-    """The highest timeline of a backup, or of a history file that there is WAL of (``stored``).
+    """The highest timeline that has a backup, or both a history file and WAL (``stored``).
 
-    A history alone, which whoever may store can make, must not end recovery where it forks.
+    A history alone must not end recovery where it forks: anybody who can store objects can create one.
     """
     return max({*known, *(set(histories) & set(stored))})
 
@@ -52,7 +52,7 @@ def on_path(backups: Sequence[BackupManifest], path: Optional[TimelinePath]) -> 
 
 
 def require_on_path(backup: BackupManifest, path: Optional[TimelinePath]) -> None:
-    """TargetUnreachable when the path left the backup's timeline before the backup was finished."""
+    """TargetUnreachable if the path left the backup's timeline before the backup was finished."""
     if path is None or path.contains(backup.timeline, backup.stop_lsn):
         return
     fork = path.fork_of(backup.timeline)
@@ -64,8 +64,7 @@ def require_on_path(backup: BackupManifest, path: Optional[TimelinePath]) -> Non
     )
     raise TargetUnreachable(
         f"Timeline {path.timeline} cannot be reached from backup {backup.label}: {how}.",
-        f"Choose target timeline {backup.timeline} (or current),"
-        f" or a backup that was made on timeline {path.timeline}'s way.",
+        f"Choose target timeline {backup.timeline} (or current), or a backup on the way to timeline {path.timeline}.",
         label=backup.label,
         timeline=path.timeline,
     )
@@ -84,8 +83,8 @@ def choose_backup(
     """
     if not backups:
         raise BackupMissing(
-            "No backup lies on the way to the target timeline.",
-            "Choose another target timeline; lifeboat list shows each backup's.",
+            "No backup is on the way to the target timeline.",
+            "Choose another target timeline: lifeboat list shows those of the backups.",
         )
     if label:
         require_on_path(backups[0], path)
@@ -104,13 +103,11 @@ def choose_backup(
         if target.kind == "time"
         else position is not None and position > first.start_lsn
     )
-    where = (
-        f"lies between the start and the end of backup {first.label}" if began else f"lies before backup {first.label}"
-    )
-    which = "the backup that was asked for" if label else "the earliest that can lead there"
+    where = f"is between the start and the end of backup {first.label}" if began else f"is before backup {first.label}"
+    which = "the requested one" if label else "the earliest on the way"
     raise TargetUnreachable(
-        f"The target {what} {where}, {which}:"
-        f" it became consistent at {format_time(first.finished_at)} (LSN {format_lsn(first.stop_lsn)}).",
+        f"The target {what} {where} ({which}),"
+        f" which is consistent from {format_time(first.finished_at)} (LSN {format_lsn(first.stop_lsn)}) on.",
         f"Choose a target after that{', or another backup' if label else ''}.",
         earliest=format_time(first.finished_at),
         earliest_lsn=format_lsn(first.stop_lsn),
@@ -128,9 +125,9 @@ def choose_whole(
     label: Optional[str],
     path: Optional[TimelinePath],
 ) -> BackupManifest:
-    """As :func:`choose_backup`, among those whose chain is whole; ``everything`` are all backups of the cluster.
+    """As :func:`choose_backup`, but only backups with a complete chain; ``everything`` are all of the cluster.
 
-    ChainBroken, with a hint, if only a broken chain leads to the target, or one was asked for.
+    ChainBroken, with a hint, if only a broken chain leads to the target, or was requested.
     """
     wanted = choose_backup(backups, target, position, label, path)
     if wanted.label not in broken:
@@ -142,12 +139,12 @@ def choose_whole(
         out = (
             f"No other backup reaches this target: choose one after {earliest} (backup {exc.details['label']})"
             if earliest
-            else "No other backup leads there"
+            else "No other backup reaches this target"
         )
         raise broken[wanted.label].error(repository, f"{out}.") from exc
     if label:
         raise broken[wanted.label].error(
-            repository, f"Nothing was touched. Backup {other.label} reaches the same target: choose that one (label)."
+            repository, f"Choose backup {other.label} (label), which reaches the same target. Nothing was changed."
         )
     return other
 
@@ -169,7 +166,7 @@ def require_consistent(backup: BackupManifest, run: Run) -> None:
         missing = _first_missing(run)
         raise WalGap(
             f"Backup {backup.label} cannot be made consistent: WAL segment {missing} is not in the repository.",
-            "Nothing was touched. Choose another backup (label).",
+            "Choose another backup (label). Nothing was changed.",
             missing=list(run.missing) or [missing],
             label=backup.label,
         )
@@ -183,7 +180,7 @@ def require_reachable(
     now: datetime,
     last_record: Optional[int] = None,
 ) -> None:
-    """Raise WalGap or TargetUnreachable if the existing WAL does not contain the target.
+    """WalGap or TargetUnreachable if the existing WAL does not contain the target.
 
     ``latest`` is the time of the last commit in the run, ``last_record`` the LSN of its last record, if looked up.
     """
@@ -197,7 +194,7 @@ def require_reachable(
         moment = target.moment()
         if moment > now:
             raise TargetUnreachable(
-                f"The target time {format_time(moment)} lies in the future (it is {format_time(now)}).",
+                f"The target time {format_time(moment)} is in the future (now is {format_time(now)}).",
                 "Choose latest, or a past time.",
                 **_until(run, latest, last_record),
             )
@@ -213,8 +210,8 @@ def _beyond(target: Target, run: Run, latest: Optional[datetime], last_record: O
     until = _until(run, latest, last_record)
     if target.kind == "time" and target.moment() == latest:
         raise TargetUnreachable(
-            f"The target {target.describe()} is the last archived commit itself: PostgreSQL stops behind a time at the"
-            " first later commit, and none was archived.",
+            f"The target {target.describe()} is the last archived commit itself: to stop after a time, PostgreSQL needs"
+            " a later commit, and none was archived.",
             " ".join(["Choose latest, which ends with that commit.", *warnings_of(run)]),
             **until,
         )
@@ -224,26 +221,26 @@ def _beyond(target: Target, run: Run, latest: Optional[datetime], last_record: O
         else "the end of the backup, with no commit after it"
     )
     raise TargetUnreachable(
-        f"The target {target.describe()} lies after the archived WAL: it ends with {time} (LSN {until['latest_lsn']}).",
+        f"The target {target.describe()} is after the archived WAL, which ends with {time}"
+        f" (LSN {until['latest_lsn']}).",
         " ".join(["Choose latest, or a target before that.", *warnings_of(run)]),
         **until,
     )
 
 
 def warnings_of(run: Run) -> List[str]:
-    """Warnings for a restore to the end of this WAL: there was more of it, or some of it is not used."""
+    """Warnings for a restore to the end of this WAL: some was lost, or is not used."""
     if run.lost:
         first, last = run.lost[0], run.lost[-1]
         return [
-            f"{len(run.lost)} WAL segments, {first.name} to {last.name}, are on record as archived and are not in the"
-            f" repository: what was committed behind LSN {format_lsn(first.start)} is lost unless another repository"
-            " has them."
+            f"{len(run.lost)} WAL segments, {first.name} to {last.name}, are on record as archived, but are not in the"
+            f" repository: commits after LSN {format_lsn(first.start)} are lost unless another repository has them."
         ]
     if run.unused:
         names = f"{run.unused[0].name} to {run.unused[-1].name}"
         return [
             f"The WAL ends at {format_lsn(run.end)}: {run.next_needed.name} was never archived. {len(run.unused)}"
-            f" segments behind it, {names}, had been stored ahead and are left out."
+            f" segments after it, {names}, had been stored ahead and are left out."
         ]
     return []
 
@@ -255,7 +252,7 @@ def _gap(run: Run, what: str, latest: Optional[datetime], last_record: Optional[
     return WalGap(
         f"{what[0].upper()}{what[1:]} cannot be reached: WAL segment {_first_missing(run)}{more}"
         f" is not in the repository, but later ones are.{reach}",
-        f"Nothing was touched. Restore to the last record before the gap: --lsn {until['latest_lsn']}.",
+        f"Restore to the last record before the gap: --lsn {until['latest_lsn']}. Nothing was changed.",
         missing=list(run.missing),
         missing_count=run.missing_count,
         **until,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ways out of a refused restore that depend on what else is there: another timeline, another repository."""
+"""Extend the hints of a refused restore: another timeline, another repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..repository.repository import Repository
 def fork_named(
     repository: Repository, system: str, target: Target, path: Optional[TimelinePath], own: Collection[int]
 ) -> Iterator[None]:
-    """The latest timeline may be one that a single object claims, and that no backup is on: it is named then."""
+    """Name the history of the latest timeline in errors if no backup is on it: a single object may claim it."""
     try:
         yield
     except LifeboatError as exc:
@@ -34,13 +34,13 @@ def fork_named(
 
 @contextlib.contextmanager
 def mended_from(config: Config, repository: Repository) -> Iterator[None]:
-    """What is missing here another repository may have."""
+    """Point to the other repositories in errors about missing objects."""
     try:
         yield
     except (BackupMissing, ChainBroken, WalGap) as exc:
         if len(config.repositories) > 1:
             exc.hint += (
-                f" Or bring what is missing from another repository (lifeboat sync --to {repository.name}; what is"
-                " damaged: lifeboat verify --repair), and restore again."
+                f" Or copy missing objects from another repository (lifeboat sync --to {repository.name}), or heal"
+                " damaged ones (lifeboat verify --repair), and restore again."
             )
         raise

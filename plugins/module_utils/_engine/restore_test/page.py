@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a restore test as one page, in the style of the drill's."""
+"""The report of a restore test as a page, in the style of the drill's report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _MARKS = {HELD: ("✓", "good-ink"), BROKEN: ("✗", "bad-ink")}
 
 
 def write_report(report: Mapping[str, Any], directory: Optional[str]) -> Optional[str]:
-    """``report.json`` and ``report.html`` into the directory, created if missing; the page's path. ConfigError."""
+    """Write ``report.json`` and ``report.html`` into the directory, created if missing; returns the page's path.
+
+    ConfigError if they cannot be written.
+    """
     if not directory:
         return None
     page = os.path.join(directory, "report.html")
@@ -30,7 +33,7 @@ def write_report(report: Mapping[str, Any], directory: Optional[str]) -> Optiona
     except OSError as exc:
         raise ConfigError(
             f"The report cannot be written into {directory}: {exc.strerror}.",
-            "Name a directory that this user may write into. The repositories have the report.",
+            "Choose a directory that this user can write to. The repositories have the report.",
             path=directory,
         ) from exc
     return page
@@ -53,8 +56,8 @@ def render(report: Mapping[str, Any]) -> str:
         tag("section", tag("h3", "What was restored"), _facts(report), cls="card"),
         tag(
             "footer",
-            f"Lifeboat {report['lifeboat']}. The scratch cluster had no network, archived nothing, and was dropped. The"
-            " same as data: report.json, and in the repository below restore_tests/.",
+            f"Lifeboat {report['lifeboat']}. The scratch cluster had no network, archived nothing, and was dropped."
+            " report.json, also in the repository below restore_tests/, has the same data.",
         ),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
@@ -66,15 +69,14 @@ def _head(report: Mapping[str, Any]) -> Markup:
     words = "The backup can be restored" if good else "The backup is not proven"
     lead = (
         f"{report['label']} of cluster {report['cluster']} was restored from {report['repository']} on"
-        f" {report['host']}, {moment(report['began_at'], date=True)}, replayed to the end of its archive, and looked"
-        " at."
+        f" {report['host']}, {moment(report['began_at'], date=True)}, replayed to the end of its archive, and checked."
     )
     return tag(
         "header",
         tag("div", "Lifeboat · restore test", cls="kicker"),
         tag("h1", words, " ", tag("span", "PROVEN" if good else "BROKEN", cls=f"badge {'good' if good else 'bad'}")),
         tag("p", lead, cls="lead"),
-        None if good else tag("section", tag("h3", "These do not hold: ", ", ".join(wrong)), cls="card failure"),
+        None if good else tag("section", tag("h3", "Failed checks: ", ", ".join(wrong)), cls="card failure"),
     )
 
 
@@ -87,7 +89,7 @@ def _findings(report: Mapping[str, Any]) -> Markup:
         rows.append(
             [tag("span", mark, cls=ink), finding["name"], [finding["detail"], more], seconds(finding["seconds"])]
         )
-    return table(["", "question", "answer", "time"], rows, cls="checks")
+    return table(["", "check", "result", "time"], rows, cls="checks")
 
 
 def _facts(report: Mapping[str, Any]) -> Markup:

@@ -28,7 +28,7 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: ``state`` is ``held``, ``broken`` or ``left out`` (it could not be run), ``seconds`` its time."""
+    """One check: ``state`` is ``held``, ``broken`` or ``left out`` (not possible), ``seconds`` its duration."""
 
     name: str
     state: str
@@ -41,7 +41,7 @@ class Finding:
 
 
 def ask_all(config: Config, where: ConnectionConfig, backup: BackupManifest) -> List[Finding]:
-    """Run every check; one that fails to run is broken, never an exception."""
+    """Run every check; an error in one is a broken finding, not an exception."""
     found = [_timed("amcheck", lambda: _amcheck(config, where))]
     found.append(_timed("contents", lambda: _contents(config, where, backup)))
     if config.verify.queries:
@@ -79,7 +79,7 @@ def _amcheck(config: Config, where: ConnectionConfig) -> Finding:
 
 def _contents(config: Config, where: ConnectionConfig, backup: BackupManifest) -> Finding:
     if not backup.contents:
-        return Finding("contents", LEFT_OUT, "the backup's record has none: it was made by an earlier Lifeboat")
+        return Finding("contents", LEFT_OUT, "the backup has no record of its contents: an earlier Lifeboat made it")
     differences = compare(backup.contents, read_contents(where, config.verify.count_tables), config.verify.max_shrink)
     wrong = [d.text for d in differences if d.wrong]
     lines = tuple(d.text for d in differences)
@@ -90,10 +90,10 @@ def _contents(config: Config, where: ConnectionConfig, backup: BackupManifest) -
 
 
 def _asker(where: ConnectionConfig, databases: AbstractSet[str]) -> ConnectionConfig:
-    """The connection of a role that can read everything and do nothing else, created in the scratch for the queries.
+    """The connection of a role that can only read, created in the scratch cluster for the queries.
 
-    Views and functions that a query names are the code of their owners. No RESET leads further than to whoever logged
-    in, and the scratch lets everybody in who reaches its socket, so this role too.
+    A query may call views and functions, which are code of their owners. The role logs in by itself, because RESET
+    cannot get back further than the role that logged in; the scratch cluster accepts any role on its socket.
     """
     role = f"lifeboat_{secrets.token_hex(8)}"
     with session(where) as sql:
@@ -105,25 +105,25 @@ def _asker(where: ConnectionConfig, databases: AbstractSet[str]) -> ConnectionCo
 
 
 def _query(asker: ConnectionConfig, question: Question) -> Finding:
-    # With the path that the database has, since that is what the query was written for.
+    # With the search_path of the database, for which the query was written.
     with closing(connect(asker, question.database, own_path=True)) as connection:
         rows = Session(connection).rows(question.query)
     answer = rows[0][0] if rows and rows[0] else None
     trouble = objection(question, answer)
-    return Finding(question.title, BROKEN if trouble else HELD, trouble or f"gives {answer}")
+    return Finding(question.title, BROKEN if trouble else HELD, trouble or f"returns {answer}")
 
 
 def objection(question: Question, answer: Any) -> Optional[str]:
-    """What is wrong with the result, or None. Pure."""
+    """Why the result is wrong; None if it is right. Pure."""
     if question.equals is not None and str(answer) != question.equals:
-        return f"gives {answer}, and must be {question.equals}"
+        return f"returns {answer} instead of {question.equals}"
     if question.minimum is not None:
         try:
             value = float(answer)
         except (TypeError, ValueError):
-            return f"gives {answer}, which is no number, and must be at least {question.minimum:g}"
+            return f"returns {answer} instead of a number of at least {question.minimum:g}"
         if value < question.minimum:
-            return f"gives {answer}, and must be at least {question.minimum:g}"
+            return f"returns {answer} instead of at least {question.minimum:g}"
     return None
 
 

@@ -32,7 +32,9 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class TestRequest:
-    """Which backup (None: what a restore would take), from which repository (None: the first that answers)."""
+    """Which backup (None for that of a restore to the latest moment), from which repository (None for the first that
+    answers).
+    """
 
     __test__ = False
 
@@ -42,7 +44,7 @@ class TestRequest:
 
 @dataclass(frozen=True)
 class RestoreTest:
-    """The findings. ``report`` is plain data, ``unrecorded`` the repositories that did not accept it."""
+    """The findings. ``report`` is JSON-serializable data, ``unrecorded`` the repositories that did not accept it."""
 
     report: Dict[str, Any]
     findings: Tuple[Finding, ...]
@@ -55,7 +57,7 @@ class RestoreTest:
 
 
 def plan(config: Config, request: TestRequest) -> Dict[str, Any]:
-    """What a restore would do, as it stands in check mode. Touches nothing but an empty directory that it removes."""
+    """The plan of the restore, for check mode. Changes nothing, except that it makes and removes a directory."""
     chosen = _chosen(config, request)
     with scratch_place(chosen) as place:
         return scratch_plan(chosen, place, request.label).as_dict()
@@ -64,7 +66,7 @@ def plan(config: Config, request: TestRequest) -> Dict[str, Any]:
 def apply(config: Config, request: TestRequest, progress: Optional[Progress] = None) -> RestoreTest:
     """Restore, check, report. A failed check is a finding; an error is raised only if nothing could be tested.
 
-    The report goes into every repository; the scratch is dropped whatever happens. Memory and disk as for a restore.
+    The report is stored in every repository; the scratch is always dropped. Memory and disk as for a restore.
     """
     with audited(config, "restore test") as note:
         done = _run(config, request, progress or Silent())
@@ -86,33 +88,31 @@ def _run(config: Config, request: TestRequest, progress: Progress) -> RestoreTes
 
 
 def require_proven(done: RestoreTest) -> RestoreTest:
-    """BackupUnproven, which carries the report, unless everything held."""
+    """BackupUnproven, with the report, unless everything held."""
     wrong = broken(done.findings)
     if wrong:
         raise BackupUnproven(
             f"Backup {done.report['label']} in repository {done.report['repository']} is not proven:"
             f" {'; '.join(f'{f.name}: {f.detail}' for f in wrong)}.",
-            "Make a full backup now and test that one too: lifeboat verify --restore. Older ones tell since when it"
-            " is so: lifeboat verify --restore LABEL.",
+            "Make a full backup now and test that too: lifeboat verify --restore. Test older ones to find out since"
+            " when it fails: lifeboat verify --restore LABEL.",
             report=done.report,
         )
     return done
 
 
 def _chosen(config: Config, request: TestRequest) -> Config:
-    """The configuration with only the requested repository, and nothing that belongs to the tested cluster."""
+    """The configuration with only the requested repository; ConfigError if there is none of that name."""
     repositories = config.repositories
     if request.repository is not None:
         repositories = tuple(replace(r, required=True) for r in repositories if r.name == request.repository)
         if not repositories:
             known = ", ".join(r.name for r in config.repositories)
-            raise ConfigError(f"There is no repository {request.repository!r}.", f"The configuration has: {known}.")
+            raise ConfigError(f"Repository {request.repository!r} is not configured.", f"Choose one of: {known}.")
     return replace(config, repositories=repositories)
 
 
-def _tried(
-    config: Config, planned: RestorePlan, progress: Progress
-) -> Tuple[Optional[RestoreResult], List[Finding]]:
+def _tried(config: Config, planned: RestorePlan, progress: Progress) -> Tuple[Optional[RestoreResult], List[Finding]]:
     """The restore's result (None if it failed) and all findings."""
     own = scratch_config(config, planned)
     begin = clock.monotonic()
@@ -125,9 +125,9 @@ def _tried(
     findings = [Finding("restore", HELD, text, result.timings["total"])]
     if result.erasures.get("unconfirmed"):
         ids = ", ".join(result.erasures["unconfirmed"])
-        findings.append(Finding("erasures", LEFT_OUT, f"a restore asks for their confirmation: {ids}"))
+        findings.append(Finding("erasures", LEFT_OUT, f"a restore requires their confirmation: {ids}"))
     log = os.path.join(planned.data_dir, LOG)
-    progress.phase("look at it")
+    progress.phase("check it")
     try:
         with scratch_server(own, planned.data_dir, log) as where:
             findings += _interruptible(lambda: ask_all(config, where, planned.backup))
@@ -137,7 +137,7 @@ def _tried(
 
 
 def _interruptible(what: Callable[[], List[Finding]]) -> List[Finding]:
-    """Run the queries in a thread: libpq does not notice an interrupt of a long query; stopping the server ends it."""
+    """Run the queries in a thread: an interrupt does not end a query in libpq, but stopping the server does."""
     answers: List[List[Finding]] = []
     trouble: List[BaseException] = []
 
@@ -179,7 +179,7 @@ def _report(
 
 
 def _record(config: Config, done: RestoreTest, planned: RestorePlan) -> Tuple[str, ...]:
-    """Into every repository; that the chain is whole is noted in the one that it came from."""
+    """Store the report in every repository, and note in its own that the chain is intact; returns those that failed."""
     unrecorded: List[str] = []
     repositories = Repositories.open(config)
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention: what is removed and what is kept, decided without I/O, then carried out."""
+"""Retention: decide without I/O what is removed and what is kept, then remove it."""
 
 from .copies import copy_record_fault
 from .facts import copy_record

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of file sets, and dumps: which are removed. Pure.
+"""Decide which copies of file sets and which dumps are removed. Pure.
 
-As with backups, one replaces another only if it is strong: its record agrees with what the store reports, all its files
-exist with the right sizes, what it is based on counts too, it is not tiny compared with the one before it, and the
-store has had it for some time.
+As with backups, one replaces another only if it is strong: its record agrees with the listing, all its files exist with
+the right sizes, those that it is based on are strong too, it is not tiny compared with the previous one, and it was
+stored some time ago.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ..repository.plausible import CLOCKS, Claim, copy_fault
 from ..store.protocol import ObjectInfo
 from .strength import shrunk
 
-#: What it is (``files`` or ``dump``), of which set or database (percent-encoded), and its label.
+#: The kind (``files`` or ``dump``), the set or database (percent-encoded), and the label.
 CopyKey = Tuple[str, str, str]
 Parts = Sequence[Tuple[Kind, ObjectInfo]]
 
 
 @dataclass(frozen=True)
 class CopyRecord:
-    """The contents of a record: its set or database, its files with sizes, the data first, and what it is based on."""
+    """The contents of a record: its set or database, its files with sizes, the data first, and its parents."""
 
     label: str
     name: str
@@ -39,7 +39,7 @@ class CopyRecord:
 
 @dataclass(frozen=True)
 class CopyStanding:
-    """The strong ones, and the weak and foreign ones with the reason."""
+    """The strong copies and dumps, and the weak and foreign ones with the reason."""
 
     strong: Set[CopyKey] = field(default_factory=set)
     weak: Dict[CopyKey, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def judge_copies(
         if fault is None and not shrunk_counts and policy.is_shrunk(size, last):
             fault = shrunk(size, last)
         if fault is None and max(stored, *(infos[n].modified for n, _size in record.files)) > now - policy.settle:
-            fault = f"the store has had it for less than {policy.settle_hours:g} hours"
+            fault = f"it was stored less than {policy.settle_hours:g} hours ago"
         if fault is None:
             out.strong.add(key)
             before[key[:2]] = size
@@ -87,7 +87,7 @@ def judge_copies(
 
 
 def copy_record_fault(key: CopyKey, record: CopyRecord, stored: datetime) -> Optional[str]:
-    """What cannot be true in a record that was stored at that time, or None."""
+    """What cannot be true in a record that was stored at that time; None if it is plausible."""
     _what, name, label = key
     claim = Claim("", label, stored)
     why = copy_fault(
@@ -119,9 +119,9 @@ def copies_that_go(
     policy: RetentionConfig,
     now: datetime,
 ) -> List[CopyKey]:
-    """Expired ones that a newer strong one replaces, except those that a kept one is based on.
+    """The expired copies and dumps that a newer strong one replaces, except those that a kept one is based on.
 
-    A copy comes before those that it is based on.
+    In the order of removal: a copy before those that it is based on.
     """
     newest: Dict[Tuple[str, str], str] = {}
     for what, name, label in standing.strong:
@@ -142,7 +142,7 @@ def copies_that_go(
 
 
 def copy_order(key: CopyKey) -> Tuple[str, str, Tuple[str, int, str]]:
-    """Sort key: within each set and database, copies that others are based on come first."""
+    """The sort key by which, within a set or database, a copy comes after those that it is based on."""
     return key[0], key[1], label_order(key[2])
 
 

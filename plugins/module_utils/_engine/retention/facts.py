@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the facts for a plan of retention from a repository."""
+"""Read the facts for a retention plan from a repository."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PARALLEL = 8
 
 
 def read_facts(repository: Repository, policy: RetentionConfig, now: datetime) -> Tuple[Facts, List[Aside]]:
-    """Everything but the listing, and what was set apart meanwhile: one small get for each record."""
+    """All facts except the listing, and what was set apart meanwhile. Costs one small get for each record."""
     catalog, holds = load_catalog(repository), look_at_holds(repository)
     known, before = read_all_known(repository, now - policy.settle)
     chains, held = catalog.chains(), {label: event.reason for label, event in holds.held.items()}
@@ -46,14 +46,14 @@ def read_facts(repository: Repository, policy: RetentionConfig, now: datetime) -
         found = read_histories(repository, system)
         told[system], doubted = found.texts, found.aside(repository, system)
         aside += (Aside(key, error) for key, error in doubted.items())
-        # The origin of the timeline is unknown: keep whatever it may need.
+        # The origin of the timeline is unknown: keep all backups that it may need.
         if any(not isinstance(error, RecordImplausible) for error in doubted.values()):
             unclear[system] = f"a history of {system} is damaged"
             held.update({b.label: unclear[system] for b in catalog.of_system(system)})
     newer = [d.label for d in catalog.damaged if d.newer]
     if newer:
-        # It needs WAL and may need a parent; only the release that wrote it knows which.
-        why = f"backup {newer[0]} was recorded by a newer Lifeboat: upgrade here"
+        # It needs WAL and may need a parent; which, only the newer release can read.
+        why = f"backup {newer[0]} was made by a newer Lifeboat: upgrade Lifeboat on this host"
         unclear.update(dict.fromkeys(repository.systems(), why))
         held.update(dict.fromkeys((b.label for b in catalog.backups), why))
     return Facts(
@@ -73,7 +73,7 @@ def read_facts(repository: Repository, policy: RetentionConfig, now: datetime) -
 
 
 def _restored(repository: Repository, chains: Chains, until: datetime) -> Set[str]:
-    """The backups that passed a restore test, with everything that they are based on."""
+    """The backups that passed a restore test, with those that they are based on."""
     tested = last_tested(repository, until)
     labels = [label for label, found in tested.items() if found.proven and label in chains.whole]
     return {link.label for label in labels for link in chains.whole[label]}
@@ -82,8 +82,8 @@ def _restored(repository: Repository, chains: Chains, until: datetime) -> Set[st
 def read_copies(
     repository: Repository,
 ) -> Tuple[Dict[CopyKey, CopyRecord], Dict[CopyKey, str], FrozenSet[Tuple[str, str]]]:
-    """The records of all copies of file sets and of all dumps, why others cannot be read, and which sets and databases
-    have records of a newer Lifeboat.
+    """The records of all copies of file sets and of all dumps, reasons why others cannot be read, and the sets and
+    databases with records of a newer Lifeboat.
     """
     newer: Set[Tuple[str, str]] = set()
     cluster, layout = repository.layout.cluster, repository.layout
@@ -102,7 +102,7 @@ def read_copies(
                 newer.add((kind_of(cluster, key).name, kind_of(cluster, key).part))
             return None, exc.message
         except ObjectMissing:
-            return None, "its record is gone meanwhile"
+            return None, "its record has just been removed"
 
     with ThreadPoolExecutor(_PARALLEL, "lifeboat-records") as pool:
         found = list(zip(keys, pool.map(read, [key for _copy, key in keys])))
@@ -114,7 +114,7 @@ def read_copies(
 
 
 def copy_record(what: str, raw: bytes, key: str) -> CopyRecord:
-    """What the record of a copy (``files``) or dump (``dump``) says; ObjectCorrupt."""
+    """The record of a copy (``files``) or dump (``dump``); ObjectCorrupt if it cannot be read."""
     if what == "dump":
         dump = load_dump(raw, key)
         files = tuple((f.name, f.size) for f in (dump.data, dump.globals))

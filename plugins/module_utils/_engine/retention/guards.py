@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stops a plan that may be a mistake. Each guard has a name, and is lifted by that name only. Pure."""
+"""Guards, which stop a plan that may be a mistake. Each has a name, and is lifted only by that name. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from .plan import PrunePlan
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What is known besides the plan. ``store_time`` is the store's clock, read between two readings of ours.
-
-    ``newest`` is the newest backup that counts.
+    """Input of the guards besides the plan: ``now`` by this host's clock and, read at the same time, ``store_time`` by
+    the store's, the newest backup that counts, and the ``restores`` under way.
     """
 
     now: datetime
@@ -29,7 +28,7 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Objection:
-    """A guard's name and its message."""
+    """A guard's name and the message of its objection."""
 
     guard: str
     message: str
@@ -39,7 +38,7 @@ def _share(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Opt
     if plan.share <= policy.max_share:
         return None
     return (
-        f"it would remove {plan.share:.1f} % of the repository's bytes, more than {policy.max_share:g} %"
+        f"the plan removes {plan.share:.1f} % of the repository's bytes, more than {policy.max_share:g} %"
         " (retention.max_share)"
     )
 
@@ -56,9 +55,9 @@ def _clock(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Opt
 
 def _age(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Optional[str]:
     if seen.newest is None:
-        return "there is no backup that can be restored, is plausible and is what retention.trust asks for"
+        return "no backup is plausible, can be restored and has what retention.trust demands"
     if seen.newest.finished_at - seen.now > timedelta(seconds=policy.max_clock_skew):
-        return f"the newest backup, {seen.newest.label}, claims to be of a time that is yet to come: its age is unknown"
+        return f"the newest backup, {seen.newest.label}, is dated in the future: its age is unknown"
     if seen.now - seen.newest.finished_at <= timedelta(days=policy.max_backup_age_days):
         return None
     days = (seen.now - seen.newest.finished_at) / timedelta(days=1)
@@ -73,7 +72,7 @@ def _restore(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> O
 
 
 def _shrunk(plan: PrunePlan, policy: RetentionConfig, seen: Circumstances) -> Optional[str]:
-    """Never objects: a shrunken backup does not count, and what it would replace is kept, until this is lifted."""
+    """Never object. Until this guard is lifted, a shrunken backup does not count, so those before it are kept."""
     return None
 
 
@@ -86,14 +85,14 @@ _GUARDS: Mapping[str, _Guard] = {
     "shrunk": _shrunk,
 }
 GUARDS: Tuple[str, ...] = tuple(_GUARDS)
-#: What ends the objection itself, in words; lifting the guard does not.
+#: Hints that resolve the cause of an objection, other than lifting the guard.
 WAYS_OUT: Mapping[str, str] = {
-    "share": "Look at what would go: lifeboat prune --plan.",
-    "clock": "Set the clock that is wrong (NTP: timedatectl).",
-    "age": "Make a backup first: lifeboat backup, and what retention.trust asks for (lifeboat verify, or with"
-    " --restore).",
+    "share": "Check what would be removed: lifeboat prune --plan.",
+    "clock": "Correct the wrong clock (NTP: timedatectl).",
+    "age": "Make a backup first (lifeboat backup), and check it as retention.trust demands: lifeboat verify, or"
+    " lifeboat verify --restore.",
     "restore": "Wait until the restore has ended.",
-    "shrunk": "Look at what would go: lifeboat prune --plan.",
+    "shrunk": "Check what would be removed: lifeboat prune --plan.",
 }
 
 

@@ -17,12 +17,12 @@ from ..repository.repository import Repositories, Repository
 
 
 def plan(config: Config, label: str, held: bool, reason: str) -> List[str]:
-    """The names of the repositories in which :func:`apply` would change something; the same errors, nothing written."""
+    """The names of the repositories that :func:`apply` would change. Raises the same errors, writes nothing."""
     return _each(config, lambda repository: would_change(repository, label, held, reason))
 
 
 def apply(config: Config, label: str, held: bool, reason: str) -> List[str]:
-    """Hold or release a backup in every repository that has it; the names of those in which that changes something.
+    """Hold or release a backup in every repository that has it; the names of the repositories that were changed.
 
     The hold records this user and host. A repository that is not required may lack the backup. Raises the
     errors of :func:`.repository.holds.set_hold`.

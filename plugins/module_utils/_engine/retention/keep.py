@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backups are kept, and why. Pure: a function of the catalog, the policy and the time.
+"""Decide which backups are kept, and why. Pure: a function of the catalog, the policy and the time.
 
 Every backup is compared individually with the strong ones (see :mod:`.strength`): a rule keeps it if the rule would
-keep it were there only it and the strong ones. So a record that does not count never replaces another backup.
+keep it among only itself and the strong ones. So a record that does not count never replaces another backup.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PERIODS: Tuple[Tuple[str, Callable[[datetime], str]], ...] = (
 
 
 def order_of(backup: BackupManifest) -> Order:
-    """Sort key: when the backup was consistent."""
+    """The sort key: the time at which the backup was consistent."""
     return backup.finished_at, backup.label
 
 
@@ -51,9 +51,9 @@ class Rivals:
         self._names = {period: sorted(found) for period, found in self._newest.items()}
 
     def places(self, backup: BackupManifest, policy: RetentionConfig, was_verified: bool) -> List[str]:
-        """The places among them that are this backup's."""
+        """The reasons of the policy to keep this backup among them, such as ``daily: 2026-11-22``."""
         order, found = order_of(backup), []
-        # The next one may be based on it, even now.
+        # Another backup may be based on it, even one being made now.
         if not _after(self._all, order):
             found.append("the newest")
         if backup.type == "full" and _after(self._fulls, order) < policy.keep_last:
@@ -78,10 +78,10 @@ def kept_backups(
     held: Mapping[str, str],
     bases: Mapping[str, str],
 ) -> Mapping[str, Tuple[str, ...]]:
-    """The reasons for each backup that is kept, by label; foreign ones are left out.
+    """The reasons for each kept backup, by label; foreign ones are left out.
 
-    ``rivals`` are what a backup of each system identifier is compared with, ``held`` the reasons of holds, ``bases``
-    the backups that point-in-time recovery starts from. What a kept backup is based on is kept too.
+    ``rivals`` are, by system identifier, the backups to compare with, ``held`` the reasons of holds, ``bases`` the
+    backups that point-in-time recovery starts from. Backups that a kept one is based on are kept too.
     """
     reasons: Reasons = {}
 
@@ -110,7 +110,7 @@ def kept_backups(
 
 
 def _after(values: List[_T], value: _T) -> int:
-    """How many come after the value; they are sorted."""
+    """How many of the sorted ``values`` are greater than ``value``."""
     return len(values) - bisect_right(values, value)
 
 
@@ -119,7 +119,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _parents(chains: Chains, label: str) -> List[str]:
-    """Everything that a backup is based on and that has a record, whether or not its chain is whole."""
+    """All recorded backups that a backup is based on, even if its chain is broken."""
     found: List[str] = []
     parent = chains.known[label].parent
     while parent in chains.known and parent not in found:

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide from the catalog, the objects, the policy and the time what is removed, each with its reason. Pure.
+"""Decide from the catalog, the objects, the policy and the time which objects are removed, with reasons. Pure.
 
-Nothing unrecognized is removed: foreign objects, history files, records of the repository. Nothing is removed because
-of a backup that is not strong (see :mod:`.strength`), and foreign ones are left alone. The records of backups are
+Never removed are unrecognized objects, history files and records of the repository. A backup that is not strong (see
+:mod:`.strength`) never leads to the removal of others, and foreign ones are left alone. The records of backups are
 removed first, children before their parents, then their data, then WAL, oldest first: an interrupted run leaves nothing
-that could be taken for a whole backup, and the next one continues.
+that could be taken for a complete backup, and the next one continues.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Facts:
     """The input of a plan, besides the objects.
 
     ``histories`` are the texts of history files by system identifier and timeline; ``held`` the reasons of holds by
-    label; ``unclear`` are system identifiers whose WAL is not removed, and why; ``evidence`` is what is known about
-    backups, ``verified`` those that any record calls verified; ``copies`` are the records of copies and dumps,
-    ``unreadable`` why those of others cannot be read; ``writing`` is what is being written; ``newer`` are
-    the file sets and databases of which a newer Lifeboat made copies.
+    label; ``unclear`` the reasons, by system identifier, why no WAL is removed; ``evidence`` are verifications and
+    restore tests that count, ``verified`` all backups with a record of verification; ``copies`` are the records of
+    copies and dumps, ``unreadable`` why those of others cannot be read; ``writing`` is what is being written; ``newer``
+    are the file sets and databases with copies by a newer Lifeboat.
     """
 
     cluster: str
@@ -72,12 +72,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What is removed, in order, and which backups are kept, with reasons; bytes and objects of the whole repository.
+    """The removals, in order, and the kept backups, with reasons; bytes and objects are of the whole repository.
 
-    ``due`` are the kept objects whose first lock ends soon, if objects are locked. ``weak`` says why backups, copies
-    and dumps do not count when others are removed, ``foreign`` why others are left alone, by label or
-    ``files/SET/LABEL`` (of WAL ``wal/SYSTEM``); ``beside`` are the bytes of both and of what is not ours. ``newest`` is
-    the newest backup that counts, or will.
+    ``due`` are the kept objects whose first lock ends soon, if objects are locked. ``weak`` are reasons why backups,
+    copies and dumps do not count when others are removed, ``foreign`` why others are left alone, by label or
+    ``files/SET/LABEL`` (for WAL ``wal/SYSTEM``); ``beside`` are the bytes of both and of unrecognized objects.
+    ``newest`` is the newest backup that counts, or will.
     """
 
     removals: Tuple[Removal, ...]
@@ -92,7 +92,7 @@ class PrunePlan:
 
     @property
     def bytes_removed(self) -> int:
-        """Bytes of all that is removed."""
+        """The bytes of all removals."""
         return sum(r.size for r in self.removals)
 
     @property
@@ -110,7 +110,7 @@ def make_plan(
     locking: bool = False,
     lifted: Collection[str] = (),
 ) -> PrunePlan:
-    """Decide; with ``locking`` also whose locks end soon. Memory: about 800 bytes for each object.
+    """Make the plan, with ``locking`` also the locks that end soon. Memory: about 800 bytes for each object.
 
     The order of ``objects`` does not matter. ``lifted`` are the names of lifted guards.
     """
@@ -158,7 +158,7 @@ def _named(copies: Mapping[CopyKey, str]) -> Dict[str, str]:
 
 
 class _Sorted:
-    """The objects by what they are; those stored after ``since`` are fresh."""
+    """The objects by kind; those stored after ``since`` are fresh."""
 
     def __init__(self, since: datetime) -> None:
         self._since = since
@@ -205,7 +205,7 @@ class _Sorted:
             self.unknown += info.size
 
     def stored(self) -> Dict[str, Stored]:
-        """What the listing says about each backup that has a record."""
+        """The listed files of each backup that has a record."""
         found: Dict[str, Stored] = {}
         for label, parts in self.backups.items():
             at = next((info.modified for kind, info in parts if kind.record), None)
@@ -214,7 +214,7 @@ class _Sorted:
         return found
 
     def beside(self, facts: Facts, standing: Standing, copies: CopyStanding) -> int:
-        """The bytes of what does not count."""
+        """The bytes of unrecognized objects, and of backups, copies and dumps that do not count."""
         labels = {*standing.weak, *standing.foreign, *facts.damaged}
         lists = [self.backups[label] for label in labels if label in self.backups]
         lists += [self.copies[key] for key in (*copies.weak, *copies.foreign)]
@@ -261,7 +261,7 @@ class _Known:
                 self.unclear[_wal_of(system)] = f"all of it stays: {exc.message}"
 
     def of(self, system: str) -> Sequence[BackupManifest]:
-        """Those of one identity."""
+        """The backups of one identity, without foreign ones."""
         return self._all.get(system, ())
 
     def _lives(self, found: _Sorted, since: Mapping[str, datetime]) -> Dict[str, Life]:
@@ -287,13 +287,13 @@ class _Known:
             for system in self._all
         }
         verified, bases = {*counted, *facts.verified}, base_reasons(chain(*self.bases.values()), self.window_start)
-        # The start of recovery is unknown then, so it may be any of them.
+        # The backup that recovery starts from is unknown then, so it may be any of them.
         unclear = [b for system in self._all if _wal_of(system) in self.unclear for b in self.of(system)]
         bases.update(dict.fromkeys((b.label for b in unclear), "a timeline history cannot be read"))
         return kept_backups(facts.chains, self._standing, self._policy, self._ages, rivals, verified, facts.held, bases)
 
     def may_lose_wal(self, system: str) -> bool:
-        """Whether WAL of this identity may be removed: it has a strong backup, or another identity replaced it."""
+        """Whether WAL of this identity may be removed: if it has a strong backup, or another identity replaced it."""
         return _wal_of(system) not in self.unclear and (system in self.replaced or system in self.strong)
 
 
@@ -302,9 +302,9 @@ def _wal_of(system: str) -> str:
 
 
 def _since(backup: BackupManifest, stored: Optional[Stored], locking: bool) -> datetime:
-    """When a backup's days start: the time in its label, or when the store received it, if later.
+    """When a backup's days start: the time in its label, or when it was stored, if later.
 
-    A lock is for those days, and some stores move the time of an object when its lock is renewed.
+    With locks only the former: some stores change the time of an object when its lock is renewed.
     """
     began = begun(backup.label) or backup.started_at
     return began if locking or stored is None else max(began, stored.at)
@@ -335,7 +335,7 @@ def _backups(
 def _unfinished(
     parts: Sequence[Tuple[Kind, ObjectInfo]], what: str, writing: Writing, policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
-    """Files without a record, once nobody can be writing them any more."""
+    """Files without a record, once they can no longer be in progress."""
     if writing.has(parts[0][1].key) or max(info.modified for kind, info in parts) >= now - policy.grace:
         return []
     return [Removal(info.key, info.size, "garbage", f"of {what} without a record") for kind, info in parts]
@@ -344,7 +344,7 @@ def _unfinished(
 def _copies(
     facts: Facts, found: _Sorted, standing: CopyStanding, policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
-    """Copies of file sets, and dumps; the newest whole one of each is kept, with what it is based on."""
+    """Copies of file sets, and dumps; the newest complete one of each is kept, with those that it is based on."""
     removals: List[Removal] = []
     for what, name, label in copies_that_go(facts.copies, standing, found.copies, policy, now):
         if (what, name) in facts.newer:
@@ -382,7 +382,7 @@ def _wal(
 
 
 def _passed(strong: Iterable[BackupManifest]) -> Dict[str, str]:
-    """By timeline the last segment that a strong backup has: up to there the server has gone on."""
+    """By timeline, the last segment of a strong backup: the server has been past it."""
     found: Dict[str, str] = {}
     for backup in strong:
         name = Segment.ending_at(backup.timeline, backup.stop_lsn, backup.segment_size).name
@@ -391,7 +391,7 @@ def _passed(strong: Iterable[BackupManifest]) -> Dict[str, str]:
 
 
 def _is_needed(name: str, sizes: Set[int], needed: Needed) -> bool:
-    """Without any backup no WAL is needed. If names are ambiguous (``pg_resetwal``), all of it is."""
+    """Whether the segment is needed. Without backups none is; if names are ambiguous (``pg_resetwal``), all are."""
     if not sizes:
         return False
     where = segment_number(name, next(iter(sizes))) if len(sizes) == 1 else None

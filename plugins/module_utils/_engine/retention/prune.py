@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remove what the policy does not keep, from every repository."""
+"""Remove objects that the policy does not keep, from every repository."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _NAMED = 20
 class Pruned:
     """The result for one repository: its plan, the objections to it, how many objects were removed.
 
-    ``aside`` is what does not count and is left alone. ``error`` is why a repository that is not required could not be
-    read; it has no plan then. ``locks`` is the result of renewing locks; ``locked`` is the number of objects that are
-    still locked, which a later run removes. ``later`` are the bytes that would be gone after
-    the time that was asked about, of what is there now.
+    ``aside`` are objects that do not count and are left alone. ``error`` is why a repository that is not required could
+    not be read; then the plan is empty. ``locks`` is the result of renewing locks; ``locked`` is the number of objects
+    that are still locked, which a later run removes. ``later`` are the bytes of the current objects that would be gone
+    after the requested time.
     """
 
     repository: str
@@ -57,7 +57,7 @@ class Pruned:
     later: int = 0
 
     def as_dict(self) -> Dict[str, Any]:
-        """The result as JSON-serializable data, with every object that is removed."""
+        """The result as JSON-serializable data, with every removed object."""
         plan = self.plan
         return {
             "repository": self.repository,
@@ -88,9 +88,9 @@ def plan(
     progress: Optional[Progress] = None,
     later: Optional[timedelta] = None,
 ) -> Tuple[Pruned, ...]:
-    """What would be removed from every repository, each judged by its own contents, with the objections of guards.
+    """The plan for every repository, each by its own contents, with the objections of guards.
 
-    ``later`` also asks how much would be gone after that time if nothing more were stored.
+    With ``later`` also the bytes that would be gone after that time if nothing more were stored.
     """
     repositories = Repositories.open(config)
     try:
@@ -102,8 +102,8 @@ def plan(
 def apply(config: Config, lifted: Collection[str] = (), progress: Optional[Progress] = None) -> Tuple[Pruned, ...]:
     """Plan again and remove, unless a guard that is not ``lifted`` objects anywhere.
 
-    Raises PruneRefused before anything is removed, PruneIncomplete if the store keeps an object; the next run completes
-    an interrupted one.
+    Raises PruneRefused before anything is removed, PruneIncomplete if an object could not be removed; the next run
+    completes an interrupted one.
     """
     progress = progress or Silent()
     with audited(config, "prune") as note:
@@ -124,7 +124,7 @@ def apply(config: Config, lifted: Collection[str] = (), progress: Optional[Progr
 
 
 def _put_on_record(planned: Sequence[Pruned], lifted: Collection[str], note: Note) -> None:
-    """Record what is about to be removed; for the audit trail the last number, so that verification knows its start."""
+    """Record the removals beforehand; for the audit trail the last number, so that verification knows its start."""
     labels: Set[str] = set()
     copies: Set[str] = set()
     cuts: Dict[str, Dict[str, int]] = {}
@@ -198,7 +198,7 @@ def _noticing(repository: Repository, aside: List[Aside]) -> Iterator[ObjectInfo
 
 
 def is_stale(upload: Unfinished, now: datetime, policy: RetentionConfig) -> bool:
-    """Whether nobody writes this upload any more: its newest part is older than the grace. Pure.
+    """Whether the upload is abandoned: its newest part is older than the grace. Pure.
 
     If only its start is known it gets a week, longer than the upload of any file takes.
     """
@@ -214,8 +214,8 @@ def _refuse(planned: List[Pruned]) -> None:
         names = " ".join(dict.fromkeys(f"--allow {o.guard}" for p, o in said))
         raise PruneRefused(
             f"Nothing was removed: {words}.",
-            f"{' '.join(dict.fromkeys(WAYS_OUT[o.guard] for p, o in said))} To remove it all the same, lift the guard"
-            f" by its name: {names}.",
+            f"{' '.join(dict.fromkeys(WAYS_OUT[o.guard] for p, o in said))} To remove the objects anyway, lift the"
+            f" guard by its name: {names}.",
             objections=[{"repository": p.repository, **asdict(o)} for p, o in said],
         )
 
@@ -238,10 +238,10 @@ def _require_locks(done: Sequence[Pruned]) -> None:
     for pruned in done:
         if pruned.locks.failed and pruned.locks.error:
             raise LocksNotRenewed(
-                f"What goes is gone. In repository {pruned.location} {len(pruned.locks.failed)} locks of what stays"
-                f" could not be renewed, the first of {pruned.locks.failed[0]}: {pruned.locks.error.message}",
-                "The credentials of retention need s3:GetObjectRetention and s3:PutObjectRetention; the janitor of the"
-                " role repository has them.",
+                f"The removal is complete, but in repository {pruned.location} {len(pruned.locks.failed)} locks of kept"
+                f" objects could not be renewed, the first of {pruned.locks.failed[0]}: {pruned.locks.error.message}",
+                "Allow the credentials of retention s3:GetObjectRetention and s3:PutObjectRetention, as the janitor of"
+                " the role repository has them.",
                 repository=pruned.repository,
                 failed=list(pruned.locks.failed[:_NAMED]),
             )
@@ -267,7 +267,7 @@ def _remove(repository: Repository, planned: Pruned, locks: Optional[Locks], pro
 
 
 def _batches(removals: Sequence[Removal]) -> Iterator[Sequence[Removal]]:
-    """Batches for one request each, records and data apart, because a store keeps no order within a request.
+    """Batches for one request each, records and data apart, because a request has no order.
 
     Each record of a backup is removed individually, so that holds can be checked right before.
     """
@@ -288,8 +288,8 @@ def _require_unheld(repository: Repository, removal: Removal, done: int, total: 
     if event:
         raise PruneIncomplete(
             f"Backup {label} in repository {repository.location} was held after the plan was made: {event.reason}."
-            f" It stays, with all that it needs; {done} of {total} objects were removed before.",
-            "Run lifeboat prune again: it plans anew, with this hold.",
+            f" It is kept, with all that it needs; {done} of {total} objects were removed before.",
+            "Run lifeboat prune again: the new plan respects this hold.",
             removed=done,
             held=label,
         )
@@ -297,10 +297,9 @@ def _require_unheld(repository: Repository, removal: Removal, done: int, total: 
 
 def _incomplete(repository: Repository, failures: List[DeleteFailure], done: int, total: int) -> PruneIncomplete:
     return PruneIncomplete(
-        f"Repository {repository.location} kept {len(failures)} objects that should go, the first is"
+        f"{len(failures)} objects in repository {repository.location} could not be removed, the first is"
         f" {failures[0].key} ({failures[0].reason}); {done} of {total} were removed before.",
-        "The credentials of retention must be allowed to delete (in S3 s3:DeleteObject); the next run goes on from"
-        " here.",
+        "Allow the credentials of retention to delete (in S3 s3:DeleteObject), and run it again: it continues here.",
         failures=[asdict(f) for f in failures[:_NAMED]],
         removed=done,
     )

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backups count when others are removed. Pure.
+"""Decide which backups count when others are removed. Pure.
 
-Whoever holds the writer's keys can store any record that does not exist yet. So a record is believed only if its key
+Anybody with the writer's keys can store any record that does not exist yet. So a record is believed only if its key
 and the listing bear it out, and a backup *counts* (replaces others, starts the window, makes a cluster identity the
-successor of another) only if it is strong. Every other one is *weak*: it is compared individually with the strong ones
-and never affects any other. If a record cannot be true it is *foreign*: it is left alone and keeps nothing.
+successor of another) only if it is strong. Any other one is *weak*: it is compared individually with the strong ones
+and never affects others. If its record cannot be true it is *foreign*: it is left alone, and no other is kept for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..repository.labels import label_order
 from ..repository.plausible import CLOCKS, Claim, record_fault
 from ..store.protocol import ObjectInfo
 
-# A backup stored this long after its end was copied from elsewhere, or is not what it claims to be.
+# A backup stored longer than this after its end was copied from elsewhere, or its record is wrong.
 _LATE = timedelta(days=1)
 
 Names = Mapping[str, Collection[str]]
@@ -31,7 +31,7 @@ Names = Mapping[str, Collection[str]]
 
 @dataclass(frozen=True)
 class Stored:
-    """What the listing says about a backup: its files by name, and when the store received its record."""
+    """A backup in the listing: its files by name, and when its record was stored."""
 
     files: Mapping[str, ObjectInfo]
     at: datetime
@@ -39,7 +39,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Segments:
-    """The names of complete segments by system identifier, and which of them the store has not had for long."""
+    """The names of complete segments by system identifier, and those of them that were stored recently."""
 
     names: Names
     fresh: Names = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Segments:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about backups besides the listing, by label: read back and intact, restored and proven."""
+    """The labels of backups that were verified (read back and intact), and that passed a restore test."""
 
     verified: Collection[str] = ()
     restored: Collection[str] = ()
@@ -57,7 +57,7 @@ class Evidence:
 class Standing:
     """The labels of the strong backups, and of the weak and foreign ones with the reason.
 
-    ``fresh`` are the weak ones whose only fault is that the store has not had them for long.
+    ``fresh`` are the weak ones whose only fault is that they were stored recently.
     """
 
     strong: FrozenSet[str] = frozenset()
@@ -75,7 +75,7 @@ def judge(
     evidence: Evidence,
     shrunk_counts: bool = False,
 ) -> Standing:
-    """The standing of each known backup."""
+    """The standing of each known backup. ``shrunk_counts``: the guard ``shrunk`` is lifted."""
     foreign: Dict[str, str] = {}
     faults: Dict[str, str] = {}
     fresh: Set[str] = set()
@@ -97,12 +97,12 @@ def judge(
     ours = [label for label in chains.known if label not in foreign]
     weak = {label: why for label in ours if (why := _broken(label, chains, wrong))}
     young = frozenset(label for label in ours if label not in weak and fresh & {b.label for b in chains.whole[label]})
-    weak.update(dict.fromkeys(young, f"the store has had it for less than {policy.settle_hours:g} hours"))
+    weak.update(dict.fromkeys(young, f"it was stored less than {policy.settle_hours:g} hours ago"))
     return Standing(frozenset(ours) - set(weak), weak, foreign, young)
 
 
 def _fault(backup: BackupManifest, stored: Stored, segments: Collection[str]) -> Optional[str]:
-    """Which of its files, or of the WAL that makes it consistent, is missing."""
+    """The first of its files, or of the WAL that makes it consistent, that is missing, in words; or None."""
     for file in backup.files:
         info = stored.files.get(file.name)
         if info is None:
@@ -115,11 +115,11 @@ def _fault(backup: BackupManifest, stored: Stored, segments: Collection[str]) ->
         return f"the WAL from its start to its stop is missing, {last - first + 1} segments"
     needed = segments_between(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_size)
     lacking = next((s.name for s in needed if s.name not in segments), None)
-    return f"WAL segment {lacking}, which it needs, is missing" if lacking else None
+    return f"it needs WAL segment {lacking}, which is missing" if lacking else None
 
 
 def _is_fresh(backup: BackupManifest, stored: Stored, segments: Collection[str], since: datetime) -> bool:
-    """Whether the record or anything that makes it whole was stored after ``since``."""
+    """Whether its record, a file or WAL that it needs was stored after ``since``."""
     if max(stored.at, *(stored.files[f.name].modified for f in backup.files)) > since:
         return True
     needed = segments_between(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_size)
@@ -130,24 +130,24 @@ def _distrust(label: str, policy: RetentionConfig, evidence: Evidence) -> Option
     if policy.trust != "whole" and label not in evidence.verified and label not in evidence.restored:
         return f"it was not verified (retention.trust: {policy.trust})"
     if policy.trust == "restored" and label not in evidence.restored:
-        return "it was not restored for a test (retention.trust: restored)"
+        return "it did not pass a restore test (retention.trust: restored)"
     return None
 
 
 def _late(backups: Sequence[BackupManifest], stored: Mapping[str, Stored]) -> Dict[str, str]:
-    """Backups stored long after their end, and after one that started later: backdated ones are, too."""
+    """Backups stored long after their end, and after one that started later, as backdated ones are."""
     found: Dict[str, str] = {}
     earliest: Dict[str, datetime] = {}
     for backup in sorted(backups, key=lambda b: label_order(b.label), reverse=True):
         at, system = stored[backup.label].at, backup.system_identifier
         if at > backup.finished_at + _LATE and at > earliest.get(system, at):
-            found[backup.label] = f"it was stored later than others that are newer, at {format_time(at)}"
+            found[backup.label] = f"it was stored after newer ones, at {format_time(at)}"
         earliest[system] = min(at, earliest.get(system, at))
     return found
 
 
 def _shrunk(backups: Sequence[BackupManifest], fresh: Set[str], policy: RetentionConfig) -> Dict[str, str]:
-    """Full backups that are tiny compared with the one before."""
+    """Full backups that are tiny compared with the previous one."""
     found: Dict[str, str] = {}
     before: Dict[str, int] = {}
     for backup in sorted((b for b in backups if b.type == "full"), key=lambda b: b.label):
@@ -160,12 +160,12 @@ def _shrunk(backups: Sequence[BackupManifest], fresh: Set[str], policy: Retentio
 
 
 def shrunk(size: int, before: int) -> str:
-    """Why something that small does not count."""
-    return f"it has {size} bytes, the one before it {before} (--allow shrunk lets it count)"
+    """The reason why something that small does not count."""
+    return f"it has {size} bytes, the previous one {before} (--allow shrunk lets it count)"
 
 
 def _broken(label: str, chains: Chains, faults: Mapping[str, str]) -> Optional[str]:
-    """What is wrong with the backup or with one that it is based on."""
+    """The fault of the backup or of one that it is based on; None if there is none."""
     if label in faults:
         return faults[label]
     if label in chains.broken:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events of the audit trail, chunks of logs, what repairs removed, and drills: removed by age alone. Pure."""
+"""Decide what is removed by age alone: audit events, log chunks, repaired objects, drills, leases and so on. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..store.protocol import ObjectInfo
 
 @dataclass(frozen=True)
 class Removal:
-    """An object that is removed, and why; ``record`` marks what makes a backup or copy exist.
+    """An object to remove, with the reason; ``record``: it is the record of a backup, copy, dump or drill.
 
     ``kind``: ``backup``, ``wal``, ``files``, ``dump``, ``audit``, ``log``, ``damaged``, ``diverged``, ``drill`` or
     ``garbage``.
@@ -35,7 +35,7 @@ def old_events(
 ) -> List[Removal]:
     """The oldest events of each chain, without a gap; its newest event is kept, so that the chain can continue.
 
-    So an event is removed only if the next one exists, and was not stored just now.
+    So an event is removed only if the next one exists, and was stored some time ago.
     """
     removals: List[Removal] = []
     first_day = f"{now - timedelta(days=policy.audit_days):%Y%m%d}"
@@ -52,7 +52,7 @@ def old_events(
 def old_logs(
     streams: Mapping[str, Sequence[Tuple[Kind, ObjectInfo]]], policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
-    """Chunks by the day they were shipped, whenever this repository received them; none has to be kept."""
+    """Chunks by the day they were shipped, even if this repository received them later; none has to be kept."""
     removals: List[Removal] = []
     for stream, chunks in sorted(streams.items()):
         days = policy.days_of_log(stream)
@@ -63,7 +63,7 @@ def old_logs(
 
 
 def old_repairs(repairs: Mapping[str, Sequence[ObjectInfo]], policy: RetentionConfig, now: datetime) -> List[Removal]:
-    """What repairs removed, each with its record, once both are old enough."""
+    """Objects set aside by repairs, each with its record, once both are old enough."""
     reason = f"removed by a repair, {policy.damaged_days:g} days ago or longer"
     return [
         Removal(info.key, info.size, "damaged", reason)
@@ -76,9 +76,10 @@ def old_repairs(repairs: Mapping[str, Sequence[ObjectInfo]], policy: RetentionCo
 def old_drills(
     drills: Mapping[str, Sequence[Tuple[Kind, ObjectInfo]]], writing: Writing, policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
-    """The evidence of drills, each as a whole, once it is old enough; the newest one of each scenario stays.
+    """The evidence of drills, each as a whole, once it is old enough; the newest one of each scenario is kept.
 
-    The age is the store's: whoever may store can give a drill any label. What has no record goes after the grace.
+    The age is by the store's time, because anybody who can store objects can give a drill any label. Without a record
+    it is removed after the grace.
     """
     newest: Dict[str, Tuple[datetime, str]] = {}
     stored = {label: max(info.modified for _kind, info in parts) for label, parts in drills.items()}
@@ -104,8 +105,8 @@ def old_drills(
 def old_diverged(
     copies: Mapping[Tuple[str, str], Sequence[Tuple[Kind, ObjectInfo]]], policy: RetentionConfig, now: datetime
 ) -> List[Removal]:
-    """The WAL of old primaries behind a fork, each copy as a whole once all of it is old enough, its record first."""
-    reason = f"written behind a fork, stored {policy.diverged_days:g} days ago or longer"
+    """The WAL of old primaries after a fork, each copy as a whole once all of it is old enough, its record first."""
+    reason = f"written after a fork, stored {policy.diverged_days:g} days ago or longer"
     return [
         Removal(info.key, info.size, "diverged", reason, record=kind.record)
         for _copy, parts in sorted(copies.items())
@@ -118,7 +119,7 @@ def old_leases(leases: Mapping[str, Sequence[ObjectInfo]], policy: RetentionConf
     """The leases of restores and writers, once they have expired; each as a whole."""
     since = now - max(policy.grace, timedelta(days=2))
     return [
-        Removal(info.key, info.size, "garbage", "of what has ended")
+        Removal(info.key, info.size, "garbage", "an expired lease")
         for _lease, parts in sorted(leases.items())
         if max(info.modified for info in parts) < since
         for info in parts

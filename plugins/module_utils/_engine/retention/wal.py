@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which WAL is kept: what makes kept backups consistent, and all that point-in-time recovery needs. Pure."""
+"""Decide which WAL is kept: that which makes kept backups consistent, or which recovery to a time needs. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .keep import order_of
 
 @dataclass(frozen=True)
 class Span:
-    """Segments of one timeline, by number, both included; ``last`` None: without an end."""
+    """Segments of one timeline, by number, from ``first`` to ``last``, both included; None for no end."""
 
     timeline: int
     first: int
@@ -63,10 +63,10 @@ def find_bases(
     active: Iterable[int],
     window_start: datetime,
 ) -> List[Base]:
-    """For each ``active`` timeline of one cluster identity the newest strong backup on its path before the window.
+    """For each ``active`` timeline of one cluster identity, the newest strong backup on its path before the window.
 
-    If none is that old, it is the oldest, and the window starts with it. A weak backup is a base if it would be one
-    were it strong. WalInvalid if a history cannot be read.
+    If none is that old, it is the oldest, and the window starts with it. A weak backup is a base if it would be one as
+    a strong backup. WalInvalid if a history cannot be read.
     """
     found: List[Base] = []
     for timeline in sorted(set(active)):
@@ -88,7 +88,7 @@ def find_bases(
 
 @dataclass(frozen=True)
 class Life:
-    """When the store last received something of a cluster identity: WAL by timeline, and anything at all."""
+    """When something of a cluster identity was last stored: WAL by timeline, and anything at all."""
 
     timelines: Mapping[int, datetime]
     last: datetime
@@ -97,8 +97,8 @@ class Life:
 def active_timelines(life: Life, strong: Iterable[BackupManifest], window_start: datetime, over: bool) -> Set[int]:
     """The timelines of a cluster identity that point-in-time recovery must reach.
 
-    Those with WAL in the window. For a cluster that may still exist although it was idle that long (not ``over``),
-    every one without a strong backup on a later timeline.
+    These have WAL in the window. If the cluster may still exist although it was idle that long (not ``over``), also
+    each one without a strong backup on a later timeline, made after its last WAL.
     """
     found: Set[int] = set()
     waiting = sorted(strong, key=lambda b: b.timeline)
@@ -116,7 +116,7 @@ def active_timelines(life: Life, strong: Iterable[BackupManifest], window_start:
 def successors(
     lives: Mapping[str, Life], strong: Iterable[BackupManifest], policy: RetentionConfig, ages: Mapping[str, timedelta]
 ) -> Mapping[str, FrozenSet[str]]:
-    """The cluster identities that replaced each one: backed up since its last activity, for a whole window."""
+    """For each cluster identity those that replaced it: with backups since its last activity, for a whole window."""
     window = max(timedelta(days=policy.wal_days), policy.settle)
     fulls = [b for b in strong if b.type == "full" and ages[b.label] >= window]
     return {
@@ -128,13 +128,13 @@ def successors(
 
 
 def base_reasons(bases: Iterable[Base], window_start: datetime) -> Dict[str, str]:
-    """Why the bases are kept, by label."""
+    """The reason to keep each base, by label."""
     since = format_time(window_start.replace(microsecond=0))
-    return {b.backup.label: f"recovery to any time since {since} begins with it" for b in bases}
+    return {b.backup.label: f"recovery to any time since {since} starts from it" for b in bases}
 
 
 def needed_spans(kept: Iterable[BackupManifest], bases: Iterable[Base]) -> Tuple[Span, ...]:
-    """The WAL between start and stop of every kept backup, and all WAL of a base's path from its start on."""
+    """The WAL from start to stop of every kept backup, and all WAL of a base's path from the base's start on."""
     spans: List[Span] = []
     for backup in kept:
         first = Segment.at(backup.timeline, backup.start_lsn, backup.segment_size).number

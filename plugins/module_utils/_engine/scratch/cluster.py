@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scratch cluster: what is restored into its place, and a server that nobody else can reach."""
+"""The scratch cluster: the plan of its restore, and a server that nobody else can reach."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..restore import RestorePlan, RestoreRequest
 
 LATEST = Target()
 
-#: A server that is looked at and thrown away: it promises nothing, talks to nobody, and starts nothing by itself.
+#: For a server that is queried and thrown away: not durable, no outgoing connections, no background jobs.
 SETTINGS: Dict[str, Any] = {
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "128MB",
     "huge_pages": "off",
     "autovacuum": "off",
-    # Workers of extensions run jobs, and those of subscriptions connect to their publisher.
+    # Workers of extensions run jobs, and those of subscriptions connect to their publishers.
     "max_worker_processes": "0",
     "max_logical_replication_workers": "0",
     "max_wal_senders": "0",
@@ -47,9 +47,9 @@ def scratch_plan(
     target: Target = LATEST,
     confirm_erasures: Optional[Tuple[str, ...]] = None,
 ) -> RestorePlan:
-    """Each tablespace gets a directory of its own; WAL comes from the repository of the backup, and no other.
+    """Plan the restore: each tablespace has its own directory; WAL comes only from the repository of the backup.
 
-    ``confirm_erasures`` None: nobody keeps what is in the scratch, and unconfirmed erasures are left out.
+    ``confirm_erasures`` None: leave out unconfirmed erasures, because nobody keeps the data of the scratch cluster.
     """
     own = replace(config, config_file=os.path.join(place, "postgresql.conf"))
     with open(str(own.config_file), "w", encoding="utf-8"):
@@ -84,7 +84,7 @@ def _tablespaces(repositories: Repositories, label: Optional[str], place: str) -
 
 
 def scratch_config(config: Config, planned: RestorePlan) -> Config:
-    """With a ``postgresql.conf`` for the scratch: only the settings that its server needs to start or to read."""
+    """The configuration with a ``postgresql.conf`` for the scratch: only settings needed to start and to read."""
     needed = ("shared_preload_libraries", "max_prepared_transactions", "max_locks_per_transaction", "TimeZone")
     settings = planned.backup.requirements.get("settings") or {}
     path = os.path.join(os.path.dirname(planned.data_dir), "postgresql.conf")
@@ -95,7 +95,7 @@ def scratch_config(config: Config, planned: RestorePlan) -> Config:
 
 @contextmanager
 def scratch_server(config: Config, data_dir: str, log: str) -> Iterator[ConnectionConfig]:
-    """Run the server for as long as it is looked at: a private socket, no port, everybody who can open it may enter."""
+    """Run the server during the block: on a private socket, without a port, with access for any role."""
     with server.private(data_dir) as private:
         settings = {**private, **{k: str(v) for k, v in {**SETTINGS, **config.verify.settings}.items()}}
         server.start(config.bin_dir, data_dir, config.config_file, settings, log, wait=True)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The place of a scratch cluster: a directory of its own, and what a killed process left of an earlier one.
+"""The place of a scratch cluster: its own directory, and the leftovers of earlier ones whose process was killed.
 
-A place has a lock file, locked (``flock``) as long as the process lives that made it. The file tells which place, on
-which host. What has such a file and is not locked is of a dead process, and only that is ever cleared.
+A place has a lock file, locked (``flock``) while the process that made it is running. The file contains the path of the
+place and the host. Only a place with such a file that is not locked is ever cleared.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _LOCK = "lifeboat.lock"
 
 @contextmanager
 def scratch_place(config: Config) -> Iterator[str]:
-    """A directory for the data and for tablespaces, removed at the end whatever happened.
+    """A directory for the data and tablespaces, always removed at the end.
 
     ConfigError if no place is configured, or it cannot be created.
     """
     parent = _parent(config)
     if not parent:
         raise ConfigError(
-            "No directory for the scratch cluster is known.", "Set verify.scratch_dir to a directory with enough room."
+            "No directory is configured for the scratch cluster.", "Set verify.scratch_dir to one with enough space."
         )
     try:
         place = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
     except OSError as exc:
         raise ConfigError(
-            f"A scratch cluster cannot be put into {parent}: {exc.strerror}.",
-            "Make the directory for the user who runs PostgreSQL, or set verify.scratch_dir to another one.",
+            f"Cannot create a scratch cluster in {parent}: {exc.strerror}.",
+            "Make the directory writable for the user who runs PostgreSQL, or set verify.scratch_dir to another one.",
             path=parent,
         ) from exc
     try:
@@ -59,9 +59,9 @@ def scratch_place(config: Config) -> Iterator[str]:
 
 
 def clear_dead(config: Config, progress: Progress) -> None:
-    """Remove what killed processes left beside the place of the next scratch: their servers, sockets, directories.
+    """Remove what killed processes left beside the next scratch place: their servers, sockets, directories.
 
-    Anything whose owner cannot be determined here is reported, and left.
+    Directories that do not provably belong to a killed process are reported and left alone.
     """
     for place in _others(_parent(config)):
         try:
@@ -85,9 +85,9 @@ def _others(parent: Optional[str]) -> List[str]:
 
 @contextmanager
 def _claimed(place: str) -> Iterator[None]:
-    """Hold the place's lock. Who clears may have the empty file locked for a moment: it is waited for."""
+    """Hold the place's lock. Wait for it, because another process that clears may lock the empty file for a moment."""
     with open(os.path.join(place, _LOCK), "w", encoding="utf-8") as stream:
-        # On a file system without locks the file stays empty, and nobody else ever clears the place.
+        # On a file system without locks the file stays empty, so no other process ever clears the place.
         with contextlib.suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX)
             json.dump(_claim(place), stream)
@@ -100,29 +100,29 @@ def _claim(place: str) -> Dict[str, Any]:
 
 
 def _clear(config: Config, place: str) -> str:
-    """Clear the place if it is of a dead process; in words what became of it, nothing where its process lives."""
+    """Clear the place if its process is dead. Returns the outcome in words, empty if its process is running."""
     if os.path.islink(place) or os.lstat(place).st_uid != os.geteuid():
-        return "is of another user; it is left as it is"
+        return "belongs to another user and is left alone"
     try:
         lock = os.open(os.path.join(place, _LOCK), os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return "has no lock of a scratch cluster; where nothing uses it, remove it"
+        return "has no lock of a scratch cluster; remove it if nothing uses it"
     with open(lock, encoding="utf-8") as stream:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return ""
         if os.fstat(lock).st_nlink == 0:
-            # Another process has cleared it meanwhile.
+            # Another process has just cleared it.
             return ""
         if _read(stream.read()) != _claim(place):
-            return "is no place that was made here; where nothing uses it, remove it"
+            return "was not created on this host or at this path; remove it if nothing uses it"
         data = os.path.join(place, "data")
         if server.serves(data):
             server.stop(config.bin_dir, data, "immediate")
         server.drop_private(data)
         _remove(place)
-    return "was left by a process that was killed; it is cleared"
+    return "was left by a killed process and has been cleared"
 
 
 def _read(text: str) -> Any:
@@ -133,7 +133,7 @@ def _read(text: str) -> Any:
 
 
 def _remove(place: str) -> None:
-    """The lock goes last, so that what is interrupted here can still be told for what it is."""
+    """Remove the place, its lock file last, so that after an interruption it is still recognized."""
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(place)):
             if entry.is_dir(follow_symlinks=False):

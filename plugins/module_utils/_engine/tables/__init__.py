@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Single tables as they were at a point in time, restored from a scratch cluster beside the live ones."""
+"""Restore single tables to a point in time, from a scratch cluster, beside the live ones."""

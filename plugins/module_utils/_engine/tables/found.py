@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of the scratch cluster: found by their names, made ready to stand alone, given their new names."""
+"""Find tables of the scratch cluster by name, make them independent of others, and rename them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RELATION = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, true
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s::oid
 """
-# Of a table: what has a name in its schema.
+# The indexes and sequences of a table, which have names in its schema.
 _PARTS = """
 WITH asked AS (SELECT %s::oid AS oid)
 SELECT 'INDEX', n.nspname, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -49,7 +49,7 @@ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n
 
 @dataclass(frozen=True)
 class Relation:
-    """A table, a partitioned one (``kind`` p) or a partition, by its schema and its name there."""
+    """A table, a partitioned table (``kind`` p) or a partition, by its schema and its name there."""
 
     oid: int
     schema: str
@@ -58,24 +58,24 @@ class Relation:
 
     @property
     def quoted(self) -> str:
-        """For a statement, and as a pattern of ``pg_dump``."""
+        """The name for a statement, and as a pattern of ``pg_dump``."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
 def find_tables(
     sql: Session, where: ConnectionConfig, database: str, names: Sequence[str], moment: str
 ) -> Tuple[Relation, ...]:
-    """The tables of these names, as the database reads a name, with their partitions; TableMissing."""
+    """The tables of these names, resolved by the database, with their partitions; TableMissing if there is none."""
     found: Dict[int, Relation] = {}
     for name in names:
         oid = find_oid(where, database, name)
         kind = sql.value("SELECT relkind::text FROM pg_class WHERE oid = %s::oid", [oid]) if oid else None
         if kind not in ("r", "p"):
             there = ", ".join(str(row[0]) for row in sql.rows(_THERE)) or "none"
-            what = f"There is no table {name}" if oid is None else f"{name} is no table"
+            what = f"There is no table {name}" if oid is None else f"{name} is not a table"
             raise TableMissing(
                 f"{what} {moment}; there are: {there}.",
-                "Correct the name (with its schema, quoted as in SQL), or choose a moment at which it was there.",
+                "Correct the name (with its schema, quoted as in SQL), or choose a time at which it existed.",
                 table=name,
             )
         for row in sql.rows(_RELATIONS if kind == "p" else _RELATION, [oid]):
@@ -84,7 +84,7 @@ def find_tables(
 
 
 def stand_alone(sql: Session, tables: Sequence[Relation]) -> List[str]:
-    """Drop their triggers, and those foreign keys that lead out of them: a copy neither acts nor refers."""
+    """Drop their triggers, and their foreign keys to other tables; returns a description of each."""
     oids, dropped = [t.oid for t in tables], []
     for table in tables:
         for (name,) in sql.rows(_FOREIGN, [table.oid, oids]):
@@ -109,7 +109,7 @@ def rename(sql: Session, tables: Sequence[Relation], suffix: str) -> Tuple[Relat
 
 
 def count(sql: Session, tables: Sequence[Relation]) -> Dict[str, int]:
-    """The rows of each table that holds rows itself, by quoted name."""
+    """The row count of each table that has rows itself, by quoted name."""
     sql.rows("SET row_security = off")
     refuse_code(sql)
     return {t.quoted: count_rows(sql, t.quoted) for t in tables if t.kind == "r"}

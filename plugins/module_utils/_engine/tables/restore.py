@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore tables as they were at a point in time: recover a scratch cluster, and load them beside the live ones.
+"""Restore tables to a point in time: recover a scratch cluster, and load them beside the live ones.
 
-The live tables are not touched: restored tables have other names, or go into another database. All are loaded in one
+The live tables are not changed: restored tables have other names, or go into another database. All are loaded in one
 transaction, so that a failure leaves nothing behind.
 """
 
@@ -36,9 +36,9 @@ from .naming import suffix_of
 class TableRequest:
     """Which ``tables`` of which ``database``, as they were at ``target``.
 
-    They come back beside the live ones with ``suffix`` behind their names (None: the moment, as ``_20261122_1402``), or
-    with their own names ``into`` another database, which is made where it is not there. ``owner`` and ``privileges``:
-    whether they belong to whom they belonged to, and are granted as they were. ``confirm_erasures`` as for a restore.
+    They are restored beside the live ones with ``suffix`` after their names (None: the time, as ``_20261122_1402``), or
+    with their own names ``into`` another database, which is created if missing. ``owner`` and ``privileges``: whether
+    to restore owners and grants. ``confirm_erasures`` as for a restore.
     """
 
     database: str
@@ -54,8 +54,8 @@ class TableRequest:
 
 @dataclass(frozen=True)
 class TablesRestored:
-    """``rows`` by the quoted name under which each is there now; ``dropped`` are triggers and foreign keys that a copy
-    does not have. ``reached_time`` is that of the last commit it has.
+    """Restored tables. ``rows`` are row counts by the quoted new names; ``dropped`` are triggers and foreign keys that
+    were left out. ``reached_time`` is that of the last included commit.
     """
 
     database: str
@@ -73,7 +73,7 @@ class TablesRestored:
 
 @dataclass(frozen=True)
 class TablesPlan:
-    """What :func:`apply` would do: load ``tables`` into ``database``, out of a cluster restored as ``scratch`` says."""
+    """The tables to load into ``database``, and the plan of the ``scratch`` cluster to load them from."""
 
     database: str
     tables: Tuple[str, ...]
@@ -84,7 +84,7 @@ class TablesPlan:
 
 
 def plan(config: Config, request: TableRequest) -> TablesPlan:
-    """Find out what would be restored. Only the restored scratch cluster will show whether it has the tables."""
+    """Plan the restore. Whether the tables exist is known only once the scratch cluster is restored."""
     _require_sense(config, request)
     with scratch_place(config) as place:
         planned = scratch_plan(config, place, request.label, request.target, request.confirm_erasures)
@@ -92,10 +92,10 @@ def plan(config: Config, request: TableRequest) -> TablesPlan:
 
 
 def apply(config: Config, request: TableRequest, progress: Optional[Progress] = None) -> TablesRestored:
-    """Recover, load, compare the rows, drop the scratch.
+    """Recover, load, compare row counts, drop the scratch cluster.
 
-    TableMissing, TableRefused where a name is taken, and what a restore and ``pg_restore`` raise; the live database is
-    as it was then. Memory: about 2 MiB; disk as for a restore, in ``verify.scratch_dir``.
+    TableMissing, TableRefused if a name is taken, and the errors of a restore and of ``pg_restore``; then the live
+    database is unchanged. Memory: about 2 MiB; disk as for a restore, in ``verify.scratch_dir``.
     """
     with audited(config, "table restore") as note:
         note.details.update(database=request.database, tables=list(request.tables), into=request.into)
@@ -107,19 +107,19 @@ def apply(config: Config, request: TableRequest, progress: Optional[Progress] = 
 
 def _require_sense(config: Config, request: TableRequest) -> None:
     if not request.tables:
-        raise ConfigError("No table was named.", "Name one, with its schema: public.orders.")
+        raise ConfigError("No table was given.", "Give one with its schema: public.orders.")
     if request.into == request.database or (request.into and request.suffix is not None):
         raise ConfigError(
-            f"Into {request.into!r} the tables go with their own names.",
-            "Name another database than theirs, or give a suffix and no database.",
+            f"The tables would have their own names in {request.into!r}.",
+            "Choose a database other than theirs and no suffix, or only a suffix.",
         )
     if request.suffix == "":
-        raise ConfigError("The suffix is empty.", "Beside the live tables others need other names.")
+        raise ConfigError("The suffix is empty.", "Give one: restored tables need other names than the live ones.")
     with session(config.connection) as sql:
         if not sql.rows("SELECT 1 FROM pg_database WHERE datname = %s", [request.database]) and not request.into:
             raise TableRefused(
-                f"There is no database {request.database!r} any more to load into.",
-                "Give the tables a database of their own (--into), or restore the database from a dump.",
+                f"Database {request.database!r} no longer exists, so the tables cannot be loaded there.",
+                "Load them into another database (--into), or restore the database from a dump.",
                 database=request.database,
             )
 
@@ -163,14 +163,14 @@ def _load(
         found = count(sql, tables)
     if found != wanted:
         raise BackupCorrupt(
-            f"What was loaded into {database} is not what was recovered: {found} instead of {wanted}.",
-            "Drop what was loaded and run it again; is somebody writing into those tables already?",
+            f"The row counts loaded into {database} differ from the recovered ones: {found} instead of {wanted}.",
+            "Drop the loaded tables and run this again; let nobody write to them before it ends.",
         )
     return found, dropped
 
 
 def _suffix(target: Target, result: RestoreResult) -> str:
-    """From the requested time, else from the last commit reached, else from the current time."""
+    """The suffix from the requested time, else from the last commit reached, else from the current time."""
     if target.kind == "time":
         return suffix_of(target.moment())
     return suffix_of(parse_time(result.reached_time) if result.reached_time else clock.now())
@@ -182,7 +182,7 @@ def _require_free(connection: ConnectionConfig, database: str, tables: Sequence[
             name = f"{quoted(table.schema)}.{quoted(with_end(table.name, suffix))}"
             if sql.value("SELECT to_regclass(%s)::oid", [name]):
                 raise TableRefused(
-                    f"There is {name} in {database} already.",
+                    f"{name} already exists in {database}.",
                     f"Drop or rename it, or choose another {'--suffix' if suffix else 'database (--into)'}. Nothing was"
                     " loaded.",
                     table=name,
@@ -201,7 +201,7 @@ def _make_room(connection: ConnectionConfig, database: str, tables: Sequence[Rel
 def _copy(
     config: Config, scratch: ConnectionConfig, request: TableRequest, tables: Sequence[Relation], database: str
 ) -> None:
-    """Pipe ``pg_dump`` of the scratch into ``pg_restore`` of the live server, in one transaction."""
+    """Pipe ``pg_dump`` of the scratch cluster into ``pg_restore`` of the live server, in one transaction."""
     out = [program(config.bin_dir, "pg_dump"), "--format=custom", "--compress=0", "--no-password"]
     out += [f"--table={table.quoted}" for table in tables]
     into = [program(config.bin_dir, "pg_restore"), "--format=custom", "--exit-on-error", "--single-transaction"]

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When rows of a table were deleted or updated, the table truncated or dropped: from the archived WAL.
+"""Search the archived WAL for when rows of a table were deleted or updated, or the table truncated or dropped.
 
-WAL names files, not tables. Which file a table had is in the catalog of a scratch cluster that is recovered to the
-beginning of the span.
+WAL names files, not tables. The file of a table is looked up in the catalog of a scratch cluster that is recovered to
+the beginning of the span.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SELECT format('%%s/%%s/%%s', CASE c.reltablespace WHEN 0 THEN d.dattablespace EL
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """Which ``tables`` of which ``database``, and from when (aware) to when; None: to the end of the archive."""
+    """Which ``tables`` of which ``database``, and the span (aware times; ``until`` None for the end of the archive)."""
 
     database: str
     tables: Tuple[str, ...]
@@ -50,8 +50,8 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class Searched:
-    """``events`` in their order, between the LSNs ``begin`` and ``end``. ``lost`` are tables that were rewritten, and
-    from when on they are not followed.
+    """``events`` in order, between the LSNs ``begin`` and ``end``. ``lost`` are rewritten tables, by the time from
+    which they could not be followed.
     """
 
     events: Tuple[Event, ...]
@@ -73,13 +73,13 @@ class Searched:
 
 
 def search(config: Config, request: SearchRequest, progress: Optional[Progress] = None) -> Searched:
-    """Recover a scratch to the beginning, read the WAL from there on. Disk as for a restore, and nine segments.
+    """Recover a scratch cluster to the beginning, read the WAL from there. Disk as for a restore, and nine segments.
 
-    TableMissing where a table was not there at the beginning; else what a restore raises.
+    TableMissing if a table did not exist at the beginning; else the errors of a restore.
     """
     if request.until is not None and request.until <= request.since:
         raise ConfigError(
-            f"The span ends at {format_time(request.until)}, before it begins at {format_time(request.since)}.",
+            f"The span ends at {format_time(request.until)}, but begins at {format_time(request.since)}.",
             "Give the earlier time first.",
         )
     with audited(config, "table search") as note:
@@ -100,7 +100,7 @@ def _search(config: Config, request: SearchRequest, progress: Progress) -> Searc
                 tracer = _tracer(sql, where, request)
     start = parse_lsn(result.reached_lsn)
     segments = [s for s in planned.run.segments if s.end > start]
-    progress.phase(f"look through {len(segments)} WAL segments")
+    progress.phase(f"search {len(segments)} WAL segments")
     events = _events(config, planned, tracer, request, progress, start)
     return Searched(
         tuple(events), start, planned.run.end, len(segments), round(clock.monotonic() - began, 3), dict(tracer.lost)
@@ -123,7 +123,7 @@ def _events(
     try:
         repository = repositories.named(str(planned.source.name)) or repositories.readable()
         said = lines(repository, config.bin_dir, planned.backup.system_identifier, segments, progress)
-        # What the scratch cluster already has is before the start.
+        # Changes that the scratch cluster already has are before the start.
         found = [e for e in trace(said, tracer, request.until) if e.lsn >= start]
     finally:
         repositories.close()

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happened to tables, from WAL records in their order. Pure.
+"""Find out what happened to tables, from WAL records in order. Pure.
 
-Rows are told by ``Heap DELETE`` and ``UPDATE`` of the table's file; that its file went, by the list of files in a
-commit (``rels``). Whether it was dropped, truncated or rewritten follows from what else the transaction did: TRUNCATE
-makes new files and deletes nothing from pg_class, a drop makes none, a rewrite (VACUUM FULL, CLUSTER, ALTER TABLE) does
-both.
+Changes of rows are ``Heap DELETE`` and ``UPDATE`` records of the table's file; the removal of its file is in a commit's
+list of files (``rels``). The rest of the transaction shows whether it was dropped, truncated or rewritten: TRUNCATE
+creates files and deletes nothing from pg_class, a drop creates none, and a rewrite (VACUUM FULL, CLUSTER, ALTER TABLE)
+does both.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 from ..base.wal_names import format_lsn, parse_lsn
 from ..records.model import format_time, read_moment
 
-_LINE = re.compile(
-    r"rmgr: (\S+)\s.*?tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (\S+) ?(.*)$"
-)
+_LINE = re.compile(r"rmgr: (\S+)\s.*?tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (\S+) ?(.*)$")
 _WANTED = ("rmgr: Heap ", "rmgr: Storage ", "rmgr: Transaction ", "rmgr: Database ")
 _REL = re.compile(r"blkref #0: rel (\d+/\d+/\d+)")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
@@ -36,7 +34,7 @@ GONE = "database dropped"
 
 @dataclass(frozen=True)
 class WalRecord:
-    """One record, as ``pg_waldump`` prints it."""
+    """One record as printed by ``pg_waldump``."""
 
     rmgr: str
     xid: int
@@ -47,10 +45,10 @@ class WalRecord:
 
 @dataclass(frozen=True)
 class Event:
-    """What a committed transaction did to a table.
+    """A change of a table by a committed transaction.
 
     ``what``: deleted, updated (``rows`` of them), dropped, truncated, rewritten, database dropped. ``lsn`` is that of
-    the commit's record: recovery to it, exclusive, ends just before the transaction is there.
+    the commit record: exclusive recovery to it ends just before the transaction.
     """
 
     table: str
@@ -61,7 +59,7 @@ class Event:
     lsn: int
 
     def as_dict(self) -> Dict[str, object]:
-        """Plain data, with the target of a restore to the moment just before."""
+        """The event as JSON-serializable data, with the target of a restore to just before it."""
         return {
             "table": self.table,
             "what": self.what,
@@ -74,7 +72,7 @@ class Event:
 
 
 def parse_line(line: str) -> Optional[WalRecord]:
-    """A record of the kinds that matter here; None for any other line."""
+    """The record in a line of ``pg_waldump``; None for records of other resource managers, and other lines."""
     if not line.startswith(_WANTED):
         return None
     match = _LINE.match(line)
@@ -85,7 +83,7 @@ def parse_line(line: str) -> Optional[WalRecord]:
 
 
 def file_of(path: str) -> Optional[str]:
-    """``1663/5/16384`` of ``base/5/16384``: tablespace, database and file node. None for a fork or a global one."""
+    """``base/5/16384`` as ``1663/5/16384``: tablespace, database and file node. None for a fork or a global file."""
     parts = path.split("/")
     if parts[0] == "base" and len(parts) == 3 and parts[2].isdigit():
         return f"1663/{parts[1]}/{parts[2]}"
@@ -96,7 +94,7 @@ def file_of(path: str) -> Optional[str]:
 
 @dataclass
 class _Transaction:
-    """What one transaction, or subtransaction, did so far."""
+    """The changes of one transaction, or subtransaction, so far."""
 
     rows: Dict[Tuple[str, str], int] = field(default_factory=dict)
     created: List[str] = field(default_factory=list)
@@ -115,9 +113,8 @@ class _Transaction:
 class Trace:
     """Follows tables of one database through WAL.
 
-    ``files`` are tables by their files (``1663/5/16384``), as they were where the WAL begins; ``catalog`` is the file
-    of pg_class. ``lost`` are tables whose file was replaced by one that is not known: what happens to them later is not
-    seen.
+    ``files`` are tables by their files (``1663/5/16384``) at the beginning of the WAL; ``catalog`` is the file of
+    pg_class. ``lost`` are tables whose file was replaced by an unknown one, so that later changes are not found.
     """
 
     def __init__(self, files: Mapping[str, str], catalog: str) -> None:
@@ -126,7 +123,7 @@ class Trace:
         self.lost: Dict[str, datetime] = {}
 
     def feed(self, record: WalRecord) -> List[Event]:
-        """The events that this record confirms."""
+        """Take the next record; the events that it commits."""
         if record.rmgr == "Heap":
             self._heap(record)
         elif record.rmgr == "Storage" and record.kind == "CREATE":
@@ -176,12 +173,10 @@ class Trace:
                 found.append(Event(self._files.pop(file), GONE, None, xid, at, record.lsn))
         return found
 
-    def _replaced(
-        self, whole: _Transaction, gone: List[str], xid: int, at: datetime, lsn: int
-    ) -> Iterable[Event]:
+    def _replaced(self, whole: _Transaction, gone: List[str], xid: int, at: datetime, lsn: int) -> Iterable[Event]:
         what = DROPPED if not whole.created else REWRITTEN if whole.undescribed else TRUNCATED
         tables = [self._files.pop(file) for file in gone]
-        # TRUNCATE makes the table's own file first, then those of its TOAST table and its indexes.
+        # TRUNCATE creates the table's own file first, then those of its TOAST table and its indexes.
         if what == TRUNCATED and len(tables) == 1:
             self._files[whole.created[0]] = tables[0]
         elif what != DROPPED:
@@ -190,7 +185,7 @@ class Trace:
 
 
 def trace(lines: Iterable[str], tracer: Trace, until: Optional[datetime] = None) -> Iterator[Event]:
-    """The events of these lines of ``pg_waldump``, up to the first commit behind ``until``."""
+    """The events of these lines of ``pg_waldump``, up to the first commit after ``until``."""
     for line in lines:
         record = parse_line(line)
         if record is None:
@@ -202,7 +197,7 @@ def trace(lines: Iterable[str], tracer: Trace, until: Optional[datetime] = None)
 
 
 def joined(events: Iterable[Event]) -> List[Event]:
-    """Rows that went with their table's file are not reported twice: the drop covers them."""
+    """The events without changes of rows by a transaction that also dropped their table."""
     found = list(events)
     dropped = {(e.table, e.xid) for e in found if e.what in (DROPPED, GONE)}
     return [replace(e) for e in found if e.what not in (DELETED, UPDATED) or (e.table, e.xid) not in dropped]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stored WAL through ``pg_waldump``, some segments at a time, as lines."""
+"""Read stored WAL with ``pg_waldump``, some segments at a time, as lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..wal.scan import staged
 def lines(
     repository: Repository, bin_dir: Optional[str], system: str, segments: Sequence[Segment], progress: Progress
 ) -> Iterator[str]:
-    """What ``pg_waldump`` prints for every record that begins in these segments. Disk: nine segments."""
+    """The lines of ``pg_waldump`` for every record that begins in these segments. Disk: nine segments."""
     done = 0
     for place, batch in staged(segments, lambda segment: read_wal(repository, system, segment.name)):
         yield from _dumped(bin_dir, place, batch)
@@ -33,12 +33,12 @@ def _dumped(bin_dir: Optional[str], place: str, batch: Sequence[Segment]) -> Ite
     argv = [program(bin_dir, "pg_waldump"), f"--path={place}", f"--timeline={batch[0].timeline}"]
     argv += [f"--start={format_lsn(batch[0].start)}", f"--end={format_lsn(batch[-1].end)}"]
     with tempfile.TemporaryFile() as words:
-        # It ends with 1 where the records end.
+        # It exits with status 1 at the end of the records.
         yield from Drain(argv, words, accept=(0, 1), env={"TZ": "UTC"}).lines()
         words.seek(0)
         said = words.read().decode(errors="replace")
     if "could not find a valid record" in said:
         raise WalInvalid(
             f"pg_waldump finds no record in WAL segment {batch[0].name}: {said.strip()[-300:]}",
-            "Is it damaged? lifeboat verify --all tells; a search with a later --from passes it over.",
+            "Check it for damage (lifeboat verify --all), or skip it by a search with a later --from.",
         )

@@ -4,14 +4,13 @@
 """The WAL agent: a resident process that stores WAL ahead of PostgreSQL's ``archive_command``.
 
 It reads, checks, compresses and stores the files of ``archive_status/*.ready`` in several threads, with connections
-that stay open, and acknowledges them in PostgreSQL's order (:mod:`.spool`), each once every required repository has it,
-and has on record that WAL is acknowledged so far: a hole in it is so known to end the WAL, or to be a loss.
+that stay open, and acknowledges them in PostgreSQL's order (:mod:`.spool`), each once every required repository has it
+together with a record of how far WAL is acknowledged. That record tells whether a hole is the end of the WAL or a loss.
 ``archive_command`` waits for the acknowledgement; without an agent it pushes itself. An agent that was never asked
-stores nothing: the server may archive elsewhere.
+stores nothing, because the server may archive elsewhere.
 
 Memory: Python and the S3 client (about 60 MB), and at most ``wal.parallel`` files with their compressed forms, together
-at most 192 MiB (or one file's); as much again while they are compared with what a repository holds already. The spool
-holds no WAL.
+at most 192 MiB (or one file's); as much again while they are compared with existing objects. The spool contains no WAL.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from .backlog import ready_files, wal_path
 from .push import Pusher
 from .spool import Spool, configured_at, written_at
 
-# How long an agent that is told to stop waits for uploads in progress.
+# Seconds that a stopping agent waits for uploads in progress.
 _GRACE = 10.0
 _TICK = 0.1
 
@@ -58,10 +57,10 @@ class Agent:
         self._failing = ""
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Work until ``stopping`` or until the configuration changes; ``on_ready`` is called once it has begun.
+        """Run until ``stopping`` or until the configuration changes; ``on_ready`` is called once at the start.
 
-        AgentRunning if another agent is running. SpoolUnusable, at any time, if nothing can be acknowledged: clients
-        then see that no agent is running.
+        AgentRunning if another agent is running. SpoolUnusable, at any time, if nothing can be acknowledged. The agent
+        ends then, so that clients push on their own.
         """
         configured = configured_at(self._config)
         with self._spool:
@@ -81,12 +80,12 @@ class Agent:
                 repositories.close()
 
     def _look(self) -> None:
-        """See what is ready, and forget what PostgreSQL is done with."""
+        """Read what is ready, and forget the files that PostgreSQL no longer asks for."""
         self._ready = ready_files(self._data_dir) if self._spool.asked else ()
         for name in ahead.to_forget(self._ready, self._jobs):
             self._forget(name)
         for name, job in list(self._jobs.items()):
-            # By now there may be another file of the same name.
+            # Another file may have the same name by now.
             if job.state == ahead.ACKNOWLEDGED and self._stamp_of(name) != job.stamp:
                 self._forget(name)
 
@@ -102,7 +101,7 @@ class Agent:
             self._orders.put(name)
             if self._threads < sum(job.state == ahead.RUNNING for job in self._jobs.values()):
                 self._threads += 1
-                # A daemon thread: a hanging store must not keep an agent that was told to stop.
+                # A daemon thread: a store that hangs must not keep the agent from stopping.
                 threading.Thread(target=self._work, name=f"lifeboat-wal-{self._threads}", daemon=True).start()
 
     def _work(self) -> None:
@@ -117,19 +116,19 @@ class Agent:
             self._ended.put((names, _outcome(last, self._pusher.acknowledge)))
 
     def _store(self, name: str) -> int:
-        """Push the file; gives the time it was last written, in ns."""
+        """Push the file and return its modification time in ns."""
         path = wal_path(self._data_dir, name)
         before = self._stamp_of(name)
         self._pusher.push(path)
         if before is None or self._stamp_of(name) != before:
-            raise WalInvalid(f"WAL file {path} changed while it was read.", "It is read again.", name=name)
+            raise WalInvalid(f"WAL file {path} changed while it was read.", "Wait: it is read again.", name=name)
         return before
 
     def _stamp_of(self, name: str) -> Optional[int]:
         return written_at(wal_path(self._data_dir, name))
 
     def _collect(self, seconds: float) -> bool:
-        """Wait for the end of a push and take all that have ended; acknowledge what can be."""
+        """Wait for a push to end, take all that have ended and acknowledge what can be; False if none ended in time."""
         try:
             ended = [self._ended.get(timeout=seconds)]
             while not self._ended.empty():
@@ -149,7 +148,7 @@ class Agent:
         if any(is_segment(name) for name in names):
             for name in names:
                 self._jobs[name] = replace(self._jobs[name], state=ahead.MARKING)
-            # In parallel with the uploads, for all that arrived meanwhile at once: it costs no throughput.
+            # One mark for everything that arrived meanwhile, in parallel with the uploads: it costs no throughput.
             self._marks.put(names)
         else:
             self._acknowledge(names)
@@ -161,7 +160,7 @@ class Agent:
             self._jobs[name] = replace(self._jobs[name], state=ahead.ACKNOWLEDGED)
             if self._failing:
                 self._failing = ""
-                self._progress.note(f"{name} is archived; it goes on")
+                self._progress.note(f"{name} is archived: archiving works again")
 
     def _failed(self, name: str, error: LifeboatError) -> None:
         failures = self._jobs[name].failures + 1
@@ -172,7 +171,7 @@ class Agent:
             self._progress.note(f"{name} is not archived: {error.message} [{error.error_code}]")
 
     def _drain(self) -> bool:
-        """Wait for uploads in progress; False if some were dropped, which is safe: they were never acknowledged."""
+        """Wait for uploads in progress; False if some were dropped. That is safe: they were never acknowledged."""
         deadline = clock.monotonic() + _GRACE
         while any(job.state in ahead.ON_THE_WAY for job in self._jobs.values()):
             if clock.monotonic() > deadline:
@@ -182,20 +181,20 @@ class Agent:
 
 
 def _outcome(name: str, work: Callable[[str], object]) -> object:
-    """What the work gives, or the error that it ended with."""
+    """The result of the work, or the error that it ended with."""
     try:
         return work(name)
     except LifeboatError as exc:
         return exc
     except Exception as exc:
-        return LifeboatError(f"{name}: {type(exc).__name__}: {exc}", "This is a defect of Lifeboat.")
+        return LifeboatError(f"{name}: {type(exc).__name__}: {exc}", "Report this defect of Lifeboat.")
 
 
 def _required(config: Config, key: str) -> str:
     value = getattr(config, key)
     if not value:
         raise ConfigError(
-            f"{config.source or 'configuration'}: {key} is missing.", "The WAL agent works with data_dir and spool_dir."
+            f"{config.source or 'configuration'}: {key} is missing.", "Set data_dir and spool_dir for the WAL agent."
         )
     return os.path.abspath(str(value))
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PostgreSQL still has to archive: the ``.ready`` files of ``pg_wal/archive_status``."""
+"""The files that PostgreSQL still has to archive: ``.ready`` in ``pg_wal/archive_status``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READY = ".ready"
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many files wait, their bytes, the first one and the time (seconds since the epoch) it was last written."""
+    """How many files wait, their bytes, the first one and its modification time (seconds since the epoch)."""
 
     count: int
     size: int
@@ -27,7 +27,7 @@ class Backlog:
 
 
 def ready_files(data_dir: str) -> Tuple[str, ...]:
-    """The names of the files that wait, in PostgreSQL's order; empty while there is no such data directory."""
+    """The names of the waiting files, in PostgreSQL's order; empty if the data directory does not exist."""
     status = os.path.join(data_dir, "pg_wal", "archive_status")
     try:
         with os.scandir(status) as entries:
@@ -46,7 +46,7 @@ def wal_path(data_dir: str, name: str) -> str:
 
 
 def read_backlog(data_dir: str) -> Backlog:
-    """How far archiving is behind."""
+    """The files that wait now; those that disappear meanwhile count without their bytes."""
     names = ready_files(data_dir)
     size, since = 0, None
     for name in names:

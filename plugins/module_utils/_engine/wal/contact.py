@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a streaming standby last heard of its primary, kept on its host.
+"""The last contact of a streaming standby with its primary, saved on the standby's host.
 
 ``pg_stat_wal_receiver`` (PostgreSQL manual, "The Cumulative Statistics System") is empty once the primary is gone, just
-when it is asked for. ``lifeboat check``, which runs every minute for the metrics, and ``lifeboat standby`` keep it.
+when it is needed. ``lifeboat check``, which runs every minute for the metrics, and ``lifeboat standby`` save it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SELECT latest_end_lsn::text, received_tli, greatest(last_msg_receipt_time, lates
 
 @dataclass(frozen=True)
 class Contact:
-    """The end of the primary's WAL as it told it, on which timeline, and when it last told anything."""
+    """The end of the primary's WAL as last reported, its timeline, and the time of the primary's last message."""
 
     lsn: int
     timeline: int
@@ -41,7 +41,7 @@ class Contact:
 
 
 def newer(known: Optional[Contact], live: Optional[Contact]) -> Optional[Contact]:
-    """What is known of both: a later timeline, or more WAL of the same, and the time of the later message. Pure."""
+    """Both combined: the later timeline, or more WAL of the same one, and the time of the later message. Pure."""
     if known is None or live is None:
         return live or known
     most = max(known, live, key=lambda c: (c.timeline, c.lsn))
@@ -49,13 +49,13 @@ def newer(known: Optional[Contact], live: Optional[Contact]) -> Optional[Contact
 
 
 def read_live(sql: Session) -> Optional[Contact]:
-    """What the WAL receiver of this standby knows; None where none runs, or the role may not see it."""
+    """The contact of this standby's WAL receiver; None if none runs, or the role may not see it."""
     rows = sql.rows(_SQL)
     return Contact(parse_lsn(rows[0][0]), int(rows[0][1]), rows[0][2]) if rows and rows[0][2] else None
 
 
 def read_kept(config: Config) -> Optional[Contact]:
-    """What was kept; None where nothing is, or it cannot be read: nothing is known then."""
+    """The saved contact; None if there is none, or it cannot be read."""
     path = _path(config)
     with contextlib.suppress(OSError, ValueError, LifeboatError), open_to_read(path) as stream:
         found = Fields(parse_object(stream.read(MOST_SMALL)), path)
@@ -64,9 +64,9 @@ def read_kept(config: Config) -> Optional[Contact]:
 
 
 def update(config: Config, sql: Session) -> Optional[Contact]:
-    """Keep what the WAL receiver knows, and give the most that is known.
+    """Save the WAL receiver's contact, and return it combined with the saved one.
 
-    Only the owner of the data directory writes. A failure costs that less is known later.
+    Only the owner of the data directory writes. After a failure an older contact remains.
     """
     known, live = read_kept(config), read_live(sql)
     found = newer(known, live)
@@ -81,5 +81,5 @@ def update(config: Config, sql: Session) -> Optional[Contact]:
 
 
 def _path(config: Config) -> str:
-    """In the spool, where the metrics may write; else in pg_wal, which no base backup contains."""
+    """In the spool, where the metrics' user may write; else in pg_wal, which no base backup contains."""
     return os.path.join(config.spool_dir or os.path.join(config.data_dir or "", "pg_wal"), _FILE)

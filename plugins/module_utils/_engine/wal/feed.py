@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``restore_command`` of a standby that is fed from the repository alone (``lifeboat wal-fetch --follow``).
 
-A segment that is not complete in the archive is put together from its pieces and filled up with zeros. PostgreSQL
-replays to the end of what was written, finds no valid record there, and asks for the same segment again. It gets the
-segment only when that goes beyond what it has; until then the answer is "not there", and it stays with its own copy.
+A segment that is not complete in the archive is put together from its pieces and padded with zeros. PostgreSQL
+replays to the end of the pieces, finds no valid record there, and asks for the same segment again. It gets the
+segment again only once there is more of it; until then the answer is "not there", and it uses its own copy.
 
-In standby mode "not there" ends nothing: PostgreSQL asks again (``WaitForWALToBecomeAvailable`` in ``xlogrecovery.c``).
-So a store in doubt does not stop a standby, as it stops a restore: it serves readers, and waits.
+In standby mode "not there" does not end recovery: PostgreSQL asks again (``WaitForWALToBecomeAvailable`` in
+``xlogrecovery.c``). So doubt, which stops a restore, does not stop a standby: it serves readers, and waits.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from .fetch import Fetched, Source, longest, look_up, write_wal
 
 #: In pg_wal, which no base backup contains.
 STATE = "lifeboat_standby.json"
-# The command itself waits for so long, because starting it costs more than asking; then PostgreSQL looks for a new
-# timeline. Between two questions it sleeps for a second.
+# Seconds that the command itself waits, because starting it costs more than asking a store, and between two requests.
+# Afterwards PostgreSQL looks for a new timeline.
 _PATIENCE, _POLL = 5.0, 1.0
 _STATES = ("standby", "ready")
 
 
 @dataclass(frozen=True)
 class Handed:
-    """The last segment that was handed out incomplete: its name, how many bytes of it are WAL, and their SHA-256."""
+    """The last segment handed out incomplete: its name, how many bytes of it are WAL, and their SHA-256."""
 
     name: str
     end: int
@@ -55,9 +55,9 @@ class Handed:
         return len(content) >= self.end and Handed.of(self.name, content, self.end) == self
 
     def followed_by(self, content: bytes, end: int, held: bool) -> bool:
-        """Whether ``content``, of which ``end`` bytes are WAL, is to be handed out next: it begins with the former.
+        """Whether to hand out ``content``, of which ``end`` bytes are WAL: it must begin with what was handed out.
 
-        ``held``: the server has what was handed out, and only needs what goes beyond it.
+        ``held``: the server still has that, so ``content`` must also be longer.
         """
         return end >= self.end + held and end > 0 and self.begins(content)
 
@@ -67,14 +67,14 @@ NOTHING = Handed("", 0, hashlib.sha256(b"").hexdigest())
 
 @dataclass(frozen=True)
 class Fed:
-    """The file that was handed out, None where it is not there (yet); ``notes`` are for the server's log."""
+    """The file that was handed out, None if it does not exist (yet); ``notes`` are for the server's log."""
 
     fetched: Optional[Fetched]
     notes: Tuple[str, ...] = ()
 
 
 def read_handed(wal_dir: str, name: str) -> Handed:
-    """What was handed out of the segment ``name``; NOTHING where that was another one, or is not known."""
+    """The part of the segment ``name`` that was handed out; NOTHING if the last one was another, or is not known."""
     try:
         with open(os.path.join(wal_dir, STATE), encoding="utf-8") as stream:
             found = json.load(stream)
@@ -86,7 +86,7 @@ def read_handed(wal_dir: str, name: str) -> Handed:
 
 
 def write_handed(wal_dir: str, handed: Handed) -> None:
-    """Remember it. A failure only costs that all pieces of the segment are read again."""
+    """Save it in the directory. After a failure all pieces of the segment are read again."""
     path = os.path.join(wal_dir, STATE)
     with contextlib.suppress(OSError):
         with open(f"{path}.new", "w", encoding="utf-8") as stream:
@@ -97,8 +97,8 @@ def write_handed(wal_dir: str, handed: Handed) -> None:
 def feed(config: Config, name: str, path: str, source: Source, data_dir: Optional[str] = None) -> Fed:
     """Write the file ``name`` to ``path`` (relative to ``data_dir``) if it is new to the standby; see the module.
 
-    WalConflict when the archive holds another segment than the one whose pieces were replayed: the standby then has
-    what its primary never wrote, and recovery must stop.
+    WalConflict if the archived segment does not begin with the replayed pieces: the standby has replayed WAL that its
+    primary never wrote, and recovery must stop.
     """
     refuse_root()
     data_dir = os.path.abspath(data_dir or os.getcwd())
@@ -113,10 +113,10 @@ def feed(config: Config, name: str, path: str, source: Source, data_dir: Optiona
 
 
 def waits(data_dir: str) -> bool:
-    """Whether the server of this standby has nothing better to do: it serves, and nobody promotes or stops it.
+    """Whether this standby can wait for more WAL: it accepts connections, and is not being promoted or stopped.
 
-    While it starts, it has to read its own copy of the segment before it lets anybody in.
-    Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``promote`` is what ``pg_ctl promote`` leaves.
+    A starting server must read its own copy of the segment before it accepts connections.
+    Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``pg_ctl promote`` creates the file ``promote``.
     """
     if os.path.exists(os.path.join(data_dir, "promote")):
         return False
@@ -128,7 +128,7 @@ def waits(data_dir: str) -> bool:
 
 
 def _server(data_dir: str) -> Tuple[str, ...]:
-    """The process and the start time of the server that runs here; empty where none does."""
+    """The process id and start time of the server that runs here; empty if none does."""
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
             lines = [line.strip() for line in stream]
@@ -138,7 +138,7 @@ def _server(data_dir: str) -> Tuple[str, ...]:
 
 
 class _Feed:
-    """One question of a standby."""
+    """One request of a standby for one file."""
 
     def __init__(self, repositories: Repositories, system: str, name: str, path: str, source: Source) -> None:
         self._repositories, self._system, self._name, self._path = repositories, system, name, path
@@ -148,12 +148,12 @@ class _Feed:
         self._notes: List[str] = []
 
     def wait(self, data_dir: str) -> Fed:
-        """Ask until there is something new, for a segment for some seconds."""
+        """Ask until there is something new; for a segment up to some seconds, else once."""
         until = clock.monotonic() + (_PATIENCE if is_segment(self._name) else 0)
         began = _server(data_dir)
         while True:
             if began and _server(data_dir) != began:
-                # Killed meanwhile: another server may ask for another file by the same path.
+                # The server was killed: its successor may ask for another file at the same path.
                 return Fed(None)
             more = waits(data_dir)
             doubt: Optional[LifeboatError] = None
@@ -171,7 +171,7 @@ class _Feed:
                     # Not a standby: here "not there" would be the end of WAL.
                     raise doubt
                 if doubt:
-                    self._notes.append(f"{self._name} cannot be had now: {doubt.message} [{doubt.error_code}]")
+                    self._notes.append(f"{self._name} cannot be fetched now: {doubt.message} [{doubt.error_code}]")
                 return Fed(None, tuple(self._notes))
             clock.sleep(_POLL)
 
@@ -184,9 +184,10 @@ class _Feed:
             repository, content = found
             if not handed.begins(content):
                 raise WalConflict(
-                    f"{self._name} in repository {repository.location} does not begin with the {handed.end} bytes that"
-                    " were put together from its pieces and replayed here.",
-                    "This standby holds what its primary never wrote: restore it anew. Find out who stored the pieces.",
+                    f"{self._name} in repository {repository.location} does not begin with the {handed.end} bytes of"
+                    " its pieces that were replayed here.",
+                    "Restore this standby again: it has replayed WAL that its primary never wrote. Find out who stored"
+                    " the pieces.",
                     name=self._name,
                     repository=repository.name,
                 )
@@ -202,14 +203,14 @@ class _Feed:
             self._notes.append(f"{self._name} ends early in repository {repository.name}: {pieced.damaged}")
         if not handed.followed_by(pieced.content, pieced.end, bool(have)):
             if pieced.end >= handed.end and not handed.begins(pieced.content):
-                self._notes.append(f"{self._name}: its pieces are not those that were replayed here")
+                self._notes.append(f"{self._name}: its pieces differ from those that were replayed here")
             return None
         fetched = self._hand_out(repository, pieced.content)
         write_handed(self._wal_dir, Handed.of(self._name, pieced.content, pieced.end))
         return fetched
 
     def _have(self, handed: Handed) -> bytes:
-        """What the server has of the segment, when it is just what was handed out."""
+        """The server's own bytes of the segment, if they are exactly those that were handed out; else none."""
         if handed is NOTHING:
             return b""
         try:
@@ -220,10 +221,10 @@ class _Feed:
         return content if handed.begins(content) else b""
 
     def _history(self, rounds: int) -> Optional[Fetched]:
-        """A history, when there is WAL of its timeline or a later one.
+        """A history, if there is WAL of its timeline or a later one.
 
-        Whoever begins a promotion archives the history first: one that was never finished, or is forged, would lead
-        every standby to a timeline that never goes on.
+        A promotion archives the history first: an unfinished or forged one would lead every standby to a timeline
+        without WAL.
         """
         found = look_up(self._repositories, self._system, self._name, self._whole, rounds)
         if found is None:
@@ -242,7 +243,7 @@ class _Feed:
 def leads_to(names: Iterable[str]) -> int:
     """The last timeline with a history and WAL (segments or pieces), by the names below the cluster's WAL; 0 for none.
 
-    PostgreSQL asks for one history after the other up to the first that is missing. Pure.
+    PostgreSQL asks for one history after the other, up to the first that is missing. Pure.
     """
     there = set(names)
     return max((int(n[:8], 16) for n in there if is_history(n) and f"{n[:8]}/" in there), default=0)

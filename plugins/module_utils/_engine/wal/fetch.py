@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``restore_command``: fetch one WAL file from the first repository that has it.
 
-The contract (PostgreSQL manual, "Recovering Using a Continuous Archive Backup"): "not found" is said only when every
+The contract (PostgreSQL manual, "Recovering Using a Continuous Archive Backup"): answer "not found" only if every
 repository confirmed it; any doubt is an error, so that recovery stops instead of ending early.
 """
 
@@ -43,10 +43,10 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a restore gets its WAL: the repository it was planned from, and those that gave no answer then.
+    """Where a restore gets its WAL: ``name``, the repository it was planned from, ``without`` those that failed then.
 
-    The first is asked first, so that a lost repository costs no time at every file; the others are not asked.
-    ``pieces``: a segment that is confirmed missing is put together from its pieces, as far as they go.
+    The former is asked first and the latter never, so that a lost repository does not delay every file.
+    ``pieces``: put a segment that is confirmed missing together from its pieces, as far as they go.
     """
 
     name: Optional[str] = None
@@ -60,9 +60,9 @@ EVERYWHERE = Source()
 def fetch(
     config: Config, name: str, path: str, data_dir: Optional[str] = None, source: Source = EVERYWHERE
 ) -> Optional[Fetched]:
-    """Write the file ``name`` to ``path`` (relative to ``data_dir``); None when all repositories confirm it is missing.
+    """Write the file ``name`` to ``path`` (relative to ``data_dir``); None if all repositories confirm it is missing.
 
-    When a repository stays in doubt and no other has the file, its error is raised. Memory: as for a push.
+    If a repository stays in doubt and no other has the file, its error is raised. Memory: as for a push.
     """
     data_dir = os.path.abspath(data_dir or os.getcwd())
     if not is_wal_file(name):
@@ -83,11 +83,11 @@ def fetch(
 def look_up(
     repositories: Repositories, system: str, name: str, source: Source, rounds: int = _ROUNDS
 ) -> Optional[Tuple[Repository, bytes]]:
-    """The first repository with an intact copy, and its content; None when all of them confirm that they have none.
+    """The first repository with an intact copy, and its content; None if all of them confirm that they have none.
 
-    A repository that cannot be read is retried in this many rounds; a damaged copy is skipped for the next
-    repository. When one of them stays in doubt and no other has the file, its error is raised; unless the source of a
-    restore itself confirmed that it has none, since the plan knows how far that one goes, and the end is asserted.
+    A repository that cannot be read is tried in up to ``rounds`` rounds; a damaged copy is skipped for the next
+    repository. If one of them stays in doubt and no other has the file, its error is raised, unless the source of a
+    restore itself confirmed that it has none: the plan knows how far the source's WAL goes, and the end is asserted.
     """
     doubts: List[LifeboatError] = []
     confirmed = False
@@ -120,9 +120,9 @@ def _from_pieces(
 def longest(
     repositories: Repositories, system: str, name: str, source: Source, have: bytes = b""
 ) -> Optional[Tuple[Repository, Pieced]]:
-    """The segment from the repository whose pieces go farthest; None when no repository has any.
+    """The segment from the repository whose pieces go farthest; None if no repository has any.
 
-    The doubt of a repository counts unless the source of the restore itself answered. For ``have`` see
+    An error of one repository is raised unless the source of the restore itself answered. For ``have`` see
     :func:`.pieces.read_pieces`.
     """
     found: List[Tuple[int, Repository, Pieced]] = []
@@ -146,9 +146,9 @@ def longest(
 
 
 def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional[bytes]:
-    """The content, or None when a repository that knows this cluster confirms that it has no such file.
+    """The content, or None if a repository that has this cluster confirms that it has no such file.
 
-    An unmounted directory, or the wrong prefix, has no file either: that must not look like the end of the WAL.
+    An unmounted directory or a wrong prefix has no file either, but that must not look like the end of the WAL.
     """
     try:
         return read_wal(repository, system, name)
@@ -159,7 +159,7 @@ def _read_or_confirm(repository: Repository, system: str, name: str) -> Optional
 
 
 def read_wal(repository: Repository, system: str, name: str) -> bytes:
-    """The checked content of a WAL file; ObjectMissing when the repository confirms that it has none."""
+    """The checked content of a WAL file; ObjectMissing if the repository confirms that it has none."""
     key, raw = _get(repository, system, name)
     return open_wal(repository, system, name, key, raw)
 
@@ -177,7 +177,7 @@ def open_wal(repository: Repository, system: str, name: str, key: str, raw: byte
 
 
 def _get(repository: Repository, system: str, name: str) -> Tuple[str, bytes]:
-    """The key under which the file is, and the object; the form that this host would store is looked for first."""
+    """The key and the content of the stored object; the form that this host would store is tried first."""
     *others, last = repository.layout.wal_forms(system, name, repository.seal.seals)
     for key in others:
         with contextlib.suppress(ObjectMissing):
@@ -186,7 +186,7 @@ def _get(repository: Repository, system: str, name: str) -> Tuple[str, bytes]:
 
 
 def write_wal(path: str, content: bytes) -> None:
-    """Write a WAL file; DiskFull, or WalInvalid when it cannot be written.
+    """Write a WAL file; DiskFull, or WalInvalid if it cannot be written for another reason.
 
     The server's umask decides whether its group may read it.
     """
@@ -196,7 +196,7 @@ def write_wal(path: str, content: bytes) -> None:
     except OSError as exc:
         if exc.errno == 28:
             raise DiskFull(
-                f"No room for WAL at {path}.", "Free some space; recovery goes on from where it stopped.", path=path
+                f"No space for WAL at {path}.", "Free some space; recovery continues where it stopped.", path=path
             ) from exc
         raise WalInvalid(
             f"Cannot write {path}: {exc.strerror}.", "Check the directory's owner and mode.", path=path

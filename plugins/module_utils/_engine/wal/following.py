@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a WAL stream starts, and which bytes in its directory are new. Pure."""
+"""Decide where a WAL stream starts, and which bytes in its directory are new. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 from ..base.wal_names import Segment, format_lsn, is_segment
 
 _PARTIAL = ".partial"
-#: How many segments the stream's directory holds at most, and how far behind the server a stream still catches up.
+#: The most segments in the stream's directory, and the most that a stream can be behind the server and still catch up.
 MOST_SEGMENTS = 8
 
 
 @dataclass(frozen=True)
 class Local:
-    """A file of pg_receivewal: complete, or the unfinished one."""
+    """A WAL file written by pg_receivewal; the one in progress is not ``complete``."""
 
     segment: Segment
     complete: bool
@@ -29,7 +29,7 @@ class Local:
 
 
 def local_files(names: Iterable[str], size: int) -> Tuple[Local, ...]:
-    """The WAL files among these names, in their order; other files are none of ours."""
+    """The WAL files among these names, in WAL order; other files are ignored."""
     found: List[Local] = []
     for name in names:
         complete = not name.endswith(_PARTIAL)
@@ -44,7 +44,7 @@ def local_files(names: Iterable[str], size: int) -> Tuple[Local, ...]:
 
 @dataclass(frozen=True)
 class Start:
-    """``clear`` the directory; ``renew`` the slot, or ``skip_to`` an LSN with it; ``gap`` says what is left out."""
+    """``clear`` the directory; ``renew`` the slot, or advance it by ``skip_to`` (LSN); ``gap``: why WAL is skipped."""
 
     clear: bool = False
     renew: bool = False
@@ -55,12 +55,12 @@ class Start:
 def begin(
     known: bool, position: Optional[int], local: Sequence[Local], timeline: int, flushed: int, size: int
 ) -> Start:
-    """How to begin: where the last stream ended when the server still has that WAL, else at the current segment.
+    """How to begin: where the last stream ended if the server still has that WAL, else at the current segment.
 
-    ``known``: there is a slot; ``position``: the LSN from which on it keeps WAL. After a crash of the server that is
-    older than what was received, since the slot is saved only at a checkpoint.
+    ``known``: there is a slot; ``position``: the LSN from which it keeps WAL. After a crash of the server that is
+    older than the received WAL, since the slot is saved only at a checkpoint.
     """
-    here = f"it begins anew at {Segment.at(timeline, flushed, size).name}"
+    here = f"it starts again at {Segment.at(timeline, flushed, size).name}"
     if position is None:
         lost = "the server has removed the WAL that the slot kept" if known else "there was no replication slot"
         return Start(clear=True, renew=True, gap=f"{lost}: {here}" if known or local else "")
@@ -86,16 +86,16 @@ def begin(
 
 @dataclass(frozen=True)
 class New:
-    """How many bytes of a file, from its beginning, are WAL."""
+    """How many bytes of a file, from its beginning, are received WAL."""
 
     file: Local
     available: int
 
 
 def available(local: Sequence[Local], position: int) -> Iterator[New]:
-    """What was received, up to the LSN ``position``, oldest first.
+    """The received WAL, up to the LSN ``position``, oldest first.
 
-    An unfinished file counts only when it is the newest: pg_receivewal left the others.
+    An unfinished file counts only if it is the newest: pg_receivewal abandoned the others.
     """
     for number, file in enumerate(local):
         size = file.segment.size
@@ -106,7 +106,7 @@ def available(local: Sequence[Local], position: int) -> Iterator[New]:
 
 
 def cuts(start: int, stop: int, most: int) -> Iterator[Tuple[int, int]]:
-    """The stretch as stretches of at most ``most`` bytes."""
+    """The range from ``start`` to ``stop`` in consecutive ranges of at most ``most`` bytes."""
     while start < stop:
         yield start, min(start + most, stop)
         start += most

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which WAL a repository has, and where it has holes."""
+"""The WAL in a repository, and its holes."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .ahead import farthest
 
 
 class Archived(Dict[Segment, ObjectInfo]):
-    """The complete segments of a repository. Up to the end of each of ``marks`` WAL is acknowledged, on record."""
+    """The complete segments of a repository. ``marks``: segments up to whose end WAL is acknowledged, on record."""
 
     def __init__(self, found: Iterable[Tuple[Segment, ObjectInfo]] = (), marks: Iterable[Segment] = ()) -> None:
         super().__init__(found)
         self.marks = set(marks)
 
     def merge(self, other: Archived) -> None:
-        """Add what another listing found."""
+        """Add the segments and marks of another listing."""
         self.update(other)
         self.marks |= other.marks
 
 
 _NAMED_MISSING = 50
-# Bytes of WAL. No archive that is looked after lacks so much between two segments.
+# Bytes of WAL. A hole of this size does not occur in an archive that somebody maintains.
 _FAR = 64 * 2**40
 
 
@@ -42,13 +42,13 @@ _FAR = 64 * 2**40
 class Run:
     """The uninterrupted WAL from a point on along a timeline path.
 
-    ``gap`` are the segments that interrupt it although later ones exist, ``ahead`` those that exist so far ahead of all
-    others that no server of this cluster can have written them: they count for nothing.
-    ``end`` is the LSN behind the last segment of the run, ``archived_at`` the time the store took that segment.
-    ``sealed`` are those of the segments that only an identity opens.
-    ``unused`` are segments after a hole that PostgreSQL was never told are archived: they had been stored ahead when
-    the host was lost, and the hole ends the WAL. ``lost`` are segments behind the run that are on
-    record as acknowledged, and no later ones are there: they were deleted, or the record is forged.
+    ``gap`` are the segments that are missing although later ones exist, ``ahead`` those that exist so far ahead of all
+    others that no server of this cluster can have written them: they are ignored.
+    ``end`` is the LSN after the last segment of the run, ``archived_at`` the time that segment was stored.
+    ``sealed`` are those of the segments that need an identity.
+    ``unused`` are segments after a hole that were never acknowledged to PostgreSQL: they had been stored ahead when
+    the host was lost, and the hole ends the WAL. ``lost`` are missing segments after the run that are acknowledged on
+    record, without later ones: they were deleted, or the record is forged.
     """
 
     segments: Tuple[Segment, ...]
@@ -73,18 +73,18 @@ class Run:
 
     @property
     def end(self) -> int:
-        """LSN behind the last segment; the start where the run is empty."""
+        """The LSN after the last segment; the start if the run is empty."""
         return self.segments[-1].end if self.segments else self.first_needed.start
 
     def since(self, number: int, stored_bytes: int) -> Run:
-        """The same from its segment of this number on, which it has; ``stored_bytes`` are those from there on."""
+        """The run from its segment with this number on; ``stored_bytes`` are those of the remaining segments."""
         segments = self.segments[number - self.segments[0].number :]
         sealed = tuple(s for s in self.sealed if s.number >= number)
         return replace(self, segments=segments, first_needed=segments[0], sealed=sealed, stored_bytes=stored_bytes)
 
     @property
     def next_needed(self) -> Segment:
-        """The first segment that is not there (its timeline is the last one's)."""
+        """The first segment after the run (on the last one's timeline)."""
         return self.segments[-1].following if self.segments else self.first_needed
 
 
@@ -100,7 +100,7 @@ def archived(repository: Repository, system: str, timelines: Iterable[int], star
             marked = name.endswith(ACKNOWLEDGED)
             name = name[: -len(ACKNOWLEDGED)] if marked else name
             if is_segment(name):
-                # A name that no server with such segments gives is a foreign object, and none of our business.
+                # A name that is impossible with segments of this size is a foreign object, and ignored.
                 with contextlib.suppress(ValueError):
                     segment = Segment.parse(name, size)
                     if marked:
@@ -118,7 +118,7 @@ def find_run(path: TimelinePath, start: int, size: int, have: Mapping[Segment, O
     while following in have and have[following].size > 0:
         run.append(following)
         following = next(needed)
-    # An empty object is no segment, but it shows that there was one.
+    # An empty object is not a segment, but shows that there was one.
     later = [s for s in have if s.number >= following.number and path.at(s.end - 1) == s.timeline]
     known = sorted(later, key=lambda s: s.number)
     missing: List[Span] = []
@@ -154,7 +154,7 @@ def find_run(path: TimelinePath, start: int, size: int, have: Mapping[Segment, O
 def find_runs(
     path: TimelinePath, starts: Iterable[int], size: int, have: Mapping[Segment, ObjectInfo]
 ) -> Dict[int, Run]:
-    """:func:`find_run` for each of these LSNs. Where one run contains the start of another they share its segments."""
+    """:func:`find_run` for each of these LSNs. A run that contains the start of another shares its segments."""
     found: Dict[int, Run] = {}
     run: Optional[Run] = None
     for start in sorted(set(starts)):
@@ -169,16 +169,16 @@ def find_runs(
 
 
 def _last_marked(path: TimelinePath, needed: int, size: int, have: Mapping[Segment, ObjectInfo]) -> Optional[int]:
-    """The number of the last segment on the path up to whose end WAL is acknowledged; None where no record says so."""
+    """The number of the last segment on the path up to whose end WAL is acknowledged; None without such a record."""
     marks = have.marks if isinstance(have, Archived) else ()
     numbers = (mark.number for mark in marks if mark.size == size and path.at(mark.end - 1) == mark.timeline)
     return max((number for number in numbers if (number - needed) * size <= _FAR), default=None)
 
 
 def _stored_ahead(known: Sequence[Segment], marked: int, needed: int, have: Mapping[Segment, ObjectInfo]) -> bool:
-    """Whether all that is known behind the hole at ``needed`` is what an agent stores ahead of its acknowledgements.
+    """Whether an agent that stores ahead of its acknowledgements explains all segments after the hole at ``needed``.
 
-    Where there is more of it than an agent stores ahead, or an empty object, another explanation is as good.
+    It does not explain an empty object, or more segments than an agent stores ahead.
     """
     if not known or marked >= needed:
         return False
@@ -188,7 +188,7 @@ def _stored_ahead(known: Sequence[Segment], marked: int, needed: int, have: Mapp
 def _between(path: TimelinePath, first: int, last: int, size: int) -> Iterator[Span]:
     """The spans of the path's segments with the numbers from ``first`` to ``last``: one for each of its timelines."""
     for step in path.steps:
-        # A segment in which a switch lies is the next timeline's.
+        # The segment that contains a switch belongs to the next timeline.
         end = last if step.switch is None else min(last, step.switch // size - 1)
         if first <= end:
             yield Span(step.timeline, first, end, size)
@@ -196,7 +196,7 @@ def _between(path: TimelinePath, first: int, last: int, size: int) -> Iterator[S
 
 
 def find_file(repository: Repository, system: str, name: str) -> Optional[ObjectInfo]:
-    """The facts of one WAL file, sealed or not; None when the repository confirms that it has neither."""
+    """The stored object of one WAL file, sealed or not; None if the repository confirms that it has neither."""
     found = None
     for key in repository.layout.wal_forms(system, name, repository.seal.seals):
         found = repository.store.head(key)
@@ -206,6 +206,6 @@ def find_file(repository: Repository, system: str, name: str) -> Optional[Object
 
 
 def absent(repository: Repository, system: str, segments: Sequence[Segment]) -> Tuple[str, ...]:
-    """The names of those segments that the repository confirms it has not (or has empty)."""
+    """The names of the segments that the repository confirms are missing or empty."""
     heads = ((s.name, find_file(repository, system, s.name)) for s in segments)
     return tuple(name for name, info in heads if info is None or info.size == 0)

@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Store a WAL file under its one key: the same content again is a success, different content a WalConflict.
+"""Store a WAL file under its only key: the same content again is a success, different content a WalConflict.
 
-Sealing the same content twice gives two different objects, and who seals need not be able to open. So the SHA-256 of a
-sealed file's content is stored before it, clear and create-only: that object decides what the file may be. It tells
-nobody more than whether a content that he has already is this one.
+Sealing the same content twice gives two different objects, and the sealing host need not be able to open them. So the
+SHA-256 of a sealed file's content is stored first, in clear text and create-only: it decides which content the file may
+have. It reveals no more than whether a content that the reader already has is this one.
 
-A timeline history is stored as it is, without the checksum of a zstd frame: its digest is stored behind it.
+A timeline history is stored as it is, without the checksum of a zstd frame, so its digest is stored after it.
 
-Each function returns None when it stored the file, and the repository's name when it was there already.
+Each function returns None if it stored the file, and the repository's name if it existed already.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..repository.repository import Repository
 
 
 def store_clear(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> Optional[str]:
-    """Store the object ``body``, of which ``content`` is what it holds."""
+    """Store the object ``body``, which is ``content`` compressed, or as it is for a history."""
     key = repository.layout.wal(system, name)
     try:
         repository.store.put(key, body)
@@ -37,7 +37,7 @@ def store_clear(repository: Repository, system: str, name: str, content: bytes, 
 
 
 def store_sealed(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> Optional[str]:
-    """Store the sealed object ``body``; the file may be there clear, from before this cluster was sealed."""
+    """Store the sealed object ``body``; the file may exist unsealed, from before this cluster was sealed."""
     clear = repository.layout.wal(system, name)
     if any(info.key == clear for info in repository.store.list(clear)):
         return _compare(repository, clear, name, content)
@@ -56,7 +56,7 @@ def store_sealed(repository: Repository, system: str, name: str, content: bytes,
 
 
 def store_history(repository: Repository, system: str, name: str, content: bytes) -> Optional[str]:
-    """Store a timeline history, then its digest: one that an earlier release stored gets its digest, too."""
+    """Store a timeline history, then its digest, which an earlier release may have left out."""
     already = store_clear(repository, system, name, content, content)
     key, digest = repository.layout.wal_digest(system, name), digest_line(content, name)
     try:
@@ -68,7 +68,7 @@ def store_history(repository: Repository, system: str, name: str, content: bytes
 
 
 def store_mark(repository: Repository, system: str, segment: str) -> None:
-    """Record that all WAL up to the end of this segment is archived; repeating that is not an error."""
+    """Record that all WAL up to the end of this segment is archived; a repetition is not an error."""
     with contextlib.suppress(ObjectExists):
         repository.store.put(repository.layout.wal_acknowledged(system, segment), f"{segment}\n".encode())
 
@@ -76,12 +76,12 @@ def store_mark(repository: Repository, system: str, segment: str) -> None:
 def holds_sealed(repository: Repository, system: str) -> bool:
     """Whether the repository has any sealed WAL of this cluster."""
     names = repository.store.list_names(repository.layout.wal_digests(system))
-    # What lies there itself, and not in a timeline's directory, is the digest of a history.
+    # Entries that are not a timeline's directory are digests of histories.
     return any(name.endswith("/") for name in names)
 
 
 def store_beside_sealed(repository: Repository, system: str, name: str, content: bytes, body: bytes) -> Optional[str]:
-    """As :func:`store_clear`, where the file may be there sealed: this cluster was sealed once, and is no more."""
+    """As :func:`store_clear`, but the file may exist sealed, from when this cluster was sealed."""
     key = repository.layout.wal_digest(system, name)
     try:
         if repository.store.get(key).split()[:1] != [_digest(content).encode()]:
@@ -110,9 +110,9 @@ def _compare(repository: Repository, key: str, name: str, content: bytes) -> str
 def _conflict(repository: Repository, key: str, name: str) -> WalConflict:
     return WalConflict(
         f"Repository {repository.location} already holds {name} with different content.",
-        "Nothing was overwritten. Two servers may archive into one prefix, or a clone was started: find the other"
-        " writer and end its archiving first. Then give this server a prefix (or a cluster name) of its own, and make a"
-        " full backup there.",
+        "Find the other writer and stop its archiving: two servers may archive into one prefix, or a clone was started."
+        " Then give this server a prefix (or a cluster name) of its own, and make a full backup there. Nothing was"
+        " overwritten.",
         name=name,
         key=key,
         repository=repository.name,

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pieces: the bytes of a segment that were stored before it was complete (see :mod:`.stream`).
+"""Pieces: bytes of a segment stored before it was complete (see :mod:`.stream`).
 
-A piece is never the segment: it does not end a gap, and no backup is made consistent by it. A restore to the latest
-moment goes on behind the last complete segment with the pieces that follow it without a hole.
+A piece never replaces the segment: it neither closes a gap nor makes a backup consistent. A restore to the latest
+moment continues after the last complete segment with the pieces that follow it without a hole.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ..repository.repository import Repository
 from .inventory import Run
 from .segment import check_segment, read_header
 
-#: The most bytes that one piece holds.
+#: The most bytes in one piece.
 MOST = 16 * 1024 * 1024
-# A longer hole in the complete segments is not a delay of archive_command.
+# More segments than this are not missing because archive_command is late.
 _MOST_SEGMENTS = 64
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The bytes from ``start`` up to ``stop`` (offsets in the segment), and when the store took them."""
+    """The bytes from ``start`` up to ``stop`` (offsets in the segment), and when they were stored."""
 
     start: int
     stop: int
@@ -41,7 +41,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Pieced:
-    """A segment put together: intact up to offset ``end``, zero behind it. ``damaged`` says what ended it early."""
+    """A segment put together: intact up to offset ``end``, zeros after it. ``damaged``: what ended it early."""
 
     content: bytes
     end: int
@@ -50,7 +50,7 @@ class Pieced:
 
 @dataclass(frozen=True)
 class Tail:
-    """What pieces add behind the complete segments: the segments they are of, and the LSN behind the last byte."""
+    """What pieces add after the complete segments: their segments, and the LSN after the last byte."""
 
     segments: Tuple[Segment, ...] = ()
     end: Optional[int] = None
@@ -64,7 +64,7 @@ NO_TAIL = Tail()
 
 
 def contiguous(pieces: Iterable[Piece], begin: int = 0) -> Tuple[Piece, ...]:
-    """Those that cover the segment from offset ``begin`` on without a hole, in order; they may overlap. Pure."""
+    """The pieces that cover the segment from offset ``begin`` on without a hole, in order; they may overlap. Pure."""
     chosen: List[Piece] = []
     end = begin
     for piece in sorted(pieces, key=lambda p: (p.start, -p.stop)):
@@ -77,7 +77,7 @@ def contiguous(pieces: Iterable[Piece], begin: int = 0) -> Tuple[Piece, ...]:
 
 
 def list_pieces(repository: Repository, system: str, segment: str) -> Tuple[Piece, ...]:
-    """The pieces of a segment that are in the repository."""
+    """The pieces of a segment in the repository; impossible ones are ignored."""
     found = []
     for info in repository.store.list(repository.layout.wal_pieces(system, segment)):
         named = piece_of(info.key)
@@ -87,14 +87,14 @@ def list_pieces(repository: Repository, system: str, segment: str) -> Tuple[Piec
 
 
 def follow(repository: Repository, system: str, path: TimelinePath, run: Run) -> Tail:
-    """What pieces add to ``run``, by listing: nothing behind a gap, and nothing before the first complete segment."""
+    """What pieces add to ``run``, by listing: nothing after a gap, and nothing before the first complete segment."""
     if run.missing or not run.segments:
         return NO_TAIL
     return follow_from(repository, system, path, run.end, run.segments[-1].size)
 
 
 def follow_from(repository: Repository, system: str, path: TimelinePath, start: int, size: int) -> Tail:
-    """What pieces hold from the beginning of the segment of the LSN ``start`` on, by listing; ``size`` in bytes."""
+    """What pieces cover from the beginning of the segment of the LSN ``start`` on, by listing; ``size`` in bytes."""
     tail = NO_TAIL
     for segment in path.segments(start, size):
         pieces = contiguous(list_pieces(repository, system, segment.name))
@@ -108,10 +108,10 @@ def follow_from(repository: Repository, system: str, path: TimelinePath, start: 
 
 
 def read_pieces(repository: Repository, system: str, segment: str, have: bytes = b"") -> Pieced:
-    """Put a segment together from its pieces; ``end`` is 0 where it has none. A damaged piece ends it.
+    """Put a segment together from its pieces; ``end`` is 0 without any. A damaged piece ends it.
 
-    ``have`` is how it begins, as known from before: only pieces that go beyond that are read, and one that differs from
-    it counts as damaged. Memory: the segment and one piece.
+    ``have`` is its beginning as already known: only pieces that go beyond that are read, and one that differs from it
+    counts as damaged. Memory: the segment and one piece.
     """
     data = bytearray(have)
     damaged = ""
@@ -119,15 +119,17 @@ def read_pieces(repository: Repository, system: str, segment: str, have: bytes =
         try:
             part = zstd.decompress(repository.store.get(piece.key), piece.key, piece.stop - piece.start)
             if len(part) != piece.stop - piece.start:
-                raise ObjectCorrupt(f"{piece.key} holds {len(part)} bytes.", "The WAL ends before it.", key=piece.key)
+                raise ObjectCorrupt(f"{piece.key} has {len(part)} bytes.", "Find out who stored it.", key=piece.key)
             if have[piece.start :] != part[: max(len(have) - piece.start, 0)]:
-                raise ObjectCorrupt(f"{piece.key} differs from what came before it.", "It is left out.", key=piece.key)
+                raise ObjectCorrupt(
+                    f"{piece.key} differs from the bytes before it.", "Find out who stored it.", key=piece.key
+                )
         except (ObjectCorrupt, ObjectMissing) as exc:
             damaged = exc.message
             break
         data += part[len(data) - piece.start :]
     try:
-        # The header tells the size; what no piece holds is zero, as in a segment that the server has just begun.
+        # The header has the size; bytes that no piece has are zero, as in a segment that the server has just begun.
         size = read_header(segment, bytes(data[:64])).size if data else 0
         end = min(len(data), size)
         content = bytes(data[:size].ljust(size, b"\0"))

@@ -4,10 +4,10 @@
 """Fetch WAL ahead of replay into a directory, from which ``restore_command`` takes it.
 
 The directory belongs to one restore. A file under its own name there is decompressed, checked and complete. The
-command asks for one that is not there by an empty file ``<name>.<token>.want``, which the prefetcher renames to
+command requests a missing one by an empty file ``<name>.<token>.want``, which the prefetcher renames to
 ``….seen``. The answer is the file itself, ``<name>.<token>.missing`` (every repository confirmed it, after the
-question), or ``<name>.<token>.ask`` (doubt: ask the repositories). The command removes its question and the answer
-before it takes the file: an existing question means that somebody is waiting, and only that keeps a file.
+request), or ``<name>.<token>.ask`` (doubt: ask the repositories). The command removes its request and the answer
+before it takes the file. A request that exists means that somebody is waiting, and only that protects a file.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _ORDER = "order.json"
 _UNFINISHED = ".unfinished"
 WANT, SEEN, MISSING, ASK = ".want", ".seen", ".missing", ".ask"
 _POLL = 0.02
-# A file that could not be had is tried again after so many seconds.
+# Seconds until a file that could not be fetched is tried again.
 _REST = 5.0
-# No command waits for longer (restore_command in postgres/recovery.py): who left this question or answer was killed.
+# No command waits longer (restore_command in postgres/recovery.py): the one that left an older request was killed.
 _WAITS = 60.0
 # Never fill the disk: the recovering server needs space.
 _SPARE = 128 * 1024 * 1024
@@ -43,7 +43,7 @@ _SPARE = 128 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Order:
-    """The orders of a prefetcher: whose WAL, the files in replay order, how many may wait, and from where."""
+    """The task of a prefetcher: whose WAL, the files in replay order, how many may wait, and from where."""
 
     system: str
     segment_size: int
@@ -55,20 +55,20 @@ class Order:
 
 
 def write_order(directory: str, order: Order) -> None:
-    """Leave the order in the directory."""
+    """Write the order into the directory."""
     with open(os.path.join(directory, _ORDER), "w", encoding="utf-8") as stream:
         json.dump(asdict(order), stream)
 
 
 def read_order(directory: str) -> Order:
-    """The order in the directory; ConfigError where there is none."""
+    """The order in the directory; ConfigError if there is none."""
     try:
         with open(os.path.join(directory, _ORDER), encoding="utf-8") as stream:
             content = json.load(stream)
         return Order(**{**content, "names": tuple(content["names"]), "without": tuple(content["without"])})
     except (OSError, ValueError, TypeError, KeyError) as exc:
         raise ConfigError(
-            f"{directory} holds no order to fetch WAL ahead.", "A restore makes one and starts this itself."
+            f"{directory} has no {_ORDER} for a prefetch.", "Do not run this by hand: a restore runs this."
         ) from exc
 
 
@@ -86,7 +86,7 @@ def prefetch(config: Config, directory: str, lifeline: int) -> int:
             serving.turn()
         return serving.fetched
     except FileNotFoundError:
-        # The restore has removed the directory: it has ended.
+        # The restore has ended, and removed the directory.
         return 0
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -94,7 +94,7 @@ def prefetch(config: Config, directory: str, lifeline: int) -> int:
 
 
 def _question(entry: str) -> str:
-    """``<name>.<token>`` of a question or an answer."""
+    """``<name>.<token>`` of a request or an answer."""
     return entry.rpartition(".")[0]
 
 
@@ -104,23 +104,23 @@ def _ended(lifeline: int) -> bool:
 
 
 class _Prefetcher:
-    """The state of the directory, and of what is on its way. Only :meth:`_fetch` runs in other threads."""
+    """The state of the directory and of the downloads. Only :meth:`_fetch` runs in other threads."""
 
     def __init__(self, repositories: Repositories, order: Order, directory: str, pool: ThreadPoolExecutor) -> None:
         self._repositories, self._order, self._directory, self._pool = repositories, order, directory, pool
         self._window = Window.over(order.names, order.limit, parallel(order.segment_size))
         self._ready: Set[str] = set()
         self._busy: Dict[str, Future[Optional[bool]]] = {}
-        # The questions that were there when a look-up began, by name: only to them it may say that there is no file.
+        # The requests that existed when a look-up began, by file: only they may be answered that the file is missing.
         self._begun_for: Dict[str, Sequence[str]] = {}
-        # The open questions by the name of the file, and since when each question and answer was seen.
+        # The open requests by file, and when each request and answer was first seen.
         self._wanted: Dict[str, List[str]] = {}
         self._since: Dict[str, float] = {}
         self._resting: Dict[str, float] = {}
         self.fetched = 0
 
     def turn(self) -> None:
-        """Look at the directory once, and do what follows."""
+        """Read the directory once and act on it: answer requests, drop files, start downloads."""
         self._look()
         self._collect()
         waited_for = [name for name, questions in self._wanted.items() if questions]
@@ -152,7 +152,7 @@ class _Prefetcher:
                 self._wanted.setdefault(name, []).append(question)
 
     def _notice(self, entry: str, name: str) -> bool:
-        """Let the command know that its question was seen; False where it has ended meanwhile."""
+        """Let the command know that its request was seen; False if it has ended meanwhile."""
         if entry.endswith(SEEN):
             return True
         try:
@@ -186,9 +186,9 @@ class _Prefetcher:
         return set(self._resting)
 
     def _fetch(self, name: str) -> Optional[bool]:
-        """Whether the file is there now; None in doubt.
+        """Whether the file could be fetched; None in doubt.
 
-        One round only: who asks hears of the doubt, and asks the repositories with more patience.
+        One round only: the command learns of the doubt, and asks the repositories with more patience.
         """
         unfinished = self._path(name + _UNFINISHED)
         try:

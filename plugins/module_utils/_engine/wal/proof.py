@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prove that archiving works: switch to a new segment and find the finished one in every required repository.
 
-Asserted from both sides: ``pg_stat_archiver`` says that the segment is archived (PostgreSQL manual, "The Cumulative
-Statistics System"), and each repository has the object. Nothing is switched while the last file that was archived
-since the server read its settings is already such a proof.
+Both sides are checked: ``pg_stat_archiver`` reports the segment as archived (PostgreSQL manual, "The Cumulative
+Statistics System"), and each repository has the object. No switch is needed if the last file archived since the server
+read its settings is already such a proof.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _GIVES_UP = 3
 
 @dataclass(frozen=True)
 class Proof:
-    """``segment`` is archived and in all of ``repositories``; ``switched`` says whether it was ended for the proof."""
+    """``segment`` is archived and in all of ``repositories``; ``switched``: whether it was ended for the proof."""
 
     segment: str
     timeline: int
@@ -48,7 +48,7 @@ def apply(
 ) -> Proof:
     """Prove it within ``timeout`` seconds. ``accept_new``: see :meth:`.Repository.adopt`.
 
-    ServerNotReady when the server cannot archive or is a standby; WalGap names the segment, where it is missing, why.
+    ServerNotReady if the server cannot archive or is a standby; WalGap with the segment, where it is missing, and why.
     """
     begin = clock.monotonic()
     repositories = Repositories.open(config)
@@ -75,10 +75,10 @@ def apply(
 
 
 def plan(config: Config, accept_new: bool = False) -> Tuple[str, ...]:
-    """The names of the required repositories, once each has answered and is this cluster's, or is still unused, or is
+    """The names of the required repositories; ForeignRepository unless each belongs to this cluster, is unused, or is
     to accept this cluster.
 
-    ForeignRepository otherwise. Checked before a server is configured to archive there.
+    Run before a server is configured to archive there.
     """
     repositories = Repositories.open(config)
     try:
@@ -95,12 +95,12 @@ def plan(config: Config, accept_new: bool = False) -> Tuple[str, ...]:
 def _require_primary(facts: ServerFacts) -> None:
     if facts.in_recovery:
         raise ServerNotReady(
-            "The server is a standby: it archives only after it was promoted.", "Prove archiving on the primary."
+            "The server is a standby: it archives only after its promotion.", "Prove archiving on the primary."
         )
 
 
 def _proven_already(sql: Session, required: Tuple[Repository, ...], system: str, timeline: int) -> Optional[str]:
-    """The last archived file, when it alone is proof enough."""
+    """The last archived file, if that is proof enough; else None."""
     state = archiver_state(sql)
     name = state.last_archived
     if not name or state.failing or not name.startswith(f"{timeline:08X}") or not _since_settings(sql):
@@ -118,7 +118,7 @@ def _without(required: Tuple[Repository, ...], system: str, name: str) -> Tuple[
 
 
 def _switch(sql: Session, segment_size: int) -> str:
-    """End the current segment, after a harmless record where it has none; gives its name."""
+    """End the current segment, after a harmless record if it is empty, and return its name."""
     if parse_lsn(sql.value("SELECT pg_current_wal_insert_lsn()::text")) % segment_size <= _HEADER:
         sql.value("SELECT pg_create_restore_point('lifeboat: proof of archiving')")
     # From version 17 pg_walfile_name() of a boundary is the next segment, before it was the one that ends there.
@@ -138,7 +138,7 @@ def _await(
         if archived:
             raise WalGap(
                 f"PostgreSQL reports {segment} as archived, but it is not in {', '.join(missing)}.",
-                "Is archive_command Lifeboat's, with this configuration? It must not succeed without it.",
+                "Check that archive_command is Lifeboat's, with this configuration: another one reported success.",
                 segment=segment,
                 missing=missing,
             )
@@ -149,7 +149,7 @@ def _await(
 
 
 def _covers(last: str, segment: str) -> bool:
-    """Whether the archiver, which goes through a timeline's segments in their order, is done with this one."""
+    """Whether the archiver, which takes a timeline's segments in order, is done with this one."""
     return is_segment(last[:24]) and last[:8] == segment[:8] and last[:24] >= segment
 
 

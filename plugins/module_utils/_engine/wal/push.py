@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``archive_command``: put one WAL file into every required repository.
 
-The contract (PostgreSQL manual, "Continuous Archiving"): success only when the file is durable everywhere it must be;
-an identical file again succeeds; a different one under the same name fails and touches nothing.
+The contract (PostgreSQL manual, "Continuous Archiving"): success only once the file is durable in every required
+repository; the same file again succeeds; a different one under the same name fails and changes nothing.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ..repository.repository import Repositories, Repository
 from .keep import holds_sealed, store_beside_sealed, store_clear, store_history, store_mark, store_sealed
 from .segment import check_segment
 
-#: Seconds before a repository that was found to be this cluster's is checked again.
+#: Seconds until a repository is checked again to belong to this cluster.
 _ADOPTED_FOR = 60.0
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """One pushed file: bytes stored per repository, and the repositories that had it already."""
+    """One pushed file: its stored size in bytes, and the repositories that had it already."""
 
     name: str
     stored: int
@@ -66,15 +66,15 @@ class Pusher:
         self._seal = repositories.seal
         self._watch = Watch(config.site, repositories.required)
         self._adopted: Dict[Tuple[str, str], float] = {}
-        # The repositories that were found to hold sealed WAL.
+        # The repositories that have sealed WAL.
         self._sealed: Set[Tuple[str, str]] = set()
 
     def push(self, path: str) -> Pushed:
-        """Archive one file. The first repository's error is raised, after all of them were tried.
+        """Archive one file. All repositories are tried before the first error is raised.
 
         Deposed, and nothing is stored, if another site leads.
 
-        Memory: the file and its compressed form, twice that while it is compared with what a repository holds already.
+        Memory: the file and its compressed form, twice that while it is compared with an existing object.
         """
         name = os.path.basename(path)
         if not is_wal_file(name):
@@ -94,12 +94,12 @@ class Pusher:
         return Pushed(name, len(body), tuple(r for r in results if isinstance(r, str)))
 
     def acknowledge(self, segment: str) -> None:
-        """Record that all WAL up to the end of this segment is archived, before PostgreSQL is told."""
+        """Record that all WAL up to the end of this segment is archived, before that is acknowledged to PostgreSQL."""
         system = read_system_identifier(self._data_dir)
         self._each(lambda repository: _or_error(store_mark, repository, system, segment))
 
     def _each(self, put: Callable[[Repository], object]) -> List[object]:
-        """What ``put`` gives for each required repository; the first error is raised, after all of them were tried."""
+        """The results of ``put`` for each required repository; all are tried before the first error is raised."""
         if len(self._required) == 1:
             results = [put(self._required[0])]
         else:
@@ -111,7 +111,7 @@ class Pusher:
         return results
 
     def _put(self, repository: Repository, system: str, name: str, content: bytes, body: bytes, sealed: bool) -> object:
-        """None when stored, the repository's name when it was there already, the error otherwise."""
+        """None if it was stored, the repository's name if it existed already, else the error."""
         try:
             self._adopt(repository, system)
             if is_history(name):
@@ -147,8 +147,8 @@ def refuse_clone(config: Config, data_dir: str) -> None:
     if config.data_dir and os.path.realpath(data_dir) != os.path.realpath(config.data_dir):
         raise CloneRefused(
             f"{data_dir} is not {config.data_dir},"
-            f" the data directory that {config.source or 'this configuration'} protects:"
-            " a clone may not archive here.",
+            f" the data directory in {config.source or 'this configuration'}:"
+            " a clone must not archive here.",
             "Set archive_mode = off in the clone, or give it a configuration and a repository of its own.",
             data_dir=data_dir,
             protected=config.data_dir,
@@ -168,5 +168,5 @@ def _read(path: str, name: str, system: str) -> bytes:
     elif is_history(name):
         parse_history(int(name[:8], 16), content.decode(errors="replace"))
     elif not content:
-        raise WalInvalid(f"WAL file {path} is empty.", "Nothing was stored; check the disk.", name=name)
+        raise WalInvalid(f"WAL file {path} is empty.", "Check the disk. Nothing was stored.", name=name)
     return content

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an object of two repositories has one content, where their listings tell of other bytes.
+"""Compare the contents of an object in two repositories whose listings differ.
 
-The same WAL may be compressed, and sealed, in another way. Of sealed WAL the digests tell that without an identity.
+The same WAL may be compressed or sealed differently. Sealed WAL is compared by its digests, without an identity.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _PARALLEL = 4
 
 
 def differing(one: Repository, other: Repository, doubtful: Sequence[Lacking]) -> List[str]:
-    """The keys whose content is not the same, or cannot be read in one of them; one that is gone meanwhile is none.
+    """The keys whose contents differ or cannot be read in one of the repositories; those deleted meanwhile are ignored.
 
-    Both are read. Memory: four segments of each.
+    Both objects are read. Memory: four segments of each.
     """
 
     def differs(item: Lacking) -> bool:
@@ -41,7 +41,7 @@ def differing(one: Repository, other: Repository, doubtful: Sequence[Lacking]) -
 
 
 def _content(repository: Repository, item: Lacking) -> Optional[str]:
-    """The SHA-256 of what it holds, of sealed WAL as its digest says; None where only an identity would tell."""
+    """The SHA-256 of the content, for sealed WAL from its digest; None if it cannot be known without an identity."""
     key, name = item.info.key, wal_name(item.info.key)
     if not item.kind.segment:
         digest = hashlib.sha256()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look into archived WAL with ``pg_waldump``: commit times, restore points, the end of a transaction."""
+"""Read archived WAL with ``pg_waldump``: commit times, restore points, the end of a transaction."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .window import parallel
 _RECORD = re.compile(
     r"len \(rec/tot\):\s*\d+/\s*(\d+), tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (\S+) ?(.*)$"
 )
-# Segments on disk at a time, and one more that the last record may reach into.
+# Segments on disk at a time, besides one more that the last record may reach into.
 _AT_ONCE = 8
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One WAL record as ``pg_waldump`` prints it; ``length`` in bytes, without the headers of pages."""
+    """One WAL record as ``pg_waldump`` prints it; ``length`` in bytes, without page headers."""
 
     lsn: int
     xid: int
@@ -47,7 +47,7 @@ class Record:
 
     @property
     def moment(self) -> Optional[datetime]:
-        """The time in a commit's or abort's description."""
+        """The time in the description of a commit or abort; None without one."""
         match = _MOMENT.search(self.description)
         return read_moment(match.group(1) + "Z") if match else None
 
@@ -79,9 +79,9 @@ def records_along(
     end: int,
     arguments: Sequence[str],
 ) -> Iterator[Record]:
-    """The records that begin between two LSNs, also those that reach from one segment into the next. In order.
+    """The records that begin between two LSNs, in order, including those that reach into the next segment.
 
-    ``segments`` follow each other. Disk: nine of them; memory: one.
+    ``segments`` are consecutive. Disk: nine of them; memory: one.
     """
     for place, batch in staged(segments, content_of):
         first, last = max(start, batch[0].start), min(end, batch[-1].end)
@@ -92,9 +92,9 @@ def records_along(
 def staged(
     segments: Sequence[Segment], content_of: Callable[[Segment], bytes]
 ) -> Iterator[Tuple[str, Sequence[Segment]]]:
-    """A directory with the next of these segments, and those whose records begin there, until none is left.
+    """Batch by batch, a directory with the next segments, and these segments.
 
-    One more lies in it, since the last record may reach into it. The directory is gone once the next is asked for.
+    The directory has one more, since the last record may reach into it. It is removed when the next one is made.
     """
     done = 0
     while done < len(segments):
@@ -113,13 +113,13 @@ def staged(
 def records_between(
     bin_dir: Optional[str], wal_dir: str, timeline: int, start: int, end: Optional[int], arguments: Sequence[str]
 ) -> Iterator[Record]:
-    """The records that begin between two LSNs (None: as far as they go), from the segments in a directory."""
+    """The records that begin between two LSNs (``end`` None: to the end), from the segments in a directory."""
     words = [f"--path={wal_dir}", f"--timeline={timeline}", f"--start={format_lsn(start)}", *arguments]
     yield from (r for r in _dumped(bin_dir, words) if r.lsn >= start and (end is None or r.lsn < end))
 
 
 def record_at(bin_dir: Optional[str], wal_dir: str, timeline: int, lsn: int) -> Optional[Record]:
-    """The record that begins at ``lsn``, from the segments in a directory; None where there is none."""
+    """The record that begins at ``lsn``, from the segments in a directory; None if there is none."""
     found = records_between(bin_dir, wal_dir, timeline, lsn, None, ["--limit=1"])
     return next((record for record in found if record.lsn == lsn), None)
 
@@ -135,9 +135,9 @@ def _dumped(bin_dir: Optional[str], arguments: Sequence[str]) -> Iterator[Record
 
 @dataclass(frozen=True)
 class Pace:
-    """Where a stretch of WAL ends for its users: ``last``, the time of its last commit or abort.
+    """The end of a stretch of WAL in time: ``last``, the time of its last commit or abort.
 
-    ``rate`` is commits a second between its first and its last one; None where that cannot be told.
+    ``rate`` is commits a second between its first and its last one; None if they have the same time.
     """
 
     last: datetime
@@ -156,7 +156,7 @@ def last_commits(
 
 
 def pace(found: Iterable[Record]) -> Optional[Pace]:
-    """Of these records; None without a commit or abort. Pure."""
+    """The pace of these records; None without a commit or abort. Pure."""
     commits = 0
     last: Optional[datetime] = None
     first = newest = None
@@ -190,10 +190,10 @@ def last_record(repository: Repository, bin_dir: Optional[str], system: str, seg
 def locate(
     repository: Repository, bin_dir: Optional[str], system: str, segments: Sequence[Segment], target: Target
 ) -> Optional[int]:
-    """The LSN of a restore point or of a transaction's end; None when these segments do not have it.
+    """The LSN of a restore point or of a transaction's end; None if these segments do not have it.
 
-    Searches from the end: the target of an incident is most often recent. Costs a download of each segment searched.
-    Memory, and room for temporary files: 128 MiB each, or one segment.
+    Searches from the end, because the target of an incident is usually recent. Downloads each segment searched.
+    Memory, and space for temporary files: 128 MiB each, or one segment.
     """
     return next(_matches(repository, bin_dir, system, segments, target), None)
 
@@ -201,7 +201,7 @@ def locate(
 def positions(
     repository: Repository, bin_dir: Optional[str], system: str, segments: Sequence[Segment], target: Target
 ) -> List[int]:
-    """As :func:`locate`, all of them, the last one first."""
+    """As :func:`locate`, but all of them, the last one first."""
     return list(_matches(repository, bin_dir, system, segments, target))
 
 

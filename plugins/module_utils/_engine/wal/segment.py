@@ -36,10 +36,10 @@ class SegmentHeader:
 
 
 def read_header(name: str, data: bytes) -> SegmentHeader:
-    """The header at the start of ``data``; WalInvalid when there is none."""
-    hint = "Nothing was stored or handed over. Look at the file's source: its disk, and whoever wrote it."
+    """The header at the start of ``data``; WalInvalid if there is none."""
+    hint = "Check where the file comes from: its disk, and its writer. Nothing was stored or handed over."
     if len(data) < _HEADER.size:
-        raise WalInvalid(f"WAL segment {name} has {len(data)} bytes: that is no segment.", hint, name=name)
+        raise WalInvalid(f"WAL segment {name} has only {len(data)} bytes.", hint, name=name)
     _magic, info, timeline, start, _rest, system, size, block = _HEADER.unpack_from(data)
     if (
         not info & _LONG_HEADER
@@ -57,7 +57,7 @@ def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHead
     The timeline in the header may be an older one: the first segment after a switch begins with a copy.
     """
     header = read_header(name, data)
-    hint = "Nothing was stored or handed over. Find out which server wrote it."
+    hint = "Find out which server wrote it. Nothing was stored or handed over."
     if header.system_identifier != system_identifier:
         raise WalInvalid(
             f"WAL segment {name} belongs to the cluster with system identifier {header.system_identifier},"
@@ -75,7 +75,7 @@ def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHead
         ) from exc
     if header.start != expected.start or header.timeline > expected.timeline:
         raise WalInvalid(
-            f"The content of WAL segment {name} is that of timeline {header.timeline} at {format_lsn(header.start)}.",
+            f"WAL segment {name} contains timeline {header.timeline} at {format_lsn(header.start)}.",
             hint,
             name=name,
         )
@@ -83,10 +83,10 @@ def check_segment(name: str, data: bytes, system_identifier: str) -> SegmentHead
 
 
 def record_end(start: int, length: int, block: int, size: int) -> int:
-    """The LSN behind a record of ``length`` bytes that begins at the LSN ``start``, as PostgreSQL counts it. Pure.
+    """The LSN after a record of ``length`` bytes that begins at the LSN ``start``, as PostgreSQL counts it. Pure.
 
-    A record goes on behind the header of the next page, and ends at a multiple of 8 (``XLogDecodeNextRecord`` in
-    ``xlogreader.c``): just behind a page that it fills, before the header of the next one. ``block`` is the size of a
+    A record continues after the header of the next page, and ends at a multiple of 8 (``XLogDecodeNextRecord`` in
+    ``xlogreader.c``): at the end of a page that it fills, before the header of the next one. ``block`` is the size of a
     page, ``size`` that of a segment.
     """
     at, left = start, length
@@ -97,10 +97,10 @@ def record_end(start: int, length: int, block: int, size: int) -> int:
 
 
 def fills(segment: Segment, content: bytes, last: Optional[Tuple[int, int, str]]) -> bool:
-    """Whether the records of a whole segment go on to its end, given the last one that is whole. Pure.
+    """Whether the records of a whole segment reach its end, given the last complete one. Pure.
 
-    ``last`` is its LSN, length and kind; None if no record that begins in the segment ends in it. A record behind it
-    must reach into the next segment, unless the last one is a switch, behind which everything is zero.
+    ``last`` is its LSN, length and kind; None if no record that begins in the segment ends in it. The record after it
+    must reach into the next segment, unless the last one is a switch, after which everything is zero.
     """
     block = read_header(segment.name, content).block
     if last is None:

@@ -7,14 +7,14 @@
 
     <spool>/agent.lock          locked (flock) while an agent is running
     <spool>/push/data           a link to the data directory that the agent works for
-    <spool>/push/asked          PostgreSQL has called: before that the agent does nothing
+    <spool>/push/asked          PostgreSQL has called; before that the agent does nothing
     <spool>/push/<name>.ok      acknowledged: every required repository has the file
     <spool>/push/<name>.error   why the last attempt failed
     <spool>/push/<name>.alone   a store refused the agent: the client pushes, with reread credentials
 
-An acknowledgement is an empty file with exactly the modification time of the file that it speaks of. Another file of
-the same name (a cluster that was created anew, a recycled segment) has another time, and is not acknowledged by it.
-The repositories hold everything that was said here: the spool may be lost at any moment.
+An acknowledgement is an empty file with exactly the modification time of the acknowledged file. Another file of
+the same name (of a cluster created again, or a recycled segment) has another time, and is not acknowledged by it.
+The spool may be lost at any moment: everything acknowledged is in the repositories.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class Spool:
 
     @property
     def asked(self) -> bool:
-        """Whether PostgreSQL archives through this spool: one that archives elsewhere never calls."""
+        """Whether PostgreSQL archives through this spool: a server that archives elsewhere never calls."""
         return os.path.exists(os.path.join(self._push, _ASKED))
 
     def acknowledge(self, name: str, stamp: int) -> None:
-        """Say that the file that was last written at ``stamp`` (ns) is durable."""
+        """Acknowledge that the file with the modification time ``stamp`` (ns) is durable."""
         path, temp = self._path(name, "ok"), self._path(name, "tmp")
         with self._usable():
             os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -99,7 +99,7 @@ class Spool:
             os.rename(temp, self._path(name, "error"))
 
     def forget(self, name: str) -> None:
-        """Take back all that was said of the file."""
+        """Remove the acknowledgement or error of the file."""
         with self._usable():
             for kind in ("ok", "error", "alone"):
                 self._remove(name, kind)
@@ -114,8 +114,8 @@ class Spool:
     def _lock(self) -> None:
         if not take(self._descriptor, fcntl.LOCK_EX, _PATIENCE):
             raise AgentRunning(
-                f"Another WAL agent holds {os.path.join(self.directory, _LOCK)}.",
-                "One agent serves a cluster: stop the other one, or give this cluster a spool_dir of its own.",
+                f"Another WAL agent has locked {os.path.join(self.directory, _LOCK)}.",
+                "Stop the other agent (a cluster has one), or give this cluster a spool_dir of its own.",
                 spool_dir=self.directory,
             )
 
@@ -134,7 +134,7 @@ class Spool:
 
 @contextlib.contextmanager
 def usable(directory: str, spool_dir: Optional[str], meanwhile: str = "") -> Iterator[None]:
-    """SpoolUnusable for what the operating system refuses in a ``directory`` of the spool."""
+    """Turn errors of the operating system in a ``directory`` of the spool into SpoolUnusable."""
     try:
         yield
     except OSError as exc:
@@ -156,7 +156,7 @@ def agent_lives(directory: str) -> bool:
 
 
 def written_at(path: Optional[str]) -> Optional[int]:
-    """When a file was last written, in ns; None when there is none."""
+    """The modification time of a file in ns; None if there is none."""
     try:
         return os.stat(path).st_mtime_ns if path else None
     except OSError:
@@ -164,7 +164,7 @@ def written_at(path: Optional[str]) -> Optional[int]:
 
 
 def take(descriptor: int, kind: int, patience: float = 0.0) -> bool:
-    """Lock the file (``flock``, of this kind); False when somebody else still holds it after so many seconds."""
+    """Lock the file (``flock``, of this kind); False if another process still has the lock after so many seconds."""
     deadline = clock.monotonic() + patience
     while True:
         try:
@@ -177,6 +177,6 @@ def take(descriptor: int, kind: int, patience: float = 0.0) -> bool:
 
 
 def configured_at(config: Config) -> Tuple[Optional[int], ...]:
-    """A value that changes when the configuration, or a credentials file in it, is written: reread both then."""
+    """A value that changes whenever the configuration or one of its credentials files is written."""
     named = (getattr(repository.store, "credentials_file", None) for repository in config.repositories)
     return tuple(written_at(path) for path in (config.source, *named))

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The WAL stream: every few seconds, store new WAL of the unfinished segment as a piece in each required repository.
 
-``pg_receivewal`` follows the server into ``<spool>/stream``. Complete segments are ``archive_command``'s: the stream
-stores the rest of one as pieces only until the repository has the segment. The directory is bounded and may be lost.
+``pg_receivewal`` follows the server into ``<spool>/stream``. ``archive_command`` stores the complete segments: the
+stream stores pieces of one only until the repository has the segment. The directory is bounded and may be lost.
 
 Memory: Python and the S3 client (about 60 MB), and one piece of at most 16 MiB with its compressed form for each
 repository.
@@ -48,10 +48,10 @@ from .pieces import MOST, contiguous, list_pieces
 from .segment import read_header
 from .spool import configured_at, take, usable
 
-# Seconds between two looks whether a standby was promoted.
+# Seconds between two checks whether a standby was promoted.
 _STANDBY_POLL = 2
 _TICK = 0.1
-# A segment tells its size and owner in so many bytes.
+# Header bytes that contain a segment's size and system identifier.
 _HEADER = 40
 
 
@@ -65,7 +65,7 @@ class Stream:
         if not config.data_dir or not config.spool_dir:
             raise ConfigError(
                 f"{config.source or 'configuration'}: {'spool_dir' if config.data_dir else 'data_dir'} is missing.",
-                "A WAL stream works with data_dir and spool_dir.",
+                "Set data_dir and spool_dir for the WAL stream.",
             )
         self._config, self._progress, self._stopping = config, progress, stopping
         self._data_dir = config.data_dir
@@ -73,11 +73,11 @@ class Stream:
         self._slot = receivewal.slot_name(config.cluster)
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Work until ``stopping`` or until the configuration file changes; ``on_ready`` is called once it has begun.
+        """Run until ``stopping`` or until the configuration changes; ``on_ready`` is called once at the start.
 
-        Beside a standby it waits for the promotion, and has begun then too.
-        ServerNotReady, PostgresError, StreamBroken when the server cannot be followed (any longer): start it again.
-        A repository that is not there is waited for.
+        On a standby it also counts as started, and waits for the promotion.
+        ServerNotReady, PostgresError or StreamBroken if the server cannot be followed (any longer): start it again.
+        An unavailable repository is waited for.
         """
         with self._held(), session(self._config.connection) as sql:
             if not self._promoted(sql, on_ready):
@@ -101,7 +101,7 @@ class Stream:
                     repositories.close()
 
     def _promoted(self, sql: Session, on_ready: Callable[[], None]) -> bool:
-        """Wait while the server is a standby; False if the stream is to end before it is promoted."""
+        """Wait while the server is a standby; False if the stream has to end before the promotion."""
         if not sql.value("SELECT pg_is_in_recovery()"):
             return True
         self._progress.note("the server is a standby: the stream begins once it is promoted")
@@ -126,7 +126,7 @@ class Stream:
                 if slot is None or slot.position is None:
                     raise StreamBroken(
                         f"The replication slot {self._slot} is gone, or the server removed the WAL that it kept.",
-                        "Raise max_slot_wal_keep_size; the stream begins anew when it is started again.",
+                        "Raise max_slot_wal_keep_size, and start the stream again: it begins at the current segment.",
                     )
                 local = self._local(publisher.segment_size)
                 new = list(following.available(local, slot.received or 0))
@@ -144,7 +144,7 @@ class Stream:
         code = error.error_code if error else ""
         if code != target.failing:
             target.failing = code
-            words = f"{error.message} [{code}]" if error else "it goes on"
+            words = f"{error.message} [{code}]" if error else "works again"
             self._progress.note(f"stream to {target.name}: {words}")
 
     def _begin(self, sql: Session, publisher: Publisher) -> None:
@@ -162,7 +162,7 @@ class Stream:
             publisher.segment_size,
         )
         if start.gap:
-            self._progress.note(f"gap in the stream: {start.gap}; archive_command stores what lies between")
+            self._progress.note(f"gap in the stream: {start.gap}; archive_command stores the segments in between")
         if start.clear:
             self._remove(local)
         if start.renew:
@@ -173,7 +173,7 @@ class Stream:
             receivewal.skip_to(sql, slot, start.skip_to)
 
     def _clean(self, local: Sequence[Local], targets: Sequence[Target]) -> None:
-        """Remove complete files that nobody needs, what pg_receivewal left behind, and what goes beyond the bound."""
+        """Remove complete files that are stored, files that pg_receivewal abandoned, and files beyond the bound."""
         done = [f for f in local[:-1] if not f.complete or all(f.segment in t.done for t in targets)]
         kept = [f for f in local if f not in done]
         self._remove([*done, *kept[: -following.MOST_SEGMENTS]])
@@ -192,7 +192,7 @@ class Stream:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        """The directory, locked while a stream is running: AgentRunning if another one is."""
+        """Lock the directory while the stream is running; AgentRunning if another one is."""
         require_own(os.path.dirname(self._directory))
         require_own(self._directory)
         with self._usable():
@@ -201,8 +201,8 @@ class Stream:
         try:
             if not take(lock, fcntl.LOCK_EX):
                 raise AgentRunning(
-                    f"Another WAL stream holds {self._directory}.lock.",
-                    "One stream serves a cluster: stop the other one, or give this cluster a spool_dir of its own.",
+                    f"Another WAL stream has locked {self._directory}.lock.",
+                    "Stop the other stream (a cluster has one), or give this cluster a spool_dir of its own.",
                     spool_dir=self._config.spool_dir,
                 )
             yield
@@ -214,7 +214,7 @@ class Stream:
 
 
 def _refusal(watch: Watch, system: str) -> Optional[LifeboatError]:
-    """Why no piece may be stored, for as long as another site leads."""
+    """The error that forbids storing pieces while another site leads, or None."""
     try:
         watch.require(system)
         return None
@@ -223,7 +223,7 @@ def _refusal(watch: Watch, system: str) -> Optional[LifeboatError]:
 
 
 class Target:
-    """A repository, and how far it has each segment of the directory. Only one thread uses it at a time."""
+    """A repository, and how much of each segment in the directory is stored there. Used by one thread at a time."""
 
     def __init__(self, repository: Repository, publisher: Publisher, level: int) -> None:
         self._repository, self._publisher, self._level = repository, publisher, level
@@ -235,17 +235,17 @@ class Target:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The repository's location, for messages."""
         return self._repository.location
 
     def forget(self, kept: Sequence[Local]) -> None:
-        """Only these files are there any longer."""
+        """Forget all segments but those of these files."""
         there = {f.segment for f in kept}
         self._stored = {s: offset for s, offset in self._stored.items() if s in there}
         self.done &= there
 
     def put(self, directory: str, new: Sequence[New]) -> Optional[LifeboatError]:
-        """Store what the repository has not, oldest first; the error that stopped it."""
+        """Store what the repository lacks, oldest first; the error that stopped it, or None."""
         try:
             if not self._adopted:
                 self._repository.adopt(self._publisher.system_identifier)
@@ -254,7 +254,7 @@ class Target:
                 if item.file.segment not in self.done:
                     self._put_file(directory, item)
         except LifeboatError as exc:
-            # Query again what the repository has by now.
+            # List the repository again next time.
             self._stored, self._adopted = {}, False
             return exc
         return None
@@ -281,7 +281,7 @@ class Target:
                 if zstd.decompress(store.get(key), key, MOST) != data:
                     raise WalConflict(
                         f"Repository {self.name} already holds {key} with different content.",
-                        "Nothing was overwritten. Two servers may stream into one prefix: find the other one.",
+                        "Find the other server that streams into this prefix. Nothing was overwritten.",
                         name=segment.name,
                         key=key,
                         repository=self._repository.name,
@@ -294,14 +294,14 @@ class Target:
         header = read_header(segment.name, data)
         if (header.system_identifier, header.start) != (self._publisher.system_identifier, segment.start):
             raise WalInvalid(
-                f"The stream of {segment.name} is that of system identifier {header.system_identifier}.",
-                "Nothing was stored. Find out which server wrote it.",
+                f"The streamed {segment.name} belongs to system identifier {header.system_identifier}.",
+                "Find out which server wrote it. Nothing was stored.",
                 name=segment.name,
             )
 
 
 def _read(path: str, start: int, stop: int) -> bytes:
-    """The bytes of a file that is there as a whole, or renamed meanwhile."""
+    """The bytes from ``start`` to ``stop`` of a file that may be renamed meanwhile, when it is complete."""
     parts: List[bytes] = []
     for candidate in (path, path[: -len(".partial")] if path.endswith(".partial") else path):
         try:
@@ -315,5 +315,5 @@ def _read(path: str, start: int, stop: int) -> bytes:
             raise SpoolUnusable(f"Cannot read {candidate}: {exc.strerror}.", "Check the spool's disk.") from exc
     data = b"".join(parts)
     if len(data) != stop - start:
-        raise WalInvalid(f"{path} has no {stop - start} bytes at {start}.", "It is read again.", name=path)
+        raise WalInvalid(f"{path} has no {stop - start} bytes at {start}.", "Wait: it is read again.", name=path)
     return data

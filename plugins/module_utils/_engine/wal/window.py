@@ -1,32 +1,32 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which WAL files to fetch ahead of replay, and which to drop for them: decided here, done by :mod:`.prefetch`."""
+"""Decide which WAL files to fetch ahead of replay, and which to drop for them. :mod:`.prefetch` does it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import AbstractSet, Dict, List, Sequence, Tuple
 
-# Files that are on their way at the same time, each in memory, and how many bytes of them.
+# The most files, and bytes of files, that are downloaded at once; each is in memory.
 PARALLEL = 4
 _IN_MEMORY = 128 * 1024 * 1024
 _BYTES = 1024 * 1024 * 1024
 
 
 def bound(segments: int, segment_size: int) -> int:
-    """How many files may wait: ``segments``, but no more than 1 GiB of them; one at least."""
+    """How many files may wait: ``segments``, but at most 1 GiB of them, and at least one."""
     return max(1, min(segments, _BYTES // segment_size))
 
 
 def parallel(segment_size: int) -> int:
-    """How many files may be on their way: 4, but no more than 128 MiB of them; one at least."""
+    """How many files may be downloaded at once: 4, but at most 128 MiB of them, and at least one."""
     return max(1, min(PARALLEL, _IN_MEMORY // segment_size))
 
 
 @dataclass(frozen=True)
 class Step:
-    """What to do next: files to drop first, then files to begin to fetch."""
+    """What to do next: files to drop, then files to start fetching."""
 
     drop: Tuple[str, ...] = ()
     fetch: Tuple[str, ...] = ()
@@ -36,8 +36,8 @@ class Step:
 class Window:
     """The stretch of WAL ahead of replay that is kept ready.
 
-    ``names`` are the files in the order of replay, ``places`` the reverse, ``limit`` how many may be there or on their
-    way, ``parallel`` how many on their way, ``position`` the place that replay asks for next.
+    ``names`` are the files in the order of replay, ``places`` their indexes, ``limit`` how many may be ready or
+    downloading, ``parallel`` how many downloading, ``position`` the index that replay asks for next.
     """
 
     names: Tuple[str, ...]
@@ -48,23 +48,23 @@ class Window:
 
     @classmethod
     def over(cls, names: Sequence[str], limit: int, parallel: int = PARALLEL) -> Window:
-        """A window at the beginning of ``names``."""
+        """A window that starts at the first of ``names``."""
         return cls(tuple(names), {name: place for place, name in enumerate(names)}, limit, parallel)
 
     def asked(self, name: str) -> Window:
-        """Replay asks for this file: here is where it stands. A file that is no part of the stretch moves nothing."""
+        """The window once replay asked for this file. A file outside of ``names`` does not move it."""
         return replace(self, position=self.places.get(name, self.position))
 
     def given(self, names: AbstractSet[str]) -> Window:
-        """These files were handed over: replay goes on behind the last one."""
+        """The window once these files were handed over: replay continues after the last one."""
         known = [self.places[name] for name in names if name in self.places]
         return replace(self, position=max(known) + 1) if known else self
 
     def step(
         self, ready: AbstractSet[str], busy: AbstractSet[str], wanted: Sequence[str], resting: AbstractSet[str]
     ) -> Step:
-        """What follows from what is there (``ready``), on its way (``busy``), asked for (``wanted``) and not to be had
-        for now (``resting``). Never are more than ``limit`` files there or on their way.
+        """The next step, given the files that are there (``ready``), downloading (``busy``), requested (``wanted``) and
+        unavailable for now (``resting``). At most ``limit`` files are ready or downloading.
         """
         urgent = [name for name in wanted if name not in ready and name not in busy]
         ahead = self.names[self.position : self.position + self.limit]
@@ -73,12 +73,12 @@ class Window:
         free = self.limit - len(ready) - len(busy)
         passed, coming = self._expendable(ready, wanted)
         drop = passed[: max(0, len(fetch) - free)]
-        # Only for what somebody waits for is anything given up that replay will ask for.
+        # Give up files that replay will need only for files that somebody is waiting for.
         drop += coming[: max(0, len(urgent) - free - len(drop))]
         return Step(tuple(drop), tuple(fetch[: free + len(drop)]))
 
     def _expendable(self, ready: AbstractSet[str], wanted: Sequence[str]) -> Tuple[List[str], List[str]]:
-        """Files that replay has passed, or that lie beyond the window; then those of the window, the farthest first."""
+        """Files that replay has passed or that are beyond the window; then those in the window, the farthest first."""
         kept = sorted((n for n in ready if n not in wanted), key=lambda n: self.places.get(n, -1))
         inside = [n for n in kept if self.position <= self.places.get(n, -1) < self.position + self.limit]
         return [n for n in kept if n not in inside], inside[::-1]
