@@ -68,7 +68,7 @@ _CONSTANT = re.compile(r"E'(?:[^'\\]|''|\\\\)*'|\"(?:[^\"]|\"\")*\"")
 @given(st.sampled_from(["search_path", "temp_tablespaces", "work_mem"]), st.text(max_size=30))
 def test_whatever_was_stored_is_a_constant(key: str, value: str) -> None:
     said = Said()
-    give_properties(said, a_dump(settings=(f"{key}={value}",)), 'a "name"', owner=True, privileges=True)  # type: ignore[arg-type]
+    give_properties(said, a_dump(settings=(f"{key}={value}",)), 'a "name"', privileges=True)  # type: ignore[arg-type]
     (statement,) = said.statements
     assert re.fullmatch(r"ALTER DATABASE  SET  = (, )*", _CONSTANT.sub("", statement))
 
@@ -77,10 +77,22 @@ def test_whatever_was_stored_is_a_constant(key: str, value: str) -> None:
 def test_a_comment_and_a_role_are_no_code(role: str, text: str) -> None:
     said = Said()
     own = a_dump(comment=text, role_settings=((role, f"work_mem={text}"),))
-    give_properties(said, own, "shop", owner=True, privileges=True)  # type: ignore[arg-type]
+    give_properties(said, own, "shop", privileges=True)  # type: ignore[arg-type]
     assert [_CONSTANT.sub("", statement) for statement in said.statements] == [
         "COMMENT ON DATABASE  IS ", "ALTER ROLE  IN DATABASE  SET  = ",
     ]  # fmt: skip
+
+
+def test_grants_are_privileges() -> None:
+    own = a_dump(grants=(("reader", "CONNECT", True),), role_settings=(("reader", "work_mem=1MB"),))
+    given, withheld = Said(), Said()
+    give_properties(given, own, "shop", privileges=True)  # type: ignore[arg-type]
+    assert given.statements[1:] == [
+        'REVOKE ALL ON DATABASE "shop" FROM PUBLIC',
+        'GRANT CONNECT ON DATABASE "shop" TO "reader" WITH GRANT OPTION',
+    ]
+    give_properties(withheld, own, "shop", privileges=False)  # type: ignore[arg-type]
+    assert withheld.statements == []
 
 
 def test_a_constant_has_no_end_of_its_own() -> None:

@@ -66,8 +66,8 @@ def require_properties(dump: Dump) -> None:
         )
 
 
-def give_properties(sql: Session, dump: Dump, name: str, owner: bool, privileges: bool) -> None:
-    """Set settings and comment, with ``privileges`` also settings of roles, and with ``owner`` the grants."""
+def give_properties(sql: Session, dump: Dump, name: str, privileges: bool) -> None:
+    """Set settings and comment; with ``privileges`` also the settings of roles, and the grants."""
     own = dump.properties
     if own.comment:
         sql.rows(f"COMMENT ON DATABASE {quoted(name)} IS {literal(own.comment)}")
@@ -76,7 +76,7 @@ def give_properties(sql: Session, dump: Dump, name: str, owner: bool, privileges
     for role, setting in own.role_settings if privileges else ():
         sql.rows(f"ALTER ROLE {quoted(role)} IN DATABASE {quoted(name)} SET {_assignment(setting)}")
     grants = own.grants
-    if owner and grants is not None:
+    if privileges and grants is not None:
         sql.rows(f"REVOKE ALL ON DATABASE {quoted(name)} FROM PUBLIC")
         for grantee, privilege, option in grants:
             whom = quoted(grantee) if grantee else "PUBLIC"

@@ -204,7 +204,7 @@ def _apply(config: Config, planned: DumpPlan, progress: Progress) -> DumpRestore
             create_database(sql, dump, fresh, request.owner)
         try:
             with session(config.connection) as sql:
-                give_properties(sql, dump, fresh, request.owner, request.privileges)
+                give_properties(sql, dump, fresh, request.privileges)
             progress.phase(f"{dump.label} into {fresh}")
             _restore_data(config, repository, request, dump, fresh, progress)
             tables, rows = _compare(config.connection, dump, fresh, progress)
