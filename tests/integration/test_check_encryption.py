@@ -51,7 +51,7 @@ def test_encryption_in_transit_at_rest_and_by_seal_is_reported(
     site.backup()
     told = lines(site)
     assert told["repository repo0: at rest"] == (
-        "ok", "sealed to 1 recipients before it leaves the host; encrypted by the store (AES256)",
+        "ok", "sealed to 1 recipients on the host; encrypted by the store (AES256)",
     )  # fmt: skip
     assert told["repository repo2: at rest"][1].startswith("sealed to 1 recipients")
 
