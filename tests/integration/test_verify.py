@@ -223,7 +223,7 @@ def test_the_only_copy_is_never_removed(site: Site, tmp_path: Path) -> None:
         ("repo1", key): "repair_refused",
         ("repo0", str(base.relative_to(near))): "repair_refused",
     }
-    assert "cannot be removed" in told["repo0", str(base.relative_to(near))]["message"]
+    assert "Cannot remove" in told["repo0", str(base.relative_to(near))]["message"]
     assert "No other repository has" in told["repo0", key]["message"]
     assert (content(near), content(far)) == before
     # An attempt that is refused leaves nothing behind.
