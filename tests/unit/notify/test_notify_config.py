@@ -128,7 +128,10 @@ def test_other_channels_that_cannot_work(channel: Any, words: str) -> None:
         ({"patience": 0}, "patience is 0"),
         ({"on_success": ["backup"]}, "on_success has 'backup'"),
         ({"channels": [MAIL, MAIL]}, "share a name"),
-        ({"channels": [{**MAIL, "severities": ["info", "warning"]}]}, "no channel of notifications has severity critical"),
+        (
+            {"channels": [{**MAIL, "severities": ["info", "warning"]}]},
+            "no channel of notifications has severity critical",
+        ),
         ({"channels": {"mail": MAIL}}, "must be a list"),
         ({"chanels": []}, "Did you mean notifications.channels"),
     ],

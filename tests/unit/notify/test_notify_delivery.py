@@ -205,7 +205,7 @@ def test_a_test_says_which_channels_delivered(configure: Made, web: WebSink, lif
     status, said = lifeboat(config, "test", "--channel", "hook")
     assert status == 0 and "dead" not in said.replace("no record", "")
     status, said = lifeboat(config, "test", "--channel", "nobody")
-    assert status == 1 and "There is no channel 'nobody'" in said
+    assert status == 1 and "Unknown channel 'nobody'" in said
     assert lifeboat(configure(), "test")[0] == 1
 
 

@@ -184,7 +184,7 @@ class OneRepository:
         self._read.append(label)
 
     def _apart(self) -> None:
-        """Collect the records that do not count: unsigned ones if signatures are required (a finding), or forged ones."""
+        """Collect the records that do not count: findings if a required signature is missing, otherwise set apart."""
         repository, cluster = self.repository, self.repository.layout.cluster
         look_at_all(repository)
         self.held = frozenset(read_holds(repository))
