@@ -138,7 +138,7 @@ def test_a_newer_format_is_refused_by_number() -> None:
     [{"label": None, "surplus": 1}, {"start_lsn": "x"}, {"finished_at": "yesterday"}, {"files": [{"name": 1}]}],
 )
 def test_a_sealed_manifest_with_a_wrong_field(change: dict[str, object]) -> None:
-    with pytest.raises(ObjectCorrupt, match="lacks or misspells a field"):
+    with pytest.raises(ObjectCorrupt, match="has a missing or invalid field"):
         load_manifest(seal_record({**a_backup().as_dict(), **change}), KEY)
 
 
