@@ -211,7 +211,7 @@ def test_a_time_without_a_zone_is_the_servers() -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "timeline", "says"),
     [
-        ("later", None, "latest", "'later' is unknown"),
+        ("later", None, "latest", "Unknown recovery target 'later'"),
         ("time", None, "latest", "'time' needs value"),
         ("name", None, "latest", "'name' needs value"),
         ("latest", "x", "latest", "'latest' takes no value"),

@@ -225,7 +225,7 @@ def test_a_notice_of_a_person(configure: Made, web: WebSink, lifeboat: Lifeboat)
     assert status == 1 and "--key" in said
     web.then = 403
     status, said = lifeboat(config, "send", "--severity", "critical", "--subject", "x")
-    assert status == 1 and "Nobody was told of 'x'" in said
+    assert status == 1 and "No channel delivered 'x'" in said
 
 
 def test_a_job_is_told_of_when_it_fails_and_when_it_is_well_again(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was told, and how each channel does: one small file, written as a whole."""
+"""The deliveries so far, and the health of each channel: one small file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..records.model import format_time, open_fields, seal_record
 from .route import Told
 
 _FILE, _LOCK = "state.json", "state.lock"
-# Longer than any repetition: what nobody has spoken of since is over.
+# Longer than any interval of repetition: a problem without news for so long is over.
 _FORGET = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a channel does: when it last delivered and failed (aware), how often each, and why it failed last."""
+    """The health of a channel: when it last delivered and failed (aware), how often, and the last error code."""
 
     last_success: Optional[datetime] = None
     last_failure: Optional[datetime] = None
@@ -35,13 +35,13 @@ class Delivery:
     error_code: Optional[str] = None
 
     def after(self, at: datetime, error_code: Optional[str]) -> Delivery:
-        """Once it delivered, or failed with this code."""
+        """The health after a delivery, or a failure with this code."""
         if error_code is None:
             return replace(self, last_success=at, delivered=self.delivered + 1, error_code=None)
         return replace(self, last_failure=at, failures=self.failures + 1, error_code=error_code)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As JSON knows it."""
+        """JSON-serializable data."""
         times = {"last_success": self.last_success, "last_failure": self.last_failure}
         return {**asdict(self), **{name: at and format_time(at) for name, at in times.items()}}
 
@@ -63,14 +63,14 @@ class State:
         return seal_record({"format": 1, "told": told, "deliveries": deliveries})
 
     def knowing(self, key: str, told: Mapping[str, Told], now: datetime) -> State:
-        """With what is told about a key; keys that were not spoken of for 90 days are left out."""
+        """The state with these deliveries about a key; keys without news for 90 days are left out."""
         kept = {k: v for k, v in self.told.items() if max(was.at for was in v.values()) > now - _FORGET}
         others = {k: v for k, v in kept.items() if k != key}
         return replace(self, told={**others, key: dict(told)} if told else others)
 
 
 def read_deliveries(state_dir: str) -> Mapping[str, Delivery]:
-    """How each channel does, by its name; nothing where there is no whole state yet. OSError, UntrustedPath."""
+    """The health of each channel, by name; empty without an intact state. OSError, UntrustedPath."""
     return read_state(state_dir).deliveries
 
 

@@ -42,7 +42,7 @@ class Amount:
     newest: Optional[datetime] = None
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         return {
             "objects": self.objects,
             "bytes": self.bytes,
@@ -74,7 +74,7 @@ class Usage:
         return sum(amount.bytes for amount in self.kinds.values())
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         return {
             "objects": self.objects,
             "bytes": self.bytes,

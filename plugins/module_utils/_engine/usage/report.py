@@ -48,7 +48,7 @@ class Prunable:
         return 0.0 if self.refused or self.error else removed_per_day(self.bytes, self.later)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         return {
             "objects": self.objects,
             "bytes": self.bytes,
@@ -97,7 +97,7 @@ class RepositoryUsage:
         return judge(self.usage, self.limit, self.at, self.removed)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         told: Dict[str, Any] = {"repository": self.repository, "location": self.location}
         if self.error:
             return {**told, "error": self.error.as_dict()}
