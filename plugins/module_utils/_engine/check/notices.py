@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the channels deliver notices: nobody hears of failures through one that does not."""
+"""Whether the channels of notices deliver: failures go unnoticed through one that does not."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Dict, Optional, Sequence, Tuple
 VERBS: Dict[str, Tuple[str, str]] = {
     "backup": ("backup", "make a base backup"),
     "list": ("listing", "list backups, windows and gaps"),
-    "show": ("listing", "show one backup, what its host needs, and how to restore it by hand"),
+    "show": ("listing", "show one backup, what its host needs, and how to restore it without Lifeboat"),
     "check": ("check", "check archiving, the objectives, and gaps"),
     "metrics": ("metrics", "show this host's metrics in Prometheus' exposition format"),
     "exporter": ("exporter", "serve metrics and a status page of all clusters, from their repositories alone"),

@@ -75,14 +75,14 @@ def read_deliveries(state_dir: str) -> Mapping[str, Delivery]:
 
 
 def known_deliveries(config: Config) -> Mapping[str, Delivery]:
-    """How each channel of a configuration does; nothing where this user may not read it."""
+    """The health of each channel in a configuration; empty if this user may not read it."""
     with suppress(OSError, UntrustedPath):
         return read_deliveries(config.notifications.directory(config.cluster))
     return {}
 
 
 def read_state(state_dir: str) -> State:
-    """The state; an empty one where there is none, or a damaged one: what is in doubt is told again."""
+    """The state; empty if it is missing or damaged, so that doubtful notices are sent again."""
     path = os.path.join(state_dir, _FILE)
     try:
         with open_to_read(path) as stream:
@@ -94,17 +94,17 @@ def read_state(state_dir: str) -> State:
 
 @contextmanager
 def held(state_dir: str) -> Iterator[None]:
-    """The state is this process' alone, to be read and written. OSError, UntrustedPath."""
-    # Whoever gathers metrics may read how the channels do; there is no secret in it.
+    """Lock the state for this process, to read and write it. OSError, UntrustedPath."""
+    # Readable by the collector of metrics; it contains no secrets.
     make_directory(state_dir, 0o755)
-    # Whoever can open a file can lock it.
+    # Not readable by others, because any reader of a file can lock it.
     with os.fdopen(open_to_write(os.path.join(state_dir, _LOCK), 0o600), "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def write_state(state_dir: str, state: State) -> None:
-    """Write it as a whole; within :func:`held`. OSError, UntrustedPath."""
+    """Replace the state atomically; call it within :func:`held`. OSError, UntrustedPath."""
     replace_file(os.path.join(state_dir, _FILE), state.record(), 0o644, sync=True)
 
 

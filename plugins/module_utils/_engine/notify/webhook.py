@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A POST of JSON, signed as Standard Webhooks says: HMAC-SHA256 over identifier, time and body."""
+"""A POST of JSON, signed according to Standard Webhooks: HMAC-SHA256 over the ID, time and body."""
 
 from __future__ import annotations
 

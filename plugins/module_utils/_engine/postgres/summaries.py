@@ -130,7 +130,7 @@ def require_summaries(sql: Session, path: TimelinePath, start: int, parent: str)
 def await_summarizer(sql: Session, goal: int, timeout: float) -> None:
     """Wait until the summarizer comes near the LSN ``goal``; IncrementalImpossible after ``timeout`` s of no progress.
 
-    A long queue is no failure: the timeout counts from its last progress.
+    A long queue is not a failure: the timeout counts from the last progress.
     """
     last = -1
     deadline = clock.monotonic() + timeout

@@ -40,7 +40,7 @@ def add_arguments(subparsers: Any) -> None:
         run_send,
         "send a notice with the text on standard input",
         "notify send --severity warning --subject 'The disk is 90 % full' --key disk </dev/null",
-        "notify send --severity warning --subject 'There is room again' --key disk --resolved </dev/null",
+        "notify send --severity warning --subject 'The disk has space again' --key disk --resolved </dev/null",
     )
     send.add_argument("--severity", required=True, choices=SEVERITIES)
     send.add_argument("--subject", required=True, metavar="WORDS")
