@@ -136,7 +136,7 @@ def test_what_a_store_says_is_no_markup(fleets: Fleets) -> None:
 
 
 def test_a_directory_that_does_not_exist_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="Cannot read"):
         configurations(str(tmp_path / "none"))
 
 

@@ -16,10 +16,9 @@ from ..repository.layout import is_sealed, wal_name
 from ..repository.repository import Repository
 from ..store.protocol import ObjectInfo
 from ..wal.fetch import open_wal
-from .report import Finding
+from .report import COPY_HINT, Finding
 
 _PARALLEL = 4
-_BROUGHT = "Copy it from another repository: lifeboat verify --repair."
 # PostgreSQL manual, "Making a Base Backup Using the Low Level API": the backup history file.
 _START = re.compile(rb"START WAL LOCATION: [0-9A-F]+/[0-9A-F]+ \(file ([0-9A-F]{24})\)\n")
 _DIGEST = re.compile(rb"[0-9a-f]{64}  [0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?\n\Z")
@@ -33,7 +32,7 @@ def open_extra(repository: Repository, system: str, key: str, raw: bytes) -> byt
         found = _START.match(content)
         if found is None or found.group(1).decode() != name[:24]:
             words = f"{key} is not the history file of a backup that began in {name[:24]}."
-            raise WalInvalid(words, _BROUGHT, name=name)
+            raise WalInvalid(words, COPY_HINT, name=name)
     return content
 
 
@@ -62,7 +61,7 @@ def check_digest(repository: Repository, system: str, key: str, content: bytes) 
         if repository.store.get(digest) == digest_line(content, name):
             return None
         words = f"{digest} does not match {key}, which can be opened and contains the right WAL."
-        error: LifeboatError = ObjectCorrupt(words, _BROUGHT, key=digest)
+        error: LifeboatError = ObjectCorrupt(words, COPY_HINT, key=digest)
     except ObjectMissing:
         return missing_digest(repository, system, key)
     except LifeboatError as exc:
@@ -74,13 +73,13 @@ def missing_digest(repository: Repository, system: str, key: str) -> Finding:
     """The finding that the digest of the sealed file ``key`` is missing."""
     digest = repository.layout.wal_digest(system, wal_name(key))
     words = f"{digest} is missing in repository {repository.location}, which has the sealed file {key}."
-    return Finding(repository.name, "", ObjectMissing(words, _BROUGHT, key=digest), digest, system)
+    return Finding(repository.name, "", ObjectMissing(words, COPY_HINT, key=digest), digest, system)
 
 
 def require_digest(key: str, raw: bytes) -> None:
     """ObjectCorrupt unless this is a digest of the file that its key names. Pure."""
     if not _DIGEST.match(raw) or raw.split()[1].decode() != key.rsplit("/", 1)[-1]:
-        raise ObjectCorrupt(f"{key} is not the digest of a WAL file.", _BROUGHT, key=key)
+        raise ObjectCorrupt(f"{key} is not the digest of a WAL file.", COPY_HINT, key=key)
 
 
 def missing_digests(repository: Repository, system: str, keys: Iterable[str], there: Iterable[str]) -> List[Finding]:

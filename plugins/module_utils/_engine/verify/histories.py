@@ -17,9 +17,7 @@ from ..postgres.timeline import Step, read_steps
 from ..records.model import BackupManifest
 from ..repository.histories import Histories
 from ..repository.repository import Repository
-from .report import Finding
-
-_BROUGHT = "Copy it from another repository: lifeboat verify --repair."
+from .report import COPY_HINT, Finding
 
 
 def check_histories(
@@ -33,9 +31,9 @@ def check_histories(
     wrong: Dict[int, LifeboatError] = dict(found.damaged)
     for timeline in found.lost:
         words = f"{history_name(timeline)} is missing in repository {repository.location}, which has its digest."
-        wrong[timeline] = ObjectMissing(words, _BROUGHT, name=history_name(timeline))
+        wrong[timeline] = ObjectMissing(words, COPY_HINT, name=history_name(timeline))
     for timeline, words in contradictions(found, segments, backups).items():
-        wrong.setdefault(timeline, WalInvalid(words, _BROUGHT, name=history_name(timeline)))
+        wrong.setdefault(timeline, WalInvalid(words, COPY_HINT, name=history_name(timeline)))
     layout = repository.layout
     return [
         Finding(repository.name, "", error, layout.wal(system, history_name(timeline)), system)

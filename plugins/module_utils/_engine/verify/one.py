@@ -32,7 +32,7 @@ from .copies import Copy, list_copies, load_record, wrong_sizes
 from .extras import check_digest, check_extras, missing_digests
 from .histories import check_histories
 from .records import read_lasting, required
-from .report import Finding, Verification
+from .report import COPY_HINT, Finding, Verification
 from .survey import Survey, survey
 
 # Maximum number of missing segments to name for a gap, and for a backup.
@@ -178,7 +178,7 @@ class OneRepository:
                     self._progress.advance(done, total)
             except LifeboatError as exc:
                 if isinstance(exc, ObjectMissing):
-                    exc.hint = "Copy it from another repository: lifeboat verify --repair."
+                    exc.hint = COPY_HINT
                 self._wrong(label, exc, key)
         self._out.bytes_read += done
         self._read.append(label)

@@ -20,11 +20,10 @@ from ..repository.kinds import kind_of
 from ..repository.labels import begun
 from ..repository.layout import Layout
 from ..repository.repository import Repository
-from .report import Finding
+from .report import COPY_HINT, Finding
 
 _PARALLEL = 8
 _APART = timedelta(minutes=10)
-_BROUGHT = "Copy it from another repository: lifeboat verify --repair."
 
 
 def require_sound(layout: Layout, key: str, raw: bytes) -> None:
@@ -33,10 +32,10 @@ def require_sound(layout: Layout, key: str, raw: bytes) -> None:
         if _named(layout, key, raw) == key:
             return
     except ErasureFailed as exc:
-        raise ObjectCorrupt(exc.message, _BROUGHT, key=key) from exc
+        raise ObjectCorrupt(exc.message, COPY_HINT, key=key) from exc
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
-        raise ObjectCorrupt(f"{key} has a missing or invalid field: {exc}.", _BROUGHT, key=key) from exc
-    raise ObjectCorrupt(f"{key} contains another object's record.", _BROUGHT, key=key)
+        raise ObjectCorrupt(f"{key} has a missing or invalid field: {exc}.", COPY_HINT, key=key) from exc
+    raise ObjectCorrupt(f"{key} contains another object's record.", COPY_HINT, key=key)
 
 
 def _named(layout: Layout, key: str, raw: bytes) -> str:
@@ -124,7 +123,7 @@ def required(repository: Repository, known: Mapping[str, object], backups: Set[s
             ObjectMissing(
                 f"{key} is missing in repository {repository.location}, although {why}: it was deleted, or they belong"
                 " to another cluster.",
-                f"{_BROUGHT} If there is no other one, the next archived segment or backup of this cluster creates it"
+                f"{COPY_HINT} If there is no other one, the next archived segment or backup of this cluster creates it"
                 " again.",
                 key=key,
                 repository=repository.name,

@@ -15,6 +15,8 @@ from .survey import Foreign
 
 # Maximum number of findings to return: a gap may have a hundred thousand segments.
 _TOLD = 1000
+#: The hint for an object that is damaged or missing, but may be intact in another repository.
+COPY_HINT = "Copy it from another repository: lifeboat verify --repair."
 
 
 @dataclass(frozen=True)
