@@ -101,7 +101,7 @@ ROWS: Dict[str, List[Panel]] = {
             of("max", "", "wal_exposed_seconds"),
             "",
             "s",
-            text="How old a commit can be that is in no required repository yet.",
+            text="Maximum age of a commit that is in no required repository yet.",
         ),
         stat("A restore would take", of("max", "repository", "restore_estimated_seconds"), "{{repository}}", "s"),
         Panel(
@@ -207,7 +207,7 @@ ROWS: Dict[str, List[Panel]] = {
             of("max", "repository", "repository_set_apart_objects"),
             "{{repository}}",
             steps=BAD,
-            text="Objects that count for nothing: damaged, not plausible or of no writer.",
+            text="Objects that do not count: damaged, implausible or foreign.",
         ),
         graph("Stored", (of("max", "repository, kind", "repository_bytes"), "{{repository}} {{kind}}"), unit="bytes"),
         graph("Objects", (of("max", "repository, kind", "repository_objects"), "{{repository}} {{kind}}")),

@@ -29,14 +29,14 @@ options:
         type: bool
         description:
           - >-
-            Acknowledge a segment only once it is in this repository; a backup counts only if it is
-            there.
+            Acknowledge a segment only once it is in this repository, and fail a backup that cannot be
+            stored there.
       max_upload_kb:
         type: int
-        description: "Limit of uploads per process, in units of 1024 bytes a second. Default: none."
+        description: "Limit of uploads per process, in units of 1024 bytes per second. Default: none."
       max_download_kb:
         type: int
-        description: "Limit of downloads per process, in units of 1024 bytes a second. Default: none."
+        description: "Limit of downloads per process, in units of 1024 bytes per second. Default: none."
       max_lag:
         type: float
         description:
@@ -45,13 +45,13 @@ options:
             warns.
       as_of:
         type: str
-        description: Time with its zone. Read a versioned bucket as it was then, read-only.
+        description: Time with a zone. Read a versioned bucket as it was then, read-only.
       quota_bytes:
         type: int
         description:
           - >-
-            Bytes that the cluster may take there, for C(lifeboat usage) and its forecast; nothing is
-            refused beyond it. Default: none, and of a directory what its file system has.
+            Bytes that the cluster may use there, for C(lifeboat usage) and its forecast; it is not
+            enforced. Default: none; for a directory, the size of its file system.
       bucket:
         type: str
         description: Bucket. For V(s3) and V(gcs).
@@ -63,7 +63,7 @@ options:
         description:
           - "V(s3) - URL of the store. Default: AWS."
           - >-
-            V(azure) - URL of another cloud or an emulator, including the account if that is part of the
+            V(azure) - URL of another cloud or an emulator, including the account if it is part of the
             path.
           - V(gcs) - URL of the JSON API, for an emulator.
       region:
@@ -72,7 +72,7 @@ options:
       addressing_style:
         type: str
         choices: [auto, path, virtual]
-        description: "Where to put the bucket's name: in the path or in the host name. For V(s3)."
+        description: "Where the bucket's name goes: in the path or the host name. For V(s3)."
       access_key_id:
         type: str
         description: "Access key. Default: boto3's credential chain. For V(s3)."
@@ -101,8 +101,8 @@ options:
         description:
           - >-
             Lock each object for as long as retention keeps it. The bucket needs Object Lock. Nobody can
-            undo V(compliance) early; V(governance) can be undone with C(s3:BypassGovernanceRetention).
-            For V(s3).
+            end a V(compliance) lock early; a V(governance) lock can be ended with
+            C(s3:BypassGovernanceRetention). For V(s3).
       ca_bundle:
         type: path
         description: "PEM file with the CA that signed the store's certificate. Default: the system's CAs."
@@ -111,25 +111,25 @@ options:
         description: Check the store's certificate.
       allow_http:
         type: bool
-        description: Allow plain HTTP to another machine, which is refused otherwise.
+        description: Allow plain HTTP to another machine.
       connect_timeout:
         type: float
         description: Seconds to wait for a connection.
       read_timeout:
         type: float
-        description: Seconds to wait for an answer.
+        description: Seconds to wait for a response.
       max_attempts:
         type: int
-        description: Times to send a request at most.
+        description: Most attempts to send a request.
       part_size:
         type: int
-        description: Bytes of each part of a long upload; from 2,000 parts on, parts grow.
+        description: Bytes of each part of a long upload; beyond 2,000 parts, parts get larger.
       parallel:
         type: int
-        description: Parts to transfer at the same time.
+        description: Parts to transfer in parallel.
       path:
         type: path
-        description: "Directory. It must exist: an NFS mount or a mounted disk. For V(directory)."
+        description: Existing directory, such as an NFS mount or a mounted disk. For V(directory).
       account:
         type: str
         description: Storage account. For V(azure).
@@ -140,8 +140,8 @@ options:
         type: str
         description:
           - >-
-            Key of the storage account. Without it or a SAS token, C(azure-identity)'s credential chain
-            is used. For V(azure).
+            Key of the storage account. Without a key or SAS token, the credential chain of
+            C(azure-identity) is used. For V(azure).
       sas_token:
         type: str
         description: Shared access signature for the container, instead of the key. For V(azure).
@@ -163,7 +163,7 @@ options:
             are used. For V(gcs).
       access_token:
         type: str
-        description: Access token. It expires after an hour at most. For V(gcs).
+        description: Access token. It expires within an hour. For V(gcs).
       # end repository
 notes:
   - A failure returns RV(ignore:error_code), a stable identifier for programs, RV(ignore:hint), what to do about it, and

@@ -36,8 +36,8 @@ def test_encryption_in_transit_at_rest_and_by_seal_is_reported(
     )  # fmt: skip
     site.backup()
     told = lines(site)
-    assert told["repository repo0: in transit"] == ("ok", "plain HTTP, to this machine itself")
-    assert told["repository repo2: in transit"] == ("ok", "a directory: as its mount does it")
+    assert told["repository repo0: in transit"] == ("ok", "plain HTTP to this machine")
+    assert told["repository repo2: in transit"] == ("ok", "a directory: depends on its mount")
     assert told["repository repo0: at rest"] == ("ok", "the store reports no encryption; not sealed")
     assert told["repository repo1: at rest"] == ("ok", "encrypted by the store (AES256); not sealed")
     assert told["repository repo2: at rest"][1].endswith("file system's encryption is not known; not sealed")
@@ -51,7 +51,7 @@ def test_encryption_in_transit_at_rest_and_by_seal_is_reported(
     site.backup()
     told = lines(site)
     assert told["repository repo0: at rest"] == (
-        "ok", "sealed to 1 recipients before it leaves the host; encrypted by the store (AES256)",
+        "ok", "sealed to 1 recipients on the host; encrypted by the store (AES256)",
     )  # fmt: skip
     assert told["repository repo2: at rest"][1].startswith("sealed to 1 recipients")
 

@@ -67,9 +67,7 @@ def test_list_passes_over_a_repository_that_is_down(site: Site, tmp_path: Path) 
     data = site.lifeboat("list", config_file=config).data
     assert data["repository"].startswith("repo1 ")
     assert data["passed_over"][0]["error_code"] == "bucket_missing"
-    assert (
-        f"passed over repo0: {tmp_path / 'unmounted'} is not a directory" in words(site, "list", config_file=config)[0]
-    )
+    assert f"skipped repo0: {tmp_path / 'unmounted'} is not a directory" in words(site, "list", config_file=config)[0]
 
 
 def test_show_tells_everything_of_one_backup(site: Site) -> None:

@@ -283,7 +283,7 @@ def test_a_disaster_strikes_only_the_drill_s_own(sites: Sites, newest_postgres: 
         strike(str(site.root), data_dir, bin_dir)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / MARK).touch()
-    with pytest.raises(DataDirectoryRefused, match="does not lie below"):
+    with pytest.raises(DataDirectoryRefused, match="is not below"):
         strike(str(tmp_path / "elsewhere"), data_dir, bin_dir)
     (site.root / MARK).touch()
     outside = tmp_path / "outside"

@@ -240,4 +240,4 @@ def test_a_sealed_dump_is_opened_by_its_identity_alone(
     assert "copy" not in databases(site)
     site.write(seal={"recipients": [key.recipient], "identity_file": str(key.file)})
     words = run_program(str(site.command), "--config", str(site.config_file), "dump", "restore", NAME, "--into", "copy")
-    assert "5300 rows in 3 tables, as they were dumped" in words
+    assert "5300 rows in 3 tables, as in the dump" in words

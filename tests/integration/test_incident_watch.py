@@ -216,7 +216,7 @@ def test_what_nobody_got_is_not_sent_and_pagerduty_has_its_own_ladder(
         alone = Host(tmp_path / "db1", entry(0, s3_options), [by_mail(mail)])
         alone.run("incident", "open", "the database is wrong")
         failed = alone.start("incident-watch", "--once")
-        assert "NOT TOLD" in failed.communicate(timeout=60)[0] and failed.returncode == 1
+        assert "NOT NOTIFIED" in failed.communicate(timeout=60)[0] and failed.returncode == 1
         assert [e["what"] for e in alone.run("incident", "show")["events"]] == ["opened", "claimed"]
         alone.run("incident", "close", "again")
         both = Host(tmp_path / "db2", entry(0, s3_options), [by_mail(mail), pager])

@@ -247,7 +247,7 @@ def test_root_is_refused(copy: Copy, tmp_path: Path) -> None:
         pytest.skip(f"no user namespace to be root in: {done.stderr.strip()}")
     assert done.returncode == 1
     assert '"config_invalid"' in done.stderr
-    assert "does not run as root" in done.stderr
+    assert "cannot run as root" in done.stderr
     assert not (tmp_path / "clone").exists()
 
 

@@ -86,7 +86,7 @@ def test_a_new_repository_gets_everything_and_restores_alone(site: Site, tmp_pat
 
     # What the near one lacks comes back from there, here the restores' events: names are compared, both ways work.
     words = run_program(str(site.command), "--config", str(site.config_file), "sync", "--from", "repo1", "--plan")
-    assert "from repo1" in words and "2 objects lack" in words and "2 of audit" in words
+    assert "from repo1" in words and "2 objects are missing" in words and "2 of audit" in words
 
 
 def test_damaged_objects_are_not_copied_and_conflicts_are_left_alone(site: Site, tmp_path: Path) -> None:
@@ -168,8 +168,8 @@ def test_the_hints_restore_what_the_first_repository_lost(
         (segments[-2], "restore", ""),
         (segments[-2], "check", "is missing"),
         (segments[-1], "check", "were archived"),
-        (segments[-1], "verify", "was archived"),
-        (segments[-2], "verify", "later ones are"),
+        (segments[-1], "verify", "recorded there as archived"),
+        (segments[-2], "verify", "which has later ones"),
         (base, "restore", ""),
         (base, "verify", "does not exist"),
         (base.with_name("manifest.json"), "restore", ""),

@@ -123,7 +123,7 @@ def test_a_quota_is_judged(site: Site) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "cluster main" and "CRITICAL" in done.stdout and " MB" in done.stdout
     assert any(line.split()[:1] == ["incremental"] for line in lines)
-    assert any("the next prune frees" in line for line in lines)
+    assert any("the next prune will free" in line for line in lines)
 
 
 def test_an_unreachable_repository_hides_no_other(site: Site, tmp_path: Path) -> None:

@@ -122,8 +122,8 @@ def test_damaged_objects_are_healed_from_the_other_repository(site: Site, tmp_pa
     segments(near)[4].unlink()
 
     out = run_program(str(site.command), "--config", str(site.config_file), "--quiet", "verify", "--repair")
-    assert "the damaged object was removed and put again from repo1; the damaged bytes are kept as main/damaged/" in out
-    assert "it was missing and put again from repo1" in out and "intact" in out
+    assert "it was damaged, and was restored from repo1; the damaged bytes are kept as main/damaged/" in out
+    assert "it was missing, and was restored from repo1" in out and "intact" in out
     assert content(near) == before and content(far) == other
     # The damaged bytes are kept, with a record of why.
     kept = {p.read_bytes() for p in near.glob("main/damaged/*/object")}
@@ -223,7 +223,7 @@ def test_the_only_copy_is_never_removed(site: Site, tmp_path: Path) -> None:
         ("repo1", key): "repair_refused",
         ("repo0", str(base.relative_to(near))): "repair_refused",
     }
-    assert "cannot be removed" in told["repo0", str(base.relative_to(near))]["message"]
+    assert "Cannot remove" in told["repo0", str(base.relative_to(near))]["message"]
     assert "No other repository has" in told["repo0", key]["message"]
     assert (content(near), content(far)) == before
     # An attempt that is refused leaves nothing behind.

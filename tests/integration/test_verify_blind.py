@@ -229,7 +229,7 @@ def test_a_history_without_a_digest_is_held_against_the_wal_of_its_timeline(yard
     # A backup that ended before its timeline began is not plausible either.
     data = yard.verify()
     (told,) = (f["message"] for f in data["findings"] if f["key"] == yard.key(history))
-    assert "is there" in told and {k.split("/")[1] for _r, k in found(data)} <= {"wal", "backups"}
+    assert "exists" in told and {k.split("/")[1] for _r, k in found(data)} <= {"wal", "backups"}
     history.write_text("1\t0/30000zz\tno recovery target specified\n")
     assert found(yard.verify()) == {("repo0", yard.key(history))}
 

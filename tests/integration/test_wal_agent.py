@@ -159,7 +159,7 @@ def test_a_changed_configuration_is_read_and_its_new_repository_filled(
     site.repositories.append({"name": "second", "type": "directory", "path": directory.path})
     # Half written at first, as an editor may leave it for a moment.
     site.config_file.write_text('{"cluster": ')
-    until(lambda: "waits for a configuration" in agent.words(), "the agent to wait")
+    until(lambda: "waiting for a valid configuration" in agent.words(), "the agent to wait")
     site.write()
     until(lambda: stored(site, directory) == names, "the second repository to be filled", agent.words)
     archive_by(site, NOTHING)

@@ -67,7 +67,7 @@ def test_only_a_primary_of_another_site_is_deposed() -> None:
         made = samples(*found)
         return [made.get("leader_deposed"), made.get("leader_epoch")]
 
-    conflict = Check("leadership", "critical", "Repositories hold different epochs.")
+    conflict = Check("leadership", "critical", "Repositories have different epochs.")
     assert said(Check("leadership", "critical", "", value=2.0)) == [1, 2]
     assert said(Check("leadership", "ok", "", value=2.0)) == [0, 2]
     # Nobody has claimed to lead.

@@ -47,10 +47,10 @@ def test_a_verification_that_is_too_old_warns_and_so_does_a_test_that_failed(
     "drills, limit, told",
     [
         ([], None, []),
-        ([], 100, ["warning No drill has passed, which shall be at least every 100 days."]),
+        ([], 100, ["warning No drill has passed; max_drill_age is 100 days."]),
         ([(99, True)], None, []),
         ([(99, True)], 100, ["ok A drill passed 99 d ago"]),
-        ([(101, True)], 100, ["warning A drill passed 101 d ago, which shall be at least every 100 days."]),
+        ([(101, True)], 100, ["warning A drill passed 101 d ago; max_drill_age is 100 days."]),
         ([(99, True), (1, False)], None, ["warning The last drill, x1-server, failed: 28 of 30 checks passed."]),
         ([(99, False), (1, True)], 100, ["ok A drill passed 24 h ago"]),
     ],

@@ -90,7 +90,7 @@ def test_an_error_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]
     assert out == ""
     assert err == (
         "lifeboat: Cannot read the configuration file /nowhere/x.yml: No such file or directory.\n"
-        "  -> Check the path and its owner; --config names another one. [config_invalid]\n"
+        "  -> Check the path and its owner, or name another file with --config. [config_invalid]\n"
     )
     assert cli.main(["--config", "/nowhere/x.yml", "--json", "list"]) == 1
     error = json.loads(capsys.readouterr().err)["error"]

@@ -138,7 +138,7 @@ def test_a_newer_format_is_refused_by_number() -> None:
     [{"label": None, "surplus": 1}, {"start_lsn": "x"}, {"finished_at": "yesterday"}, {"files": [{"name": 1}]}],
 )
 def test_a_sealed_manifest_with_a_wrong_field(change: dict[str, object]) -> None:
-    with pytest.raises(ObjectCorrupt, match="lacks or misspells a field"):
+    with pytest.raises(ObjectCorrupt, match="has a missing or invalid field"):
         load_manifest(seal_record({**a_backup().as_dict(), **change}), KEY)
 
 
@@ -211,7 +211,7 @@ def test_a_time_without_a_zone_is_the_servers() -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "timeline", "says"),
     [
-        ("later", None, "latest", "'later' is unknown"),
+        ("later", None, "latest", "Unknown recovery target 'later'"),
         ("time", None, "latest", "'time' needs value"),
         ("name", None, "latest", "'name' needs value"),
         ("latest", "x", "latest", "'latest' takes no value"),

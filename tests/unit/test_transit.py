@@ -34,14 +34,14 @@ def test_plain_http_to_another_machine_is_refused(url: str, kind: str) -> None:
     allowed = parse_repository({**entry, "allow_http": True})
     open_store(allowed.store).close()
     told = in_transit(allowed)
-    assert told.words.startswith("plain HTTP: anybody") and "allow_http is set" in (told.wrong or "")
+    assert told.words.startswith("plain HTTP: anybody") and "instead of allow_http" in (told.wrong or "")
 
 
 @pytest.mark.parametrize("kind", sorted(STORES))
 @pytest.mark.parametrize("url", HERE)
 def test_plain_http_on_the_same_machine_is_allowed(url: str, kind: str) -> None:
     told = in_transit(parse_repository({"type": kind, **STORES[kind], "endpoint_url": url}))
-    assert told.words == "plain HTTP, to this machine itself" and told.wrong is None
+    assert told.words == "plain HTTP to this machine" and told.wrong is None
 
 
 def test_an_endpoint_of_the_environment_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_an_endpoint_of_the_environment_counts_too(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("kind", sorted(STORES))
 def test_tls_is_reported_with_its_authorities(kind: str) -> None:
     entry = {"type": kind, **STORES[kind], "endpoint_url": "https://s3.example.org"}
-    assert in_transit(parse_repository(entry)).words == "TLS, certificates checked with the authorities of the system"
+    assert in_transit(parse_repository(entry)).words == "TLS, certificates checked with the CAs of the system"
     without = {key: value for key, value in entry.items() if key != "endpoint_url"}
     assert in_transit(parse_repository(without)).words.startswith("TLS, certificates checked")
     own = in_transit(parse_repository({**entry, "ca_bundle": "/etc/ssl/own.pem"}))
@@ -63,7 +63,7 @@ def test_tls_is_reported_with_its_authorities(kind: str) -> None:
 
 def test_a_directory_is_as_safe_as_its_mount() -> None:
     told = in_transit(parse_repository({"type": "directory", "path": "/mnt"}))
-    assert told.words == "a directory: as its mount does it"
+    assert told.words == "a directory: depends on its mount"
 
 
 def test_a_bare_host_name_means_https_for_azure() -> None:

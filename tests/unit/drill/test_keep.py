@@ -106,7 +106,7 @@ def test_a_failed_drill_is_kept_as_one(config: Config, tmp_path: Path) -> None:
 def test_what_is_no_report_is_refused_and_leaves_nothing(config: Config, tmp_path: Path, text: str) -> None:
     report = write_report(tmp_path / "report")
     (report / "report.json").write_text(text)
-    with pytest.raises(ConfigError, match="no report of a drill"):
+    with pytest.raises(ConfigError, match="is not the report of a drill"):
         keep(config, str(report), "server", {})
     with pytest.raises(ConfigError, match="scenario"):
         keep(config, str(report), "../x", {})

@@ -51,4 +51,4 @@ def test_the_page_tells_what_was_missed_and_escapes_what_it_tells() -> None:
     assert "&lt;shop&gt;" in page and "<shop>" not in page and "Drills: 2, passed: 1." in page
     assert page.count('bad-ink">6 min 40 s of 5 min 0 s') == 1 and 'class="failed"' in page
     assert not {word for word in ("<script", "<link", "src=", "href=", "@import", "url(") if word in page}
-    assert "No drill was kept yet." in render("shop", [], EPOCH)
+    assert "No drills have been stored yet." in render("shop", [], EPOCH)

@@ -79,7 +79,7 @@ def test_the_page_escapes_what_it_is_told_and_says_when_it_knows_nothing() -> No
     shown = page(Asked(parse_alerts(json.dumps([bad]).encode()), EPOCH))
     assert "<script" not in shown and "&lt;script&gt;" in shown and "\x1b" not in shown and "WalGap shop" in shown
     assert "Open alerts" not in page(None)
-    assert "UNKNOWN" not in page(Asked((), EPOCH)) and "none was open" in page(Asked((), EPOCH))
+    assert "UNKNOWN" not in page(Asked((), EPOCH)) and "none were open" in page(Asked((), EPOCH))
     late = page(Asked((), EPOCH - timedelta(minutes=6)))
     failed = page(Asked((), EPOCH, error=StoreUnavailable("Alertmanager answered 503.", "")))
     assert all("UNKNOWN" in text for text in (late, failed, page(Asked()))) and "answered 503" in failed

@@ -76,8 +76,8 @@ def test_a_gap_behind_the_newest_backup_and_no_backup_at_all_put_it_at_risk(flee
     fleets.cluster("none", backup=False)
     found = fleets.verdicts()
     assert found["gap"].state == found["none"].state == BAD
-    assert found["gap"].answer == f"No: WAL segment {Segment(1, 3).name} is missing behind the newest backup."
-    assert found["none"].answer == "No: There is no whole backup."
+    assert found["gap"].answer == f"No: WAL segment {Segment(1, 3).name} is missing after the newest backup."
+    assert found["none"].answer == "No: There is no restorable backup."
 
 
 def test_objectives_that_are_missed_are_reported(fleets: Fleets) -> None:
@@ -136,7 +136,7 @@ def test_what_a_store_says_is_no_markup(fleets: Fleets) -> None:
 
 
 def test_a_directory_that_does_not_exist_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="Cannot read"):
         configurations(str(tmp_path / "none"))
 
 

@@ -72,7 +72,7 @@ def test_check_asks_after_open_incidents_and_overdue_actions() -> None:
 
     assert asked() == []
     (is_open, counted) = asked(incident())
-    assert is_open[0] == WARNING and "is open since" in is_open[1] and counted[0] == OK
+    assert is_open[0] == WARNING and "has been open since" in is_open[1] and counted[0] == OK
     closed = incident(*STORY)
     assert asked(closed) == [(OK, "1 incidents are on record, with 1 actions yet to be due")]
     (late, _counted) = asked(closed, day=40)

@@ -186,8 +186,8 @@ def test_never_after_the_end(told: List[Tuple[str, float]], minute: float) -> No
 @pytest.mark.parametrize(
     ("people", "channels", "words"),
     [
-        ([], [MAIL], "no contact is commander, cto, manager, operations"),
-        (PEOPLE[:-1], [MAIL], "no contact is cto"),
+        ([], [MAIL], "no contact has the role commander, cto, manager, operations"),
+        (PEOPLE[:-1], [MAIL], "no contact has the role cto"),
         (PEOPLE, [], "has no channel"),
         ([{**PEOPLE[0], "mail": None}, *PEOPLE[1:]], [MAIL], "no mail address of Ann"),
         ([{**PEOPLE[0], "phone": "call me"}, *PEOPLE[1:]], [MAIL], "phone is 'call me'"),

@@ -46,7 +46,7 @@ def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 
 
 def test_an_incident_from_its_beginning_to_its_end(command: Command) -> None:
-    assert command("list").strip() == "there is no incident"
+    assert command("list").strip() == "no incidents"
     assert "[incident_missing]" in command("note", "x", status=1)
     incident = command.data("open", "--priority", "P2", "the database is wrong")["incident"]
     shown = command("show")

@@ -94,8 +94,8 @@ def test_the_journal_with_and_without_matches_and_what_is_shipped_by_default() -
     [
         ({"sources": [{"stream": "a/b", "files": ["/x"]}]}, "logs.sources[0].stream is 'a/b'"),
         ({"sources": [{"stream": "a"}]}, "neither files nor journal"),
-        ({"sources": [{"stream": "a", "files": ["x.log"]}]}, "'x.log', which is not absolute"),
-        ({"sources": [{"stream": "a", "files": "/x"}]}, "must be a list of words"),
+        ({"sources": [{"stream": "a", "files": ["x.log"]}]}, "the relative path 'x.log'"),
+        ({"sources": [{"stream": "a", "files": "/x"}]}, "must be a list of strings"),
         ({"sources": [], "interval": 90}, "logs.interval is 90"),
         ({"spool_mb": 0}, "logs.spool_mb is 0"),
         ({"security": "("}, "not a regular expression"),

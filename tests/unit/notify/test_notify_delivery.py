@@ -205,7 +205,7 @@ def test_a_test_says_which_channels_delivered(configure: Made, web: WebSink, lif
     status, said = lifeboat(config, "test", "--channel", "hook")
     assert status == 0 and "dead" not in said.replace("no record", "")
     status, said = lifeboat(config, "test", "--channel", "nobody")
-    assert status == 1 and "There is no channel 'nobody'" in said
+    assert status == 1 and "Unknown channel 'nobody'" in said
     assert lifeboat(configure(), "test")[0] == 1
 
 
@@ -225,7 +225,7 @@ def test_a_notice_of_a_person(configure: Made, web: WebSink, lifeboat: Lifeboat)
     assert status == 1 and "--key" in said
     web.then = 403
     status, said = lifeboat(config, "send", "--severity", "critical", "--subject", "x")
-    assert status == 1 and "Nobody was told of 'x'" in said
+    assert status == 1 and "No channel delivered 'x'" in said
 
 
 def test_a_job_is_told_of_when_it_fails_and_when_it_is_well_again(

@@ -134,9 +134,9 @@ def test_attempts_are_bounded_in_time(patience: float) -> None:
 @pytest.mark.parametrize(
     ("status", "severity", "state", "words"),
     [
-        ("0", "critical", RESOLVED, "is well again"),
+        ("0", "critical", RESOLVED, "works again"),
         ("10", "warning", OPEN, "warns"),
-        ("75", "critical", OPEN, "still runs"),
+        ("75", "critical", OPEN, "was still running"),
         ("3", "critical", OPEN, "ended with status 3"),
         ("KILL", "critical", OPEN, "was ended by signal KILL"),
     ],

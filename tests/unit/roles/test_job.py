@@ -199,7 +199,7 @@ def test_a_mail_that_sendmail_did_not_take_is_sent_again(job: Job, status: int) 
     job.does("exit 0")
     for _run in range(2):
         assert job("main", "check") == 0
-    assert len(mails(job)) == 4 and mails(job)[-1].endswith("is well again")
+    assert len(mails(job)) == 4 and mails(job)[-1].endswith("works again")
 
 
 def test_a_mail_without_sendmail_was_not_sent(job: Job) -> None:

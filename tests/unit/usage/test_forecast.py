@@ -86,7 +86,7 @@ def test_the_judgement_follows_the_share_and_the_forecast(found: Usage, limit: L
 
 def test_the_words() -> None:
     steady = usage({day(n): 2 * GB for n in range(1, 31)}, 300, held=60 * GB)
-    assert judge(steady, None, NOW) == ("ok", "60.0 GB in 1 objects; no limit is known", "")
+    assert judge(steady, None, NOW) == ("ok", "60.0 GB in 1 objects; no known limit", "")
     status, message, hint = judge(steady, Limit(100 * GB, 40 * GB), NOW)
     assert (status, hint) == ("ok", "") and message.endswith("is free; full in about 20 days at this rate")
     assert judge(steady, Limit(100 * GB, 40 * GB), NOW, 2.0 * GB)[1].endswith("40.0 GB is free")

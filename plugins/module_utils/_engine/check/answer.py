@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterable, Optional
 OK, WARNING, CRITICAL = SEVERITIES = ("ok", "warning", "critical")
 
 
-#: What ``lifeboat check`` asks: stable names, which metrics and alerts use, and the words people read.
+#: The checks: stable names, used by metrics and alerts, and the text for people.
 CHECKS = {
     "server": "server",
     "archiving": "archiving",
@@ -54,8 +54,8 @@ CHECKS = {
 class Check:
     """One check and its result. ``status``: ``ok``, ``warning`` or ``critical``.
 
-    ``check`` is a key of :data:`CHECKS`; ``repository`` is the name of the one it is about, ``about`` the label.
-    ``value`` is what was measured, in ``unit`` (``s``, ``B`` or none), and ``limit`` what it must not exceed.
+    ``check`` is a key of :data:`CHECKS`, ``repository`` the name of the checked repository, ``about`` a label.
+    ``value`` is the measurement, in ``unit`` (``s``, ``B`` or none), ``limit`` the maximum.
     """
 
     check: str
@@ -70,28 +70,28 @@ class Check:
 
     @property
     def name(self) -> str:
-        """For people: ``repository near: WAL``."""
+        """The title for people: ``repository near: WAL``."""
         words = f"{CHECKS[self.check]} {self.about}".strip()
         where = f"repository {self.repository}" if self.repository else ""
         return ": ".join(filter(None, (where, words)))
 
     def as_dict(self) -> Dict[str, Any]:
-        """The fields, and the name."""
+        """The fields and the name."""
         return {"name": self.name, **asdict(self)}
 
 
 def worst(statuses: Iterable[str]) -> str:
-    """The worst status; ok where there is none. Pure."""
+    """The worst status; ok if there is none. Pure."""
     return max(statuses, key=SEVERITIES.index, default=OK)
 
 
 def span(delta: timedelta) -> str:
-    """A duration as text, in the largest unit of which there are at least two."""
+    """A duration as text, in the largest unit of which it has at least two."""
     return span_of_seconds(delta.total_seconds())
 
 
 def span_of_seconds(value: float) -> str:
-    """The same, of seconds."""
+    """As :func:`span`, for seconds."""
     seconds = int(value)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:

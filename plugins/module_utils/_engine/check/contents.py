@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a repository meets the objectives: backups, gaps, lost WAL, the window, the time of a restore."""
+"""Whether a repository meets the objectives: backups, gaps, lost WAL, the window, the duration of a restore."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def of_contents(config: Config, contents: Contents, severity: str, wait: Optiona
     """The checks of one repository's contents. ``wait``: see :func:`longest_wait`."""
     name, now, promised = contents.repository.name, clock.now(), config.objectives
     newest = contents.chains.newest
-    bring = f"Bring what is missing from another repository: lifeboat sync --to {contents.repository.name}. "
+    bring = f"Copy missing objects from another repository: lifeboat sync --to {contents.repository.name}. "
     bring = bring if len(config.repositories) > 1 else ""
     for label, broken in sorted(contents.chains.broken.items()):
-        hint = f"It cannot be restored. {bring}Make a full backup now (lifeboat backup) unless there is a newer one."
+        hint = f"It cannot be restored. {bring}If there is no newer backup, make a full one now: lifeboat backup."
         yield Check("backup", severity, f"Its chain is broken: {broken}.", hint, repository=name, about=label)
     if newest is None:
         what = "whole" if contents.chains.broken else "finished"
         yield Check(
-            "backups", severity, f"It holds no {what} backup.", f"{bring}Make one: lifeboat backup.", repository=name
+            "backups", severity, f"It has no {what} backup.", f"{bring}Make one: lifeboat backup.", repository=name
         )
         return
     for backup in contents.ahead:
@@ -44,7 +44,7 @@ def of_contents(config: Config, contents: Contents, severity: str, wait: Optiona
             severity if late else OK,
             f"{len(contents.catalog.backups)} backups, the newest {newest.label} is {span(age)} old"
             + (f", more than {span(timedelta(seconds=limit or 0))}" if late else ""),
-            "Look at the schedule's log." if late else "",
+            "See the log of the scheduled backup." if late else "",
             name,
             value=age.total_seconds(),
             unit="s",
@@ -57,19 +57,19 @@ def of_contents(config: Config, contents: Contents, severity: str, wait: Optiona
         yield Check(
             "latest",
             severity,
-            f"No backup leads to timeline {contents.latest}, that of the newest WAL: a restore to latest is refused.",
+            f"No backup leads to timeline {contents.latest} of the newest WAL, so a restore to latest is refused.",
             "Make a full backup now: lifeboat backup.",
             repository=name,
         )
-    # A gap before a newer backup narrows the window, but the way to the present is intact.
+    # A gap before a newer backup only narrows the window: the present can still be reached.
     mended = way is not None and not way.run.missing
     for label, run in contents.gaps():
         more = f" and {run.missing_count - 1} more" if run.missing_count > 1 else ""
         yield Check(
             "gap",
             WARNING if mended else severity,
-            f"Behind backup {label}, WAL segment {run.missing[0]}{more} is missing.",
-            f"Restores from {way.backup.label} on are whole; earlier ones end at the gap."
+            f"After backup {label}, WAL segment {run.missing[0]}{more} is missing.",
+            f"Backups from {way.backup.label} on are not affected; restores from earlier ones end at the gap."
             if way and mended
             else f"{bring}Make a full backup now (lifeboat backup): no restore crosses the gap.",
             repository=name,
@@ -79,9 +79,9 @@ def of_contents(config: Config, contents: Contents, severity: str, wait: Optiona
         yield Check(
             "lost_wal",
             severity if way is None or way.run.lost else WARNING,
-            f"{len(lost.lost)} WAL segments behind {format_lsn(lost.end)}, from {lost.lost[0].name} on, were archived"
-            " and are not there.",
-            f"{bring}Who deleted them? docs/ransomware.md. Then make a full backup.",
+            f"{len(lost.lost)} WAL segments after {format_lsn(lost.end)}, from {lost.lost[0].name} on, were archived"
+            " but are missing.",
+            f"{bring}Find out who deleted them (docs/ransomware.md), then make a full backup.",
             repository=name,
         )
     yield _window(config, contents, name, severity, wait)
@@ -90,7 +90,7 @@ def of_contents(config: Config, contents: Contents, severity: str, wait: Optiona
         seconds, basis = estimate_seconds(contents.chains.whole[way.backup.label], len(way.run.segments), pace)
         text = f"to the latest moment about {span(timedelta(seconds=seconds))} ({basis})"
         if seconds > promised.rto:
-            hint = "Make backups more often, so that less WAL is replayed; then measure by a drill."
+            hint = "Make backups more often, so that less WAL has to be replayed; then measure with a drill."
             text, status = f"{text}, more than the RTO of {promised.rto:g} s", severity
         else:
             status, hint = OK, ""
@@ -104,7 +104,7 @@ def _window(config: Config, contents: Contents, name: str, severity: str, wait: 
             "window",
             severity,
             "No point-in-time restore is possible.",
-            "Make a full backup, and make sure that WAL is archived.",
+            "Make a full backup, and check that WAL is archived.",
             repository=name,
         )
     last = max(contents.windows, key=lambda w: w.end)
@@ -113,16 +113,16 @@ def _window(config: Config, contents: Contents, name: str, severity: str, wait: 
         f" ({span(last.end - last.start)}) on timeline {last.timeline}"
     )
     exposed = min((now - last.end).total_seconds(), float("inf") if wait is None else wait)
-    most, which, hint = promised.rpo, "the RPO", "Is archive_timeout on, and below the RPO? Is archiving failing?"
+    most, which, hint = promised.rpo, "the RPO", "Set archive_timeout below the RPO, and check that archiving works."
     if not contents.repository.required:
         most = next(r.max_lag for r in config.repositories if r.name == contents.repository.name)
-        which, hint = "its max_lag", "lifeboat sync brings it up to date: does its job run, and what does the log say?"
+        which, hint = "its max_lag", "Run lifeboat sync; see the log of its scheduled job."
     first = min(w.start for w in contents.windows)
     if most is not None and exposed > most:
         status = severity
-        text += f": a commit can be {span_of_seconds(exposed)} old and not be here, more than {which} of {most:g} s."
+        text += f": commits up to {span_of_seconds(exposed)} old may be missing here, more than {which} of {most:g} s."
     elif promised.window is not None and now - first < timedelta(days=promised.window):
-        status, hint = WARNING, "It grows with time; check retention if it does not."
+        status, hint = WARNING, "If it does not grow with time, check retention."
         text += f": shorter than the promised {promised.window:g} days."
     else:
         status, hint = OK, ""

@@ -16,27 +16,27 @@ from ..store import at_rest as by_the_store
 
 @dataclass(frozen=True)
 class Encryption:
-    """The state as text, and what is wrong with it (None: it is as configured)."""
+    """The state as text, and what is wrong with it (None: nothing)."""
 
     words: str
     wrong: Optional[str] = None
 
 
 def in_transit(config: RepositoryConfig) -> Encryption:
-    """How objects are transferred, as configured. Pure."""
+    """How objects are transferred according to the configuration. Pure."""
     return Encryption(*config.store.transit())
 
 
 def at_rest(config: RepositoryConfig, cluster: str, seals: bool, newest: Optional[BackupManifest]) -> Encryption:
-    """How the newest backup is stored: what the store reports for one of its objects, and who can open it.
+    """How the newest backup is encrypted: by the store, as it reports for one object, and by sealing.
 
-    Errors of the store as of any other request.
+    Raises the errors of the store.
     """
     sealed = len(newest.recipients) if newest else 0
-    said = [f"sealed to {sealed} recipients before it leaves the host"] if sealed else []
+    said = [f"sealed to {sealed} recipients on the host"] if sealed else []
     wrong = None
     if seals and newest and not sealed:
-        wrong = f"seal.recipients are set, and the newest backup, {newest.label}, is clear: make one now."
+        wrong = f"seal.recipients are set, but the newest backup, {newest.label}, is not sealed: make a new one now."
     layout = Layout(cluster)
     key = layout.backup(newest.label, newest.files[0].name) if newest else layout.repository
     found = by_the_store(config.store, key)

@@ -16,22 +16,25 @@ from ..repository.locks import is_locking, locked_until
 
 
 def read_lock(entry: RepositoryConfig, cluster: str, newest: Optional[BackupManifest]) -> Tuple[str, str]:
-    """Whether the newest backup is locked, as text, and a hint ("" if everything is as configured)."""
+    """Whether the newest backup is locked, as text, and a hint ("" if it is as configured)."""
     if not is_locking(entry.store):
-        return "no lock: the keys of retention can destroy backups before their time", ""
+        return "no lock: the credentials of retention can delete backups early", ""
     until = locked_until(entry.store, Layout(cluster).manifest(newest.label)) if newest else None
     return describe(entry.store.lock_mode, newest.label if newest else None, until, clock.now())
 
 
 def describe(mode: str, label: Optional[str], until: Optional[datetime], now: datetime) -> Tuple[str, str]:
-    """As :func:`read_lock`, from what was found. Pure."""
+    """The result of :func:`read_lock` for a lock of this ``mode`` until ``until``. Pure."""
     if label is None:
         return f"{mode}; there is no backup yet", ""
     if until is None:
-        return f"{label} is not locked, although object_lock is {mode}", (
-            "It was made before, or these credentials may not see locks (s3:GetObjectRetention)."
-            " lifeboat prune locks what stays."
+        return f"{label} is not locked, but object_lock is {mode}", (
+            "It was made before, or these credentials cannot see locks (s3:GetObjectRetention)."
+            " Run lifeboat prune, which locks all objects that it keeps."
         )
     if until <= now:
-        return f"the lock of {label} ended at {format_time(until)}", "lifeboat prune renews locks: does its job run?"
+        return (
+            f"the lock of {label} ended at {format_time(until)}",
+            "Run lifeboat prune to renew locks; check its schedule.",
+        )
     return f"{label} is locked ({mode}) until {format_time(until)}", ""

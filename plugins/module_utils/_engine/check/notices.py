@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the channels of notices deliver: whoever relies on one that does not hears of no failure."""
+"""Whether the channels of notices deliver: failures go unnoticed through one that does not."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .answer import OK, WARNING, Check
 
 
 def of_notices(channels: Sequence[str], deliveries: Mapping[str, Delivery]) -> Iterator[Check]:
-    """An answer for each channel whose last notice was not delivered, or one for all of them. Pure.
+    """A result for each channel that did not deliver its last notice, or a single one for all. Pure.
 
-    A channel that was never used is no failure: ``lifeboat notify test`` tries it.
+    A channel that was never used is not a failure; ``lifeboat notify test`` tests it.
     """
     failing = 0
     for name in channels:
@@ -25,7 +25,7 @@ def of_notices(channels: Sequence[str], deliveries: Mapping[str, Delivery]) -> I
         failing += 1
         since = f"since {format_time(how.last_success)[:19]}Z" if how.last_success else "ever"
         text = f"The channel has delivered nothing {since}; at {format_time(how.last_failure)[:19]}Z: {how.error_code}."
-        hint = f"Correct it, then try it as root: lifeboat notify test --channel {name}."
+        hint = f"Correct it, then test it as root: lifeboat notify test --channel {name}."
         yield Check("notices", WARNING, text, hint, about=name)
     if channels and not failing:
-        yield Check("notices", OK, f"no channel of {len(channels)} failed last")
+        yield Check("notices", OK, f"no channel has failed ({len(channels)} configured)")

@@ -40,17 +40,17 @@ from .notices import of_notices
 from .server import ServerState, of_server, read_server
 from .standby import of_standby
 
-# How many objects set apart, and records without a signature that counts, are listed.
+# Maximum number of set-apart objects, and of records without a valid signature, to list.
 _NAMED, _FOREIGN = 5, 20
 
 
 def check(config: Config) -> List[Check]:
-    """Run every check; a check that cannot be run is a critical result, never an exception."""
+    """Run every check; one that cannot be run is a critical result, never an exception."""
     return check_with(config, read_server(config))
 
 
 def check_with(config: Config, state: ServerState) -> List[Check]:
-    """The same, where the server was asked already."""
+    """As :func:`check`, with the state of the server already read."""
     out = [*of_server(config, state), *_file_sets(config)]
     out += of_notices([channel.name for channel in config.notifications.channels], known_deliveries(config))
     out += incidents(config)
@@ -67,7 +67,7 @@ def check_with(config: Config, state: ServerState) -> List[Check]:
 
 
 def _of_repository(config: Config, entry: RepositoryConfig, repository: Repository, state: ServerState) -> List[Check]:
-    """The checks of one repository; the error of one that cannot be read is the last of them."""
+    """The checks of one repository; if it cannot be read, the last one is the error."""
     name, severity = repository.name, CRITICAL if repository.required else WARNING
     archived_name, system = (None, None) if "server" in dict(state.errors) else (state.archived, state.system)
     out = [_encrypted("in_transit", in_transit(entry), name)]
@@ -109,43 +109,45 @@ def verified(
     if limit is not None:
         late = known.newest is None or now - known.newest > timedelta(days=limit)
         age = "It was never verified" if known.newest is None else f"It was verified {span(now - known.newest)} ago"
-        more, hint = f", which shall be at least every {limit:g} days.", "lifeboat verify; look at the schedule's log."
+        more, hint = f"; max_verify_age is {limit:g} days.", "Run lifeboat verify; see the log of its scheduled job."
         status = WARNING if late else OK
         yield Check("verification", status, age + (more if late else ""), hint if late else "", repository=name)
     label, last = max(tests.items(), key=lambda test: test[1].at, default=("", None))
     if last and not last.proven:
         text = f"The last restore test, of {label} at {format_time(last.at)[:19]}Z, failed."
-        hint = f"Run it again for the reasons: lifeboat verify --restore {label}."
+        hint = f"Repeat it to see the reasons: lifeboat verify --restore {label}."
         yield Check("restore_test", WARNING, text, hint, repository=name)
 
 
 def drilled(name: str, drills: Drills, promised: ObjectivesConfig, now: datetime) -> Iterator[Check]:
-    """Whether the newest drill passed, and one that did is recent enough, where that is promised. Pure."""
+    """Whether the newest drill passed, and, if ``max_drill_age`` is set, one that passed is recent enough. Pure."""
     limit, last, good = promised.max_drill_age, drills.last, drills.last_passed
     if last and not last.passed:
         text = f"The last drill, {last.label}, failed: {last.checks_passed} of {last.checks} checks passed."
-        yield Check("drill", WARNING, text, f"lifeboat drill show {last.label}; repeat it.", repository=name)
+        yield Check(
+            "drill", WARNING, text, f"See lifeboat drill show {last.label}, then repeat the drill.", repository=name
+        )
     elif limit is not None:
         late = good is None or now - good.stored_at > timedelta(days=limit)
         age = "No drill has passed" if good is None else f"A drill passed {span(now - good.stored_at)} ago"
-        hint = "Make one: the playbook dr_drill with drill_evidence (docs/drill.md)." if late else ""
-        more = f", which shall be at least every {limit:g} days." if late else ""
+        hint = "Run the playbook dr_drill with drill_evidence (docs/drill.md)." if late else ""
+        more = f"; max_drill_age is {limit:g} days." if late else ""
         yield Check("drill", WARNING if late else OK, age + more, hint, repository=name)
 
 
 def apart(name: str, aside: Sequence[Aside]) -> Iterator[Check]:
-    """What a repository contains that does not count: foreign, damaged or implausible objects. Pure."""
-    # Records without a signature that counts are reported with the signatures.
+    """The objects in a repository that do not count: foreign, damaged or implausible ones. Pure."""
+    # Records without a valid signature are reported with the signatures.
     aside = [item for item in aside if not isinstance(item.error, RecordForeign)]
     if aside:
         more = f" and {len(aside) - _NAMED} more" if len(aside) > _NAMED else ""
         words = " ".join(item.error.message for item in aside[:_NAMED])
-        hint = "Who stored it? docs/ransomware.md tells what to do when somebody else has the writer's keys."
+        hint = "Find out who stored it; docs/ransomware.md says what to do if somebody else has the writer's keys."
         yield Check("set_apart", WARNING, f"{words}{more}", hint, repository=name)
 
 
 def signed(name: str, signatures: Signatures, severity: str) -> Iterator[Check]:
-    """Who signed the records that were read, and which of them do not count. Pure."""
+    """Who signed the records that were read, and which records do not count. Pure."""
     if not signatures.required:
         return
     by = Counter(signer or "nobody, stored by signing.unsigned_until" for signer in signatures.signed.values())
@@ -155,12 +157,12 @@ def signed(name: str, signatures: Signatures, severity: str) -> Iterator[Check]:
     for _key, error in foreign[:_FOREIGN]:
         yield Check("foreign_record", severity, error.message, error.hint, repository=name)
     if len(foreign) > _FOREIGN:
-        more = f"{len(foreign) - _FOREIGN} more records count for nothing."
-        yield Check("foreign_record", severity, more, "lifeboat verify names every one.", repository=name)
+        more = f"{len(foreign) - _FOREIGN} more records do not count."
+        yield Check("foreign_record", severity, more, "List all with lifeboat verify.", repository=name)
 
 
 def _seal(seal: Seal) -> Iterator[Check]:
-    """Whether this host can seal, and whether it can open what it seals."""
+    """Whether this host can seal, and open what it sealed."""
     if not seal.seals:
         return
     try:
@@ -175,15 +177,15 @@ def _seal(seal: Seal) -> Iterator[Check]:
 
 
 def _file_sets(config: Config) -> Iterator[Check]:
-    """Who can write what root restores."""
+    """Whose credentials can write the file sets that root restores."""
     if not config.file_sets:
         return
     if config.files_apart:
-        yield Check("file_sets", OK, "stored with credentials of their own, which root alone has")
+        yield Check("file_sets", OK, "stored with their own credentials, which only root has")
         return
     paths = ", ".join(sorted({path for chosen in config.file_sets for path in chosen.paths}))
-    text = f"stored with the credentials of backups: who holds them decides what root restores below {paths}"
-    yield Check("file_sets", OK, text, "Give them credentials of their own: docs/files.md, Credentials.")
+    text = f"stored with the credentials of backups, whose holder decides what root restores below {paths}"
+    yield Check("file_sets", OK, text, "Give them their own credentials: docs/files.md, Credentials.")
 
 
 def _encrypted(name: str, found: Encryption, repository: str) -> Check:
@@ -191,20 +193,20 @@ def _encrypted(name: str, found: Encryption, repository: str) -> Check:
 
 
 def _lifecycle(config: Config, repository: Repository) -> Iterator[Check]:
-    """Whether a lifecycle rule would undo what retention keeps; nothing where rules cannot be read."""
+    """Whether a lifecycle rule would delete what retention keeps; no result if rules cannot be read."""
     store = {r.name: r.store for r in config.repositories}[repository.name]
     for harm in harmful_rules(store, f"{repository.layout.cluster}/"):
         yield Check(
             "lifecycle",
             WARNING,
             f"{harm} Backups need each other and their WAL, whatever their age.",
-            "Take the repository's prefix out of the rule; lifeboat prune removes what is not kept.",
+            "Exclude the repository's prefix from the rule; use lifeboat prune to remove objects.",
             repository=repository.name,
         )
 
 
 def _quota(entry: RepositoryConfig, repository: Repository) -> Iterator[Check]:
-    """Whether it is nearly full, where that can be known: one listing more."""
+    """Whether the repository is nearly full, if its limit is known: one more listing."""
     if has_limit(entry):
         found = measured(entry, repository)
         status, words, hint = found.judgement
@@ -225,16 +227,16 @@ def _failed(name: str, exc: LifeboatError, status: str = CRITICAL, repository: s
 
 def _has_segment(there: bool, repository: str, name: str) -> Check:
     if there:
-        return Check("wal", OK, f"holds {name}, the last one the server archived", repository=repository)
+        return Check("wal", OK, f"has {name}, the last file that the server archived", repository=repository)
     return Check(
         "wal",
         CRITICAL,
         f"PostgreSQL reports {name} as archived, but the repository does not have it.",
-        "Is archive_command Lifeboat's, with this configuration? Make a new full backup when it is.",
+        "Set archive_command to Lifeboat's with this configuration, then make a full backup.",
         repository=repository,
     )
 
 
 def as_dict(checks: List[Check]) -> Dict[str, Any]:
-    """The results as JSON-serializable data, with the worst status on top."""
+    """The results as JSON-serializable data, and the worst status."""
     return {"status": worst(c.status for c in checks), "checks": [c.as_dict() for c in checks]}

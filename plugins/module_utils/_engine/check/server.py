@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the running server and its host know: whether it archives, what waits, whether the agent and the stream run."""
+"""The checks of the running server and its host: archiving, the backlog, the WAL agent and the WAL stream."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _start(program: str, cluster: str) -> str:
 
 @dataclass(frozen=True)
 class Stream:
-    """The replication slot of the WAL stream; ``flushed`` is the LSN up to which the server has written WAL."""
+    """The replication slot of the WAL stream; ``flushed`` is the LSN up to which the server has flushed WAL."""
 
     slot: Optional[Slot]
     flushed: int
@@ -50,22 +50,22 @@ class Stream:
 
     @property
     def behind(self) -> int:
-        """Bytes that the server has written and the stream has not received."""
+        """Bytes that the server has flushed and the stream has not received."""
         received = self.slot and (self.slot.received or self.slot.position)
         return max(0, self.flushed - received) if received else 0
 
     @property
     def running(self) -> bool:
-        """Whether somebody reads from the slot."""
+        """Whether the slot is active."""
         return self.slot is not None and self.slot.position is not None and self.slot.active_pid is not None
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """What was found on the host; None where there is no such thing, or where it could not be read.
+    """The state of the server and its host; None for parts that do not exist or could not be read.
 
-    ``wait``: see :func:`..postgres.facts.longest_wait`. ``free`` are the bytes that are free where pg_wal lies.
-    ``lag`` are the seconds by which a standby's replay is behind.
+    ``wait``: see :func:`..postgres.facts.longest_wait`. ``free``: free bytes of the file system of pg_wal.
+    ``lag``: how many seconds the replay of a standby is behind.
     """
 
     facts: Optional[ServerFacts] = None
@@ -90,7 +90,7 @@ class ServerState:
 
 
 def read_server(config: Config) -> ServerState:
-    """Ask the server and look at its directories; what fails is among ``errors``, by the check that it belongs to."""
+    """Query the server and read its directories; failures are in ``errors``, by the check that they belong to."""
     errors: List[Tuple[str, LifeboatError]] = []
     facts: Optional[ServerFacts] = None
     archiver: Optional[ArchiverState] = None
@@ -106,7 +106,7 @@ def read_server(config: Config) -> ServerState:
                 contact.update(config, sql)
             if config.wal.stream and not facts.in_recovery:
                 stream = _read_stream(sql, config.cluster)
-            # Of a standby the primary archives.
+            # The primary archives, not the standby.
             require_backup_ready(replace(facts, archive_mode="always") if facts.in_recovery else facts)
     except LifeboatError as exc:
         errors.append(("server", exc))
@@ -127,7 +127,7 @@ def _read_stream(sql: Session, cluster: str) -> Stream:
 
 
 def _free(path: str) -> Optional[int]:
-    """Bytes that an ordinary user can still write there."""
+    """Free bytes there for ordinary users."""
     try:
         found = os.statvfs(path)
     except OSError:
@@ -136,7 +136,7 @@ def _free(path: str) -> Optional[int]:
 
 
 def of_server(config: Config, state: ServerState) -> Iterator[Check]:
-    """The checks of it."""
+    """The checks of this state."""
     failed = dict(state.errors)
     facts, archiver = state.facts, state.archiver
     if "server" in failed:
@@ -156,17 +156,19 @@ def of_server(config: Config, state: ServerState) -> Iterator[Check]:
     if state.agent:
         yield Check("wal_agent", OK, f"running (spool {config.spool_dir})")
     elif state.agent is False:
-        text = f"No agent is running for {config.spool_dir}: archive_command pushes each segment itself, more slowly."
+        text = (
+            f"No WAL agent is running for {config.spool_dir}: archive_command stores each segment itself, more slowly."
+        )
         yield Check("wal_agent", WARNING, text, _start("wal-agent", config.cluster))
 
 
 def _archiving(state: ArchiverState) -> Check:
     if state.failing:
         text = f"archive_command fails on {state.last_failed} ({state.failed_count} failures)."
-        return Check("archiving", CRITICAL, text, "See the server's log, which has the output of archive_command.")
+        return Check("archiving", CRITICAL, text, "See the output of archive_command in the server's log.")
     if not state.last_archived:
-        hint = "SELECT pg_switch_wal(), then check again."
-        return Check("archiving", WARNING, "Nothing was archived yet.", hint)
+        hint = "Run SELECT pg_switch_wal(), then check again."
+        return Check("archiving", WARNING, "Nothing has been archived yet.", hint)
     return Check("archiving", OK, f"{state.last_archived} was archived at {format_time(state.last_archived_at)}")
 
 
@@ -174,7 +176,9 @@ def _stream(cluster: str, stream: Stream) -> Check:
     """Whether the WAL stream follows the server, and how far behind it is. Pure."""
     name, slot, start = slot_name(cluster), stream.slot, _start("wal-stream", cluster)
     if slot is None or slot.position is None:
-        what = "There is no replication slot" if slot is None else "The server removed the WAL of the replication slot"
+        what = (
+            "There is no replication slot" if slot is None else "The server has removed WAL needed by replication slot"
+        )
         return Check("wal_stream", WARNING, f"{what} {name}: no stream follows this server.", start)
     if not stream.running:
         text = f"The stream is not running; its slot {name} keeps {stream.retained / 1e6:.1f} MB of WAL."
@@ -183,9 +187,9 @@ def _stream(cluster: str, stream: Stream) -> Check:
 
 
 def judge_backlog(backlog: Backlog, free: Optional[int], limits: WalConfig, rpo: Optional[float], now: float) -> Check:
-    """Whether too much WAL waits to be archived: too many files, bytes or seconds, or too much of the disk. Pure.
+    """Whether too much WAL waits to be archived: too many files, for too long, or too much of the disk. Pure.
 
-    Critical at twice a limit, and where the first file has waited for longer than the RPO.
+    Critical at twice a limit, or if the first file has waited for longer than the RPO.
     """
     waited = max(0.0, now - backlog.since) if backlog.count and backlog.since is not None else 0.0
     text = f"{backlog.count} files ({backlog.size / 1e6:.1f} MB) wait to be archived"
@@ -196,7 +200,7 @@ def judge_backlog(backlog: Backlog, free: Optional[int], limits: WalConfig, rpo:
         (
             backlog.size / (backlog.size + free) if free is not None and backlog.size else 0.0,
             limits.backlog_share,
-            f"over {limits.backlog_share:.0%} of the room that pg_wal has (wal.backlog_share)",
+            f"over {limits.backlog_share:.0%} of the space available to pg_wal (wal.backlog_share)",
         ),
     )
     over = [(value / most, words) for value, most, words in measured if most and value > most]
@@ -206,7 +210,7 @@ def judge_backlog(backlog: Backlog, free: Optional[int], limits: WalConfig, rpo:
     if not over:
         return Check("wal_backlog", OK, text, value=backlog.size, unit="B")
     status = CRITICAL if max(times for times, _words in over) >= 2 else WARNING
-    hint = "Find out why archiving is slow or fails: the server's log, and lifeboat check of each repository."
+    hint = "Find out why archiving is slow or fails: see the server's log and the checks of each repository."
     return Check(
         "wal_backlog", status, f"{text}: {', '.join(w for _t, w in over)}.", hint, value=backlog.size, unit="B"
     )

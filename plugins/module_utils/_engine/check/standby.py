@@ -16,26 +16,26 @@ from .server import ServerState
 
 
 def of_standby(config: Config, state: ServerState) -> List[Check]:
-    """Nothing for a primary; a question to the server, and a listing of the WAL that it has not replayed."""
+    """No check for a primary; for a standby one query, and a listing of the WAL that it has not replayed."""
     if not (state.facts and state.facts.in_recovery):
         return []
     try:
         return [judge(standby_status_of(config), config.objectives.rpo)]
     except LifeboatError as exc:
-        return [Check("standby", WARNING, f"It is not known how far it is behind: {exc.message}", exc.hint)]
+        return [Check("standby", WARNING, f"Cannot determine its lag: {exc.message}", exc.hint)]
 
 
 def judge(status: StandbyStatus, rpo: Optional[float]) -> Check:
-    """Whether it replays all that the repository has, in time. Pure."""
+    """Whether it replays all WAL of the repository in time. Pure."""
     at, lag = status.at, status.lag_seconds
-    text = f"it has replayed to {format_lsn(at.lsn)} on timeline {at.timeline}"
+    text = f"replayed to {format_lsn(at.lsn)} on timeline {at.timeline}"
     if status.lag_bytes:
         text += f", {status.lag_bytes / 1e6:.1f} MB behind repository {status.stored.repository}"
-    # That some WAL waits for a moment, or is there only as pieces, is how a standby lives.
+    # Some WAL that is not replayed yet, or exists only as pieces, is normal.
     wrong = status.faults
     if rpo is not None and lag > rpo:
-        wrong = [*wrong, f"the oldest of that has been there for {span_of_seconds(lag)}, longer than the RPO"]
-    hint = "lifeboat standby status tells more; docs/restore.md, As a standby." if wrong else ""
+        wrong = [*wrong, f"the oldest of it has been stored for {span_of_seconds(lag)}, longer than the RPO"]
+    hint = "See lifeboat standby status, and docs/restore.md, As a standby." if wrong else ""
     return Check(
         "standby", WARNING if wrong else OK, "; ".join([text, *wrong]), hint, value=round(lag, 1), unit="s", limit=rpo
     )

@@ -28,7 +28,7 @@ from .verbs import MISUSED, VERBS, verb_in
 
 
 def build_parser(only: Optional[Collection[str]] = None) -> argparse.ArgumentParser:
-    """The parser with the arguments of these commands (by default of all); it only knows the names of the others."""
+    """The parser with the arguments of these commands (by default of all), and only the names of the others."""
     parser = Command(
         prog="lifeboat", description="Back up, archive and restore a PostgreSQL cluster on object storage."
     )
@@ -45,12 +45,12 @@ def build_parser(only: Optional[Collection[str]] = None) -> argparse.ArgumentPar
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run one command; the only place where an error becomes an exit status."""
+    """Run one command; only here errors become exit statuses."""
     words = sys.argv[1:] if argv is None else argv
     verb = verb_in(words)
     try:
         args = build_parser([verb] if verb else ()).parse_args(words)
-        # Importing it takes longer than all of the help.
+        # Importing it takes longer than printing the help.
         from ..audit.scope import called_by, take_warnings
         from ..base.memory import few_arenas
     except SystemExit as exc:
@@ -61,7 +61,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _misused(words, 1)
     few_arenas()
     if not args.command.startswith("wal-"):
-        # PostgreSQL's commands just exit.
+        # Commands for PostgreSQL just exit.
         end_in_order()
     terminal = Terminal(show_progress=not args.quiet and not args.json)
     called_by(f"lifeboat {args.command}")
@@ -81,7 +81,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print("lifeboat: interrupted", file=sys.stderr)
         return int(getattr(args, "error_status", lambda _: 130)(None))
     except Exception as exc:
-        # A traceback for whoever fixes it; restore_command still needs its own status, or recovery would end early.
+        # A traceback for developers; restore_command still needs its own status, or recovery would end early.
         terminal.finish()
         _print_traceback()
         return int(getattr(args, "error_status", lambda _: 1)(exc))
@@ -97,14 +97,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _print_traceback() -> None:
-    # Importing it takes as long as all else that --version does.
+    # Importing it takes as long as everything else in --version.
     import traceback
 
     traceback.print_exc()
 
 
 def _misused(words: Sequence[str], otherwise: int) -> int:
-    """The status of a command that could not even begin: for PostgreSQL and for a monitoring, not any is right."""
+    """The exit status of a command that could not start: PostgreSQL and monitoring expect certain ones."""
     return next((status for name, status in MISUSED.items() if name in words), otherwise)
 
 

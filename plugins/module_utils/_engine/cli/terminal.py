@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person sees: tables, sizes, and progress as a bar on a terminal or as plain lines elsewhere."""
+"""Output for people: tables, durations, and progress as a bar on a terminal or as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Answer", "Terminal", "bullets", "duration", "size", "table"]
 class Answer(NamedTuple):
     """The result of a command: data for ``--json``, text for people, and its exit status."""
 
-    # No dataclass: its library alone takes longer to import than lifeboat --version takes without it.
+    # Not a dataclass: importing that library takes longer than lifeboat --version without it.
 
     data: Mapping[str, Any]
     text: str
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, all of them aligned to the left."""
+    """Left-aligned columns, each as wide as its widest cell."""
     widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
     lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
     return "\n".join(lines)
@@ -52,7 +52,7 @@ def _say(text: str, end: str = "\n") -> None:
 
 
 class Terminal:
-    """A progress on standard error: a bar that rewrites itself on a terminal, a line now and then elsewhere."""
+    """Progress on standard error: a bar that is redrawn on a terminal, an occasional line elsewhere."""
 
     def __init__(self, show_progress: bool) -> None:
         self._show = show_progress
@@ -63,7 +63,7 @@ class Terminal:
         self._dirty = False
 
     def phase(self, name: str) -> None:
-        """A new phase begins."""
+        """Begin a new phase."""
         self.finish()
         self._phase, self._since, self._last = name, clock.monotonic(), 0.0
         if self._show and not self._bar:
@@ -93,29 +93,29 @@ class Terminal:
         return f"{self._phase} [{gauge:<24}] {share:4.0%} {amount(done)} of {amount(total)}{rate}"
 
     def note(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.finish()
         if self._show:
             _say(f"lifeboat: {text}")
 
     def answer(self, line: str) -> bool:
-        """A line of a long answer, at once; False when nobody reads on (``| head``)."""
+        """Print a line of a long answer immediately; False if the reader has gone (``| head``)."""
         try:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
             return True
         except BrokenPipeError:
-            # Python would complain once more at its exit.
+            # Python would complain again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return False
 
     def finish(self) -> None:
-        """End a bar's line."""
+        """End the line of a bar."""
         if self._dirty:
             _say("")
             self._dirty = False
 
 
 def bullets(lines: Sequence[str]) -> List[str]:
-    """Indented lines."""
+    """The lines, indented."""
     return [f"  {line}" for line in lines]

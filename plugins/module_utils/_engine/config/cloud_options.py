@@ -18,23 +18,23 @@ from .traits import AnyStore, HttpStore, Traits, common_option
 
 @dataclass(frozen=True)
 class _Azure(AnyStore):
-    """Where blobs are in Azure, and who asks."""
+    """Account, container and credentials of Azure Blob Storage."""
 
     account: str = option("Storage account.")
     container: str = option("Container.")
     prefix: str = common_option("prefix")
     endpoint_url: Optional[str] = option(
-        "URL of another cloud or an emulator, including the account if that is part of the path.", None
+        "URL of another cloud or an emulator, including the account if it is part of the path.", None
     )
     account_key: Optional[str] = option(
-        "Key of the storage account. Without it or a SAS token, C(azure-identity)'s credential chain is used.",
+        "Key of the storage account. Without a key or SAS token, the credential chain of C(azure-identity) is used.",
         None,
         secret=True,
     )
     sas_token: Optional[str] = option(
         "Shared access signature for the container, instead of the key.", None, secret=True
     )
-    # Archive is left out: such a blob cannot be read until it is rehydrated, which takes hours.
+    # Not Archive: its blobs cannot be read until they are rehydrated, which takes hours.
     access_tier: Optional[str] = option("Tier of new blobs.", None, choices=("Hot", "Cool", "Cold"))
 
 
@@ -52,7 +52,7 @@ class AzureOptions(HttpStore, _Azure):
 
     @property
     def endpoint(self) -> str:
-        """The URL of the account, without a slash at its end; a bare host name means https, as for Azure's library."""
+        """The URL of the account without a trailing slash; a bare host name means https, as in Azure's library."""
         url = (self.endpoint_url or f"{self.account}.blob.core.windows.net").rstrip("/")
         return url if "://" in url else f"https://{url}"
 
@@ -63,13 +63,13 @@ class AzureOptions(HttpStore, _Azure):
 
     @property
     def location(self) -> str:
-        """The URL of the container and prefix, as Azure's own tools take it."""
+        """The URL of the container and prefix, as Azure's tools accept it."""
         return "/".join(part for part in (self.endpoint, self.container, self.prefix.strip("/")) if part)
 
 
 @dataclass(frozen=True)
 class _Gcs(AnyStore):
-    """Where objects are in Google Cloud Storage, and who asks."""
+    """Bucket and credentials of Google Cloud Storage."""
 
     bucket: str = option("Bucket.")
     prefix: str = common_option("prefix")
@@ -82,7 +82,7 @@ class _Gcs(AnyStore):
         None,
         secret=True,
     )
-    access_token: Optional[str] = option("Access token. It expires after an hour at most.", None, secret=True)
+    access_token: Optional[str] = option("Access token. It expires within an hour.", None, secret=True)
     storage_class: Optional[str] = option("Storage class of new objects.", None)
 
 
@@ -99,7 +99,7 @@ class GcsOptions(HttpStore, _Gcs):
 
     @property
     def endpoint(self) -> str:
-        """The URL of the JSON API, without a slash at its end."""
+        """The URL of the JSON API, without a trailing slash."""
         return (self.endpoint_url or "https://storage.googleapis.com").rstrip("/")
 
     @property

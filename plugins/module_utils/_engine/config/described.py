@@ -22,7 +22,7 @@ _TYPES = {str: "str", bool: "bool", int: "int", float: "float", datetime: "str"}
 
 @dataclass(frozen=True)
 class Option:
-    """One option: ``kind`` is its type as Ansible names it, ``elements`` that of a list's items."""
+    """One option: ``kind`` is its Ansible type, ``elements`` that of the items of a list."""
 
     name: str
     kind: str
@@ -36,7 +36,7 @@ class Option:
 
     @property
     def no_log(self) -> Optional[bool]:
-        """``no_log`` for an argument specification; None if not needed: Ansible takes some names for secrets."""
+        """``no_log`` for an argument specification; None if not needed. Ansible guesses secrets from some names."""
         taken = any(word in self.name for word in ("key", "token", "secret", "password"))
         return self.secret if self.secret or taken else None
 
@@ -76,21 +76,21 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> Option:
 
 
 def repository_options() -> Tuple[Option, ...]:
-    """Those of an entry of ``repositories``, whatever the kind of its store."""
+    """The options of an entry of ``repositories``, for all kinds of stores."""
     kind = Option("type", "str", "", None, True, ("Kind of store.",), tuple(STORE_TYPES), False)
     ours = [dataclasses.replace(o, required=False) for o in options_of(RepositoryConfig) if o.name != "store"]
     return (kind, *ours, *_merged(STORE_TYPES, 3))
 
 
 def channel_options() -> Tuple[Option, ...]:
-    """Those of an entry of ``notifications.channels``, whatever its kind."""
+    """The options of an entry of ``notifications.channels``, for all kinds of channels."""
     kind = Option("type", "str", "", None, True, ("Kind of channel.",), tuple(CHANNEL_TYPES), False)
     name, *others = (o for o in _fields_of(ChannelConfig) if o.name != "options")
     return (name, kind, *others, *_merged(CHANNEL_TYPES, len(CHANNEL_TYPES)))
 
 
 def _merged(types: Mapping[str, Any], common: int) -> List[Option]:
-    """The options of all kinds, each told once; with the kinds that have it, where those are fewer than ``common``."""
+    """The options of all kinds, each listed once; with its kinds if fewer than ``common`` have it."""
     kinds = {name: options_of(cls) for name, cls in types.items()}
     found: Dict[str, Option] = {}
     for name, options in kinds.items():
@@ -110,7 +110,7 @@ def _merged(types: Mapping[str, Any], common: int) -> List[Option]:
 
 
 def shown(value: Any) -> Any:
-    """A configuration, or a part of it, as plain data; secrets are only shown as set."""
+    """A configuration or a part of it as plain data; of secrets, only whether they are set."""
     if dataclasses.is_dataclass(value):
         hidden = secret_fields(value)
         return {

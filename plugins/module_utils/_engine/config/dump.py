@@ -14,11 +14,11 @@ from .option import build, option, with_tuples
 
 @dataclass(frozen=True)
 class DumpsConfig:
-    """How databases are dumped. ``staging_dir`` needs room for a dump in the format ``directory``."""
+    """How databases are dumped. ``staging_dir`` needs space for a whole dump in the format ``directory``."""
 
     databases: Tuple[str, ...] = option("Databases to dump if the command names none. Default: all.", ())
     format: str = option(
-        "V(custom) is streamed by one process; V(directory) is written by several at once.",
+        "V(custom) is streamed by one process; V(directory) is written by several in parallel.",
         "custom",
         choices=("custom", "directory"),
     )
@@ -30,7 +30,7 @@ class DumpsConfig:
 
 
 def parse_dumps(data: Any, where: str) -> DumpsConfig:
-    """Check the section; ConfigError names the path of what is wrong."""
+    """Check the section; ConfigError names the path of a wrong option."""
     found: DumpsConfig = build(DumpsConfig, with_tuples(data, ("databases",), "dumps", where), "dumps", where)
     if found.jobs < 1:
         raise ConfigError(f"{where}: dumps.jobs is {found.jobs}.", "It must be at least 1.")

@@ -13,7 +13,7 @@ from typing import Any, Iterable, List, Tuple
 from ..base.errors import ConfigError
 from .option import build, option, with_tuples
 
-#: Names of files (in lower case) that hold secrets as a rule.
+#: Names of files (in lower case) that usually contain secrets.
 SECRET_NAMES = (
     ".env", ".env.*", "*.env", ".pgpass", "pgpass", ".netrc", ".htpasswd", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx",
     "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*password*", "*passwd*", "*secret*", "*credential*", "*token*",
@@ -23,9 +23,9 @@ _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 @dataclass(frozen=True)
 class FileSetConfig:
-    """A named list of absolute paths that are kept together; ``excludes`` are patterns of ``tar --exclude``.
+    """A named list of absolute paths that are stored together; ``excludes`` are patterns of ``tar --exclude``.
 
-    A copy of an ``incremental`` set holds what changed, and everything once the last full one is ``full_days`` old.
+    A copy of an ``incremental`` set has what changed, or everything if the last full one is ``full_days`` old.
     ``kind`` ``data`` is the application's data, which has its own retention. In sets of configuration,
     files whose names suggest secrets are refused if nothing is sealed, unless
     ``allow_unsealed_secrets``. A restore writes only at or below ``paths``, and no setuid or setgid file unless
@@ -41,13 +41,13 @@ class FileSetConfig:
         "V(data) is the application's data, kept for C(retention.data_days).", "config", choices=("config", "data")
     )
     allow_unsealed_secrets: bool = option(
-        "Store files whose names suggest secrets although nothing is encrypted.", False
+        "Store files whose names suggest secrets even if nothing is encrypted.", False
     )
     allow_setuid: bool = option("Let a restore write setuid and setgid files.", False)
 
 
 def parse_file_set(item: Any, path: str, where: str) -> FileSetConfig:
-    """A file set; its lists become tuples."""
+    """Check one file set; ConfigError names the path of a wrong option."""
     values = with_tuples(item, ("paths", "excludes"), path, where)
     found: FileSetConfig = build(FileSetConfig, values, path, where)
     if not _NAME.match(found.name) or not found.paths:
@@ -59,7 +59,7 @@ def parse_file_set(item: Any, path: str, where: str) -> FileSetConfig:
 
 
 def named_like_secrets(paths: Iterable[str], patterns: Iterable[str] = SECRET_NAMES) -> List[str]:
-    """Those whose own name matches one of the patterns, ignoring case; public keys do not. Pure."""
+    """The paths whose last part matches one of the patterns, ignoring case; never public keys. Pure."""
     wanted = tuple(patterns)
     found = []
     for path in paths:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which configuration is pushed to git, where, and what is left out: the section ``git``. Pure."""
+"""Which configuration is pushed to git, where to, and what is left out: the section ``git``. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .option import build, option, with_tuples
 
 _STATE = "/var/lib/lifeboat/git"
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z", re.ASCII)
-#: A larger file is no configuration; it stays in the copy that the repositories have.
+#: Larger files are not configuration; they are only in the copies of the repositories.
 LARGEST = 1024 * 1024
 
 
@@ -27,15 +27,15 @@ class GitConfig:
 
     remote: str = option("URL or path of the remote, without a password.")
     branch: str = option("Branch.", "main")
-    prefix: Optional[str] = option("Directory of this host in the remote. Default: the name of the host.", None)
+    prefix: Optional[str] = option("Directory of this host in the remote. Default: the host's name.", None)
     file_sets: Tuple[str, ...] = option("File sets to push. Default: all of kind V(config).", ())
     keep_out: Tuple[str, ...] = option("Paths to leave out, with C(*) and C(?) as in a shell.", ())
     secret_names: Tuple[str, ...] = option(
         "Names of files to leave out. Default: names that suggest secrets.", SECRET_NAMES
     )
-    allow: Tuple[str, ...] = option("Paths in which the detector's findings are accepted.", ())
+    allow: Tuple[str, ...] = option("Paths whose findings by the detector are accepted.", ())
     ssh_key: Optional[str] = option("Private key, on the host.", None, path=True)
-    known_hosts: Optional[str] = option("Keys of remote hosts, on the host.", None, path=True)
+    known_hosts: Optional[str] = option("C(known_hosts) file with the remote's keys, on the host.", None, path=True)
     credentials: Optional[str] = option("File of C(git credential-store), on the host.", None, path=True)
     author: str = option("Author of the commits.", "Lifeboat <lifeboat@localhost>")
     detector: str = option("Program C(detect-secrets).", "detect-secrets", path=True)
@@ -49,16 +49,16 @@ class GitConfig:
 
 
 def parse_git(data: Any, where: str) -> GitConfig:
-    """Check the section; ConfigError names the path of what is wrong, never a password."""
+    """Check the section; ConfigError names the path of a wrong option, never a password."""
     lists = ("file_sets", "keep_out", "secret_names", "allow")
     found: GitConfig = build(GitConfig, with_tuples(data, lists, "git", where), "git", where)
     if urlsplit(found.remote).password:
         raise ConfigError(
-            f"{where}: git.remote has a password in it.",
-            "Put it into a file of git credential-store that root alone can read, and name it: git.credentials.",
+            f"{where}: git.remote contains a password.",
+            "Put it into a git credential-store file that only root can read, and set git.credentials to its path.",
         )
     if found.prefix is not None and not _PREFIX.match(found.prefix):
-        raise ConfigError(f"{where}: git.prefix is {found.prefix!r}.", "It is one directory's name.")
+        raise ConfigError(f"{where}: git.prefix is {found.prefix!r}.", "Use the name of a single directory.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", found.branch):
         raise ConfigError(f"{where}: git.branch is {found.branch!r}.", "Name a branch: main.")
     if not re.fullmatch(r"[^<>\n]+ <[^<>\s]+>", found.author):
@@ -70,7 +70,10 @@ def chosen_sets(git: GitConfig, sets: Sequence[FileSetConfig], names: Sequence[s
     """The sets that go to git; only those with these names, if any are given."""
     unknown = sorted(set(git.file_sets) - {s.name for s in sets})
     if unknown:
-        raise ConfigError(f"git.file_sets names {', '.join(unknown)}, which file_sets does not have.", "Correct it.")
+        raise ConfigError(
+            f"git.file_sets names unknown file sets: {', '.join(unknown)}.",
+            "Add them to file_sets, or correct the names.",
+        )
     wanted = [s for s in sets if s.name in git.file_sets or (not git.file_sets and s.kind == "config")]
     return [s for s in wanted if not names or s.name in names]
 
@@ -95,7 +98,7 @@ def below(path: str, pattern: str) -> bool:
 
 
 def message(host: str, changes: Mapping[str, Sequence[str]]) -> str:
-    """The message of a commit: how many files, and which, by ``added``, ``changed`` and ``removed``."""
+    """The commit message: the number and names of ``added``, ``changed`` and ``removed`` files."""
     counts = [f"{len(paths)} {word}" for word, paths in changes.items() if paths]
     lines = [f"{word}: {path}" for word, paths in changes.items() for path in paths]
     return "\n".join([f"{host}: {', '.join(counts)}", "", *lines[:200]])

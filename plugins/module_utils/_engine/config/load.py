@@ -42,57 +42,57 @@ from .store_options import STORE_TYPES, DirectoryOptions, S3Options, StoreOption
 from .traits import MIB
 from .verify import VerifyConfig, parse_verify
 
-#: The options of stores belong to the configuration; they have a file of their own.
+#: The options of stores are part of the configuration, but defined in a file of their own.
 __all__ = ["MIB", "FileSetConfig", "STORE_TYPES", "DirectoryOptions", "S3Options", "StoreOptions"]
 
 _CLUSTER_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
-# What PostgreSQL's BASE_BACKUP takes too; level 0 is the method's own default.
+# The range of PostgreSQL's BASE_BACKUP; level 0 is the default of the method.
 _LEVELS = {"zstd": (-7, 22), "lz4": (0, 12)}
 
 
 @dataclass(frozen=True)
 class RepositoryConfig:
-    """One repository. A *required* one must have a segment before PostgreSQL is told that it is archived.
+    """One repository. A *required* one must have a segment before it is acknowledged to PostgreSQL as archived.
 
-    Another one may lag ``max_lag`` seconds behind before ``lifeboat check`` warns. With ``as_of`` (aware) it is read as
-    it was at that time, and cannot be written.
-    ``max_upload_kb`` and ``max_download_kb`` limit what one process transfers in a second, in units of 1024 bytes.
+    An optional one may lag ``max_lag`` seconds behind before ``lifeboat check`` warns. With ``as_of`` (aware) it is
+    read as it was at that time, and cannot be written.
+    ``max_upload_kb`` and ``max_download_kb`` limit the rate of each process, in units of 1024 bytes per second.
     """
 
     name: str = option("Name for messages and options. Default: C(repo) and its position in the list.")
     store: StoreOptions = option("Kind of store, and the options of that kind.")
     required: bool = option(
-        "Acknowledge a segment only once it is in this repository; a backup counts only if it is there.", True
+        "Acknowledge a segment only once it is in this repository, and fail a backup that cannot be stored there.", True
     )
     max_upload_kb: Optional[int] = option(
-        "Limit of uploads per process, in units of 1024 bytes a second. Default: none.", None
+        "Limit of uploads per process, in units of 1024 bytes per second. Default: none.", None
     )
     max_download_kb: Optional[int] = option(
-        "Limit of downloads per process, in units of 1024 bytes a second. Default: none.", None
+        "Limit of downloads per process, in units of 1024 bytes per second. Default: none.", None
     )
     max_lag: float = option(
         "Seconds that a repository with C(required=false) may lag behind before C(lifeboat check) warns.", 7200.0
     )
-    as_of: Optional[datetime] = option("Time with its zone. Read a versioned bucket as it was then, read-only.", None)
+    as_of: Optional[datetime] = option("Time with a zone. Read a versioned bucket as it was then, read-only.", None)
     quota_bytes: Optional[int] = option(
-        "Bytes that the cluster may take there, for C(lifeboat usage) and its forecast; nothing is refused beyond it. "
-        "Default: none, and of a directory what its file system has.",
+        "Bytes that the cluster may use there, for C(lifeboat usage) and its forecast; it is not enforced. "
+        "Default: none; for a directory, the size of its file system.",
         None,
     )
-    # The configuration's own: here, so that no repository is opened without it.
+    # Copied from the configuration, so that no repository is opened without it.
     signing: SigningConfig = field(default=SigningConfig(), metadata={"shown": False})
 
 
 @dataclass(frozen=True)
 class Config:
-    """One cluster with its server and its repositories.
+    """The configuration of one cluster, its server and its repositories.
 
-    ``data_dir`` is the data directory that this configuration protects: a server running in another one is a
+    ``data_dir`` is the data directory that this configuration protects: a server that runs in another one is a
     clone and may not archive. ``config_file`` is ``postgresql.conf``, if it is outside the data directory.
     ``as_of`` (aware) shows every repository as it was at that time, to read only.
-    ``command`` is the host command that PostgreSQL calls to archive and to restore WAL. ``spool_dir`` is a directory
+    ``command`` is the host command that PostgreSQL calls to archive and restore WAL. ``spool_dir`` is a directory
     of this host, outside the data directory, that the WAL agent and PostgreSQL's commands share.
     With ``files_apart``, file sets are stored with credentials kept elsewhere (:mod:`.file_credentials`).
     """
@@ -104,38 +104,40 @@ class Config:
     )
     bin_dir: Optional[str] = option("Directory of PostgreSQL's programs. Default: PATH.", None, path=True)
     config_file: Optional[str] = option("C(postgresql.conf), if it is outside the data directory.", None, path=True)
-    connection: ConnectionConfig = option("How to reach the server, in libpq's words.", ConnectionConfig())
+    connection: ConnectionConfig = option(
+        "How to connect to the server; options have libpq's names.", ConnectionConfig()
+    )
     backup: BackupConfig = option("How base backups are made.", BackupConfig())
     wal: WalConfig = option("How WAL is archived.", WalConfig())
     spool_dir: Optional[str] = option(
-        "Directory outside the data directory, shared by the WAL agent and PostgreSQL's commands. It belongs to "
-        "the cluster's owner.",
+        "Directory outside the data directory, shared by the WAL agent and PostgreSQL's commands. Its owner must be "
+        "that of the cluster.",
         None,
         path=True,
     )
     restore: RestoreConfig = option("How a restore fetches WAL.", RestoreConfig())
-    seal: SealConfig = option("Who can read what is stored. Empty: nothing is encrypted.", SealConfig())
+    seal: SealConfig = option("Who can decrypt stored objects. Empty: nothing is encrypted.", SealConfig())
     signing: SigningConfig = option(
-        "Which key signs records, and whose signatures count. Empty: nothing is signed, and all records count.",
+        "Key that signs records, and keys whose signatures count. Empty: nothing is signed, and all records count.",
         SigningConfig(),
     )
     objectives: ObjectivesConfig = option("Recovery objectives, for C(lifeboat check).", ObjectivesConfig())
     retention: RetentionConfig = option("How long each kind of data is kept.", RetentionConfig())
-    verify: VerifyConfig = option("What verification and restore tests look at.", VerifyConfig())
-    audit: AuditConfig = option("Where audit events go besides the repositories.", AuditConfig())
+    verify: VerifyConfig = option("What verification and restore tests check.", VerifyConfig())
+    audit: AuditConfig = option("Where audit events are written besides the repositories.", AuditConfig())
     logs: LogsConfig = option("Which logs C(lifeboat log-ship) stores.", LogsConfig())
     notifications: NotificationsConfig = option("Who is notified, and how.", NotificationsConfig())
-    incidents: IncidentsConfig = option("Who is told of an incident, and how long it may take.", IncidentsConfig())
+    incidents: IncidentsConfig = option("Who is notified of an incident, and how long it may take.", IncidentsConfig())
     git: Optional[GitConfig] = option("Where to push configuration, without secrets.", None)
     dumps: DumpsConfig = option("How databases are dumped.", DumpsConfig())
     file_sets: Tuple[FileSetConfig, ...] = option("Named lists of files to keep.", ())
     site: str = option(
-        "Name of the site (region) of this host, the same on all its hosts: letters, digits, C(.), C(_), C(-). Only "
-        "the site that leads archives, see docs/regions.md. Empty: no leadership is kept.",
+        "Name of the site (region) of this host, the same on all hosts there: letters, digits, C(.), C(_), C(-). Only "
+        "the leading site archives, see docs/regions.md. Empty: leadership is not tracked.",
         "",
     )
     command: str = option("Host command, as PostgreSQL calls it.", "lifeboat")
-    as_of: Optional[datetime] = option("Time with its zone. Read every repository as it was then, read-only.", None)
+    as_of: Optional[datetime] = option("Time with a zone. Read every repository as it was then, read-only.", None)
     source: Optional[str] = None
     files_apart: bool = False
 
@@ -167,20 +169,18 @@ _PARSED: Tuple[Tuple[str, typing.Callable[[Any, str], Any]], ...] = (
 
 
 def load(path: str, as_of: Optional[str] = None) -> Config:
-    """Read and check a configuration file (YAML 1.1 by PyYAML's safe loader); ``as_of`` overrules the one in it."""
+    """Read and check a configuration file (YAML 1.1 by PyYAML's safe loader); ``as_of`` overrides the one in it."""
     try:
         with open(path, encoding="utf-8") as stream:
             data = read_yaml(stream, path)
     except OSError as exc:
         raise ConfigError(
             f"Cannot read the configuration file {path}: {exc.strerror}.",
-            "Check the path and its owner; --config names another one.",
+            "Check the path and its owner, or name another file with --config.",
             path=path,
         ) from exc
     if not isinstance(data, dict):
-        raise ConfigError(
-            f"{path} is not a YAML mapping.", "It must at least have 'cluster' and 'repositories'.", path=path
-        )
+        raise ConfigError(f"{path} is not a YAML mapping.", "Set at least 'cluster' and 'repositories'.", path=path)
     if as_of is not None:
         data = {**data, "as_of": as_of}
     config = parse(data, source=os.path.abspath(path))
@@ -188,7 +188,7 @@ def load(path: str, as_of: Optional[str] = None) -> Config:
 
 
 def files_apart_beside(path: str) -> str:
-    """The file with the credentials of file sets, beside a configuration: ``main.files.yml`` of ``main.yml``."""
+    """The path of the file with the credentials of file sets: ``main.files.yml`` beside ``main.yml``."""
     return f"{os.path.splitext(path)[0]}.files.yml"
 
 
@@ -198,10 +198,10 @@ def read_yaml(stream: IO[str], path: str) -> Any:
     try:
         return yaml.safe_load(stream)
     except (yaml.YAMLError, ValueError) as exc:
-        # No cause: what PyYAML says may quote a secret.
+        # No cause: PyYAML's message may quote a secret.
         raise ConfigError(
             f"{path} is not valid YAML{_yaml_problem(exc)}.",
-            "Correct the file there; put a value with special characters into quotes.",
+            "Correct the file at that place; quote values with special characters.",
             path=path,
         ) from None
 
@@ -215,24 +215,24 @@ def _yaml_problem(exc: Exception) -> str:
 
 
 def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
-    """Check a mapping and return it as a :class:`Config`. Values of None count as not given."""
+    """Check a mapping and return it as a :class:`Config`. None counts as not given."""
     where = source or "configuration"
     values = {k: v for k, v in data.items() if v is not None}
     raw = values.pop("repositories", None)
     if not isinstance(raw, (list, tuple)) or not raw:
         raise ConfigError(
             f"{where}: 'repositories' must be a list with at least one repository.",
-            f"Give each a type ({', '.join(STORE_TYPES)}) and its options.",
+            f"Give each a type ({', '.join(STORE_TYPES)}) and the options of that type.",
         )
     repositories = tuple(_repository(item, f"repositories[{i}]", where) for i, item in enumerate(raw))
     names = [r.name for r in repositories]
     if len(set(names)) != len(names):
         raise ConfigError(
-            f"{where}: two repositories share a name ({', '.join(names)}).", "Give each repository a 'name' of its own."
+            f"{where}: two repositories share a name ({', '.join(names)}).", "Give each repository its own 'name'."
         )
     if not any(r.required for r in repositories):
         raise ConfigError(
-            f"{where}: no repository is required, so nothing would ever be durable.",
+            f"{where}: no repository is required, so nothing would be guaranteed to be stored.",
             "Set 'required: true' on at least one.",
         )
     for key in ("source", "files_apart"):
@@ -258,11 +258,12 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     if not _CLUSTER_NAME.match(config.cluster):
         raise ConfigError(
             f"{where}: cluster is {config.cluster!r}.",
-            "Use letters, digits, '.', '_' and '-', at most 63: it becomes part of every key.",
+            "Use at most 63 letters, digits, '.', '_' and '-': it becomes part of every key.",
         )
     if config.site and not _CLUSTER_NAME.match(config.site):
         raise ConfigError(
-            f"{where}: site is {config.site!r}.", "Use letters, digits, '.', '_' and '-', at most 63: 'east', 'fra1'."
+            f"{where}: site is {config.site!r}.",
+            "Use at most 63 letters, digits, '.', '_' and '-', such as 'east' or 'fra1'.",
         )
     refuse_clear_pieces(where, config.seal.recipients, config.wal.stream)
     _require_level(config.backup, where)
@@ -271,7 +272,7 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
         raise ConfigError(f"{where}: wal.parallel is {config.wal.parallel}.", "It must be at least 1.")
     if not 0.1 <= config.wal.stream_interval <= 3600:
         raise ConfigError(
-            f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "It is seconds, from 0.1 to 3600."
+            f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "Use seconds, from 0.1 to 3600."
         )
     require_reachable(config.incidents, config.notifications, where)
     of_data = [s.name for s in config.file_sets if s.kind == "data"]
@@ -283,12 +284,12 @@ def _require_level(backup: BackupConfig, where: str) -> None:
     if bounds and not bounds[0] <= backup.compression_level <= bounds[1]:
         raise ConfigError(
             f"{where}: backup.compression_level is {backup.compression_level}.",
-            f"For {backup.compression} it is from {bounds[0]} to {bounds[1]}.",
+            f"Use {bounds[0]} to {bounds[1]} for {backup.compression}.",
         )
 
 
 def _seal(item: Any, where: str) -> SealConfig:
-    """The seal; a secret key among the recipients is refused without being quoted."""
+    """Check the section ``seal``; the error for a secret key among the recipients does not quote it."""
     values = with_tuples(item, ("recipients", "identity_command"), "seal", where)
     found: SealConfig = build(SealConfig, values, "seal", where)
     require_public(where, found.recipients, found.identity_file)
@@ -298,7 +299,7 @@ def _seal(item: Any, where: str) -> SealConfig:
 
 
 def parse_repository(data: Mapping[str, Any]) -> RepositoryConfig:
-    """Check the mapping of one repository, without a configuration around it."""
+    """Check the mapping of a single repository outside of a configuration."""
     return _repository(data, "repository", "repository")
 
 
@@ -322,14 +323,14 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     past = values.pop("as_of", None)
     lag = values.pop("max_lag", RepositoryConfig.max_lag)
     if isinstance(lag, bool) or not isinstance(lag, (int, float)) or lag <= 0:
-        raise ConfigError(f"{where}: {path}.max_lag is {lag!r}.", "It is seconds, more than 0.")
+        raise ConfigError(f"{where}: {path}.max_lag is {lag!r}.", "Use seconds, more than 0.")
     store: StoreOptions = build(STORE_TYPES[kind], values, path, where)
     store.require_private(f"{where}: {path}")
     as_of = None if past is None else read_aware(past, f"{where}: {path}: as_of")
     if as_of is not None and required:
         raise ConfigError(
-            f"{where}: {path} has as_of and is required.",
-            "What is read as of an earlier time is read-only: set required: false. To read every repository so, give"
-            " --as-of, or as_of at the top of the file.",
+            f"{where}: {path} has as_of, but is required.",
+            "Set required: false, because a repository with as_of is read-only. For all repositories, use --as-of,"
+            " or as_of at the top of the file.",
         )
     return RepositoryConfig(name, store, required, up, down, float(lag), as_of, quota)

@@ -15,7 +15,7 @@ from ..base.errors import ConfigError
 
 _NONE = type(None)
 _HIDDEN = "secret"
-# A shorter word of a command is an option or a verb, which Ansible would then hide everywhere.
+# Shorter words of a command are options or verbs, which Ansible would then hide everywhere.
 _SHORTEST = 8
 
 
@@ -28,14 +28,14 @@ def option(
     secret: bool = False,
     factory: Any = dataclasses.MISSING,
 ) -> Any:
-    """A field of a configuration: the one place where an option has its default, choices and documentation.
+    """A field of a configuration: the single definition of an option's default, choices and documentation.
 
     ``doc`` is in Ansible's markup (``C()``, ``V()``); ``path``: it names a file of the host. ``repr``,
     messages, ``lifeboat config`` and Ansible's output hide the value of a ``secret``. ``factory`` makes a default that
     cannot be shared. What is generated from this: tools/options.py.
     """
     about = {"doc": doc, "choices": choices, "path": path, _HIDDEN: secret}
-    # pylint: disable-next=invalid-field-call  # its callers stand in dataclasses
+    # pylint: disable-next=invalid-field-call  # all callers are bodies of dataclasses
     return dataclasses.field(default=default, default_factory=factory, repr=not secret, metadata=about)
 
 
@@ -45,12 +45,12 @@ def choices_of(cls: Any, name: str) -> Tuple[str, ...]:
 
 
 def secret_fields(cls: Any) -> Tuple[str, ...]:
-    """The names of the fields of a dataclass that hold secrets."""
+    """The names of the secret fields of a dataclass."""
     return tuple(f.name for f in dataclasses.fields(cls) if f.metadata.get(_HIDDEN))
 
 
 def secret_values(value: Any) -> Set[str]:
-    """Every secret below a dataclass or tuple. Of a command, only words long enough to be one, and no paths."""
+    """Every secret in a dataclass or tuple. Of a command, only words that are long enough to be one, and no paths."""
     if isinstance(value, tuple):
         return {word for item in value for word in secret_values(item)}
     if not dataclasses.is_dataclass(value):
@@ -83,7 +83,7 @@ def build(cls: Any, data: Any, path: str, where: str) -> Any:
             near = difflib.get_close_matches(str(key), fields, 1)
             meant = f"Did you mean {dot}{near[0]}? " if near else ""
             raise ConfigError(
-                f"{where}: unknown option {dot}{key}.", f"{meant}Known here: {', '.join(sorted(fields))}."
+                f"{where}: unknown option {dot}{key}.", f"{meant}Known options: {', '.join(sorted(fields))}."
             )
     for name, f in fields.items():
         if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
@@ -118,12 +118,12 @@ def _coerce(value: Any, hint: Any, path: str, where: str, hidden: bool) -> Any:
 def require_int(value: Any, path: str, where: str, least: int) -> Optional[int]:
     """The number, or None if it is not given; ConfigError if it is not an integer or less than ``least``."""
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-        raise ConfigError(f"{where}: {path} is {value!r}.", f"It must be an integer from {least} on.")
+        raise ConfigError(f"{where}: {path} is {value!r}.", f"It must be an integer, at least {least}.")
     return value
 
 
 def with_tuples(item: Any, keys: Tuple[str, ...], path: str, where: str) -> Mapping[str, Any]:
-    """A mapping in which the lists of words under ``keys`` are tuples."""
+    """The mapping with the lists of strings under ``keys`` as tuples."""
     if not isinstance(item, Mapping):
         raise ConfigError(
             f"{where}: {path} must be a mapping, not {type(item).__name__}.", "See the documented options."
@@ -132,7 +132,7 @@ def with_tuples(item: Any, keys: Tuple[str, ...], path: str, where: str) -> Mapp
     for key in keys:
         given = values.get(key)
         if given is not None and not (isinstance(given, (list, tuple)) and all(isinstance(g, str) for g in given)):
-            raise ConfigError(f"{where}: {path}.{key} must be a list of words.", "Write it as a YAML list.")
+            raise ConfigError(f"{where}: {path}.{key} must be a list of strings.", "Write it as a YAML list.")
         if given is not None:
             values[key] = tuple(given)
     return values

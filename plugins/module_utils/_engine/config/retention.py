@@ -19,23 +19,23 @@ TRUST: Tuple[str, ...] = ("whole", "verified", "restored")
 
 @dataclass(frozen=True)
 class RetentionConfig:
-    """Days that each kind is kept, and what stays whatever its age.
+    """How many days each kind is kept, and what is kept at any age.
 
-    ``wal_days`` is the window of point-in-time recovery: the backup before its beginning stays, with all WAL since.
-    ``keep_last`` full backups always stay, and the newest one of each of the last ``daily`` days, ``weekly`` weeks
-    (ISO), ``monthly`` months and ``yearly`` years that have one (UTC). What a crash left (a backup without its record,
-    a piece of a segment that is complete by now) goes after ``grace_hours``. ``file_sets`` has the days of those file
+    ``wal_days`` is the window of point-in-time recovery: the last backup before its start stays, with all WAL since.
+    ``keep_last`` full backups always stay, and so does the newest of each of the last ``daily`` days, ``weekly`` weeks
+    (ISO), ``monthly`` months and ``yearly`` years that have one (UTC). Leftovers of a crash (a backup without a record,
+    a piece of a segment that is complete by now) are removed after ``grace_hours``. ``file_sets`` has the days of file
     sets, by name, that are not kept for ``file_set_days``, with those of the application's data (``data_days``);
-    ``damaged_days`` is for what a repair removed, ``drill_days`` for the evidence of a drill, ``diverged_days`` for
-    what an old primary wrote behind a fork.
+    ``damaged_days`` is for objects that a repair removed, ``drill_days`` for the evidence of drills, ``diverged_days``
+    for the WAL that an old primary wrote after a fork.
 
-    A plan is refused where it removes more than ``max_share`` percent of the bytes, where the newest backup is older
-    than ``max_backup_age_days``, and where the clocks of this host and of the store differ by more than
+    A plan is refused if it removes more than ``max_share`` percent of the bytes, if the newest backup is older
+    than ``max_backup_age_days``, or if the clocks of this host and the store differ by more than
     ``max_clock_skew`` seconds.
 
     Nothing is removed on the strength of a backup, copy or dump that the store has had for less than ``settle_hours``,
-    that is smaller than the one before it by more than ``max_shrink`` percent, or, of backups, that is not what
-    ``trust`` (one of :data:`TRUST`) asks for. See :mod:`.strength`.
+    that is smaller than the one before it by more than ``max_shrink`` percent, or of a backup that does not meet
+    ``trust`` (one of :data:`TRUST`). See :mod:`.strength`.
     """
 
     full_days: float = option("Days to keep a full backup.", 30.0)
@@ -51,10 +51,10 @@ class RetentionConfig:
     security_log_days: float = option("Days to keep the log stream C(security).", 365.0)
     damaged_days: float = option("Days to keep the damaged bytes that a repair removed.", 90.0)
     drill_days: float = option(
-        "Days to keep the evidence of a drill; the newest of each scenario always stays.", 1095.0
+        "Days to keep the evidence of a drill; the newest one of each scenario is always kept.", 1095.0
     )
-    diverged_days: float = option("Days to keep the WAL of an old primary behind the fork of a failover.", 365.0)
-    keep_last: int = option("Full backups to keep whatever their age.", 2)
+    diverged_days: float = option("Days to keep the WAL that an old primary wrote after the fork of a failover.", 365.0)
+    keep_last: int = option("Full backups to keep at any age.", 2)
     daily: int = option("Days of which to keep the newest full backup.", 0)
     weekly: int = option("ISO weeks of which to keep the newest full backup.", 0)
     monthly: int = option("Months of which to keep the newest full backup.", 0)
@@ -63,7 +63,7 @@ class RetentionConfig:
     max_share: float = option("Refuse to remove more than this percentage of the repository's bytes at once.", 50.0)
     max_backup_age_days: float = option("Remove nothing while the newest backup is older than this many days.", 3.0)
     max_clock_skew: float = option(
-        "Remove nothing while the clocks of host and store differ by more than this many seconds.", 300.0
+        "Remove nothing while the clocks of the host and the store differ by more than this many seconds.", 300.0
     )
     settle_hours: float = option(
         "Hours a backup must have been in the store before anything is removed because of it.", 24.0
@@ -76,19 +76,19 @@ class RetentionConfig:
     )
 
     def days_of(self, backup_type: str) -> float:
-        """The days that a backup of this type is kept."""
+        """How many days a backup of this type is kept."""
         return {"full": self.full_days, "differential": self.differential_days}.get(backup_type, self.incremental_days)
 
     def days_of_set(self, name: str) -> float:
-        """The days that copies of this file set are kept."""
+        """How many days copies of this file set are kept."""
         return self.file_sets.get(name, self.file_set_days)
 
     def days_of_copy(self, kind: str, name: str) -> float:
-        """The days that copies of the file set, or dumps of the database, of this name are kept."""
+        """How many days copies of this file set, or dumps of this database, are kept."""
         return self.dump_days if kind == "dump" else self.days_of_set(name)
 
     def days_of_log(self, stream: str) -> float:
-        """The days that chunks of this stream of logs are kept."""
+        """How many days chunks of this log stream are kept."""
         return self.security_log_days if stream == SECURITY else self.log_days
 
     def window_start(self, now: datetime) -> datetime:
@@ -102,7 +102,7 @@ class RetentionConfig:
 
     @property
     def settle(self) -> timedelta:
-        """How long the store must have had an object before anything is removed on its strength."""
+        """How long the store must have had an object before anything is removed because of it."""
         return timedelta(hours=self.settle_hours)
 
     def is_shrunk(self, size: int, before: int) -> bool:
@@ -111,12 +111,12 @@ class RetentionConfig:
 
 
 def with_data_sets(policy: RetentionConfig, names: Iterable[str]) -> RetentionConfig:
-    """The policy for a configuration in which the sets of these names are the application's data."""
+    """The policy with ``data_days`` for the file sets of these names, which are the application's data."""
     return replace(policy, file_sets={**dict.fromkeys(names, policy.data_days), **policy.file_sets})
 
 
 def require_possible(policy: RetentionConfig, where: str) -> None:
-    """ConfigError for numbers that would keep nothing, or mean nothing."""
+    """ConfigError for numbers that would keep nothing, or make no sense."""
     numbers = {f.name: getattr(policy, f.name) for f in fields(policy) if f.name not in ("file_sets", "trust")}
     numbers.update({f"file_sets.{name}": value for name, value in policy.file_sets.items()})
     for name, value in numbers.items():
@@ -126,7 +126,7 @@ def require_possible(policy: RetentionConfig, where: str) -> None:
     if policy.grace_hours < 1:
         raise ConfigError(
             f"{where}: retention.grace_hours is {policy.grace_hours:g}.",
-            "It must be at least 1: what is being written right now is not finished either.",
+            "It must be at least 1, because objects that are being written are unfinished too.",
         )
 
 

@@ -13,14 +13,14 @@ from .option import option
 
 @dataclass(frozen=True)
 class ConnectionConfig:
-    """How the server is reached, in libpq's words. ``host`` may be a socket directory."""
+    """How to connect to the server, with libpq's option names. ``host`` may be a socket directory."""
 
     host: Optional[str] = option("Socket directory or host name.", None)
     port: int = option("Port.", 5432)
     user: Optional[str] = option("Role with C(REPLICATION) and C(pg_monitor), or a superuser.", None)
     dbname: str = option("Database to connect to.", "postgres")
-    password: Optional[str] = option("Password. A passfile is better.", None, secret=True)
-    passfile: Optional[str] = option("File of passwords, as libpq reads it.", None, path=True)
+    password: Optional[str] = option("Password. Prefer C(passfile).", None, secret=True)
+    passfile: Optional[str] = option("Password file of libpq.", None, path=True)
     sslmode: Optional[str] = option("libpq's C(sslmode).", None)
     sslrootcert: Optional[str] = option("libpq's C(sslrootcert).", None, path=True)
     connect_timeout: int = option("Seconds to wait for the connection.", 10)
@@ -31,30 +31,32 @@ class BackupConfig:
     """How base backups are made."""
 
     compression: str = option(
-        "Compression of base backups. WAL and file sets always use zstd. V(lz4) takes less CPU and more room, and "
+        "Compression of base backups. WAL and file sets always use zstd. V(lz4) takes less CPU and more space, and "
         "needs the Python library C(lz4).",
         "zstd",
         choices=("zstd", "lz4", "none"),
     )
     compression_level: int = option("Level: -7 to 22 for V(zstd), 0 to 12 for V(lz4).", 1)
     compress_at: str = option(
-        "Where to compress; V(auto) is the server where it can.", "auto", choices=("auto", "server", "client")
+        "Where to compress; V(auto) means on the server if possible.", "auto", choices=("auto", "server", "client")
     )
     checkpoint: str = option("Kind of checkpoint to start a backup with.", "fast", choices=("fast", "spread"))
-    max_rate_kb: Optional[int] = option("Most kB per second that the server sends. Default: no limit.", None)
+    max_rate_kb: Optional[int] = option(
+        "Limit of the rate at which the server sends, in kB per second. Default: none.", None
+    )
     wal_timeout: float = option("Seconds a backup waits for the next segment to be archived.", 300.0)
     summary_timeout: float = option(
-        "Seconds an incremental backup waits for a WAL summarizer that makes no progress.", 120.0
+        "Seconds an incremental backup waits while the WAL summarizer makes no progress.", 120.0
     )
     fallback: str = option(
-        "If a differential or incremental backup is impossible: V(none) fails, V(full) makes a full one.",
+        "What to do if a differential or incremental backup is impossible: V(none) fails, V(full) makes a full one.",
         "none",
         choices=("none", "full"),
     )
 
     @property
     def zstd_level(self) -> int:
-        """The level of WAL and its pieces, which are always compressed by zstd."""
+        """The level for WAL and its pieces, which are always compressed by zstd."""
         return self.compression_level if self.compression == "zstd" else 1
 
 
@@ -63,8 +65,7 @@ class WalConfig:
     """How WAL is archived."""
 
     parallel: int = option(
-        "Files that the WAL agent reads, compresses and stores at the same time; fewer where they take more than "
-        "192 MiB.",
+        "Files that the WAL agent reads, compresses and stores in parallel; fewer if they take more than 192 MiB.",
         4,
     )
     stream: bool = option(
@@ -73,16 +74,16 @@ class WalConfig:
     )
     stream_interval: float = option("Seconds between two pieces of the unfinished segment.", 2.0)
     backlog_files: int = option(
-        "WAL files waiting to be archived beyond which C(lifeboat check) warns; twice as many are critical. 0: none.",
+        "Waiting WAL files beyond which C(lifeboat check) warns; twice as many are critical. 0: no limit.",
         64,
     )
     backlog_seconds: float = option(
-        "Seconds the oldest of them may wait before C(lifeboat check) warns; twice that is critical. 0: no limit.",
+        "Seconds the oldest waiting file may wait before C(lifeboat check) warns; twice that is critical. 0: no limit.",
         600.0,
     )
     backlog_share: float = option(
-        "Share of the room left to C(pg_wal), 0 to 1, that they may take before C(lifeboat check) warns; twice that is "
-        "critical. 0: no limit.",
+        "Share of the space available to C(pg_wal), 0 to 1, that waiting files may take before C(lifeboat check) "
+        "warns; twice that is critical. 0: no limit.",
         0.25,
     )
 
@@ -91,7 +92,7 @@ class WalConfig:
 class RestoreConfig:
     """How a restore fetches WAL."""
 
-    prefetch: int = option("Most WAL segments to fetch ahead of replay, up to 1 GiB in total; 0 for none.", 16)
+    prefetch: int = option("Number of WAL segments to fetch ahead of replay, up to 1 GiB in total; 0 for none.", 16)
     prefetch_dir: Optional[str] = option(
         "Directory for fetched segments. Default: beside the data directory, or the directory for temporary files.",
         None,
@@ -101,21 +102,21 @@ class RestoreConfig:
 
 @dataclass(frozen=True)
 class SealConfig:
-    """Who can open what is stored: ``recipients`` of ``age`` (public; none: nothing is sealed).
+    """Who can open stored objects: ``recipients`` of ``age`` (public keys; none: nothing is sealed).
 
-    The identity that opens it comes from a file or from the output of a command; a host that only backs up has none.
+    The identity that opens them is read from a file or a command's output; a host that only backs up has none.
     """
 
     recipients: Tuple[str, ...] = option(
-        "Public keys of C(age) or C(ssh) to encrypt to. Whoever has the private key of one can read what is stored.", ()
+        "Public keys of C(age) or C(ssh) to encrypt to. The private key of any of them decrypts stored objects.", ()
     )
     identity_file: Optional[str] = option(
-        "File on the host with the private key, readable by the cluster's owner. Backups do not need it.",
+        "File on the host with the private key, readable by the cluster's owner. Not needed for backups.",
         None,
         path=True,
     )
     identity_command: Tuple[str, ...] = option(
-        "Command and arguments that print the private key instead.", (), secret=True
+        "Command and arguments that print the private key, instead of a file.", (), secret=True
     )
 
     @property
@@ -128,8 +129,10 @@ class SealConfig:
 class ObjectivesConfig:
     """Recovery objectives."""
 
-    rpo: Optional[float] = option("Recovery point objective: seconds of commits that may be lost.", None)
-    rto: Optional[float] = option("Recovery time objective: seconds until the restored server is open.", None)
+    rpo: Optional[float] = option("Recovery point objective: how many seconds of commits may be lost.", None)
+    rto: Optional[float] = option(
+        "Recovery time objective: seconds until the restored server accepts connections.", None
+    )
     window: Optional[float] = option("Days of point-in-time recovery.", None)
     max_backup_age: Optional[float] = option("Seconds after which the newest backup is too old.", None)
     max_verify_age: Optional[float] = option("Days after which the newest verification is too old.", None)
@@ -138,10 +141,10 @@ class ObjectivesConfig:
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """Where events go besides the repositories."""
+    """Where audit events are written besides the repositories."""
 
     file: Optional[str] = option(
-        "File of JSON lines. Default: C(audit.jsonl) in C(spool_dir); root's own below C(/var/log/lifeboat). "
+        "File of JSON lines. Default: C(audit.jsonl) in C(spool_dir); for root, one below C(/var/log/lifeboat). "
         "Empty for none.",
         None,
     )

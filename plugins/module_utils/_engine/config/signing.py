@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration section ``signing``: the key that signs records here, and whose signatures count."""
+"""The configuration section ``signing``: the key that signs records, and the keys whose signatures count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = (
     "epoch", "drill", "incident", "diverged",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,126}\Z")
-# The plain key types of OpenSSH; certificates and DSA are left out.
+# The plain key types of OpenSSH, without certificates and DSA.
 _KEY = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
     r" ([A-Za-z0-9+/]+={0,2})(?: [^\r\n]*)?\Z"
@@ -34,7 +34,7 @@ _SECRET = re.compile(r"PRIVATE KEY", re.IGNORECASE)
 class SignerConfig:
     """A public key whose signatures count, as a line of ``authorized_keys``.
 
-    ``kinds`` limits them to records of these kinds (none: all kinds), ``until`` (aware) to what the store had by then.
+    ``kinds`` limits them to these kinds of records (none: all), ``until`` (aware) to records stored by then.
     """
 
     name: str = option("Name for messages.")
@@ -42,13 +42,11 @@ class SignerConfig:
     kinds: Tuple[str, ...] = option(
         "Kinds of records for which this key counts, such as C(backup) or C(files/web). Default: all.", ()
     )
-    until: Optional[datetime] = option(
-        "Time with its zone, for a retired key: only what the store had by then counts.", None
-    )
+    until: Optional[datetime] = option("Time with a zone, for a retired key: only records stored by then count.", None)
 
     @property
     def blob(self) -> bytes:
-        """The key in the encoding of a signature."""
+        """The key as encoded in signatures."""
         return base64.b64decode(self.key.split()[1])
 
     @property
@@ -63,25 +61,23 @@ class SignerConfig:
 
 @dataclass(frozen=True)
 class SigningConfig:
-    """Who signs records, and whose signatures count."""
+    """The key that signs records, and the keys whose signatures count."""
 
     key_file: Optional[str] = option(
-        "Private key that signs what this host stores, readable by the cluster's owner.", None, path=True
+        "Private key that signs the records of this host, readable by the cluster's owner.", None, path=True
     )
     root_key_file: Optional[str] = option(
-        "Private key that root signs with. Default: C(signing.key_file).", None, path=True
+        "Private key for records that root stores. Default: C(signing.key_file).", None, path=True
     )
     signers: Tuple[SignerConfig, ...] = option(
-        "Public keys whose signatures count. If there are any, records without such a signature do not count.",
+        "Public keys whose signatures count. If there are any, records that none of them signed do not count.",
         (),
     )
-    unsigned_until: Optional[datetime] = option(
-        "Time with its zone. Unsigned records that the store had by then count.", None
-    )
+    unsigned_until: Optional[datetime] = option("Time with a zone. Unsigned records stored by then count.", None)
 
 
 def parse_signing(item: Any, where: str) -> SigningConfig:
-    """Check the section. A private key in it is refused without being quoted."""
+    """Check the section. The error for a private key in it does not quote the key."""
     if not isinstance(item, Mapping):
         raise ConfigError(
             f"{where}: signing must be a mapping, not {type(item).__name__}.", "Give it a key_file and signers."
@@ -106,7 +102,7 @@ def parse_signing(item: Any, where: str) -> SigningConfig:
     if found.unsigned_until and not found.signers:
         raise ConfigError(
             f"{where}: signing.unsigned_until is set without signing.signers.",
-            "List the public keys of the hosts that write; without signers every record counts.",
+            "Add the public keys of the writing hosts to signing.signers; without signers every record counts.",
         )
     return found
 
@@ -125,13 +121,13 @@ def _signer(item: Any, path: str, where: str) -> SignerConfig:
             f"{where}: {path}.key is not a public key.", "Copy the line of the .pub file: ssh-ed25519 AAAA… comment."
         )
     if values.get("kinds") is not None and not signer.kinds:
-        raise ConfigError(f"{where}: {path}.kinds is empty.", "Leave it out to let the key sign all kinds.")
+        raise ConfigError(f"{where}: {path}.kinds is empty.", "Remove it to let the key sign all kinds.")
     for kind in signer.kinds:
         base, slash, name = kind.partition("/")
         if base not in KINDS or (slash and (base not in ("files", "dump") or not name)):
             raise ConfigError(
                 f"{where}: {path}.kinds has {kind!r}.",
-                f"Choose among {', '.join(KINDS)}; files/SET and dump/DATABASE limit it to one of them.",
+                f"Choose from {', '.join(KINDS)}, or name a single one with files/SET or dump/DATABASE.",
             )
     return SignerConfig(signer.name, signer.key.strip(), signer.kinds, signer.until)
 
@@ -140,7 +136,7 @@ def _refuse_secret(value: Any, path: str, where: str) -> None:
     if isinstance(value, str) and _SECRET.search(value):
         raise ConfigError(
             f"{where}: {path} is a private key.",
-            "Name the file that has it. Make a new pair, since this one was shown here.",
+            "Name the file with the key instead. Generate a new pair, because this one has been exposed.",
         )
 
 

@@ -16,14 +16,14 @@ from .traits import AnyStore, HttpStore, Traits, common_option
 
 @dataclass(frozen=True)
 class _S3(AnyStore):
-    """Where objects are in S3, how they are stored, and who asks."""
+    """Bucket, credentials and storage settings of S3."""
 
     bucket: str = option("Bucket.")
     prefix: str = common_option("prefix")
     endpoint_url: Optional[str] = option("URL of the store. Default: AWS.", None)
     region: Optional[str] = option("Region.", None)
     addressing_style: str = option(
-        "Where to put the bucket's name: in the path or in the host name.", "auto", choices=("auto", "path", "virtual")
+        "Where the bucket's name goes: in the path or the host name.", "auto", choices=("auto", "path", "virtual")
     )
     access_key_id: Optional[str] = option("Access key. Default: boto3's credential chain.", None)
     secret_access_key: Optional[str] = option("Secret of the access key.", None, secret=True)
@@ -33,8 +33,8 @@ class _S3(AnyStore):
     sse_kms_key_id: Optional[str] = option("KMS key for V(aws:kms).", None)
     storage_class: Optional[str] = option("Storage class of new objects.", None)
     object_lock: Optional[str] = option(
-        "Lock each object for as long as retention keeps it. The bucket needs Object Lock. Nobody can undo "
-        "V(compliance) early; V(governance) can be undone with C(s3:BypassGovernanceRetention).",
+        "Lock each object for as long as retention keeps it. The bucket needs Object Lock. Nobody can end a "
+        "V(compliance) lock early; a V(governance) lock can be ended with C(s3:BypassGovernanceRetention).",
         None,
         choices=("governance", "compliance"),
     )
@@ -56,12 +56,12 @@ class S3Options(HttpStore, _S3):
 
     @property
     def request_url(self) -> Optional[str]:
-        """Where requests go; None: to AWS, or where the environment says, which the client's own check sees."""
+        """The URL of requests; None: AWS, or the URL of the environment, which the client itself checks."""
         return self.endpoint_url
 
     @property
     def lock_mode(self) -> str:
-        """``governance`` or ``compliance``; "" where objects are not locked."""
+        """``governance`` or ``compliance``; "" if objects are not locked."""
         return self.object_lock or ""
 
     @property
@@ -77,9 +77,9 @@ class S3Options(HttpStore, _S3):
 
 @dataclass(frozen=True)
 class DirectoryOptions(AnyStore):
-    """An existing directory: an NFS mount, a mounted cold disk."""
+    """An existing directory, such as an NFS mount or a mounted cold disk."""
 
-    path: str = option("Directory. It must exist: an NFS mount or a mounted disk.", path=True)
+    path: str = option("Existing directory, such as an NFS mount or a mounted disk.", path=True)
     parallel: int = common_option("parallel")
 
     TRAITS: typing.ClassVar[Traits] = Traits("directory", "directory", network=False)
@@ -91,7 +91,7 @@ class DirectoryOptions(AnyStore):
 
     @property
     def location(self) -> str:
-        """The directory."""
+        """The path of the directory."""
         return self.path
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kind of store can do. Its options carry this, so that nothing outside ``store`` checks the kind."""
+"""The capabilities of a kind of store, as part of its options: nothing outside ``store`` checks the kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .option import option
 from .transit import is_clear_text, is_this_machine, refuse_clear_text
 
 MIB = 1024 * 1024
-# What stores have in common: its documentation, its default, and whether it is a path.
+# The options that stores share: documentation, default, and whether it is a path.
 _COMMON: Mapping[str, Tuple[str, Any, bool]] = {
     "prefix": ("Prefix of every key.", "", False),
     "ca_bundle": (
@@ -22,12 +22,12 @@ _COMMON: Mapping[str, Tuple[str, Any, bool]] = {
         True,
     ),
     "validate_certs": ("Check the store's certificate.", True, False),
-    "allow_http": ("Allow plain HTTP to another machine, which is refused otherwise.", False, False),
+    "allow_http": ("Allow plain HTTP to another machine.", False, False),
     "connect_timeout": ("Seconds to wait for a connection.", 5.0, False),
-    "read_timeout": ("Seconds to wait for an answer.", 30.0, False),
-    "max_attempts": ("Times to send a request at most.", 6, False),
-    "part_size": ("Bytes of each part of a long upload; from 2,000 parts on, parts grow.", 16 * MIB, False),
-    "parallel": ("Parts to transfer at the same time.", 4, False),
+    "read_timeout": ("Seconds to wait for a response.", 30.0, False),
+    "max_attempts": ("Most attempts to send a request.", 6, False),
+    "part_size": ("Bytes of each part of a long upload; beyond 2,000 parts, parts get larger.", 16 * MIB, False),
+    "parallel": ("Parts to transfer in parallel.", 4, False),
 }
 _Options = TypeVar("_Options", bound="AnyStore")
 
@@ -36,9 +36,9 @@ _Options = TypeVar("_Options", bound="AnyStore")
 class Traits:
     """``name`` is the ``type`` of a repository.
 
-    ``network``: it is reached by HTTP, so TLS, time-outs and attempts apply. ``versions``: a versioned one can be
-    seen as it was (``as_of``). ``prepared``: how a repository in it is set up: ``bucket`` (settings and identities
-    are applied), ``container`` (it is only tested) or ``directory``.
+    ``network``: it is reached by HTTP, so TLS, timeouts and attempts apply. ``versions``: an earlier state can be
+    read (``as_of``) if it is versioned. ``prepared``: how a repository in it is set up: ``bucket`` (settings and
+    identities are applied), ``container`` (it is only tested) or ``directory``.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Traits:
 
 
 def common_option(name: str) -> Any:
-    """The field of an option that stores of several kinds have."""
+    """The field of an option that several kinds of stores share."""
     doc, default, path = _COMMON[name]
     return option(doc, default, path=path)
 
@@ -60,7 +60,7 @@ class AnyStore:
 
     @property
     def traits(self) -> Traits:
-        """What this kind of store can do."""
+        """The capabilities of this kind of store."""
         return self.TRAITS
 
     @property
@@ -72,11 +72,11 @@ class AnyStore:
         """ConfigError for plain HTTP to another machine that is not allowed by name."""
 
     def transit(self) -> Tuple[str, Optional[str]]:
-        """In words how objects travel there, and what is wrong with that (None: nothing)."""
-        return "a directory: as its mount does it", None
+        """How objects are transferred there, as text, and what is wrong with that (None: nothing)."""
+        return "a directory: depends on its mount", None
 
     def hasty(self: _Options, attempts: int, connect: float, read: float) -> _Options:
-        """The same store with at most so many attempts and seconds; a directory has neither."""
+        """The same store with at most so many attempts and seconds; no change for a directory, which has neither."""
         return self
 
 
@@ -84,7 +84,7 @@ class AnyStore:
 class HttpStore(AnyStore):
     """The options and properties of every store that is reached by HTTP.
 
-    They have defaults: a class of options names this one before the one with its own fields, which come first then.
+    They have defaults, so a class of options inherits from this one first: fields of later bases come first.
     """
 
     ca_bundle: Optional[str] = common_option("ca_bundle")
@@ -98,7 +98,7 @@ class HttpStore(AnyStore):
 
     @property
     def request_url(self) -> Optional[str]:
-        """Where requests go; None: where the provider's own library sends them, by TLS."""
+        """The URL of requests; None: the default of the provider's library, by TLS."""
         raise NotImplementedError
 
     def require_private(self, where: str) -> None:
@@ -106,21 +106,21 @@ class HttpStore(AnyStore):
         refuse_clear_text(self.request_url, self.allow_http, where)
 
     def transit(self) -> Tuple[str, Optional[str]]:
-        """In words how objects travel there, and what is wrong with that (None: nothing)."""
+        """How objects are transferred there, as text, and what is wrong with that (None: nothing)."""
         url = self.request_url
         if is_clear_text(url):
             if is_this_machine(str(url)):
-                return "plain HTTP, to this machine itself", None
+                return "plain HTTP to this machine", None
             return (
                 "plain HTTP: anybody on the network path can read it",
-                "allow_http is set; use https, with ca_bundle if need be.",
+                "Use https instead of allow_http, with ca_bundle if need be.",
             )
         if not self.validate_certs:
             return (
-                "TLS, but the certificate is not checked: anybody could pose as the store",
-                "Set ca_bundle, not validate_certs.",
+                "TLS without checking the certificate: anybody can pose as the store",
+                "Set ca_bundle instead of validate_certs: false.",
             )
-        return f"TLS, certificates checked with {self.ca_bundle or 'the authorities of the system'}", None
+        return f"TLS, certificates checked with {self.ca_bundle or 'the CAs of the system'}", None
 
     def hasty(self: _Options, attempts: int, connect: float, read: float) -> _Options:
         """The same store with at most so many attempts and seconds."""

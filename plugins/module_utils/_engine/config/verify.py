@@ -14,54 +14,54 @@ from .option import build, option
 
 @dataclass(frozen=True)
 class Question:
-    """A query with one value as its answer, which must be ``equals`` (as text) or a number of at least ``minimum``.
+    """A query with a single value as its result: it must equal ``equals`` (as text), or be at least ``minimum``.
 
     Without either, it only has to run.
     """
 
     database: str = option("Database to query.")
-    query: str = option("Query with a single value as its result.")
+    query: str = option("Query that returns a single value.")
     name: str = option("Name for reports. Default: the query.", "")
-    minimum: Optional[float] = option("Lowest number to accept.", None)
-    equals: Optional[str] = option("Value to accept, as text.", None)
+    minimum: Optional[float] = option("Lowest number to accept as the result.", None)
+    equals: Optional[str] = option("Value to require as the result, as text.", None)
 
     @property
     def title(self) -> str:
-        """The name shown to people."""
+        """The name for reports and messages."""
         return self.name or " ".join(self.query.split())[:80]
 
 
 @dataclass(frozen=True)
 class CountedTable:
-    """A table whose rows are counted when a backup is made; ``table`` as SQL names it: ``public.orders``."""
+    """A table whose rows are counted at each backup; ``table`` as in SQL: ``public.orders``."""
 
     database: str = option("Database.")
-    table: str = option("Table, as SQL names it: C(public.orders).")
+    table: str = option("Table, as in SQL: C(public.orders).")
 
 
 @dataclass(frozen=True)
 class VerifyConfig:
     """What verification and restore tests check."""
 
-    max_age_days: float = option("Days before objects that were intact are read again.", 30.0)
+    max_age_days: float = option("Days before objects that were found intact are read again.", 30.0)
     scratch_dir: Optional[str] = option(
         "Directory for a restore test's cluster. Default: beside the data directory.", None, path=True
     )
     queries: Tuple[Question, ...] = option("Queries that a restore test runs.", ())
     count_tables: Tuple[CountedTable, ...] = option(
-        "Tables whose rows a backup counts, for restore tests to compare.", ()
+        "Tables whose rows are counted at each backup and compared by restore tests.", ()
     )
     max_shrink: float = option(
         "Percentage by which a database or counted table may be smaller than at the backup.", 10.0
     )
     amcheck: bool = option("Check every table and index with C(pg_amcheck).", True)
-    jobs: int = option("Tables that C(pg_amcheck) checks at the same time.", 2)
-    settings: Mapping[str, Any] = option("Server settings of the restored cluster.", factory=dict)
+    jobs: int = option("Tables that C(pg_amcheck) checks in parallel.", 2)
+    settings: Mapping[str, Any] = option("Server settings for the restored cluster.", factory=dict)
     timeout: Optional[float] = option("Seconds that recovery may take. Default: no limit.", None)
 
 
 def parse_verify(data: Any, where: str) -> VerifyConfig:
-    """Check the section; ConfigError names the path of what is wrong."""
+    """Check the section; ConfigError names the path of a wrong option."""
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: verify must be a mapping, not {type(data).__name__}.", "See docs/verification.md.")
     values: Dict[str, Any] = dict(data)
@@ -72,9 +72,9 @@ def parse_verify(data: Any, where: str) -> VerifyConfig:
         values[key] = tuple(build(cls, item, f"verify.{key}[{i}]", where) for i, item in enumerate(given))
     found: VerifyConfig = build(VerifyConfig, values, "verify", where)
     if not 0 <= found.max_shrink <= 100:
-        raise ConfigError(f"{where}: verify.max_shrink is {found.max_shrink:g}.", "It is per cent, from 0 to 100.")
+        raise ConfigError(f"{where}: verify.max_shrink is {found.max_shrink:g}.", "Use a percentage from 0 to 100.")
     if found.max_age_days < 0:
-        raise ConfigError(f"{where}: verify.max_age_days is {found.max_age_days:g}.", "It is days, 0 or more.")
+        raise ConfigError(f"{where}: verify.max_age_days is {found.max_age_days:g}.", "Use days, 0 or more.")
     if found.jobs < 1:
         raise ConfigError(f"{where}: verify.jobs is {found.jobs}.", "It must be at least 1.")
     return found

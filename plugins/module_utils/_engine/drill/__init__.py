@@ -4,7 +4,7 @@
 """The drill: a ledger outside the database, a disaster, a verdict on the restored database, and a report.
 
 ``ledger`` writes and reads the ledger, ``judge`` and ``checks`` decide without I/O, ``survey`` inspects a server,
-``strike`` destroys the drill's own cluster, ``prove`` examines a restored one, ``report`` and its renderers tell it.
-``evidence`` names the files that these steps leave for one another, ``keep`` stores report and evidence in the
-repositories of a cluster with a ``checklist``, and ``trend`` plots what is there.
+``strike`` destroys the drill's own cluster, ``prove`` examines a restored one, ``report`` and its renderers report.
+``evidence`` names the files that these steps write for each other, ``keep`` stores report and evidence in the
+repositories of a cluster with a ``checklist``, and ``trend`` plots the stored drills.
 """

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checklist of a drill: what an auditor asks about a rehearsal, answered by its report or by who took part. Pure.
+"""The checklist of a drill: an auditor's questions, answered by the report or by the participants. Pure.
 
 ``checklist.json``, ``format`` 1: ``items``, each with ``id``, ``question``, ``answer`` and ``by``: ``report``,
-``people``, or null where nobody answered. An answer is text, true or false, or a list of texts.
+``people``, or null without an answer. An answer is text, true or false, or a list of texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..report.markup import seconds
 
 FORMAT = 1
 Answer = Union[str, bool, List[str]]
-#: In the order of the checklist. The report answers some; what people say of those is put beside it.
+#: In the order of the checklist. The report answers some of them; people's answers to those are added.
 QUESTIONS: Tuple[Tuple[str, str], ...] = (
     ("participants", "Who took part?"),
     ("scenario", "Which scenario was simulated?"),
@@ -28,18 +28,16 @@ QUESTIONS: Tuple[Tuple[str, str], ...] = (
     ("team_trained", "Was the team trained in it?"),
 )
 _MOST, _MOST_ANSWERS = 4000, 200
-_HINT = (
-    f"Answer any of {', '.join(name for name, _question in QUESTIONS)}, with text, true or false, or a list of texts."
-)
+_HINT = f"Answer {', '.join(name for name, _question in QUESTIONS)} with text, true or false, or a list of texts."
 
 
 def read_answers(data: Any, where: str) -> Dict[str, Answer]:
-    """The answers of people, by question; ConfigError for anything else."""
+    """The answers of people, by question; ConfigError for invalid answers."""
     if not isinstance(data, Mapping):
-        raise ConfigError(f"{where} is no mapping of questions to answers.", _HINT)
+        raise ConfigError(f"{where} is not a mapping of questions to answers.", _HINT)
     unknown = sorted(str(name) for name in data if name not in dict(QUESTIONS))
     if unknown:
-        raise ConfigError(f"{where} answers what the checklist does not ask: {', '.join(unknown)}.", _HINT)
+        raise ConfigError(f"{where} has unknown questions: {', '.join(unknown)}.", _HINT)
     return {name: _answer(value, f"{where}: {name}") for name, value in data.items() if value is not None}
 
 
@@ -51,12 +49,12 @@ def _answer(value: Any, where: str) -> Answer:
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str) or len(value) > _MOST:
-        raise ConfigError(f"{where} is no answer of at most {_MOST} characters.", _HINT)
+        raise ConfigError(f"{where} is not an answer of at most {_MOST} characters.", _HINT)
     return value
 
 
 def fill(report: Mapping[str, Any], scenario: str, given: Mapping[str, Answer]) -> Dict[str, Any]:
-    """The checklist of this report: measured answers first, then those of people, which never replace them."""
+    """The checklist of this report. People's answers never replace measured ones, only supplement them."""
     measured = _measured(report, scenario)
     items: List[Dict[str, Any]] = []
     for name, question in QUESTIONS:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each check of a restored server, as a pure decision over what was observed.
+"""Each check of a restored server, as a pure decision over observations.
 
-A check has what was expected, what was found, and the command or query to repeat it.
+A check has the expected and the actual value, and the command or query to repeat it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .ledger import PAYLOAD_SQL
 from .stored import stored_end, with_pieces
 from .survey import fingerprint_sql
 
-_HELD = "SELECT id FROM lifeboat_ledger, held against ledger.jsonl"
+_HELD = "SELECT id FROM lifeboat_ledger, compared with ledger.jsonl"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Observed:
-    """What ``prove`` saw. ``source`` and ``clone`` are surveys; ``before`` and ``after`` are objects and sizes.
+    """The observations of ``prove``. ``source`` and ``clone`` are surveys; ``before`` and ``after``: objects and sizes.
 
     ``amcheck`` and ``push`` are programs that ran: ``command``, ``status``, ``output``; ``error_code`` of the latter.
     """
@@ -100,9 +100,7 @@ def _target(seen: Observed) -> Check:
             wanted += f", and on into the pieces, which end at {stored['pieced_lsn']}"
     return Check(
         "target",
-        "Recovery used all the WAL that was safe"
-        if with_pieces(target)
-        else "Recovery ended with the complete segments",
+        "Recovery used all stored WAL" if with_pieces(target) else "Recovery ended with the complete segments",
         ok,
         wanted,
         f"last replayed commit {reached}, LSN {lsn}",
@@ -116,7 +114,7 @@ def _opened(seen: Observed) -> Check:
     ok = bool(opened) and not seen.clone["in_recovery"] and result["timeline"] > result["parent_timeline"]
     return Check(
         "open",
-        "The server is open for writes, on a timeline of its own",
+        "The server accepts writes, on its own timeline",
         ok,
         f"a committed CREATE TABLE; a timeline after {result['parent_timeline']}",
         f"committed {opened or 'never'}; timeline {result['timeline']}",
@@ -129,7 +127,7 @@ def _complete(verdict: Verdict) -> Check:
     found = f"{verdict.required - len(missing)} of them" if not missing else f"{len(missing)} missing: {_some(missing)}"
     return Check(
         "complete",
-        "Every acknowledged commit up to the target is there",
+        "Every acknowledged commit up to the target exists",
         not missing and verdict.required > 0,
         f"{verdict.required} commits of the ledger",
         found,
@@ -141,9 +139,9 @@ def _nothing_more(verdict: Verdict) -> Check:
     surplus = verdict.surplus
     return Check(
         "nothing_more",
-        "No commit after the target is there",
+        "No commit after the target exists",
         not surplus,
-        f"none of {verdict.forbidden} later commits; either is right for {verdict.ambiguous} in flight at that moment",
+        f"none of {verdict.forbidden} later commits; {verdict.ambiguous} in flight at that moment may exist or not",
         "none" if not surplus else f"{len(surplus)} too many: {_some(surplus)}",
         _HELD,
     )
@@ -152,7 +150,7 @@ def _nothing_more(verdict: Verdict) -> Check:
 def _payloads(wrong: Sequence[int], verdict: Verdict) -> Check:
     return Check(
         "payloads",
-        "Every row of the ledger's table has the content it was written with",
+        "Every row of the ledger's table has its original content",
         not wrong,
         "0 rows that differ",
         f"{len(wrong)} rows that differ: {_some(wrong)}" if wrong else f"0 of {verdict.survived} rows",
@@ -187,7 +185,7 @@ def _databases(seen: Observed) -> Check:
     expected, found = sorted(seen.source["databases"]), sorted(seen.clone["databases"])
     return Check(
         "databases",
-        "All databases are there",
+        "All databases exist",
         expected == found,
         ", ".join(expected),
         ", ".join(found),
@@ -196,7 +194,7 @@ def _databases(seen: Observed) -> Check:
 
 
 def _tables(seen: Observed) -> Check:
-    """The tables that nobody changed. The dropped table has its own check."""
+    """The unchanged tables. The dropped table has its own check."""
     drop = seen.marks.get("drop") or {}
     quiet = {
         (database, name): facts
@@ -213,7 +211,7 @@ def _tables(seen: Observed) -> Check:
     names = ", ".join(f"{name} in {database}" for database, name in quiet)
     return Check(
         "tables",
-        "Tables that nobody changed are the same, row for row",
+        "Unchanged tables are the same, row for row",
         bool(quiet) and not wrong,
         f"{rows} rows and the fingerprints of {names or 'no table'}",
         "the same" if not wrong else "; ".join(wrong[:5]),
@@ -240,7 +238,7 @@ def _balances(seen: Observed) -> Iterator[Check]:
         )
         yield Check(
             "balance",
-            "The load's transactions are whole: none is there by half",
+            "The load's transactions are complete: none exists in part",
             len(sums) == 4 and len(set(sums)) == 1,
             "the same sum over accounts, branches, tellers and history",
             f"{', '.join(map(str, sums)) or 'no sums'} over {history} transactions",
@@ -285,7 +283,7 @@ def _not_archiving(clone: Mapping[str, Any]) -> Check:
 def _push_refused(program: Mapping[str, Any]) -> Check:
     return Check(
         "push_refused",
-        "Its WAL would be refused even if it tried",
+        "Its WAL would be refused even if it tried to archive",
         program["status"] == 1 and program["error_code"] == "clone_refused",
         "exit status 1, clone_refused",
         f"exit status {program['status']}, {program['error_code'] or program['output']}",
@@ -299,11 +297,11 @@ def _untouched(before: Mapping[str, int], after: Mapping[str, int]) -> Check:
     found = f"changed: {names}" if changed else f"the same {len(after)} objects"
     return Check(
         "untouched",
-        "The production prefix is as the disaster left it",
+        "The production prefix is unchanged since the disaster",
         bool(before) and not changed,
-        f"the {len(before)} objects, {sum(before.values())} bytes, of the moment after the disaster",
+        f"the {len(before)} objects, {sum(before.values())} bytes, right after the disaster",
         found,
-        "keys and sizes of every object below the cluster's prefix, but for the marks of restores and the audit trail",
+        "keys and sizes of every object below the cluster's prefix, except leases of restores and the audit trail",
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The loss of one disaster with the WAL stream and without it: two restores to the latest moment, one ledger. Pure."""
+"""The loss of one disaster with and without the WAL stream: two restores to the latest moment, one ledger. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .checks import Check
 
 
 def compare(streamed: Mapping[str, Any], plain: Mapping[str, Any], disaster: Mapping[str, Any]) -> Dict[str, Any]:
-    """What the pieces saved. ``streamed`` and ``plain`` are restores of the report, with and without the pieces.
+    """The commits that the pieces saved. ``streamed`` and ``plain`` are restores of the report, with and without them.
 
     :return: ``pieces`` (how many were stored), ``with`` and ``without`` (``seconds``, ``transactions``, ``restore``,
         ``last_survivor_at``, ``wal_end``), ``saved_transactions``, ``checks``
@@ -44,11 +44,11 @@ def _at_work(disaster: Mapping[str, Any]) -> Check:
     pieces = int((disaster.get("stored") or {}).get("pieces", 0))
     return Check(
         "stream",
-        "The stream was at work until the disaster",
+        "The stream was running until the disaster",
         bool(killed) and pieces > 0,
-        "lifeboat wal-stream among the killed, and its pieces in the store",
-        f"{'it is' if killed else 'it is not'} among the killed; {pieces} pieces",
-        "the command lines of what was killed, and the store's objects after the disaster",
+        "lifeboat wal-stream among the killed processes, and its pieces in the store",
+        f"{'it is' if killed else 'it is not'} among the killed processes; {pieces} pieces",
+        "the command lines of the killed processes, and the store's objects after the disaster",
     )
 
 
@@ -57,11 +57,11 @@ def _nothing_worse(streamed: Mapping[str, Any], plain: Mapping[str, Any]) -> Che
     saved = len(_lost(plain) - _lost(streamed))
     return Check(
         "stream_saved",
-        "The pieces only add commits: none is lost with them that comes back without them",
+        "The pieces only add commits: no commit is lost because of them",
         not worse,
         "0 commits",
-        f"{len(worse)} commits; {saved} came back by the pieces alone",
-        f"the lost commits of restore {streamed['number']} held against those of restore {plain['number']}",
+        f"{len(worse)} commits; {saved} restored by the pieces alone",
+        f"the lost commits of restore {streamed['number']} compared with those of restore {plain['number']}",
     )
 
 

@@ -1,16 +1,16 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that the steps of a drill leave for one another, all in one directory, so that a reader can check them.
+"""The files that the steps of a drill write for each other, all in one directory, so that a reader can check them.
 
-``drill.json``       what is rehearsed: title, cluster, started_at; written by whoever runs the drill
+``drill.json``       the rehearsal: title, cluster, started_at; written by whoever runs the drill
 ``survey.json``      the server before the disaster: versions, settings, tables and their fingerprints
 ``backup.json``      the manifest of the full backup
 ``incremental.json`` the manifest of the incremental backup, if the server supports it
-``marks.json``       moments on the server's clock: the restore point, the accident
+``marks.json``       times on the server's clock: the restore point, the accident
 ``ledger.jsonl``     every acknowledged commit
-``disaster.json``    when and what was destroyed, what had been archived by then
-``restore-N.json``   the N-th restore: target, when it was requested and open, the engine's result
+``disaster.json``    what was destroyed, when, and the WAL archived by then
+``restore-N.json``   the N-th restore: target, times of the request and the opening, the engine's result
 ``judge-N.json``     the checks of the N-th restore and the ledger's verdict
 ``failure.json``     the step that failed, if the drill could not be finished
 """
@@ -47,7 +47,7 @@ def judge_name(number: int) -> str:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A directory of these files."""
+    """A directory with these files."""
 
     directory: str
 
@@ -56,27 +56,27 @@ class Evidence:
         return os.path.join(self.directory, name)
 
     def has(self, name: str) -> bool:
-        """Whether the file exists: the step that writes it was reached."""
+        """Whether the file exists, so the step that writes it was reached."""
         return os.path.exists(self.path(name))
 
     def read(self, name: str) -> Dict[str, Any]:
-        """Read a JSON object; ConfigError if the file is missing or is not one."""
+        """Read a JSON object; ConfigError if the file is missing or invalid."""
         path = self.path(name)
         try:
             with open(path, encoding="utf-8") as stream:
                 data = json.load(stream)
         except OSError as exc:
             raise ConfigError(
-                f"Cannot read {path}: {exc.strerror}.", "The step before this one writes it.", path=path
+                f"Cannot read {path}: {exc.strerror}.", "Run the step that writes it first.", path=path
             ) from exc
         except ValueError as exc:
             raise ConfigError(f"{path} is not valid JSON: {exc}.", "Repeat the drill.", path=path) from exc
         if not isinstance(data, dict):
-            raise ConfigError(f"{path} holds no JSON object.", "Repeat the drill.", path=path)
+            raise ConfigError(f"{path} is not a JSON object.", "Repeat the drill.", path=path)
         return data
 
     def get(self, name: str) -> Dict[str, Any]:
-        """Read a JSON object; empty if the drill never reached that step."""
+        """Read a JSON object; empty if the drill did not reach that step."""
         return self.read(name) if self.has(name) else {}
 
     def write(self, name: str, data: Mapping[str, Any]) -> None:
@@ -88,7 +88,9 @@ class Evidence:
                 stream.write("\n")
         except OSError as exc:
             raise ConfigError(
-                f"Cannot write {path}: {exc.strerror}.", "Make the directory; check its owner and the disk.", path=path
+                f"Cannot write {path}: {exc.strerror}.",
+                "Create the directory; check its owner and the disk.",
+                path=path,
             ) from exc
 
     def restores(self) -> List[int]:

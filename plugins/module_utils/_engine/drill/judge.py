@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verdict on a restored database: which commits of the ledger must be in it, and which must not.
+"""The verdict on a restored database: which commits of the ledger it must contain, and which not.
 
 Pure decisions. They follow from how recovery stops (PostgreSQL manual, "Recovery Target"; ``recoveryStopsBefore`` and
 ``recoveryStopsAfter`` in ``xlogrecovery.c``): at a time, it ends before the first commit record whose time is later
-than the target (or as late, when the target is not inclusive). A commit record gets its time and its place in the WAL
-after the transaction has started and before the client has its answer. So a commit that was acknowledged before the
-target must be there, one that started after it must not, and for one in between both are right.
+than the target (or equal to it, if the target is not inclusive). A commit record gets its time and its place in the WAL
+after the transaction has started and before the client has its acknowledgement. So a commit that was acknowledged
+before the target must exist, one that started after it must not, and one in between may or may not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EITHER = "either"
 
 @dataclass(frozen=True)
 class TimeTarget:
-    """Recovery was to stop at a moment; ``inclusive`` as in ``recovery_target_inclusive``."""
+    """Recovery had to stop at a time; ``inclusive`` as in ``recovery_target_inclusive``."""
 
     moment: datetime
     inclusive: bool = True
@@ -44,10 +44,10 @@ class TimeTarget:
 
 @dataclass(frozen=True)
 class WalTarget:
-    """Recovery was to go to the end of the WAL, or to an LSN.
+    """Recovery had to go to the end of the WAL, or to an LSN.
 
-    ``reached`` is the end of the last record that was replayed. ``archived`` is the end of the WAL that the server had
-    been told is safe: everything before it must be there even if recovery ended earlier.
+    ``reached``: the end of the last replayed record. ``archived``: the end of the WAL that was acknowledged to the
+    server as archived: everything before it must exist even if recovery ended earlier.
     """
 
     reached: int
@@ -70,10 +70,10 @@ JudgedTarget = Union[TimeTarget, WalTarget]
 class Verdict:
     """The restored database compared with the ledger.
 
-    ``missing`` should be there and is not; ``surplus`` is there and should not be (or was never in the ledger).
-    ``lost`` are all acknowledged commits that are not there, in the order of their acknowledgement, missing or not:
-    for the latest point they are the loss, for an earlier target the price of going back. ``rpo_seconds`` is the time
-    from the last commit that survived to the disaster, 0 when none is lost.
+    ``missing``: commits that should exist but do not; ``surplus``: commits that exist but should not (or were never in
+    the ledger). ``lost``: all acknowledged commits that do not exist, missing or not, in the order of acknowledgement:
+    at the latest point they are the loss, at an earlier target the price of going back. ``rpo_seconds``: the time
+    from the last surviving commit to the disaster, 0 if none is lost.
     """
 
     required: int
@@ -88,7 +88,7 @@ class Verdict:
 
     @property
     def rpo_transactions(self) -> int:
-        """The number of acknowledged commits that are lost."""
+        """The number of lost acknowledged commits."""
         return len(self.lost)
 
     @property
@@ -97,7 +97,7 @@ class Verdict:
         return not self.missing and not self.surplus
 
     def as_dict(self) -> Dict[str, Any]:
-        """Plain data; each lost commit with its id, the time of its acknowledgement and its place in the WAL."""
+        """JSON-serializable data; each lost commit with its id, time of acknowledgement and LSN."""
         return {
             "required": self.required,
             "forbidden": self.forbidden,
@@ -113,7 +113,7 @@ class Verdict:
 
 
 def judge(records: Iterable[Commit], present: AbstractSet[int], target: JudgedTarget, disaster_at: datetime) -> Verdict:
-    """Compare the ids that are ``present`` in the restored database with the ledger's records."""
+    """Compare the ids ``present`` in the restored database with the ledger's records."""
     commits = list(records)
     expected = {commit.id: target.expects(commit) for commit in commits}
     acknowledged = sorted((c for c in commits if c.acked_at is not None), key=_acked)

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep the evidence of a drill in the repositories of a cluster: the files, then the record that names them, signed.
+"""Store the evidence of a drill in the repositories of a cluster: the files, then the signed record that lists them.
 
-What is kept: ``report.json`` and ``report.html`` of the drill, ``evidence.tar.gz`` if there is one, ``checklist.json``,
-and ``SHA256SUMS`` over them. They are not sealed, so that an auditor needs no identity: a report names tables and
-settings, and holds no rows.
+The files: ``report.json`` and ``report.html`` of the drill, ``evidence.tar.gz`` if there is one, ``checklist.json``,
+and ``SHA256SUMS`` of them. They are not sealed, so that an auditor needs no identity: a report names tables and
+settings, but contains no rows.
 """
 
 from __future__ import annotations
@@ -33,22 +33,23 @@ from ..repository.repository import Repositories, Repository
 from .checklist import Answer, fill
 
 _CHUNK = 1024 * 1024
-#: A report with a million lost commits is smaller.
+#: Bytes, more than a report with a million lost commits has.
 _MOST_REPORT = 256 * 1024 * 1024
 
 
 def keep(
     config: Config, directory: str, scenario: str, answers: Mapping[str, Answer], begin: bool = False
 ) -> Tuple[Drill, Tuple[str, ...]]:
-    """Store what ``drill-report`` left in ``directory``; the drill, and the repositories that did not take it.
+    """Store the report in ``directory``; returns the drill, and the optional repositories that did not accept it.
 
-    Raises what a required repository raises, ForeignRepository for one in which the cluster never was (a wrong name, or
-    a mount point without its mount) unless it is to ``begin`` there, and ConfigError for a report that is none.
-    Memory: the report, and the bounds of the stores.
+    Raises the errors of required repositories, ForeignRepository for one without this cluster (a wrong name, or an
+    unmounted mount point) unless ``begin``, and ConfigError for an invalid report.
+    Memory: the report, plus that of the stores.
     """
     if not SCENARIO.match(scenario):
         raise ConfigError(
-            f"The scenario is {scenario!r}.", "Use lower-case letters, digits and '_', a letter first, at most 32."
+            f"The scenario is {scenario!r}.",
+            "Use at most 32 lower-case letters, digits and '_', beginning with a letter.",
         )
     report, raw = _read_report(os.path.join(directory, REPORT))
     with Repositories.open(config) as repositories:
@@ -98,12 +99,12 @@ def _keep(
                 raise
             lacking.append(repository.name)
     if drill is None:
-        raise ConfigError("No repository took the drill.", "See the errors of lifeboat check.")
+        raise ConfigError("No repository accepted the drill.", "See the errors in lifeboat check.")
     return drill, tuple(lacking)
 
 
 def _begin(repository: Repository) -> None:
-    """Mark it as a repository of this cluster, of which it may only ever have drills."""
+    """Mark it as a repository of this cluster, even if it will only have drills."""
     stamp_of_it = {"format": FORMAT, "cluster": repository.layout.cluster, "created_at": format_time(clock.now())}
     with suppress(ObjectExists):
         repository.put_record(repository.layout.repository, stamp_of_it)
@@ -112,7 +113,7 @@ def _begin(repository: Repository) -> None:
 def describe(
     report: Mapping[str, Any], cluster: str, label: str, scenario: str, at: datetime, files: Sequence[ArchiveFile]
 ) -> Drill:
-    """The record of a report. Pure."""
+    """The record of a drill, from its report. Pure."""
     rto, rpo, failure = report.get("rto") or {}, report.get("rpo") or {}, report.get("failure") or {}
     finished = parse_time(report["finished_at"])
     words = ": ".join(str(failure[name]) for name in ("step", "message") if failure.get(name))
@@ -147,7 +148,7 @@ def _read_report(path: str) -> Tuple[Dict[str, Any], bytes]:
         describe(report, "", "", "", clock.now(), ())
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
         raise ConfigError(
-            f"{path} is no report of a drill: {exc}.", "lifeboat drill-report writes one.", path=path
+            f"{path} is not the report of a drill: {exc}.", "Write one with lifeboat drill-report.", path=path
         ) from exc
     return report, raw
 
@@ -159,11 +160,11 @@ def _chunks(path: str, most: Optional[int] = None) -> Iterator[bytes]:
             while chunk := stream.read(_CHUNK):
                 done += len(chunk)
                 if most is not None and done > most:
-                    raise ConfigError(f"{path} has more than {most} bytes.", "No report of a drill has.", path=path)
+                    raise ConfigError(f"{path} has more than {most} bytes.", "Name the report of a drill.", path=path)
                 yield chunk
     except OSError as exc:
         raise ConfigError(
-            f"Cannot read {path}: {exc.strerror}.", "Name the directory that lifeboat drill-report wrote.", path=path
+            f"Cannot read {path}: {exc.strerror}.", "Name the output directory of lifeboat drill-report.", path=path
         ) from exc
 
 
@@ -176,9 +177,9 @@ def _put(repository: Repository, key: str, chunks: Iterator[bytes]) -> ArchiveFi
 
 
 def fetch(repositories: Sequence[Repository], label: str, directory: Optional[str]) -> Tuple[Drill, str]:
-    """The drill of this label and the repository that has it; its files are written to ``directory``, checked.
+    """The drill with this label and its repository; its files are checked and written to ``directory``.
 
-    The first repository that has it counts; else the last error is raised. Beside the files is the record.
+    The first repository that has it is used; without one, the last error is raised. The record is written too.
     """
     trouble: Optional[LifeboatError] = None
     for repository in repositories:
@@ -189,7 +190,7 @@ def fetch(repositories: Sequence[Repository], label: str, directory: Optional[st
             return drill, repository.name
         except LifeboatError as exc:
             trouble = exc
-    raise trouble or ObjectMissing("There is no repository.", "Add one to the configuration.")
+    raise trouble or ObjectMissing("There are no repositories.", "Add one to the configuration.")
 
 
 def _write(repository: Repository, drill: Drill, directory: str) -> None:
@@ -201,6 +202,6 @@ def _write(repository: Repository, drill: Drill, directory: str) -> None:
         replace_file(os.path.join(directory, MANIFEST), repository.get_record(f"{place}/{MANIFEST}"), mode=0o644)
     except OSError as exc:
         raise ConfigError(
-            f"Cannot write to {directory}: {exc.strerror}.", "Name a directory that this user may write into.",
+            f"Cannot write to {directory}: {exc.strerror}.", "Name a directory that this user can write to.",
             path=directory,
         ) from exc  # fmt: skip

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger's writer: commit small transactions, and record each one outside the database once it is acknowledged.
+"""The ledger's writer: commit small transactions, and record each outside the database once it is acknowledged.
 
-The table is ``public.lifeboat_ledger``. Every row's payload follows from its writer and id, so that a row can be told
-from another that only has its number.
+The table is ``public.lifeboat_ledger``. Every row's payload follows from its writer and id, to distinguish it from
+another row that only has the same id.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from ..postgres.connection import connect, driver
 from .records import Commit, Ledger, parse_ledger
 
 TABLE = "public.lifeboat_ledger"
-#: SQL for the payload that a row of the table must have.
+#: The SQL expression for the payload that a row must have.
 PAYLOAD_SQL = "encode(sha256(convert_to(writer || ':' || id, 'UTF8')), 'hex')"
 _CREATE = (
     f"CREATE TABLE IF NOT EXISTS {TABLE} (id bigint PRIMARY KEY, writer int NOT NULL, payload text NOT NULL,"
     " written_at timestamptz NOT NULL DEFAULT clock_timestamp())"
 )
-# RETURNING is evaluated with the row in the WAL: the commit record can only follow.
+# RETURNING is evaluated once the row is in the WAL, so the commit record can only follow.
 _INSERT = f"INSERT INTO {TABLE} (id, writer, payload) VALUES (%s, %s, %s) RETURNING pg_current_wal_insert_lsn()"  # noqa: S608
 
 
 def payload(writer: int, number: int) -> str:
-    """The payload of a row."""
+    """The payload of a row, as of :data:`PAYLOAD_SQL`."""
     return hashlib.sha256(f"{writer}:{number}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long and how fast: commits per second (0: as fast as the server answers), and when to end.
+    """The rate in commits per second (0: as fast as the server responds), and when to end.
 
-    It ends when the file ``stop_file`` appears, when ``duration`` seconds are over, or when the server vanishes.
+    The writer ends when the file ``stop_file`` appears, after ``duration`` seconds, or when the server is lost.
     """
 
     rate: float = 100.0
@@ -61,7 +61,7 @@ class Pace:
 
 
 class _Vanished(Exception):
-    """The connection broke; has the commit that was sent and not answered."""
+    """The connection broke; with the commit that was sent but not acknowledged."""
 
     def __init__(self, in_flight: Optional[Commit]) -> None:
         super().__init__("the server vanished")
@@ -69,12 +69,12 @@ class _Vanished(Exception):
 
 
 def write(connection: ConnectionConfig, path: str, pace: Pace, writer: int = 1) -> Dict[str, Any]:
-    """Commit and record until the pace ends it or the server vanishes, which is a normal end.
+    """Commit and record until the pace ends it, or until the server is lost, which is a normal end.
 
     :param connection: the server and the database that gets the table
-    :param path: the ledger, created anew; one line is flushed for each commit, only after the server acknowledged it
+    :param path: the new ledger; a line is flushed for each commit, only after the server has acknowledged it
     :return: ``commits``, ``ended``, ``ended_at``, ``ledger``
-    :raises PostgresError: the server answers but refuses
+    :raises PostgresError: the server refuses a statement
     """
     try:
         stream = open(path, "x", encoding="utf-8")  # noqa: SIM115
@@ -95,7 +95,7 @@ def read(path: str) -> Ledger:
             return parse_ledger(stream.read(), path)
     except OSError as exc:
         raise ConfigError(
-            f"Cannot read the ledger {path}: {exc.strerror}.", "Was the writer started?", path=path
+            f"Cannot read the ledger {path}: {exc.strerror}.", "Check that its writer was started.", path=path
         ) from exc
 
 
@@ -120,7 +120,7 @@ def _run(writer: _Writer, stream: IO[str], pace: Pace) -> Tuple[int, Ledger]:
 
 
 class _Writer:
-    """One connection that commits."""
+    """The connection for the commits."""
 
     def __init__(self, connection: Any, writer: int) -> None:
         self._cursor = connection.cursor()
@@ -130,13 +130,13 @@ class _Writer:
 
     def prepare(self) -> int:
         """Create the table if it is missing; returns the first free id."""
-        # Whatever the server's default: an acknowledged commit is one that is on disk.
+        # Whatever the server's default: acknowledged commits must be on disk.
         self._ask("SET synchronous_commit = on")
         self._ask(_CREATE)
         return int(self._ask(f"SELECT coalesce(max(id), 0) + 1 FROM {TABLE}"))  # noqa: S608
 
     def commit(self, number: int) -> Commit:
-        """One transaction: from BEGIN to the acknowledgement, and the query for the LSN after it."""
+        """Run one transaction from BEGIN to the acknowledgement, and query the LSN after it."""
         started: datetime = clock.now()
         self._ask("BEGIN")
         before = parse_lsn(self._ask(_INSERT, number, self._writer, payload(self._writer, number)))
@@ -152,7 +152,7 @@ class _Writer:
         return Commit(number, started, acked, before, after)
 
     def _ask(self, sql: str, *parameters: Any) -> Any:
-        """The first value of the first row, if any; _Vanished when the connection is gone."""
+        """The first value of the first row, if any; _Vanished if the connection is lost."""
         try:
             self._cursor.execute(sql, parameters or None)
             row = self._cursor.fetchone() if self._cursor.description else None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``report.html``: the report as one self-contained page. The first screen is for the decision maker."""
+"""``report.html``: the report as one self-contained page. The first screen is for decision makers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .saved import saved
 from .stored import with_pieces
 
 _LISTED = 2000
-_CLOCK = {"disaster": "the disaster", "order": "its order"}
-_LOSS = "The price of going back: {n} acknowledged commits lie after the target and were given up by its choice"
+_CLOCK = {"disaster": "the disaster", "order": "its request"}
+_LOSS = "The price of going back: {n} acknowledged commits are after the target, and were given up on purpose"
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -36,7 +36,8 @@ def render(report: Mapping[str, Any]) -> str:
         _environment(report),
         _repeat(report),
         tag(
-            "footer", f"Lifeboat {report['lifeboat']}, report format {report['format']}. The same as data: report.json."
+            "footer",
+            f"Lifeboat {report['lifeboat']}, report format {report['format']}. The same data as JSON: report.json.",
         ),
     )
     head = tag(
@@ -53,7 +54,7 @@ def _head(report: Mapping[str, Any]) -> Markup:
     good = report["result"] == "passed"
     source, backup = report["source"], report["backup"]
     disaster_at = report["disaster"].get("at")
-    words = "The database came back" if good else "The drill found a fault"
+    words = "The database was restored" if good else "The drill found a fault"
     lead = None
     if disaster_at and source:
         store = report["environment"]["repositories"][0]["store"]
@@ -74,7 +75,7 @@ def _head(report: Mapping[str, Any]) -> Markup:
 def _targets(restores: List[Mapping[str, Any]], store: str) -> str:
     if not restores:
         return f"has not been rebuilt from {store}"
-    # A restore that leaves the pieces out only measures.
+    # A restore without the pieces is only a measurement.
     restores = [r for r in restores if with_pieces(r["target"])]
     times = {1: "once", 2: "twice"}.get(len(restores), f"{len(restores)} times")
     return f"rebuilt from {store} {times}: " + ", and ".join(restore["title"] for restore in restores)
@@ -85,7 +86,7 @@ def _failure(failure: Optional[Mapping[str, Any]]) -> Optional[Markup]:
         return None
     return tag(
         "section",
-        tag("h3", "The drill could not go on at: ", failure.get("step", "an unknown step")),
+        tag("h3", "The drill stopped at: ", failure.get("step", "an unknown step")),
         tag("p", failure.get("message", "")),
         tag("p", tag("code", failure["error_code"])) if failure.get("error_code") else None,
         cls="card failure",
@@ -105,7 +106,7 @@ def _failed_checks(report: Mapping[str, Any]) -> Optional[Markup]:
     lines = [
         tag("li", title, ". Expected ", c["expected"], "; found ", tag("b", c["found"]), ".") for title, c in failed
     ]
-    return tag("section", tag("h3", "These statements do not hold"), tag("ul", lines), cls="card failure")
+    return tag("section", tag("h3", "Failed checks"), tag("ul", lines), cls="card failure")
 
 
 def _tiles(report: Mapping[str, Any]) -> Markup:
@@ -120,7 +121,7 @@ def _tiles(report: Mapping[str, Any]) -> Markup:
             without = rpo["stream"]["without"]
             notes.append(f"without the stream: {seconds(without['seconds'])}, {count(without['transactions'])} commits")
         if rpo["missing"]:
-            notes.insert(1, f"{count(rpo['missing'])} of them had been archived, and had to be there")
+            notes.insert(1, f"{count(rpo['missing'])} of them had been archived, so they are missing")
         good = rpo["check"]["ok"] and not rpo["missing"]
         tiles[1] = _tile("Data lost (RPO)", seconds(rpo["seconds"]), notes, good)
     earlier = next((r for r in report["restores"] if r["target"]["kind"] != "latest" and r["verdict"]), None)
@@ -133,7 +134,7 @@ def _tiles(report: Mapping[str, Any]) -> Markup:
     if not checks["all"]:
         return tag("section", tiles, _no_tile("Checks passed"), cls="tiles")
     done = checks["passed"] == checks["all"]
-    note = "each with its evidence below" if done else "the rest failed, or was not reached"
+    note = "each with its evidence below" if done else "the others failed or were not reached"
     tiles.append(_tile("Checks passed", f"{checks['passed']} of {checks['all']}", [note], done))
     return tag("section", tiles, cls="tiles")
 
@@ -141,7 +142,7 @@ def _tiles(report: Mapping[str, Any]) -> Markup:
 def _promise(part: Mapping[str, Any]) -> str:
     if part["objective"] is None:
         return "no objective configured"
-    return f"objective: {part['objective']:g} s, {'kept' if part['check']['ok'] else 'NOT kept'}"
+    return f"objective: {part['objective']:g} s, {'met' if part['check']['ok'] else 'NOT met'}"
 
 
 def _tile(name: str, value: str, notes: List[str], good: bool) -> Markup:
@@ -168,9 +169,9 @@ def _story(report: Mapping[str, Any]) -> Markup:
                 tag("span", event["text"]),
             )
         )
-    note = "Times are UTC, by the host's clock."
+    note = "Times are UTC, from the host's clock."
     if report["restores"]:
-        note += " What is green came back, red is lost, grey was given up."
+        note += " Green was restored, red is lost, grey was given up."
     return join(
         [
             tag("h2", "What happened"),
@@ -219,7 +220,7 @@ def _restore(restore: Mapping[str, Any]) -> Markup:
 def _call(restore: Mapping[str, Any]) -> Optional[Markup]:
     if not restore["call"]:
         return None
-    return tag("details", tag("summary", "The call that did it"), tag("pre", restore["call"]))
+    return tag("details", tag("summary", "The call"), tag("pre", restore["call"]))
 
 
 def _phases(restore: Mapping[str, Any]) -> Markup:
@@ -244,7 +245,7 @@ def _phase_row(name: Child, phase: Mapping[str, Any], track: Markup, cls: Option
 
 
 def checks_table(checks: List[Mapping[str, Any]]) -> Markup:
-    """Each check: its mark, its statement and how it was obtained, the expected and the actual value."""
+    """The checks: result, statement and how it was checked, the expected and the actual value."""
     if not checks:
         return tag("p", "Not reached.", cls="bad-ink")
     rows = []
@@ -252,7 +253,7 @@ def checks_table(checks: List[Mapping[str, Any]]) -> Markup:
         mark = tag("span", "✓" if check["ok"] else "✗", cls="good-ink" if check["ok"] else "bad-ink")
         found = check["found"] if check["ok"] else tag("b", check["found"], cls="bad-ink")
         rows.append([mark, [check["title"], tag("span", check["how"], cls="how")], check["expected"], found])
-    return table(["", "Check, and how it was seen", "Expected", "Found"], rows, cls="checks")
+    return table(["", "Check, and how it was made", "Expected", "Found"], rows, cls="checks")
 
 
 def _lost(restore: Mapping[str, Any]) -> Optional[Markup]:
@@ -261,7 +262,7 @@ def _lost(restore: Mapping[str, Any]) -> Optional[Markup]:
         return None
     lost = restore["loss"]
     if not lost:
-        return join([tag("h3", "Lost transactions"), tag("p", "None: every acknowledged commit is there.")])
+        return join([tag("h3", "Lost transactions"), tag("p", "None: every acknowledged commit was restored.")])
     latest = restore["target"]["kind"] == "latest"
     words = f"{count(len(lost))} acknowledged commits are lost" if latest else _LOSS.format(n=count(len(lost)))
     first, last = (f"number {c['id']}, acknowledged {moment(c['acked_at'])}" for c in (lost[0], lost[-1]))
@@ -317,7 +318,7 @@ def _environment(report: Mapping[str, Any]) -> Markup:
         )
         cards.append(
             _card(
-                "The server that was destroyed",
+                "The destroyed server",
                 {
                     "Cluster": f"{report['cluster']}, system identifier {source['system_identifier']}",
                     "Size": f"{size(source['size'])} in {len(source['databases'])} databases",
@@ -330,7 +331,7 @@ def _environment(report: Mapping[str, Any]) -> Markup:
         if made:
             cards.append(_backup_card(title, made))
     if backup and report["restores"] and not report.get("incremental"):
-        words = f"PostgreSQL {source.get('version')} makes none, 17 and newer do. The restores used the full one alone."
+        words = f"PostgreSQL {source.get('version')} has none; 17 and newer do. The restores used only the full backup."
         cards.append(_card("The incremental backup", {"None": words}))
     disaster = report["disaster"]
     if disaster:
@@ -350,7 +351,7 @@ def _environment(report: Mapping[str, Any]) -> Markup:
                 },
             )
         )
-    return join([tag("h2", "Under which conditions"), tag("div", cards, cls="two")])
+    return join([tag("h2", "Conditions"), tag("div", cards, cls="two")])
 
 
 def _backup_card(title: str, backup: Mapping[str, Any]) -> Markup:
@@ -380,4 +381,4 @@ def _repeat(report: Mapping[str, Any]) -> Markup:
         ["File of evidence", "SHA-256"], [[tag("code", n), tag("code", d)] for n, d in report["evidence"].items()]
     )
     commands = [tag("pre", command) for command in report["repeat"]]
-    return join([tag("h2", "Repeat it, check it"), tag("section", commands, evidence, cls="card")])
+    return join([tag("h2", "Repeat and check it"), tag("section", commands, evidence, cls="card")])

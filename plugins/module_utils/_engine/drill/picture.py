@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture of a drill: the ledger's commits on a timeline, and which of them each restore has."""
+"""The picture of a drill: the ledger's commits over time, and which of them each restore contains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARKER = 22.0
 
 
 def strip(report: Mapping[str, Any]) -> Optional[Markup]:
-    """An SVG of the time between the ledger's first commit and the disaster; None when either is missing."""
+    """An SVG of the time between the ledger's first commit and the disaster; None if either is missing."""
     first, end = report["ledger"].get("first_at"), report["disaster"].get("at")
     if not first or not end or not report["restores"]:
         return None
@@ -28,12 +28,12 @@ def strip(report: Mapping[str, Any]) -> Optional[Markup]:
     shapes += _markers(axis, report["story"], height)
     shapes += [_words(axis, restore, top + 13) for restore, top in rows]
     return tag(
-        "svg", shapes, viewBox=f"0 0 {_WIDTH:.0f} {height:.0f}", role="img", aria_label="What came back, over time"
+        "svg", shapes, viewBox=f"0 0 {_WIDTH:.0f} {height:.0f}", role="img", aria_label="Restored commits over time"
     )
 
 
 class _Axis:
-    """Time to pixels."""
+    """Converts times to pixels."""
 
     def __init__(self, start: datetime, end: datetime) -> None:
         self.start = start
@@ -41,13 +41,13 @@ class _Axis:
         self._span = max((end - start).total_seconds(), 0.001)
 
     def x(self, at: datetime) -> float:
-        """The position of a moment, kept inside the picture."""
+        """The position of a time, limited to the picture."""
         part = min(max((at - self.start).total_seconds() / self._span, 0.0), 1.0)
         return _MARGIN + part * (_WIDTH - 2 * _MARGIN)
 
 
 def _markers(axis: _Axis, story: Sequence[Mapping[str, Any]], height: float) -> List[Markup]:
-    """The numbers of the events at their times, shifted to the left where they would overlap."""
+    """The numbers of the events at their times, shifted to the left if they would overlap."""
     shapes: List[Markup] = []
     free = _WIDTH
     for number, event in reversed(list(enumerate(story, 1))):
@@ -65,7 +65,7 @@ def _markers(axis: _Axis, story: Sequence[Mapping[str, Any]], height: float) -> 
 
 
 def _bars(axis: _Axis, restore: Mapping[str, Any], top: float) -> Markup:
-    """The commits that the restore has, and those that it has not."""
+    """The commits that the restore contains, and those that it lacks."""
     verdict = restore["verdict"]
     begin, end = axis.x(axis.start), axis.x(axis.end)
     last = verdict["last_survivor"] if verdict else None
@@ -80,12 +80,12 @@ def _bars(axis: _Axis, restore: Mapping[str, Any], top: float) -> Markup:
 
 
 def _words(axis: _Axis, restore: Mapping[str, Any], baseline: float) -> Markup:
-    """The restore's name, and the count of its commits."""
+    """The restore's name, and the numbers of its commits."""
     verdict = restore["verdict"]
     words = "not examined"
     if verdict:
         gone = "lost" if restore["target"]["kind"] == "latest" else "given up"
-        words = f"{count(verdict['survived'])} commits came back, {count(len(restore['loss']))} {gone}"
+        words = f"{count(verdict['survived'])} commits restored, {count(len(restore['loss']))} {gone}"
     name = f"Restore {restore['number']}: {restore['title']}"
     return join(
         [

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Examine one restored server: survey it, try operations that must be refused, and compare it with the evidence."""
+"""Examine one restored server: survey it, try operations that must fail, and compare it with the evidence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .survey import current_segment, inventory, present_ids, survey
 
 
 def prove(config: Config, evidence: Evidence, number: int) -> Dict[str, Any]:
-    """Examine the N-th restored server, which runs where ``restore-N.json`` says; leaves ``judge-N.json``.
+    """Examine the N-th restored server, at the address in ``restore-N.json``; writes ``judge-N.json``.
 
     :return: ``passed``, ``checks``, ``verdict``
     """
@@ -59,7 +59,7 @@ def prove(config: Config, evidence: Evidence, number: int) -> Dict[str, Any]:
 
 
 def target_of(restore: Mapping[str, Any], disaster: Mapping[str, Any]) -> JudgedTarget:
-    """The rule by which to judge the ledger. Only ``latest`` promises all the WAL that was stored."""
+    """The rule for judging the ledger. Only ``latest`` has to replay all stored WAL."""
     target, reached = restore["target"], parse_lsn(restore["result"]["reached_lsn"])
     if target["kind"] == "time":
         return TimeTarget(read_moment(target["value"]), bool(target.get("inclusive", True)))
@@ -85,7 +85,7 @@ def _amcheck(config: Config, connection: ConnectionConfig) -> Dict[str, Any]:
 
 
 def _push(config: Config, connection: ConnectionConfig, data_dir: str) -> Dict[str, Any]:
-    """Try to archive the server's own current WAL file, exactly as its archive_command would."""
+    """Try to archive the server's current WAL file, exactly as its archive_command would."""
     segment = current_segment(connection)
     argv = [config.command, "--config", str(config.source), "--json", "wal-push", os.path.join("pg_wal", segment)]
     done = run(argv, check=False, cwd=data_dir)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The content of a ledger: one line of JSON for every commit that the server acknowledged, and one for its end.
+"""The content of a ledger: a line of JSON for every commit that the server acknowledged, and one for the end.
 
 {"id": 17, "started_at": "…Z", "acked_at": "…Z", "lsn_before": "0/3000028", "lsn_after": "0/30001F0"}
 {"ended": "server vanished", "at": "…Z", "in_flight": {"id": 18, …, "acked_at": null, "lsn_after": null}}
@@ -21,11 +21,11 @@ from ..records.model import format_time, parse_time
 
 @dataclass(frozen=True)
 class Commit:
-    """One transaction, seen from outside the database.
+    """One transaction, as seen by the client.
 
     The server wrote its commit record between ``started_at`` and ``acked_at`` (one clock: ledger and server share a
-    host), and between the bytes ``lsn_before`` and ``lsn_after`` of the WAL. ``acked_at`` is None for the one commit
-    whose answer the disaster cut off; ``lsn_after`` is None if the server vanished before it was queried.
+    host), and between ``lsn_before`` and ``lsn_after`` in the WAL. ``acked_at`` is None for the one commit that the
+    disaster left unacknowledged; ``lsn_after`` is None if the server was lost before it was queried.
     """
 
     id: int
@@ -35,7 +35,7 @@ class Commit:
     lsn_after: Optional[int]
 
     def as_dict(self) -> Dict[str, Any]:
-        """The line of the ledger."""
+        """The commit as its line in the ledger."""
         return {
             "id": self.id,
             "started_at": format_time(self.started_at),
@@ -59,7 +59,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Ledger:
-    """A whole ledger. ``in_flight`` is the commit that was sent and never answered."""
+    """A complete ledger. ``in_flight``: the commit that was sent but never acknowledged."""
 
     commits: Tuple[Commit, ...]
     ended: Optional[str] = None
@@ -68,7 +68,7 @@ class Ledger:
 
     @property
     def records(self) -> Tuple[Commit, ...]:
-        """Every transaction that may be in the database."""
+        """All transactions that may be in the database."""
         return self.commits if self.in_flight is None else (*self.commits, self.in_flight)
 
     def end_dict(self) -> Dict[str, Any]:
@@ -93,8 +93,8 @@ def parse_ledger(text: str, name: str = "the ledger") -> Ledger:
                 commits.append(Commit.from_dict(data))
         except (KeyError, TypeError, ValueError) as exc:
             raise ConfigError(
-                f"{name}: line {number} is no record of a commit: {line[:80]!r}.",
-                "Was its writer killed? Repeat the drill.",
+                f"{name}: line {number} is not the record of a commit: {line[:80]!r}.",
+                "Repeat the drill, and do not kill the ledger's writer.",
                 line=number,
             ) from exc
     in_flight = end.get("in_flight")

@@ -26,12 +26,12 @@ from .stored import with_pieces
 
 FORMAT = 1
 _PHASES = {
-    "plan": "find backup and timeline, see that every WAL segment is there",
-    "extract": "stream, decompress and write the base backup, and what changed since",
-    "combine": "pg_combinebackup, and beside it pg_verifybackup over each link of the chain",
+    "plan": "find the backup and timeline, check that every WAL segment exists",
+    "extract": "stream, decompress and write the base backup, and the incremental ones",
+    "combine": "pg_combinebackup, and in parallel pg_verifybackup over each backup of the chain",
     "verify": "pg_verifybackup over every file",
     "recover": "fetch and replay WAL up to the target",
-    "finish": "promote, wait until writes are allowed",
+    "finish": "promote, and wait until writes are allowed",
 }
 
 
@@ -75,7 +75,7 @@ def assemble(config: Config, evidence: Evidence) -> Dict[str, Any]:
 
 
 def all_checks(report: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    """Every check of a report: the objectives', then each restore's."""
+    """All checks of a report: those of the objectives, then those of each restore."""
     found = promises(report)
     for restore in report["restores"]:
         found += restore["checks"]
@@ -88,7 +88,7 @@ def links(result: Mapping[str, Any]) -> str:
 
 
 def promises(report: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    """The checks of no single restore: the objectives, and the stream."""
+    """The checks that are not of a single restore: the objectives and the stream."""
     found: List[Mapping[str, Any]] = [report[name]["check"] for name in ("rto", "rpo") if report[name]]
     return found + (report["rpo"]["stream"]["checks"] if report["rpo"] and report["rpo"]["stream"] else [])
 
@@ -116,7 +116,7 @@ def _restore(evidence: Evidence, number: int, disaster: Mapping[str, Any]) -> Di
 
 
 def _loss(kind: str, verdict: Optional[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
-    """The commits lost at the latest possible point, or those that an earlier target gives up on purpose."""
+    """The commits that were lost at the latest possible point, or that an earlier target gives up on purpose."""
     if not verdict:
         return []
     missing = () if kind == "latest" else verdict["missing"]
@@ -126,7 +126,7 @@ def _loss(kind: str, verdict: Optional[Mapping[str, Any]]) -> List[Mapping[str, 
 def _phases(
     told: Mapping[str, Any], result: Mapping[str, Any], before: float, total: Optional[float], evidence: Evidence
 ) -> List[Dict[str, Any]]:
-    """The engine's phases; the time before the request and around the engine has its own lines."""
+    """The engine's phases, and separate lines for the time before the request and around the engine."""
     told_timings = {name: float(value) for name, value in result["timings"].items() if name != "total"}
     order = [*_PHASES, *sorted(set(told_timings) - set(_PHASES))]
     timings = {name: told_timings[name] for name in order if name in told_timings}
@@ -139,7 +139,7 @@ def _phases(
     }
     phases = []
     if told["clock"] == "disaster":
-        phases.append(_phase("order", "from the disaster to the order to restore", before))
+        phases.append(_phase("order", "from the disaster to the request to restore", before))
     for name, seconds in timings.items():
         phase = _phase(name, _PHASES.get(name, ""), seconds, sizes.get(name))
         if name == "recover":
@@ -147,7 +147,7 @@ def _phases(
         phases.append(phase)
     if total is not None:
         around = max(0.0, total - before - sum(timings.values()))
-        phases.append(_phase("open", "starting Ansible's module, handing over, the first committed write", around))
+        phases.append(_phase("open", "start of Ansible's module, hand-over, first committed write", around))
     return phases
 
 
@@ -164,19 +164,19 @@ def _phase(name: str, what: str, seconds: float, size: Optional[int] = None) -> 
 
 
 def _rto(config: Config, restores: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
-    """The longest time that any of the restores took, except for the one that only measures."""
+    """The longest time of all restores, except the one that is only a measurement."""
     opened = [r for r in restores if r["rto_seconds"] is not None and with_pieces(r["target"])]
     if not opened:
         return None
     longest = max(opened, key=lambda r: float(r["rto_seconds"]))
     seconds = float(longest["rto_seconds"])
-    how = "the host's clock at the disaster (at its order, for a later restore) and after the first committed write"
+    how = "the host's clock at the disaster (at the request, for a later restore) and after the first committed write"
     return {
         "seconds": seconds,
         "restore": longest["number"],
         "clock": longest["clock"],
         "objective": config.objectives.rto,
-        "check": _objective("rto", "The time to recover keeps its objective", seconds, config.objectives.rto, how),
+        "check": _objective("rto", "The recovery time meets its objective", seconds, config.objectives.rto, how),
     }
 
 
@@ -190,7 +190,7 @@ def _rpo(
         return None
     plain = next((r for r in judged if not with_pieces(r["target"])), None)
     seconds = float(latest["verdict"]["rpo_seconds"])
-    how = "the disaster's time less the acknowledgement of the last ledgered commit that survived"
+    how = "the time of the disaster minus that of the acknowledgement of the last surviving commit in the ledger"
     return {
         "seconds": seconds,
         "transactions": latest["verdict"]["rpo_transactions"],
@@ -198,7 +198,7 @@ def _rpo(
         "restore": latest["number"],
         "stream": compare(latest, plain, disaster) if plain else None,
         "objective": config.objectives.rpo,
-        "check": _objective("rpo", "The data lost keeps its objective", seconds, config.objectives.rpo, how),
+        "check": _objective("rpo", "The data loss meets its objective", seconds, config.objectives.rpo, how),
     }
 
 
@@ -208,7 +208,7 @@ def _objective(name: str, title: str, seconds: float, objective: Optional[float]
 
 
 def _archive(disaster: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """What each repository held after the disaster."""
+    """The objects in each repository after the disaster."""
     return [
         {
             "name": name,
@@ -238,13 +238,13 @@ def _ledger(evidence: Evidence) -> Dict[str, Any]:
 
 
 def _story(report: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """What happened, in order: ``at``, ``event`` (a word) and ``text``."""
+    """The events in order: ``at``, ``event`` (a word) and ``text``."""
     backup, disaster, ledger, marks = report["backup"], report["disaster"], report["ledger"], report["marks"]
     told = [
         (report["started_at"], "start", "The drill begins: a server, databases, load, archiving"),
         (backup.get("started_at"), "backup", f"Base backup {backup.get('label')} begins"),
-        (backup.get("finished_at"), "backup", f"Base backup {backup.get('label')} is consistent: the window opens"),
-        (ledger.get("first_at"), "ledger", "The ledger's writer starts to commit, beside the load"),
+        (backup.get("finished_at"), "backup", f"Base backup {backup.get('label')} is consistent: the window begins"),
+        (ledger.get("first_at"), "ledger", "The ledger's writer starts to commit, in addition to the load"),
         (ledger.get("last_at"), "ledger", f"Its last acknowledged commit, number {ledger.get('commits')}"),
         (disaster.get("at"), "disaster", _disaster(disaster)),
     ]
@@ -253,8 +253,8 @@ def _story(report: Mapping[str, Any]) -> List[Dict[str, Any]]:
     told += [(mark["at"], name, mark["text"]) for name, mark in marks.items()]
     for restore in report["restores"]:
         name = f"Restore {restore['number']} ({restore['title']})"
-        told.append((restore["ordered_at"], "order", f"{name} is ordered"))
-        told.append((restore["opened_at"], "open", f"{name} is open for writes"))
+        told.append((restore["ordered_at"], "order", f"{name} is requested"))
+        told.append((restore["opened_at"], "open", f"{name} accepts writes"))
     known = [(parse_time(at), event, text) for at, event, text in told if at]
     return [
         {"at": format_time(at), "event": event, "text": text} for at, event, text in sorted(known, key=lambda t: t[0])

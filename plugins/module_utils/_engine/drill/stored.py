@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far the WAL in the store reaches after the disaster: with complete segments only, and with the stream's pieces.
+"""How far the WAL in the store goes after the disaster: with complete segments only, and with the stream's pieces.
 
-Pure: it follows from the names of the objects. Of several repositories the shortest counts: each must be enough.
+Pure: it follows from the names of the objects. Of several repositories, the shortest counts: each one must suffice.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ..repository.layout import piece_of, wal_name
 
 @dataclass(frozen=True)
 class Stored:
-    """``whole``: the LSN where the complete segments end. ``pieced``: where the pieces behind them end, or the same.
+    """``whole``: the LSN where the complete segments end. ``pieced``: where the pieces after them end, or the same LSN.
 
-    ``pieces``: how many pieces there are at all.
+    ``pieces``: the total number of pieces.
     """
 
     whole: int
@@ -31,7 +31,7 @@ class Stored:
 
 
 def stored(disaster: Mapping[str, Any]) -> Stored:
-    """How far the WAL in the inventory of ``disaster.json`` reaches after ``archived_wal``."""
+    """How far the WAL in the inventory of ``disaster.json`` goes after ``archived_wal``."""
     last = Segment.parse(disaster["archived_wal"], int(disaster["segment_size"]))
     each = [reach(store["objects"], last) for store in disaster["inventory"].values()]
     return min(each, key=lambda s: (s.pieced, s.whole))
@@ -43,12 +43,12 @@ def stored_end(target: Mapping[str, Any], found: Mapping[str, Any]) -> int:
 
 
 def with_pieces(target: Mapping[str, Any]) -> bool:
-    """Whether a restore to this target uses the streamed pieces; one that does not is only for measuring."""
+    """Whether a restore to this target uses the streamed pieces; without them it is only a measurement."""
     return bool(target.get("pieces", True))
 
 
 def reach(keys: Iterable[str], archived: Segment) -> Stored:
-    """How far the objects continue without a gap from a segment that is known to be archived."""
+    """How far the objects continue without a gap after a segment that is known to be archived."""
     whole: Set[str] = set()
     pieces: Dict[str, List[Tuple[int, int]]] = {}
     for key in keys:
@@ -71,7 +71,7 @@ def reach(keys: Iterable[str], archived: Segment) -> Stored:
 
 
 def _covered(parts: Iterable[Tuple[int, int]]) -> int:
-    """Up to which LSN a segment is covered from its beginning."""
+    """The LSN up to which the parts cover a segment from its beginning without a gap."""
     end = 0
     for start, stop in sorted(parts):
         if start > end:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disaster: SIGKILL to a server and all its children, then its files are gone.
+"""The disaster: kill a server and all its children with SIGKILL, then delete its files.
 
-Only a cluster below a directory with the drill's mark is ever touched, so a mistaken path cannot hit another one.
+Only a cluster below a directory with the drill's marker is ever touched, so a wrong path cannot destroy another one.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from ..base.wal_names import Segment, format_lsn, is_segment
 from ..postgres.controldata import read_control
 from ..records.model import format_time
 
-#: The file that makes a directory a drill's own.
+#: The file that marks a directory as a drill's own.
 MARK = ".lifeboat-drill"
 _GONE_WITHIN = 30.0
-_OWN = "A drill destroys only what it has made itself."
-_START = "Start it; a disaster under load needs a server."
+_OWN = "Name a directory that the drill has created: nothing else is destroyed."
+_START = "Start the server, because a disaster under load needs one."
 
 
 def strike(root: str, data_dir: str, bin_dir: Optional[str] = None, spool_dir: Optional[str] = None) -> Dict[str, Any]:
-    """Destroy the cluster in ``data_dir``, which is below the marked directory ``root``, as a dying host would.
+    """Destroy the cluster in ``data_dir``, below the marked directory ``root``, as the loss of its host would.
 
-    The whole process tree is frozen first, archive_command included, so that nothing happens after ``at``. Whoever
-    holds a lock in ``spool_dir`` (the WAL stream, the agent) dies with the server, and the spool goes with its files.
+    The whole process tree is frozen first, including archive_command, so that nothing happens after ``at``. Processes
+    with a lock in ``spool_dir`` (the WAL stream, the agent) are killed too, and the spool is deleted.
 
     :return: ``at``, ``killed`` (command lines), ``removed`` (directories), ``archived_wal`` (the last segment that
         PostgreSQL had been told is safe), ``archived_lsn`` (its end), ``waiting`` (segments still to be archived),
@@ -65,7 +65,7 @@ def _own_directories(root: str, data_dir: str, spool_dir: Optional[str]) -> List
     """The data directory, its tablespaces and the spool, all below the marked root."""
     base = os.path.realpath(root)
     if not os.path.isfile(os.path.join(base, MARK)):
-        raise DataDirectoryRefused(f"{root} is no drill's directory: it has no file {MARK}.", _OWN, root=root)
+        raise DataDirectoryRefused(f"{root} is not a drill's directory: it has no file {MARK}.", _OWN, root=root)
     links = os.path.join(data_dir, "pg_tblspc")
     found = [os.path.realpath(data_dir)]
     if os.path.isdir(links):
@@ -74,7 +74,7 @@ def _own_directories(root: str, data_dir: str, spool_dir: Optional[str]) -> List
         found.append(os.path.realpath(spool_dir))
     for directory in found:
         if os.path.commonpath([base, directory]) != base or directory == base:
-            raise DataDirectoryRefused(f"{directory} does not lie below {base}.", _OWN, directory=directory, root=root)
+            raise DataDirectoryRefused(f"{directory} is not below {base}.", _OWN, directory=directory, root=root)
     return found
 
 
@@ -92,7 +92,7 @@ def _postmaster(data_dir: str) -> int:
 
 
 def _holders(spool_dir: str) -> List[int]:
-    """The processes that have a lock file of the spool open (``proc(5)``, ``fd``)."""
+    """The processes with an open lock file of the spool (``proc(5)``, ``fd``)."""
     locks = {os.path.join(os.path.realpath(spool_dir), name) for name in ("agent.lock", "stream.lock")}
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
@@ -152,7 +152,7 @@ def _await_end(pids: List[int]) -> None:
     while any(pid in _parents() for pid in pids):
         if clock.monotonic() > deadline:
             raise DataDirectoryRefused(
-                "The server's processes do not end after SIGKILL.",
+                "The server's processes have not ended after SIGKILL.",
                 "Inspect them with ps; nothing was removed.",
                 pids=pids,
             )
@@ -168,7 +168,7 @@ def _command_line(pid: int) -> str:
 
 
 def _archive_status(data_dir: str, segment_size: int) -> Tuple[Optional[Segment], List[str]]:
-    """PostgreSQL's own archive status: the last archived segment, and the names of those still to be archived."""
+    """PostgreSQL's archive status: the last archived segment, and the names of those still to be archived."""
     names = sorted(os.listdir(os.path.join(data_dir, "pg_wal", "archive_status")))
     done = [n[: -len(".done")] for n in names if n.endswith(".done")]
     ready = [n[: -len(".ready")] for n in names if n.endswith(".ready")]

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The content of a server: databases, tables with row counts and fingerprints, tablespaces, settings.
+"""The contents of a server: databases, tables with row counts and fingerprints, tablespaces, settings.
 
-Taken of the source before the disaster and of every restored server, so that nothing about the content has to be
-assumed. Tables whose names begin with one of ``BUSY`` change constantly: they have a row count and no fingerprint.
+Made of the source before the disaster and of every restored server, so that nothing about the contents has to be
+assumed. Tables whose names begin with one of ``BUSY`` change constantly: they have a row count, but no fingerprint.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _BALANCE = """
 
 
 def survey(connection: ConnectionConfig) -> Dict[str, Any]:
-    """Inspect every database of a server that accepts connections; plain data, see the keys below."""
+    """Inspect every database that accepts connections; JSON-serializable data with the keys below."""
     with session(connection) as server:
         names = [name for (name,) in server.rows(_DATABASES)]
         settings: Dict[str, str] = dict(server.rows(_SHOW, [list(_SETTINGS)]))
@@ -98,12 +98,12 @@ def _table(server: Session, schema: str, table: str, space: str) -> Dict[str, An
 
 
 def fingerprint_sql(table: str) -> str:
-    """The query whose result changes exactly if the rows do, whatever their physical order."""
+    """A query whose result only depends on the rows, not on their physical order."""
     return f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM {table} AS t"  # noqa: S608
 
 
 def present_ids(connection: ConnectionConfig, table: str, payload_sql: str) -> Tuple[List[int], List[int]]:
-    """The ids in the ledger's table, and those of rows whose payload is not theirs."""
+    """The ids in the ledger's table, and those of rows with a wrong payload."""
     with session(connection) as server:
         if server.value("SELECT to_regclass(%s) IS NULL", [table]):
             return [], []
@@ -112,15 +112,15 @@ def present_ids(connection: ConnectionConfig, table: str, payload_sql: str) -> T
 
 
 def current_segment(connection: ConnectionConfig) -> str:
-    """The name of the WAL file that a server writes."""
+    """The name of the server's current WAL file."""
     with session(connection) as server:
         return str(server.value("SELECT pg_walfile_name(pg_current_wal_lsn())"))
 
 
 def inventory(config: Config) -> Dict[str, Any]:
-    """Every object that the cluster has in each repository: where, how many, and their bytes.
+    """All objects of the cluster in each repository: place, number, and sizes in bytes.
 
-    Except for the leases of running restores, and the audit records.
+    Without the leases of running restores and the audit records.
     """
     repositories = Repositories.open(config)
     found = {}
@@ -135,7 +135,7 @@ def inventory(config: Config) -> Dict[str, Any]:
 
 
 def environment(config: Config) -> Dict[str, Any]:
-    """The host, the programs and the store in use; no secrets."""
+    """The host, programs and store in use, without secrets."""
     libraries = {}
     for name in ("boto3", "psycopg2", "psycopg2-binary", "zstandard"):
         try:

@@ -12,12 +12,12 @@ from .report import links
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """Tables of at most about 110 columns."""
+    """The report in tables of about 110 columns at most."""
     lines = [f"Disaster recovery drill: {report['result'].upper()}"]
     if report["failure"]:
         lines += [
             "",
-            f"It could not go on at: {report['failure'].get('step')}",
+            f"It stopped at: {report['failure'].get('step')}",
             f"  {report['failure'].get('message')}",
         ]
     for restore in report["restores"]:
@@ -88,7 +88,7 @@ def _summary(report: Mapping[str, Any]) -> List[str]:
 def _no_incremental(report: Mapping[str, Any]) -> List[str]:
     if report["incremental"] or not report["restores"]:
         return []
-    return ["", f"  No incremental backup: PostgreSQL {report['source'].get('version')} makes none, 17 and newer do."]
+    return ["", f"  No incremental backup: PostgreSQL {report['source'].get('version')} has none; 17 and newer do."]
 
 
 def _objective(part: Mapping[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _word(good: bool) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], left: int = 1) -> List[str]:
-    """Columns as wide as their content; the first ``left`` are aligned left, the others right."""
+    """Columns as wide as their content; the first ``left`` are left-aligned, the others right-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  " + "   ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))

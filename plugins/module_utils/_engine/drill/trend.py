@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The trend over drills: time to recover and data lost beside their objectives, by scenario. One page, no scripts."""
+"""The trend over drills: recovery time and data loss with their objectives, by scenario. One page, no scripts."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def render(cluster: str, drills: Sequence[Drill], now: datetime) -> str:
         tag("title", f"Drills of {cluster}"),
         tag("style", Markup(CSS + _MORE)),
     )
-    lead = f"Drills: {len(drills)}, passed: {passed}." if drills else "No drill was kept yet."
+    lead = f"Drills: {len(drills)}, passed: {passed}." if drills else "No drills have been stored yet."
     body = tag(
         "main",
         tag("div", "Lifeboat · drills", cls="kicker"),
         tag("h1", cluster),
         tag("p", lead, cls="lead"),
-        tag("p", "Green passed, red failed; the dashed line is the objective of that day. Times are UTC.", cls="soft")
+        tag("p", "Green passed, red failed; the dashed line is the objective at that time. Times are UTC.", cls="soft")
         if drills
         else None,
         [_scenario(name, found) for name, found in sorted(by_scenario.items())],
@@ -73,7 +73,7 @@ def _scenario(name: str, drills: Sequence[Drill]) -> Markup:
         ]
         for drill in reversed(drills)
     ]
-    heads = ["Kept", "Result", "RTO", "RPO", "Commits lost", "Checks", "Host"]
+    heads = ["Stored", "Result", "RTO", "RPO", "Commits lost", "Checks", "Host"]
     return join(
         [
             tag("h2", name),
@@ -91,7 +91,7 @@ Measure = Callable[[Drill], Optional[float]]
 
 
 def plot(drills: Sequence[Drill], value: Measure, promise: Measure, words: str) -> Markup:
-    """One measure over time, and the objective of each drill, as SVG; without any value a sentence."""
+    """One measure over time, and the objective of each drill, as SVG; a sentence if there are no values."""
     points = [(d.stored_at, y, d) for d in drills for y in [value(d)] if y is not None]
     promised = [(d.stored_at, y) for d in drills for y in [promise(d)] if y is not None]
     if not points:
@@ -110,7 +110,7 @@ def plot(drills: Sequence[Drill], value: Measure, promise: Measure, words: str) 
 
 
 def _steps(promised: Sequence[Tuple[datetime, float]], end: datetime) -> List[Tuple[datetime, float]]:
-    """The corners of a line that changes only where an objective did."""
+    """The corners of a line that only changes where the objective did."""
     found: List[Tuple[datetime, float]] = []
     for at, y in promised:
         if found:
@@ -120,7 +120,7 @@ def _steps(promised: Sequence[Tuple[datetime, float]], end: datetime) -> List[Tu
 
 
 class _Scale:
-    """Moments and seconds to pixels; a single moment lies in the middle."""
+    """Converts times and seconds to pixels; a single time is in the middle."""
 
     def __init__(self, moments: Sequence[datetime], values: Sequence[float]) -> None:
         self.start, self.end = min(moments), max(moments)
@@ -138,7 +138,7 @@ class _Scale:
         return _HEIGHT - _BOTTOM - value / self._top * (_HEIGHT - _TOP - _BOTTOM)
 
     def grid(self) -> List[Markup]:
-        """Lines at zero, at half and at the top with their values, and the first and last day."""
+        """Lines at zero, half and the top with their values, and the first and last day."""
         shapes: List[Markup] = []
         for value in (0.0, self._top / 2, self._top):
             y = self._y(value)
@@ -152,7 +152,7 @@ class _Scale:
 
 
 def nice(value: float) -> float:
-    """The next 1, 2 or 5 times a power of ten, or for more than a minute a round number of minutes or hours. Pure."""
+    """The next 1, 2 or 5 times a power of ten, or a round number of minutes or hours beyond a minute. Pure."""
     unit = 3600.0 if value > 7200 else 60.0 if value > 120 else 1.0
     wanted, step = max(value / unit, 0.001), 0.001
     while True:

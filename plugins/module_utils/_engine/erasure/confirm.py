@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which registered erasures are applied only if confirmed. Pure.
+"""Decide which registered erasures need a confirmation. Pure.
 
-Whoever may store a backup may store an erasure. The deletion of one key's rows is applied as it is registered. A
-statement of its own is a program out of the repository, and what is not there ``as_of`` a moment may be an intruder's.
+Whoever can store a backup can store an erasure. A deletion of one key's rows is applied without confirmation, but a
+custom statement is code from the repository, and an erasure that did not exist ``as_of`` a moment may be an intruder's.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from ..repository.erasures import Erasure
 
 
 def unconfirmed(erasures: Iterable[Erasure], late: AbstractSet[str], confirmed: Iterable[str]) -> List[Erasure]:
-    """Erasures that need a confirmation and have none; ``late`` are the confirmations of those later than ``as_of``."""
+    """Erasures that lack a required confirmation; ``late``: the confirmations of those later than ``as_of``."""
     given = frozenset(confirmed)
     return [e for e in erasures if (not e.is_default or e.confirmation in late) and e.confirmation not in given]
 
 
 def require_confirmed(erasures: Iterable[Erasure], late: AbstractSet[str], confirmed: Iterable[str]) -> None:
-    """ErasuresUnconfirmed, which lists them, unless all that need a confirmation have one."""
+    """ErasuresUnconfirmed, with a list, if any erasure lacks a required confirmation."""
     missing = unconfirmed(erasures, late, confirmed)
     if missing:
         raise ErasuresUnconfirmed(
             f"{len(missing)} registered erasures are not confirmed: " + "; ".join(_told(e, late) for e in missing),
-            "Read each. Confirm those that you registered by the digest before the first space: --confirm-erasures"
-            " for each (confirm_erasures in Ansible). One that nobody registered was stored by an intruder: see"
-            " docs/ransomware.md. --without-erasures leaves the whole register out. Nothing was touched.",
+            "Read each. Confirm those that you registered with --confirm-erasures and the text before the first space"
+            " (confirm_erasures in Ansible). If nobody registered one, an intruder stored it: see docs/ransomware.md."
+            " --without-erasures skips the whole register. Nothing was changed.",
             unconfirmed=[e.shown() for e in missing],
         )
 
@@ -43,5 +43,5 @@ def _told(erasure: Erasure, late: AbstractSet[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters, and those that change the order of display, escaped."""
+    """The text, with control characters and those that change the display order escaped."""
     return "".join(c if c.isprintable() else " " if c in "\n\t" else f"\\u{ord(c):04x}" for c in text)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reapply, in a restored cluster, erasures from after the moment that it was restored to."""
+"""Reapply to a restored cluster the erasures after the moment that it was restored to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..postgres.relations import Named, find_oid, look_up, own_path
 from ..postgres.sandbox import run_as_owner
 from ..repository.erasures import Erasure, deletion, split_table
 
-# The server's log must not quote a key, and no standby is there to confirm the commit.
+# The server's log must not contain keys, and there is no standby to confirm the commit.
 _SETTINGS = (
     "SET LOCAL log_min_error_statement = panic",
     "SET LOCAL log_min_messages = panic",
@@ -44,9 +44,9 @@ class Reapplied:
 
 
 def reapply(connection: ConnectionConfig, erasures: Iterable[Erasure]) -> List[Reapplied]:
-    """Apply them in their order, each in its transaction and as the owner of its table, in the session of a superuser.
+    """Apply them in order, each in its own transaction as the owner of its table, in the session of a superuser.
 
-    ErasureFailed names the first that fails. Whether they are confirmed is decided before.
+    ErasureFailed names the first one that fails. Confirmations have to be checked before.
     """
     with session(connection) as sql:
         databases = [str(row[0]) for row in sql.rows("SELECT datname FROM pg_database WHERE datallowconn")]
@@ -88,9 +88,9 @@ def _apply(connection: ConnectionConfig, erasure: Erasure) -> Reapplied:
         except pg.Error as exc:
             # Neither the cause nor the server's message: they may quote the key.
             raise ErasureFailed(
-                f"The erasure {erasure.id} of {erasure.table} cannot be applied again: PostgreSQL refuses its"
+                f"Cannot reapply the erasure {erasure.id} of {erasure.table}: PostgreSQL refuses its"
                 f" statement with SQLSTATE {exc.pgcode or 'unknown'} ({type(exc).__name__}).",
-                f"It runs as the owner of that table, and constraints are checked at once. {_again(erasure)}",
+                f"{_again(erasure)} It runs as the owner of that table, with constraints checked immediately.",
                 id=erasure.id,
                 table=erasure.table,
                 sqlstate=exc.pgcode,
@@ -99,10 +99,10 @@ def _apply(connection: ConnectionConfig, erasure: Erasure) -> Reapplied:
 
 
 def _again(erasure: Erasure) -> str:
-    # The register keeps the one that fails as well: a restore would run both.
+    # The register would keep the failing erasure as well, and a restore would run both.
     return (
-        f"Register it anew with a statement that works so, and set {_place(erasure)} apart by hand in every repository"
-        " (docs/ransomware.md); or restore with --without-erasures and erase by hand."
+        f"Register it again with a working statement, and set {_place(erasure)} apart manually in every repository"
+        " (docs/ransomware.md); or restore with --without-erasures and erase manually."
     )
 
 
@@ -113,8 +113,8 @@ def _place(erasure: Erasure) -> str:
 def _require_user_table(erasure: Erasure, table: Named) -> None:
     if table.is_system:
         raise ErasureFailed(
-            f"The erasure {erasure.id} is of {erasure.table}, which is PostgreSQL's own.",
-            f"No user's data is there: find out who registered it, and set {_place(erasure)} apart by hand in every"
+            f"The erasure {erasure.id} is of PostgreSQL's own table {erasure.table}, which has no users' data.",
+            f"Find out who registered it, and set {_place(erasure)} apart manually in every"
             " repository (docs/ransomware.md). --without-erasures restores without the register.",
             id=erasure.id,
             table=erasure.table,

@@ -21,16 +21,16 @@ from ..repository.hasty import open_hasty, require_begun
 from ..repository.records import StoredRecord, iterate_records
 from ..repository.repository import Repositories, Repository
 
-# A restore must not fail because a store is busy for a moment.
+# A restore must not fail because a store is busy briefly.
 _ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
 class Register:
-    """All erasures of all repositories that answered, oldest first, and why the others did not.
+    """All erasures of the readable repositories, oldest first, and the errors of the others.
 
-    ``unread`` has them by name, and by key the records that count for nothing. ``late`` are the confirmations of those
-    that no repository has as of the moment that it is to be seen at.
+    ``unread``: errors by repository name, and by key for records that do not count. ``late``: the confirmations of
+    erasures that no repository had at its ``as_of``.
     """
 
     erasures: Tuple[Erasure, ...]
@@ -40,7 +40,7 @@ class Register:
 
 @dataclass(frozen=True)
 class Registered:
-    """The erasure, the repositories that it is new in, and those that are not required and did not take it."""
+    """The erasure, the repositories that it was added to, and the optional ones that did not accept it."""
 
     erasure: Erasure
     repositories: Tuple[str, ...]
@@ -50,13 +50,13 @@ class Registered:
 def read_register(config: Config) -> Register:
     """Read the whole register, without waiting long for an unreachable repository.
 
-    ErasureFailed for a record that cannot be read, or if no repository answers.
+    ErasureFailed if a record cannot be read, or no repository responds.
     """
-    # Who was erased since is not known in the past, and who hid the past may have hidden the register too.
+    # An earlier state lacks later erasures, and whoever tampered with it may have tampered with the register.
     past = open_hasty(config, _ATTEMPTS, past=True)
     opened = open_hasty(config, _ATTEMPTS) + past
     seen_as_of = {r.name for r in past}
-    # Two repositories that hold different erasures of one id hold two: none hides the other.
+    # If two repositories have different erasures with one ID, both are used, so that neither hides the other.
     found: Dict[str, Erasure] = {}
     then: Set[str] = set()
     unread: Dict[str, LifeboatError] = {}
@@ -76,8 +76,8 @@ def read_register(config: Config) -> Register:
     if len(unread) == len(opened):
         why = "; ".join(f"{name}: {exc.message}" for name, exc in unread.items())
         raise ErasureFailed(
-            f"The erasure register cannot be read in any repository: {why}",
-            "A restore goes on without the register by --without-erasures.",
+            f"Cannot read the erasure register in any repository: {why}",
+            "Correct the cause, or restore without the register: --without-erasures.",
         )
     for repository in opened:
         unread.update(repository.signatures.foreign)
@@ -89,7 +89,7 @@ def _look(repository: Repository, strict: bool) -> Union[List[Erasure], Lifeboat
     """Unless ``strict``, an unreadable record is treated like an unreadable repository."""
     try:
         require_begun(repository)
-        # The first that cannot be read decides, whatever follows.
+        # The first unreadable one decides.
         return _those_that_count(iterate_records(repository, repository.layout.erasures))
     except ErasureFailed as exc:
         if strict:
@@ -100,7 +100,7 @@ def _look(repository: Repository, strict: bool) -> Union[List[Erasure], Lifeboat
 
 
 def _those_that_count(records: Iterable[StoredRecord]) -> List[Erasure]:
-    """ErasureFailed for one that cannot be read. One without a signature that counts is ignored."""
+    """The erasures in these records, without those that lack a valid signature; ErasureFailed for an unreadable one."""
     return [load_erasure(r.raw, r.key) for r in records if not isinstance(r.error, RecordForeign)]
 
 
@@ -111,9 +111,9 @@ def plan(config: Config, request: ErasureRequest) -> Registered:
 
 
 def apply(config: Config, request: ErasureRequest) -> Registered:
-    """Write the erasure into every repository that lacks it; the same one is registered once.
+    """Store the erasure in every repository that lacks it; the same one is registered only once.
 
-    A required repository that does not accept it is an error; the next run completes what this one started.
+    It is an error if a required repository does not accept it; repeat the call to complete it.
     """
     new: List[str] = []
     with audited(config, "erasure") as note, _looked_up(config, request) as (erasure, lacking, missing):
@@ -135,7 +135,7 @@ def apply(config: Config, request: ErasureRequest) -> Registered:
 def _looked_up(
     config: Config, request: ErasureRequest
 ) -> Iterator[Tuple[Erasure, List[Repository], Dict[str, LifeboatError]]]:
-    """The erasure as it is registered or will be, the repositories that lack it, and those that cannot tell."""
+    """The erasure as registered or to be registered, the repositories that lack it, and the unreadable ones."""
     missing: Dict[str, LifeboatError] = {}
     repositories = Repositories.open(config)
     try:

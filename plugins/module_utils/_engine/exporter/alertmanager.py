@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The open alerts, as Alertmanager has them (its API v2): what is inhibited or silenced there is not shown here.
+"""The open alerts from Alertmanager (API v2), without those that are inhibited or silenced there.
 
-It is asked in a thread of its own, so that neither the page nor the reading of repositories ever waits for it. What it
-answers is bounded, and shown as text only.
+It is queried in a separate thread, so that neither the page nor the reading of repositories ever waits for it. Its
+answer is bounded, and only shown as text.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from ..base.version import VERSION
 from ..config.transit import is_this_machine
 from ..records.fields import printable, read_stored_time
 
-#: Seconds between two questions, for one of them as a whole, and for each wait in it.
+#: Seconds between two queries, for a whole query, and for each wait in it.
 EVERY, _WHOLE, _WAIT = 30.0, 15.0, 5.0
 _MOST_BYTES, _MOST_ALERTS, _MOST_TEXT = 4 * 1024 * 1024, 200, 500
-# The page of ours that each of our rules names; whoever rewrites it filters by a matcher of his own.
+# Each of our rules links to this page; with other links, alerts are selected by --alertmanager-match.
 _OURS = re.compile(r"/docs/alerts\.md#([a-z]+)\Z")
 _RANK = {"critical": 0, "warning": 1}
 
 
 @dataclass(frozen=True)
 class Alert:
-    """An open alert: since when (aware; None where it does not tell), and whom it is about, "" for no cluster."""
+    """An open alert: since when (aware; None if unknown), and its cluster, or ""."""
 
     name: str
     severity: str
@@ -50,7 +50,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Asked:
-    """The alerts of the last answer, when that was, how many more there were, and why the last question failed."""
+    """The alerts of the last answer, its time, the number of further alerts, and the error of the last query."""
 
     alerts: Tuple[Alert, ...] = ()
     at: Optional[datetime] = None
@@ -60,9 +60,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Manager:
-    """Where Alertmanager is. Without a ``match`` (a matcher, such as ``team="dba"``) only alerts of our rules count.
+    """The address of Alertmanager. Without ``match`` (a matcher: ``team="dba"``), only alerts of our rules count.
 
-    ``auth_file`` holds ``user:password``; ``ca_file`` the authority of its certificate.
+    ``auth_file`` contains ``user:password``; ``ca_file`` the CA of its certificate.
     """
 
     url: str
@@ -71,27 +71,27 @@ class Manager:
     ca_file: Optional[str] = None
 
     def require_sound(self) -> None:
-        """ConfigError for a URL with a password, or one to which the password would go in clear."""
+        """ConfigError for a URL that contains a password, or that would send the password in clear text."""
         try:
             parts = urlsplit(self.url)
             good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         except ValueError:
             good = False
         if not good or not re.fullmatch(r"[!-~]+", self.url) or parts.query or parts.fragment:
-            raise ConfigError("--alertmanager is no URL.", "Write it as --alertmanager http://127.0.0.1:9093.")
+            raise ConfigError("--alertmanager is not a URL.", "Write it as --alertmanager http://127.0.0.1:9093.")
         if parts.username or parts.password:
             raise ConfigError(
-                "--alertmanager has a user or password in it, which every local user can see.",
-                "Put user:password into a file, and name it by --alertmanager-auth.",
+                "--alertmanager contains a user or password, which every local user can see.",
+                "Put user:password into a file, and name it with --alertmanager-auth.",
             )
         if self.auth_file and parts.scheme == "http" and not is_this_machine(self.url):
             raise ConfigError(
-                "--alertmanager-auth would send the password in clear to another machine.",
-                "Use https; --alertmanager-ca names an authority of your own.",
+                "--alertmanager-auth would send the password in clear text to another machine.",
+                "Use https, with --alertmanager-ca for your own CA.",
             )
 
     def ask(self) -> Asked:
-        """The alerts that are open now. ConfigError, StoreUnavailable; takes at most about 20 seconds."""
+        """Query the open alerts, for about 20 seconds at most. ConfigError, StoreUnavailable."""
         words = [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "false")]
         words += [("filter", self.match)] if self.match else []
         url = f"{self.url.rstrip('/')}/api/v2/alerts?{urlencode(words)}"
@@ -130,14 +130,14 @@ class Manager:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the password elsewhere."""
+    """Follow no redirect, which would send the password elsewhere."""
 
     def redirect_request(self, *_args: Any, **_more: Any) -> None:
         return None
 
 
 def _read(answer: Any) -> bytes:
-    """The whole body, within its bounds: whoever sends a byte now and then keeps nobody."""
+    """The whole body, bounded in size and time, so that a slow sender blocks nothing."""
     raw, until = bytearray(), clock.monotonic() + _WHOLE
     while chunk := answer.read1(65536):
         raw += chunk
@@ -149,20 +149,20 @@ def _read(answer: Any) -> bytes:
 
 
 def _unavailable(words: str) -> StoreUnavailable:
-    return StoreUnavailable(words, "Look at Alertmanager, and at --alertmanager.")
+    return StoreUnavailable(words, "Check Alertmanager, and the URL of --alertmanager.")
 
 
 def parse_alerts(raw: bytes, every: bool = False) -> Tuple[Alert, ...]:
-    """The alerts of an answer, the worst first; with ``every`` those of other rules too. Pure; StoreUnavailable.
+    """The alerts in an answer, the worst first; with ``every``, also those of other rules. Pure; StoreUnavailable.
 
-    What is no alert is left out, and so is the watchdog, which always fires.
+    Invalid alerts are left out, and so is the watchdog, which always fires.
     """
     try:
         given = json.loads(raw)
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, list):
-        raise _unavailable("What Alertmanager answered is no list of alerts.")
+        raise _unavailable("The answer of Alertmanager is not a list of alerts.")
     found = [alert for item in given if isinstance(item, dict) and (alert := _alert(item, every)) is not None]
     return tuple(sorted(found, key=lambda a: (_RANK.get(a.severity, 2), a.cluster, a.name, a.summary)))
 
@@ -176,7 +176,7 @@ def _alert(item: Dict[str, Any], every: bool) -> Optional[Alert]:
     if not every and (match is None or match.group(1) != name.lower()):
         return None
     try:
-        # It tells nanoseconds.
+        # Alertmanager's times have nanoseconds.
         since = read_stored_time(re.sub(r"(\.\d{6})\d+", r"\1", str(item.get("startsAt"))))
     except ValueError:
         since = None
@@ -184,21 +184,21 @@ def _alert(item: Dict[str, Any], every: bool) -> Optional[Alert]:
 
 
 def _texts(value: Any) -> Dict[str, str]:
-    """The texts of an object, each as it can be shown."""
+    """The strings in an object, each made printable."""
     if not isinstance(value, dict):
         return {}
     return {key: printable(text[:_MOST_TEXT]) for key, text in value.items() if isinstance(text, str)}
 
 
 class Alerts:
-    """What was last heard of Alertmanager. Safe for threads: one asks, any number read."""
+    """The last answer of Alertmanager. Thread-safe: one thread queries, any number read."""
 
     def __init__(self, manager: Manager) -> None:
         self._manager, self._lock, self._asked = manager, threading.Lock(), Asked()
         self._over = threading.Event()
 
     def start(self) -> None:
-        """Ask now and every 30 seconds, in the background."""
+        """Query now and every 30 seconds, in the background."""
         threading.Thread(target=self._run, name="lifeboat-alerts", daemon=True).start()
 
     def _run(self) -> None:
@@ -208,14 +208,16 @@ class Alerts:
                 return
 
     def ask(self) -> None:
-        """Once. An error is kept beside what was known before."""
+        """Query once. An error is kept beside the previous answer."""
         try:
             asked = self._manager.ask()
         except LifeboatError as exc:
             asked = replace(self.last(), error=exc)
         except Exception as exc:
-            # A thread that ends would leave old alerts on the page forever.
-            asked = replace(self.last(), error=_unavailable(f"Alertmanager was not understood: {type(exc).__name__}."))
+            # If this thread ended, old alerts would stay on the page forever.
+            asked = replace(
+                self.last(), error=_unavailable(f"Cannot parse the answer of Alertmanager: {type(exc).__name__}.")
+            )
         with self._lock:
             self._asked = asked
 
@@ -225,5 +227,5 @@ class Alerts:
             return self._asked
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop the queries."""
         self._over.set()

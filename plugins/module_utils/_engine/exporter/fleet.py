@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clusters of a directory of configurations, and what was last read of each of their repositories.
+"""The clusters of a directory of configurations, and the data last read from each of their repositories.
 
-Whoever scrapes never waits for a store: the repositories are read in the background, and what was read is kept.
+Scrapes never wait for a store: the repositories are read in the background, and the data is kept.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _MEASURED_EVERY = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Reading:
-    """One repository: what was last read, when, and the error of the last try, if it failed.
+    """One repository: the data last read, when, and the error of the last attempt, if it failed.
 
-    ``usage`` is what it holds and may hold: measuring takes a listing of everything, so that it may be an hour old.
+    ``usage``: its size and limit, up to an hour old, because measuring takes a listing of everything.
     """
 
     stored: Optional[Stored] = None
@@ -47,7 +47,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A configuration, and the readings by repository."""
+    """A configuration, and the readings of its repositories."""
 
     path: str
     config: Config
@@ -63,20 +63,20 @@ class Unusable:
 
 
 def configurations(directory: str) -> List[str]:
-    """The files of a directory that end in ``.yml``, but those that hold the credentials of file sets; ConfigError."""
+    """The files in a directory that end in ``.yml``, except those with the credentials of file sets; ConfigError."""
     try:
         names = sorted(os.listdir(directory))
     except OSError as exc:
         raise ConfigError(
-            f"{directory} cannot be read: {exc.strerror}.",
-            "Name a directory with one configuration for each cluster: --config-dir DIR.",
+            f"Cannot read {directory}: {exc.strerror}.",
+            "Use --config-dir DIR, a directory with one configuration for each cluster.",
             path=directory,
         ) from exc
     return [os.path.join(directory, n) for n in names if n.endswith(".yml") and not n.endswith(".files.yml")]
 
 
 class Fleet:
-    """All clusters. Safe for threads: one refreshes, any number read."""
+    """All clusters. Thread-safe: one thread refreshes, any number read."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -94,8 +94,8 @@ class Fleet:
                 config = load(path)
                 if config.cluster in seen.values():
                     raise ConfigError(
-                        f"{path} is of cluster {config.cluster}, and so is another configuration.",
-                        "Give each cluster a name of its own, or remove one of the files.",
+                        f"{path} is of cluster {config.cluster}, which another configuration has too.",
+                        "Give each cluster its own name, or remove one of the files.",
                         path=path,
                     )
             except LifeboatError as exc:
@@ -143,7 +143,7 @@ class Fleet:
             return tuple(clusters), self._unusable, self._refreshed
 
     def samples(self) -> List[Samples]:
-        """The samples of all clusters. One whose repository fails now has those of the last time, and is not up."""
+        """The samples of all clusters; for an unavailable repository, those of the last time, with 0 for up."""
         clusters, unusable, refreshed = self.snapshot()
         program = Samples()
         program.add("build_info", 1, version=VERSION)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The status page: one HTML file without scripts, for a desk and for a phone."""
+"""The status page: one HTML file without scripts, for desktop and phone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .status import BAD, GOOD, WARNED, Fact, Place, Verdict, ago, judge
 
 _WORDS = {GOOD: "PROTECTED", WARNED: "WARNING", BAD: "AT RISK"}
 _MARKS = {GOOD: ("✓", "good-ink"), WARNED: ("!", "warn-ink"), BAD: ("✗", "bad-ink"), None: ("", "soft")}
-#: So many open alerts are shown; an answer of Alertmanager that is older than this is not one of now.
+#: Maximum number of alerts to show, and the age at which an answer of Alertmanager is outdated.
 _SHOWN, _OLD = 50, timedelta(minutes=5)
 _MORE = """
 .alert { display: grid; grid-template-columns: 84px 250px 90px 1fr; gap: 4px 12px; padding: 6px 0;
@@ -44,7 +44,7 @@ def render(
     now: datetime,
     asked: Optional[Asked] = None,
 ) -> str:
-    """The whole page; it needs nothing else. ``asked`` are the open alerts, where an Alertmanager is configured."""
+    """The whole, self-contained page. ``asked``: the open alerts, if an Alertmanager is configured."""
     verdicts = sorted((judge(cluster, now) for cluster in clusters), key=lambda v: (_rank(v.state), v.cluster))
     bad = sum(v.state == BAD for v in verdicts) + len(unusable)
     title = f"Lifeboat: {bad} of {len(verdicts) + len(unusable)} at risk" if bad else "Lifeboat: all protected"
@@ -81,12 +81,12 @@ def _summary(verdicts: Sequence[Verdict], unusable: Sequence[Unusable]) -> str:
     words = {GOOD: "protected", WARNED: "with warnings", BAD: "at risk"}
     told = [f"{number} {words[state]}" for state, number in counts.items() if number]
     if unusable:
-        told.append(f"{len(unusable)} not configured")
+        told.append(f"{len(unusable)} with an unusable configuration")
     return f"Clusters: {', '.join(told)}."
 
 
 def _alerts(asked: Asked, now: datetime) -> Markup:
-    """The open alerts, and in any case how old they are where Alertmanager does not answer."""
+    """The open alerts and their age, also if Alertmanager does not respond."""
     rows = [
         tag(
             "div",
@@ -99,8 +99,8 @@ def _alerts(asked: Asked, now: datetime) -> Markup:
         for alert in asked.alerts[:_SHOWN]
     ]
     hidden = len(asked.alerts) - len(rows) + asked.more
-    open_ones = f"{len(asked.alerts) + asked.more} were open" if rows else "none was open"
-    known = "It has not answered yet." if asked.at is None else f"Alertmanager, {ago(now, asked.at)}: {open_ones}."
+    open_ones = f"{len(asked.alerts) + asked.more} were open" if rows else "none were open"
+    known = "No answer yet." if asked.at is None else f"Alertmanager, {ago(now, asked.at)}: {open_ones}."
     late = asked.error is not None or asked.at is None or now - asked.at > _OLD
     badge = f"badge {'warn' if late else 'bad' if rows else 'good'}"
     return tag(

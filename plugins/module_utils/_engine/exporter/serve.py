@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Serve ``/metrics`` and the status page.
 
-There is no password here: whoever needs one puts a reverse proxy in front, and gives the exporter a loopback address.
-TLS, also with certificates that clients must show, is by Python's own library.
+There are no passwords: for those, put a reverse proxy in front, and give the exporter a loopback address.
+TLS, also with client certificates, is by Python's own library.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .fleet import Fleet
 from .page import render
 
 _POLL = 0.2
-#: The headers of every answer: the page has neither scripts nor anything of another origin.
+#: The headers of every response: the page has neither scripts nor content of other origins.
 _SAFE = [
     ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
@@ -35,8 +35,8 @@ _SAFE = [
 
 @dataclass(frozen=True)
 class Options:
-    """Where it listens, how often (seconds) the repositories are read, where the page is written to as a file, and
-    which Alertmanager is asked for the open alerts.
+    """The address to listen on, the seconds between readings of the repositories, the file for the page, and the
+    Alertmanager to query for open alerts.
     """
 
     address: str = "127.0.0.1"
@@ -54,25 +54,25 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class _Quiet(WSGIRequestHandler):
-    """Without a line for each scrape; a client that sends nothing is cut off after ten seconds."""
+    """Logs no requests; closes the connection of a silent client after ten seconds."""
 
     timeout = 10
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def serve(
     fleet: Fleet, options: Options, told: List[int], note: Callable[[str], None], ready: Callable[[], None]
 ) -> None:
-    """Read the repositories and serve what was read, until ``told`` to end. ConfigError where it cannot listen."""
+    """Read the repositories and serve the data, until ``told`` to end. ConfigError if it cannot listen."""
     alerts = Alerts(options.alertmanager) if options.alertmanager else None
     server = _listen(fleet, options, alerts)
     if alerts:
         alerts.start()
     thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="lifeboat-http", daemon=True)
     thread.start()
-    note(f"listens on {options.address}:{server.server_port}")
+    note(f"listening on {options.address}:{server.server_port}")
     try:
         _refresh(fleet, options, note, alerts)
         ready()
@@ -90,7 +90,7 @@ def serve(
 
 
 def _refresh(fleet: Fleet, options: Options, note: Callable[[str], None], alerts: Optional[Alerts]) -> None:
-    """An error stops nothing: the next round tries again."""
+    """Refresh, and write the page; after an error the next round tries again."""
     try:
         fleet.refresh()
         for item in fleet.snapshot()[1]:
@@ -102,7 +102,7 @@ def _refresh(fleet: Fleet, options: Options, note: Callable[[str], None], alerts
 
 
 def page_of(fleet: Fleet, alerts: Optional[Alerts] = None) -> bytes:
-    """The status page of now."""
+    """The current status page."""
     clusters, unusable, refreshed = fleet.snapshot()
     asked = alerts.last() if alerts else None
     return render(clusters, unusable, refreshed, clock.now(), asked).encode()
@@ -129,7 +129,9 @@ def _answer(fleet: Fleet, alerts: Optional[Alerts], method: str, path: str) -> T
         return "200 OK", "text/html; charset=utf-8", page_of(fleet, alerts)
     if path == "/healthz":
         first = fleet.snapshot()[2]
-        return ("200 OK", plain, b"ok\n") if first else ("503 Service Unavailable", plain, b"Nothing was read yet.\n")
+        return (
+            ("200 OK", plain, b"ok\n") if first else ("503 Service Unavailable", plain, b"No data has been read yet.\n")
+        )
     return "404 Not Found", plain, b"There are /, /metrics and /healthz.\n"
 
 
@@ -141,11 +143,11 @@ def _listen(fleet: Fleet, options: Options, alerts: Optional[Alerts]) -> _Server
             context.load_cert_chain(options.tls_cert, options.tls_key)
             if options.tls_client_ca:
                 context.verify_mode = ssl.CERT_REQUIRED
-            # The handshake belongs to the thread of its request: one silent client must not stop the others.
+            # The handshake is done in the thread of the request, so that a silent client does not block the others.
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError(
-            f"The exporter cannot listen on {options.address}:{options.port}: {exc}.",
-            "Choose another --listen, or correct --tls-cert, --tls-key and --tls-client-ca.",
+            f"Cannot listen on {options.address}:{options.port}: {exc}.",
+            "Use another --listen, or correct --tls-cert, --tls-key and --tls-client-ca.",
         ) from exc
     return server

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the status page says of a cluster: can it be restored now, how old is what there is, and was it proven. Pure."""
+"""The contents of the status page: whether a cluster can be restored, how recent that is, and its proofs. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD, WARNED, BAD = "good", "warn", "bad"
 
 @dataclass(frozen=True)
 class Fact:
-    """A line: what, its value, and how it is judged (None: not at all)."""
+    """A line: its name, its value, and its state (None: not judged)."""
 
     name: str
     value: str
@@ -30,7 +30,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Place:
-    """One repository. ``restorable`` says whether a restore to the latest moment is possible from it."""
+    """One repository. ``restorable``: whether a restore to the latest moment is possible from it."""
 
     name: str
     restorable: bool
@@ -67,10 +67,10 @@ def judge(cluster: Cluster, now: datetime) -> Verdict:
 
 
 def _place(cluster: Cluster, entry: RepositoryConfig, reading: Reading, now: datetime) -> Place:
-    # Without one that is not required archiving goes on.
+    # Archiving continues without an optional one.
     bad = BAD if entry.required else WARNED
     if reading.stored is None:
-        why = reading.error.message if reading.error else "It was not read yet."
+        why = reading.error.message if reading.error else "It has not been read yet."
         return Place(entry.name, False, why, (Fact("Repository", why, bad),))
     stored = reading.stored
     facts: List[Fact] = []
@@ -87,13 +87,13 @@ def _place(cluster: Cluster, entry: RepositoryConfig, reading: Reading, now: dat
 def _why_not(stored: Stored) -> str:
     way = stored.contents.to_latest()
     if stored.contents.chains.newest is None:
-        return "There is no whole backup."
+        return "There is no restorable backup."
     if way is None:
         return "No backup leads to the timeline of the newest WAL."
     if way.run.missing:
-        return f"WAL segment {way.run.missing[0]} is missing behind the newest backup."
+        return f"WAL segment {way.run.missing[0]} is missing after the newest backup."
     if way.run.lost:
-        return f"WAL from {way.run.lost[0].name} on was archived and is not there any more."
+        return f"WAL from {way.run.lost[0].name} on was archived, but is missing."
     return ""
 
 
@@ -114,7 +114,7 @@ def _window(cluster: Cluster, stored: Stored, now: datetime) -> List[Fact]:
     span = f"{last.start:%Y-%m-%d %H:%M} to {last.end:%Y-%m-%d %H:%M:%S} UTC"
     return [
         Fact("Point-in-time window", span, WARNED if short else GOOD),
-        # An idle server archives nothing, so that its age alone says nothing bad.
+        # An idle server archives nothing, so age alone is no fault.
         Fact("Newest WAL stored", ago(now, last.end)),
     ]
 
@@ -142,7 +142,7 @@ def _proof(cluster: Cluster, stored: Stored, now: datetime) -> List[Fact]:
 
 
 def _drill(cluster: Cluster, drills: Drills, now: datetime) -> Fact:
-    """The newest drill. Red only if it failed: that none was made in time puts no data at risk by itself."""
+    """The newest drill. Red only if it failed: an overdue drill by itself puts no data at risk."""
     limit, last, good = cluster.config.objectives.max_drill_age, drills.last, drills.last_passed
     late = limit is not None and (good is None or now - good.stored_at > timedelta(days=limit))
     if last is None:
@@ -169,7 +169,7 @@ def ago(now: datetime, at: Optional[datetime]) -> str:
 
 
 def span_words(seconds: float) -> str:
-    """In the largest unit of which there are two."""
+    """The duration in the largest unit of which there are at least two."""
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

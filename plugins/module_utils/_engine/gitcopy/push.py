@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configuration without secrets to a branch of a git remote: host, set and path, with a commit if anything changed.
+"""Push configuration without secrets to a branch of a git remote, by host, set and path, if anything changed.
 
 Files are excluded by path, name and size; ``detect-secrets`` searches the rest, and any finding aborts the push.
 """
@@ -31,13 +31,13 @@ from .detect import find_secrets
 from .worktree import Moved, Worktree
 
 _ATTEMPTS = 4
-# Seconds that another push of this host is waited for.
+# Seconds to wait for another push of this host.
 _PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """The result of a push: the commit (None: nothing changed), the changes, and what was left out and why."""
+    """The result of a push: the commit (None: nothing changed), the changes, and the files left out with reasons."""
 
     remote: str
     branch: str
@@ -52,9 +52,9 @@ class Pushed:
 
 
 def push_sets(config: Config, names: Sequence[str] = ()) -> Optional[Pushed]:
-    """Push the sets that go to git, or those of these names; None if there are none.
+    """Push the sets that go to git, or only those with these names; None if there are none.
 
-    SecretFound, GitUnavailable, GitRejected, DependencyMissing: nothing was pushed then.
+    After SecretFound, GitUnavailable, GitRejected or DependencyMissing, nothing was pushed.
     """
     git = config.git
     if git is None:
@@ -89,16 +89,16 @@ def _push(git: GitConfig, sets: Sequence[FileSetConfig], directory: str) -> Push
             # Another host was faster: start again on top of its push.
             clock.sleep(0.3 * (attempt + 1))
     raise GitUnavailable(
-        f"The branch {git.branch} of {git.remote} moved {_ATTEMPTS} times while it was pushed to.",
-        "Many hosts push at once; the next run pushes it.",
+        f"The branch {git.branch} of {git.remote} moved during each of {_ATTEMPTS} attempts to push.",
+        "Wait for the next run, or run it again: many hosts push at the same time.",
         remote=git.remote,
     )
 
 
 def _fill(git: GitConfig, chosen: FileSetConfig, clone: str, where: Tuple[str, str]) -> Dict[str, str]:
-    """Make ``where`` in the clone what the set is, without what is kept out: that, and why.
+    """Make ``where`` in the clone equal to the set; returns the files that are kept out, with reasons.
 
-    If the set's owner swaps files meanwhile, that has no effect: links are followed on neither side.
+    The set's owner may swap files meanwhile without effect: links are followed on neither side.
     """
     _clear(clone, where)
     members = {"/" + os.fsdecode(seen.name).strip("/") for seen in scan(chosen, TAR, path_of)}
@@ -118,7 +118,7 @@ def _fill(git: GitConfig, chosen: FileSetConfig, clone: str, where: Tuple[str, s
                 continue  # It vanished meanwhile.
             except OSError as exc:
                 raise ConfigError(
-                    f"File set {chosen.name}: {path} cannot be read: {exc.strerror}.",
+                    f"File set {chosen.name}: cannot read {path}: {exc.strerror}.",
                     "Run it as root, or exclude the path.",
                 ) from exc
     return out
@@ -129,7 +129,7 @@ class _TooLarge(Exception):
 
 
 def _clear(clone: str, where: Tuple[str, str]) -> None:
-    """Only root has access to the clone, but another user's commit may have a link in place of the host's directory."""
+    """Empty the directory. A commit by somebody else may have replaced the host's directory with a link."""
     place = clone
     for part in where:
         place = os.path.join(place, part)
@@ -141,7 +141,7 @@ def _clear(clone: str, where: Tuple[str, str]) -> None:
 
 
 def _copy(path: str, tree: Tree, parts: Sequence[str]) -> None:
-    """A file or a link; UntrustedPath for a file that root does not read."""
+    """Copy a file or a link; UntrustedPath for a file that root must not read."""
     with located(path, last=False) as (parent, name):
         info = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISLNK(info.st_mode):
@@ -174,26 +174,26 @@ def _require_clean(git: GitConfig, tree: Worktree, host: str) -> None:
         words = "; ".join(f"{path} line {finding.line} ({finding.kind})" for path, finding in found[:10])
         more = f" and {len(found) - 10} more" if len(found) > 10 else ""
         raise SecretFound(
-            f"Nothing was pushed to {git.remote}: what looks like a secret is in {words}{more}.",
-            "Move it to a file that is kept out (git.keep_out, or a name like .env); if it is none, name the path in"
-            " git.allow. The copies in the repositories were made anyway.",
+            f"Nothing was pushed to {git.remote}: possible secrets in {words}{more}.",
+            "Move secrets to a file that is kept out (git.keep_out, or a name such as .env); if it is not a secret, add"
+            " the path to git.allow. The copies in the repositories were made anyway.",
             findings=[{"path": path, "line": f.line, "kind": f.kind} for path, f in found],
         )
 
 
 @contextlib.contextmanager
 def _held(directory: str) -> Iterator[str]:
-    """The directory of the clone, readable by its owner only, held by one process at a time."""
+    """The directory of the clone, readable only by its owner, and locked by one process at a time."""
     try:
         make_directory(directory)
         lock = open_to_write(os.path.join(directory, "lock"))
     except OSError as exc:
         raise ConfigError(
-            f"The directory {directory} of git cannot be used: {exc.strerror}.", "Run it as root, or set git.state_dir."
+            f"Cannot use git's directory {directory}: {exc.strerror}.", "Run it as root, or set git.state_dir."
         ) from exc
     try:
         if not take(lock, fcntl.LOCK_EX, _PATIENCE):
-            raise GitUnavailable(f"Another push holds {directory}/lock.", "Wait for it, or end it.")
+            raise GitUnavailable(f"Another push has locked {directory}/lock.", "Wait for it, or end it.")
         yield directory
     finally:
         os.close(lock)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clone that commits are made in: the program git, with only our configuration, and without prompts."""
+"""The clone for commits, by the program git with only our configuration and without prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..base.process import Finished, run
 from ..config.git import GitConfig
 
 _TIMEOUT = 300.0
-# git's message for a branch that moved meanwhile; any other refusal is one of the remote's own rules.
+# git's messages for a branch that has moved; any other rejection is due to the remote's own rules.
 _MOVED = ("non-fast-forward", "fetch first", "cannot lock ref", "incorrect old value")
 
 
@@ -31,7 +31,7 @@ class Worktree:
         make_directory(self.path)
         if not os.path.isdir(os.path.join(self.path, ".git")):
             self._git("init", "--quiet")
-        # Store files unchanged: no filters, no line-end conversion, whatever a .gitattributes of the set says.
+        # Store files unchanged, without filters and line-end conversion, whatever a .gitattributes in the set says.
         info = os.path.join(self.path, ".git", "info")
         make_directory(info)
         replace_file(os.path.join(info, "attributes"), b"* -text -filter -ident -working-tree-encoding\n")
@@ -44,14 +44,14 @@ class Worktree:
             self._remotely("fetch", "--quiet", "--depth=1", "--no-tags", "--", remote, f"refs/heads/{branch}")
             self._git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
         else:
-            # Its first commit, whatever was tried before.
+            # An empty branch for its first commit, whatever earlier attempts left.
             self._git("symbolic-ref", "HEAD", "refs/heads/first")
             self._git("update-ref", "-d", "refs/heads/first")
             self._git("read-tree", "--empty")
         self._git("clean", "-ffdxq")
 
     def changes(self, prefix: str) -> Dict[str, List[str]]:
-        """Stage what is below ``prefix``: the paths by ``added``, ``changed`` and ``removed``."""
+        """Stage everything below ``prefix``; returns the paths by ``added``, ``changed`` and ``removed``."""
         self._git("add", "--all", "--force", "--", prefix)
         told = self._git("diff", "--cached", "--name-status", "--no-renames", "-z").stdout.split("\0")
         found: Dict[str, List[str]] = {"added": [], "changed": [], "removed": []}
@@ -60,7 +60,7 @@ class Worktree:
         return found
 
     def commit(self, message: str) -> str:
-        """Commit what is staged; returns the commit's ID."""
+        """Commit the staged changes; returns the commit's ID."""
         name, address = self._config.author.rstrip(">").split(" <")
         who = ["-c", f"user.name={name}", "-c", f"user.email={address}"]
         self._git(*who, "commit", "--quiet", "--no-gpg-sign", "--cleanup=verbatim", f"--message={message}")
@@ -79,7 +79,7 @@ class Worktree:
             reasons = [line for line in told.splitlines() if line.startswith(("remote:", "!"))]
             raise GitRejected(
                 f"The remote {remote} rejected a push to {branch}: {' '.join(reasons)[:500]}",
-                "See the rules of the remote; the copies in the repositories were made anyway.",
+                "Check the rules of the remote; the copies in the repositories were made anyway.",
                 remote=remote,
                 branch=branch,
             )
@@ -93,9 +93,9 @@ class Worktree:
 
     def _unavailable(self, told: str) -> GitUnavailable:
         return GitUnavailable(
-            f"The remote {self._config.remote} cannot be used: {' '.join(told.split())[-500:] or 'no output from git'}",
-            "Check git.remote, what opens it (git.ssh_key, git.known_hosts, git.credentials) and the network. The"
-            " next run pushes what is missing; the copies in the repositories were made anyway.",
+            f"Cannot use the remote {self._config.remote}: {' '.join(told.split())[-500:] or 'no output from git'}",
+            "Check git.remote, its credentials (git.ssh_key, git.known_hosts, git.credentials) and the network. The"
+            " next run pushes the missing changes; the copies in the repositories were made anyway.",
             remote=self._config.remote,
         )
 
@@ -108,7 +108,7 @@ class Worktree:
             return run(argv, check=check, timeout=_TIMEOUT, env=self._environment())
         except ProcessFailed as exc:
             raise GitUnavailable(
-                f"git failed: {exc.message}", f"Remove {self.path}; the next run makes it again.", path=self.path
+                f"git failed: {exc.message}", f"Remove {self.path}; the next run creates it again.", path=self.path
             ) from exc
 
     def _environment(self) -> Dict[str, str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a repository contains: backups, windows, gaps, and how long a restore would take. Read-only."""
+"""The contents of a repository: backups, windows, gaps, and the duration of a restore. Read-only."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from ..store.protocol import ObjectInfo
 from ..wal.inventory import Archived, Run, archived, find_runs
 from ..wal.pieces import NO_TAIL, Tail, follow
 
-# How many objects that are set apart are named.
+# Maximum number of set-apart objects to name.
 _TOLD = 1000
-# Segments that are lost, by window.
+# Maximum number of lost segments to name for each window.
 _NAMED_LOST = 50
 
 
 @dataclass(frozen=True)
 class Window:
-    """A span of time that a point-in-time restore can reach, on one timeline.
+    """A span of time on one timeline that a point-in-time restore can reach.
 
-    From the moment the ``label`` backup was consistent to the time the last uninterrupted segment reached the store;
-    the last reachable commit is not later than that. ``missing`` names the segments of a gap that ends it.
-    ``pieces`` is what a restore to the latest moment finds behind that, of segments that are not complete yet.
-    ``lost`` names segments after the end that are recorded as archived, and are missing.
+    It begins when the backup ``label`` was consistent, and ends when the last contiguous segment reached the store;
+    the last reachable commit is not later than that. ``missing``: the segments of a gap that ends it. ``pieces``:
+    the streamed pieces of unfinished segments after it, for a restore to the latest moment. ``lost``: segments after
+    the end that are recorded as archived, but missing.
     """
 
     system_identifier: str
@@ -79,7 +79,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far the WAL leads from a backup along one timeline path."""
+    """How far the WAL after a backup goes along one timeline path."""
 
     backup: BackupManifest
     path: TimelinePath
@@ -88,10 +88,10 @@ class Reach:
 
 @dataclass(frozen=True)
 class Contents:
-    """A repository's backups with what the WAL behind each of them allows, and what was set ``aside`` on the way.
+    """A repository's backups, the WAL after each of them, and the objects that were set ``aside``.
 
     ``runs`` follow each backup's own timeline; ``way`` has those that a restore to the latest moment may take, and
-    ``latest`` is the timeline that it goes to. ``ahead`` are dated in the future by the store's clock.
+    ``latest`` is its timeline. ``ahead``: backups that are dated in the future by the store's clock.
     """
 
     repository: Repository
@@ -105,17 +105,17 @@ class Contents:
     latest: Optional[int] = None
 
     def to_latest(self) -> Optional[Reach]:
-        """The way from the newest backup that can be restored and leads to the latest timeline."""
+        """The way from the newest restorable backup that leads to the latest timeline."""
         usable = (reach for label, reach in self.way.items() if label in self.chains.whole)
         return max(usable, key=lambda reach: progress_of(reach.backup), default=None)
 
     def every_run(self) -> List[Tuple[str, Run]]:
-        """All runs, with the labels of their backups, in the order of the backups."""
+        """All runs with the labels of their backups, in the order of the backups."""
         onward = ((label, reach.run) for label, reach in self.way.items() if reach.run is not self.runs[label])
         return sorted((*self.runs.items(), *onward), key=lambda found: found[0])
 
     def gaps(self) -> List[Tuple[str, Run]]:
-        """The windows that lack WAL; only one per backup and gap."""
+        """The runs that end at a gap; only one for each backup and gap."""
         found = {(label, run.missing): run for label, run in self.every_run() if run.missing}
         return [(label, run) for (label, _missing), run in found.items()]
 
@@ -131,16 +131,16 @@ def store_time(repository: Repository) -> datetime:
 def words_of(backup: BackupManifest) -> str:
     """The message about a backup that is ahead of the store's clock."""
     return (
-        f"Backup {backup.label} claims to be of {format_time(backup.finished_at)}, which is yet to come by the store's"
-        " clock: a clock was wrong when it was made. It is no proof that backups are young."
+        f"Backup {backup.label} is dated {format_time(backup.finished_at)}, in the future by the store's clock: a clock"
+        " was wrong when it was made. It does not count as a recent backup."
     )
 
 
 def read_contents(repository: Repository, retention: RetentionConfig) -> Contents:
-    """Read the catalog and list the WAL of every cluster identity in it.
+    """Read the catalog, and list the WAL of every cluster identity in it.
 
-    WAL that is missing only before the window that ``retention`` keeps is no gap: the backup is restored to its
-    own end, and starts no window.
+    WAL that is only missing before the window of ``retention`` is not a gap: that backup can be restored to its
+    own end, but does not begin a window.
     """
     catalog = load_catalog(repository)
     reaches: Dict[str, Reach] = {}
@@ -175,7 +175,7 @@ def read_contents(repository: Repository, retention: RetentionConfig) -> Content
         ]
         for segment in {segment for reach in (*own, *beyond) for segment in reach.run.ahead}:
             key = have[segment].key
-            ahead[key] = Aside(key, implausible(key, "it lies far ahead of all other WAL"))
+            ahead[key] = Aside(key, implausible(key, "it is far ahead of all other WAL"))
         reaches.update((reach.backup.label, reach) for reach in own)
         onward += beyond
     chains = catalog.chains()
@@ -200,10 +200,10 @@ def read_contents(repository: Repository, retention: RetentionConfig) -> Content
 
 
 def _wal_behind(repository: Repository, backups: Sequence[BackupManifest], histories: Histories) -> Archived:
-    """What is archived from the first of these backups on; for a timeline that started earlier, everything."""
+    """The archived WAL from the first of these backups on; of a timeline that started earlier, all of it."""
     system, size, start = backups[0].system_identifier, backups[0].segment_size, min(b.start_lsn for b in backups)
     backed_up = {b.timeline for b in backups}
-    # A restore to latest goes to such a timeline, whether or not a backup is on it.
+    # A restore to latest goes to such a timeline even if it has no backup.
     onward = histories.stored & histories.texts.keys() - backed_up
     forks = {timeline: began(path_to(timeline, histories.texts)) for timeline in onward}
     sooner = {timeline: begin for timeline, begin in forks.items() if begin < start}
@@ -214,12 +214,12 @@ def _wal_behind(repository: Repository, backups: Sequence[BackupManifest], histo
 
 
 def look_apart(repository: Repository) -> Tuple[Aside, ...]:
-    """What is set apart among the holds, verifications and reports of restore tests."""
+    """The objects that are set apart among holds, verifications and reports of restore tests."""
     return (*look_at_holds(repository).aside, *read_known(repository).aside, *look_at_tests(repository)[1])
 
 
 def stands_alone(reach: Reach, whole: Sequence[BackupManifest], window_start: datetime) -> bool:
-    """Whether all WAL that is missing behind a backup is older than what recovery into the window begins with. Pure."""
+    """Whether all WAL that is missing after a backup is older than the backup that begins the window. Pure."""
     last = reach.run.gap[-1] if reach.run.gap else None
     return (
         last is not None
@@ -237,19 +237,19 @@ def stands_alone(reach: Reach, whole: Sequence[BackupManifest], window_start: da
 def reaches_on(
     path: TimelinePath, backups: Sequence[BackupManifest], size: int, have: Mapping[Segment, ObjectInfo]
 ) -> List[Reach]:
-    """How far the WAL leads from each of these backups that ``path`` passes. Pure."""
+    """How far the WAL goes from each of these backups that is on ``path``. Pure."""
     passed = on_path(backups, path)
     runs = find_runs(path, (b.start_lsn for b in passed), size, have)
     return [Reach(b, path, runs[b.start_lsn]) for b in passed]
 
 
 def began(path: TimelinePath) -> int:
-    """The LSN at which the path came to its last timeline. Pure."""
+    """The LSN at which the last timeline of the path begins. Pure."""
     return max((step.switch for step in path.steps if step.switch is not None), default=0)
 
 
 def last_segments(have: Archived) -> Dict[int, int]:
-    """Where the last segment of each timeline begins that is stored, or on record as acknowledged. Pure."""
+    """The start LSN of the last segment of each timeline that is stored or recorded as archived. Pure."""
     last: Dict[int, int] = {}
     for segment in (*have, *have.marks):
         last[segment.timeline] = max(segment.start, last.get(segment.timeline, 0))
@@ -259,10 +259,10 @@ def last_segments(have: Archived) -> Dict[int, int]:
 def new_timelines(
     histories: Mapping[int, str], backed_up: Collection[int], last: Mapping[int, int]
 ) -> List[TimelinePath]:
-    """The paths to the timelines that have WAL and no backup, without those that such a timeline continues. Pure.
+    """The paths to the timelines with WAL but no backup, without those that such a timeline continues. Pure.
 
-    ``last`` is of :func:`last_segments`. A timeline with WAL behind the fork goes on by itself, as beside a copy of the
-    cluster that was restored from it. A history alone, which anyone with write access can create, hides none.
+    ``last``: from :func:`last_segments`. A timeline with WAL after the fork is independent, as beside a clone that was
+    restored from it. A history alone, which anyone with write access can create, hides none.
     """
     paths = [path_to(timeline, histories) for timeline in sorted(set(histories) & set(last))]
     left = {
@@ -275,14 +275,14 @@ def new_timelines(
 
 
 def arriving(reaches: Iterable[Reach]) -> List[Reach]:
-    """Those that reach their path's own timeline: if WAL ends earlier, the older timeline's window shows it. Pure."""
+    """The reaches up to their path's last timeline: otherwise, the window of the older timeline shows them. Pure."""
     return [r for r in reaches if r.run.segments and r.run.segments[-1].timeline == r.path.timeline]
 
 
 def first_reaches(reaches: Iterable[Reach]) -> List[Reach]:
-    """Of those that lead to the same end on the same timeline the oldest backup's; none without its own WAL. Pure.
+    """The oldest backup's of those with the same end on the same timeline, without those that lack their own WAL. Pure.
 
-    In the order of clusters, by their newest backup, and of timelines: the last one is where a restore to latest goes.
+    Ordered by cluster (by its newest backup) and timeline: the last one is the target of a restore to latest.
     """
     found: Dict[Tuple[str, int, int], Reach] = {}
     newest: Dict[str, datetime] = {}
@@ -314,13 +314,13 @@ def window_of(reach: Reach) -> Window:
 
 
 def describe(config: Config) -> Dict[str, Any]:
-    """Everything that a person or a playbook needs to know before a restore, from the first repository that answers.
+    """Everything that a person or playbook needs before a restore, from the first repository that responds.
 
     Keys: ``cluster``, ``repository``, ``passed_over``, ``backups`` (manifests with ``chain``, ``broken``,
     ``restorable``, ``estimated_seconds``, ``verified_at``, ``tested``, ``held``), ``windows``, ``gaps``,
-    ``unfinished``, ``ahead`` (backups of a time that is yet to come), ``damaged``, ``foreign`` (records without a
-    signature that counts, of those that were read), ``set_apart`` (at most 1000 objects that are nobody's, or whose
-    record is damaged or not plausible) and ``set_apart_count``.
+    ``unfinished``, ``ahead`` (backups that are dated in the future), ``damaged``, ``foreign`` (records, of those that
+    were read, without a valid signature), ``set_apart`` (at most 1000 objects that are foreign, or whose record is
+    damaged or implausible) and ``set_apart_count``.
     """
     repositories = Repositories.open(config)
     try:

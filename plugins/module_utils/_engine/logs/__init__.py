@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Log shipping: lines of files and of the journal, as they are written."""
+"""Log shipping: store new lines of files and of the journal continuously."""

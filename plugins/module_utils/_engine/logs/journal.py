@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The systemd journal, read with ``journalctl`` from the last position on."""
+"""Read the systemd journal with ``journalctl`` from the last position on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..base.errors import ProcessFailed
 from ..base.process import Drain
 from .line import JOURNAL_FIELDS
 
-# What is taken of a journal that was never read: the day of it that most resembles now.
+# The first run reads the last day of the journal.
 _FIRST = "-1 day"
 
 
 @dataclass(frozen=True)
 class Entries:
-    """New entries, and the cursor of the last one. ``cut``: the entry that was read last no longer exists."""
+    """New entries, and the cursor of the last one. ``cut``: the last read entry is gone, so some may be lost."""
 
     entries: Tuple[Mapping[str, Any], ...]
     cursor: Optional[str]
@@ -34,7 +34,7 @@ def read_journal(matches: Sequence[str], cursor: Optional[str], budget: int) -> 
 
     ProcessFailed with the message of ``journalctl``, DependencyMissing without it.
     """
-    # From the known entry on, not behind it: where another one comes first, the journal was cut between the two.
+    # Start at the known entry, not after it: if another one comes first, entries between the two were removed.
     start = f"--cursor={cursor}" if cursor else f"--since={_FIRST}"
     argv = ["journalctl", "--output=json", "--all", "--no-pager", "--quiet", start]
     argv += [f"--output-fields={','.join(JOURNAL_FIELDS)}", "--", *matches]
@@ -55,13 +55,13 @@ def read_journal(matches: Sequence[str], cursor: Optional[str], budget: int) -> 
 
 
 def _place(cursor: str) -> Tuple[str, ...]:
-    """What of a cursor tells the entry: which journal file's sequence, and the number in it."""
+    """The parts of a cursor that identify the entry: the journal's sequence, and the number in it."""
     parts = dict(part.split("=", 1) for part in cursor.split(";") if "=" in part)
     return (parts.get("s", cursor), parts.get("i", ""))
 
 
 def _lines(argv: Sequence[str]) -> Generator[bytes, None, None]:
-    """The lines that the program prints; it is terminated if the reader stops early."""
+    """The lines of the program's output; it is terminated if the reader stops early."""
     with tempfile.TemporaryFile() as words:
         rest = b""
         with contextlib.closing(_chunks(argv, words)) as chunks:

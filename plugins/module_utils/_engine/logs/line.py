@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line of a log as it is stored: one JSON object. Pure.
+"""A stored log line: one JSON object. Pure.
 
-``time`` (UTC) is the line's own where it begins with one that says its zone, the journal's, or when it was read;
-``host``, ``stream`` and ``source`` say where it comes from, ``message`` is what it says. Of the journal there are
-``unit``, ``identifier``, ``pid`` and ``priority`` too. Bytes that are no UTF-8 are written as ``\\xff``.
+``time`` (UTC) is the time at the beginning of the line, if it has a zone, or the journal's, or when the line was read;
+``host``, ``stream`` and ``source`` are its origin, ``message`` its text. Lines of the journal also have
+``unit``, ``identifier``, ``pid`` and ``priority``. Bytes that are not UTF-8 are written as ``\\xff``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..records.model import format_time, parse_time
 
 Line = Dict[str, Any]
 
-# What PostgreSQL (%m, %t in log_line_prefix), and whoever writes ISO 8601, begin a line with.
+# The time at the beginning of lines of PostgreSQL (%m, %t in log_line_prefix) and of programs that use ISO 8601.
 _BEGINS = re.compile(
     r"\[?(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6})\d*)? ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)(?![\d:])", re.ASCII
 )
@@ -29,17 +29,17 @@ JOURNAL_FIELDS = (*_FIELDS, "MESSAGE", "PRIORITY", "SYSLOG_FACILITY")
 
 
 def as_text(raw: bytes) -> str:
-    """The text of a line of a file, without the line end."""
+    """The text of a line in a file, without the line end."""
     return raw.decode("utf-8", "backslashreplace").rstrip("\r")
 
 
 def file_line(message: str, stream: str, path: str, host: str, moment: datetime) -> Line:
-    """A line of a file."""
+    """The stored line for a line in a file."""
     return {"time": format_time(moment), "host": host, "stream": stream, "source": path, "message": message}
 
 
 def journal_line(entry: Mapping[str, Any], stream: str, host: str) -> Line:
-    """An entry of the journal, as ``journalctl --output=json`` tells it (systemd's Journal Export Formats)."""
+    """The stored line for an entry of ``journalctl --output=json`` (systemd's Journal Export Formats)."""
     moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=int(entry["__REALTIME_TIMESTAMP"]))
     line: Line = {
         "time": format_time(moment), "host": host, "stream": stream, "source": "journal",
@@ -52,7 +52,7 @@ def journal_line(entry: Mapping[str, Any], stream: str, host: str) -> Line:
 
 
 def lost_line(what: str, stream: str, source: str, host: str, moment: datetime) -> Line:
-    """A line that marks lost data."""
+    """A stored line that marks lost data."""
     return {
         "time": format_time(moment), "host": host, "stream": stream, "source": source,
         "identifier": "lifeboat", "lost": True, "message": what,
@@ -75,7 +75,7 @@ def own_time(message: str) -> Optional[datetime]:
 
 
 def dump(lines: Iterable[Line]) -> bytes:
-    """JSON lines."""
+    """The lines as JSON, one object on each line."""
     return b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
 
 

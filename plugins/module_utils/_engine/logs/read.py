@@ -21,14 +21,14 @@ from ..repository.log_names import LogChunk, log_chunk
 from ..repository.repository import Repositories, Repository
 from .line import Line, parse, time_of
 
-# No chunk that was written here holds more: 4 MiB of lines of each source, as JSON.
+# Bytes, more than any chunk that was written here: 4 MiB of lines of each source, as JSON.
 _LARGEST = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Query:
-    """Lines from ``since`` on, up to and not including ``until`` (aware), of these streams (none: all) and this host,
-    that the regular expression ``grep`` is found in.
+    """Lines from ``since`` on and before ``until`` (aware), of these streams (empty: all) and this host, in which the
+    regular expression ``grep`` is found.
     """
 
     since: datetime
@@ -40,23 +40,23 @@ class Query:
 
 @dataclass
 class Reading:
-    """The result besides the lines: chunks that no repository has intact, and the number of lines."""
+    """The result besides the lines: chunks that are intact in no repository, and the number of lines."""
 
     damaged: List[str] = field(default_factory=list)
     lines: int = 0
 
 
 def read_logs(config: Config, query: Query, show: Callable[[Line], bool]) -> Reading:
-    """Give the lines to ``show``, the oldest first as far as their chunks are, until it is False; one may come twice.
+    """Pass the lines to ``show``, in the order of their chunks, until it returns False; a line may come twice.
 
-    It is an event of the audit trail. Memory: one chunk of each stream. IdentityMissing where logs are sealed and this
+    Records an event in the audit trail. Memory: one chunk of each stream. IdentityMissing if logs are sealed and this
     host has no identity.
     """
     try:
         wanted = re.compile(query.grep) if query.grep else None
     except re.error as exc:
         raise ConfigError(
-            f"{query.grep!r} is not a regular expression: {exc}.", "Correct it: --grep 'ERROR|FATAL'."
+            f"{query.grep!r} is not a regular expression: {exc}.", "Correct it, for example: --grep 'ERROR|FATAL'."
         ) from exc
     reading = Reading()
     with audited(config, "logs-read", query.streams) as note:
@@ -69,7 +69,7 @@ def read_logs(config: Config, query: Query, show: Callable[[Line], bool]) -> Rea
             if unknown:
                 raise ConfigError(
                     f"Repository {repository.location} has no stream {', '.join(unknown)}.",
-                    f"There are: {', '.join(names) or 'none'}.",
+                    f"Choose from the existing streams: {', '.join(names) or 'none'}.",
                 )
             streams = [_stream(others, name, query, reading) for name in names if name in (query.streams or names)]
             for line in heapq.merge(*streams, key=lambda line: str(line["time"])):
@@ -84,7 +84,7 @@ def read_logs(config: Config, query: Query, show: Callable[[Line], bool]) -> Rea
 
 
 def overlaps(chunk: LogChunk, query: Query) -> bool:
-    """Whether a chunk may have requested lines: its lines were all written before it was stored. Pure."""
+    """Whether a chunk may contain requested lines: all its lines were written before it was stored. Pure."""
     return chunk.stored >= query.since and (query.until is None or chunk.first < query.until)
 
 
@@ -110,7 +110,7 @@ def _chunk(repositories: Sequence[Repository], key: str, chunk: LogChunk, readin
         try:
             raw = repository.store.get(key)
             if hashlib.sha256(raw).hexdigest()[:16] != chunk.digest:
-                raise ObjectCorrupt(f"{key} is not what its name says.", "It is read from another repository.", key=key)
+                raise ObjectCorrupt(f"{key} does not match the digest in its name.", "Try another repository.", key=key)
             data = repository.seal.open_bytes(raw, key) if is_sealed(key) else raw
             return parse(zstd.decompress(data, key, _LARGEST))
         except ObjectCorrupt:

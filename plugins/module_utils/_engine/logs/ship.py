@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ship logs: new lines of each stream are stored as a chunk in every required repository, at least once.
 
-Every round reads files and the journal from where they were left, writes chunks to the spool, then the positions, then
-puts the chunks, oldest first. While a store is down chunks wait in the spool; when that is full nothing is read any
-more, so that the logs' own files are what waits. What was rotated away unread is counted, and told in the stream.
+Every round reads files and the journal from the last positions on, writes chunks to the spool, then the positions, and
+puts the chunks, oldest first. While a store is unavailable, chunks wait in the spool; once it is full, nothing more is
+read, so lines wait in the log files. Lines that were rotated away unread are counted, and reported in the stream.
 
-Memory: about 4 MiB of lines of each source at once, and some ten times that as JSON.
+Memory: about 4 MiB of lines of each source at a time, and about ten times that as JSON.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass
 class Shipped:
-    """The result: lines read, chunks that every repository has now, bytes lost since the first run."""
+    """The result: lines read, chunks that are now in every repository, bytes lost since the first run."""
 
     lines: int = 0
     stored: int = 0
@@ -53,7 +53,7 @@ class Shipped:
 
 
 class Shipper:
-    """Ships for one configuration. ``stopping`` is called several times a second.
+    """Ships the logs of one configuration. ``stopping`` is called several times a second.
 
     :raises ConfigError: there is nothing to ship
     """
@@ -70,7 +70,7 @@ class Shipper:
         self._had: Dict[str, Set[str]] = {}
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Work until ``stopping`` or until the configuration file changes; wait for a store that is unreachable."""
+        """Ship until ``stopping`` or until the configuration file changes; wait for unavailable stores."""
         with Spool(self._config.logs.directory(self._config.cluster)) as spool:
             repositories = Repositories.open(self._config)
             try:
@@ -82,13 +82,13 @@ class Shipper:
                     self._tell(self._round(spool, repositories).errors)
                     while clock.monotonic() < due and not self._stopping():
                         clock.sleep(_TICK)
-                # Everything written until now: the last lines of a server are the ones that matter.
+                # Ship everything up to now, because the last lines of a server matter most.
                 self._round(spool, repositories)
             finally:
                 repositories.close()
 
     def once(self) -> Shipped:
-        """One round; raises the error that kept a chunk from a required repository."""
+        """Do one round; raises the error if a chunk could not be put into a required repository."""
         with Spool(self._config.logs.directory(self._config.cluster)) as spool:
             repositories = Repositories.open(self._config)
             try:
@@ -101,7 +101,7 @@ class Shipper:
         return done
 
     def _round(self, spool: Spool, repositories: Repositories) -> Shipped:
-        """Read everything new, as far as the spool has space, and upload waiting chunks."""
+        """Read new lines if the spool has space, and put waiting chunks."""
         done = Shipped()
         try:
             while True:
@@ -118,7 +118,7 @@ class Shipper:
     def _is_full(self, spool: Spool) -> bool:
         full = sum(c.size for c in spool.chunks()) >= self._config.logs.spool_mb * _MB
         if full:
-            # Lines removed unread are counted from what is seen now.
+            # Remember the current sizes, to count lines that are removed unread.
             positions = spool.read_positions()
             seen = {path: look(path, known) for path, known in positions.files.items()}
             if seen != positions.files:
@@ -131,7 +131,7 @@ class Shipper:
         return full
 
     def _gather(self, spool: Spool, repositories: Repositories, done: Shipped) -> bool:
-        """Write one chunk for each stream that has lines; returns whether there is more to read at once."""
+        """Write one chunk for each stream with new lines; returns whether there is more to read immediately."""
         positions, more = spool.read_positions(), False
         lines: List[Line] = []
         before = positions.as_dict()
@@ -157,7 +157,7 @@ class Shipper:
         return more
 
     def _paths(self, source: LogSource, positions: Positions) -> List[str]:
-        """What the source names now, and what it named before, whose rest may wait under another name."""
+        """The paths that the source matches, plus rotated files that are not fully read."""
         found = matching(source.files)
         known = [path for path in positions.files if any(fnmatchcase(path, pattern) for pattern in source.files)]
         return sorted({*found, *known})
@@ -172,7 +172,7 @@ class Shipper:
             return False
         self._told.discard(f"journal {name}")
         if found.cut:
-            words = "entries of the journal were removed before they were read; nobody knows how many"
+            words = "an unknown number of journal entries was removed before they were read"
             lines.append(lost_line(words, source.stream, "journal", self._host, clock.now()))
         for entry in found.entries:
             stream = SECURITY if is_security_entry(entry) else source.stream
@@ -211,7 +211,7 @@ class Shipper:
         seal = repositories.seal
         stored = seal.close(data) if seal.seals else data
         now = clock.now()
-        # A line may claim any time; none was written before 1970.
+        # A line may claim any time, so limit it to 1970 and later.
         first = max(_EPOCH, min(now, *(time_of(line) for line in lines)))
         digest = hashlib.sha256(stored).hexdigest()
         spool.add(stream, log_name(now, first, self._host, digest, seal.seals), stored)
@@ -239,19 +239,19 @@ class Shipper:
                     try:
                         target.store.put(target.layout.log(chunk.stream, chunk.name), spool.read(chunk))
                     except ObjectExists:
-                        pass  # The name has the digest of the content: it is this one.
+                        pass  # The same chunk: its name contains the digest of the content.
                     had.add(chunk.name)
         except LifeboatError as exc:
             return exc
         return None
 
     def _tell(self, errors: Sequence[LifeboatError]) -> None:
-        """Report a change, once."""
+        """Report new errors and recoveries, once each."""
         failing = {f"store {e.message}" for e in errors}
         for error in errors:
             self._note(f"store {error.message}", f"{error.message} [{error.error_code}]")
         if not failing and any(t.startswith("store ") for t in self._told):
-            self._progress.note("every repository takes logs again")
+            self._progress.note("logs are stored in every repository again")
         self._told = {t for t in self._told if not t.startswith("store ") or t in failing}
 
     def _note(self, what: str, words: str) -> None:

@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory where positions are kept, and chunks until every required repository has them.
+"""The directory for positions, and for chunks until every required repository has them.
 
 ::
 
     <directory>/lock              locked (flock) while a shipper is running
     <directory>/positions.json    how far each file and the journal were read
-    <directory>/chunks/<stream>~<name>    a chunk as it is stored: compressed, and sealed where that is set
+    <directory>/chunks/<stream>~<name>    a chunk as it is stored: compressed, and sealed if configured
 
-A chunk is on disk before the positions move behind its lines: what a crash leaves is read again, never passed over.
+A chunk is on disk before the positions move past its lines, so after a crash lines are read again, never skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BETWEEN = "~"
 
 @dataclass
 class Positions:
-    """How far files (by path) and the journal (by its matches) were read, and how many bytes went unread so far."""
+    """How far files (by path) and the journal (by its matches) were read, and how many bytes have been lost so far."""
 
     files: Dict[str, Position] = field(default_factory=dict)
     journal: Dict[str, Optional[str]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Positions:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk that waits: its file, its stream, the name it is stored by, and its size in bytes."""
+    """A waiting chunk: its file, its stream, the name to store it by, and its size in bytes."""
 
     path: str
     stream: str
@@ -73,8 +73,8 @@ class Spool:
         if not take(self._lock, fcntl.LOCK_EX):
             os.close(self._lock)
             raise AgentRunning(
-                f"Another lifeboat log-ship holds {lock}.",
-                "One serves a cluster of a host: stop the other one, or give this cluster a logs.state_dir of its own.",
+                f"Another lifeboat log-ship has locked {lock}.",
+                "Stop the other one, or set another logs.state_dir: each cluster on a host needs its own.",
             )
         with self._usable():
             for name in os.listdir(self._chunks):
@@ -86,7 +86,7 @@ class Spool:
         os.close(self._lock)
 
     def read_positions(self) -> Positions:
-        """What was written last; from the beginning where nothing was, or it is damaged: a line comes twice then."""
+        """The positions written last; empty if there are none or they are damaged, so that lines are read again."""
         try:
             with open_to_read(self._positions) as stream:
                 return Positions.from_dict(json.load(stream))
@@ -98,11 +98,11 @@ class Spool:
             raise self._unusable(exc) from exc
 
     def write_positions(self, positions: Positions) -> None:
-        """Durable when this returns."""
+        """Write the positions, durably."""
         self._write(self._positions, json.dumps(positions.as_dict()).encode())
 
     def add(self, stream: str, name: str, data: bytes) -> None:
-        """A chunk, durable when this returns."""
+        """Write a chunk, durably."""
         self._write(os.path.join(self._chunks, f"{stream}{_BETWEEN}{name}"), data)
 
     def chunks(self) -> List[Chunk]:
@@ -117,12 +117,12 @@ class Spool:
         return [chunk for _name, chunk in sorted(found, key=lambda f: f[0])]
 
     def read(self, chunk: Chunk) -> bytes:
-        """Its bytes."""
+        """The bytes of the chunk."""
         with self._usable(), open_to_read(chunk.path) as stream:
             return stream.read()
 
     def remove(self, chunk: Chunk) -> None:
-        """Remove the chunk, which every repository has."""
+        """Remove the chunk once every repository has it."""
         with self._usable():
             remove_file(chunk.path)
 
@@ -143,7 +143,7 @@ class Spool:
 
     def _unusable(self, exc: OSError) -> SpoolUnusable:
         return SpoolUnusable(
-            f"The directory of logs {self._directory} cannot be used: {exc.strerror}.",
-            "Make it writable and free some space; unread logs stay where they are.",
+            f"Cannot use the log spool {self._directory}: {exc.strerror}.",
+            "Make it writable, and free some space. Unread lines stay in the log files.",
             directory=self._directory,
         )

@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A log file that grows, is renamed, copied and truncated, or removed, read from the last position on.
+"""Follow a log file that grows, is renamed, copied and truncated, or removed, from the last position on.
 
-A file is known by its inode and the digest of its first bytes. When another one has its name, the known one is looked
-for beside it (``app.log.1``, ``app.log-20261123``) and read to its end, then those that came since, then the new one.
-What can no longer be found is counted.
+A file is identified by its inode and the digest of its first bytes. If another file has its name, the known one is
+searched for beside it (``app.log.1``, ``app.log-20261123``) and read to its end, then later ones, then the new one.
+Bytes that can no longer be found are counted.
 
-The shipper is root, and logs lie where others write: files are opened by :mod:`..base.files` and known by descriptor.
+The shipper is root, and others can write where logs are, so files are opened by :mod:`..base.files` and identified by
+descriptor.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from typing import IO, Iterable, List, Optional, Tuple
 from ..base.errors import UntrustedPath
 from ..base.files import open_to_read
 
-#: A line is cut where it has more bytes.
+#: Bytes at which longer lines are cut.
 LONGEST = 1024 * 1024
 _HEAD = 256
-# How long a renamed file is left alone: whoever writes may not have opened the new one yet.
+# How long to wait for more lines in a renamed file: its writer may not have opened the new one yet.
 SETTLE_NS = 5 * 10**9
 _ROTATED = re.compile(r"[.-]\d[\d.:T_-]*\Z", re.ASCII)
 
@@ -33,7 +34,7 @@ _ROTATED = re.compile(r"[.-]\d[\d.:T_-]*\Z", re.ASCII)
 @dataclass(frozen=True)
 class Position:
     """How far a file was read: ``offset`` bytes of the file with this inode, whose first ``head_size`` bytes have the
-    SHA-256 ``head``. ``size`` (bytes) and ``written`` (ns) are those of the file when it was last seen.
+    SHA-256 ``head``. ``size`` (bytes) and ``written`` (ns): size and modification time when it was last seen.
     """
 
     inode: int
@@ -46,9 +47,9 @@ class Position:
 
 @dataclass(frozen=True)
 class Followed:
-    """New content of a log: its lines, how far it was read, and how many bytes went unread (at least).
+    """New content of a log: its lines, the new position, and how many bytes were lost (at least).
 
-    ``more``: there is more to read at once. ``trouble``: why it could not be read.
+    ``more``: there is more to read immediately. ``trouble``: why it could not be read.
     """
 
     lines: Tuple[bytes, ...] = ()
@@ -59,14 +60,14 @@ class Followed:
 
 
 def matching(patterns: Iterable[str]) -> List[str]:
-    """The files that the patterns name now, each once, without those that were rotated away from another one."""
+    """The files that match the patterns, each once, without files that were rotated away from another match."""
     found = sorted({path for pattern in patterns for path in glob.glob(pattern) if os.path.isfile(path)})
     names = set(found)
     return [path for path in found if _ROTATED.sub("", path) not in names - {path}]
 
 
 def follow(path: str, known: Optional[Position], budget: int, now_ns: int) -> Followed:
-    """The next lines of the log ``path``, about ``budget`` bytes of them; a line without an end waits for it.
+    """The next lines of the log ``path``, about ``budget`` bytes of them; an unfinished line is left for later.
 
     Memory: the budget, and one line.
     """
@@ -74,7 +75,7 @@ def follow(path: str, known: Optional[Position], budget: int, now_ns: int) -> Fo
         if known is None:
             return _read_from(path, 0, budget)
         if known.offset == 0:
-            # A file of which nothing was read has no known beginning: what was rotated away since comes first.
+            # The beginning of an unread file is unknown, so files that were rotated away since come first.
             later = _later(path, known)
             if later and os.stat(later[0][1]).st_ino != known.inode:
                 return _turn(path, (), known)
@@ -90,7 +91,7 @@ def follow(path: str, known: Optional[Position], budget: int, now_ns: int) -> Fo
                 return done
             return _turn(path, done.lines, done.position)
         went = _turn(path, (), known)
-        # A file that was removed and did not come back is forgotten.
+        # Forget a file that was removed and has not come back.
         position = None if went.position is known else went.position
         return replace(went, position=position, lost=max(0, known.size - known.offset))
     except OSError as exc:
@@ -109,7 +110,7 @@ def look(path: str, known: Position) -> Position:
 
 
 def _turn(path: str, lines: Tuple[bytes, ...], done: Position) -> Followed:
-    """Continue with the file that followed the finished one; if there is none yet, stay."""
+    """Continue with the file after the finished one; stay if there is none yet."""
     later = _later(path, done)
     if not later and not os.path.exists(path):
         return Followed(lines, done)
@@ -121,13 +122,13 @@ def _turn(path: str, lines: Tuple[bytes, ...], done: Position) -> Followed:
 
 
 def _later(path: str, known: Position) -> List[Tuple[int, str]]:
-    """Files that were rotated away since the known one was last written: when they were written, and their paths."""
+    """Files that were rotated away after the known one was last written: their modification times and paths."""
     found = [(os.stat(p).st_mtime_ns, p) for p in _rotated(path)]
     return sorted((written, p) for written, p in found if written > known.written)
 
 
 def _read_from(path: str, offset: int, budget: int, last: bool = False) -> Followed:
-    """Lines from ``offset`` on; with ``last`` what has no newline is a line too."""
+    """Lines from ``offset`` on; with ``last``, also a last line without a newline."""
     with open_to_read(path) as stream:
         info = os.fstat(stream.fileno())
         stream.seek(offset)
@@ -173,7 +174,7 @@ def _find(path: str, known: Position) -> Optional[str]:
 
 
 def _rotated(path: str) -> List[str]:
-    """Readable files next to the log with its name followed by a number or a date."""
+    """Readable files beside the log with its name followed by a number or a date."""
     directory, name = os.path.split(path)
     try:
         entries = os.listdir(directory)
@@ -184,7 +185,7 @@ def _rotated(path: str) -> List[str]:
 
 
 def _trusted(path: str) -> bool:
-    """Whether it is the log's, as far as that can be told: what is not is passed over, as if it had been removed."""
+    """Whether the file can belong to the log; others are treated as removed."""
     try:
         open_to_read(path).close()
     except (UntrustedPath, FileNotFoundError):
@@ -205,7 +206,7 @@ def _head(path: str, offset: int) -> Tuple[str, int]:
 
 
 def _head_of(stream: IO[bytes], offset: int) -> Tuple[str, int]:
-    """The digest of the first bytes, of no more than were read, and how many these are."""
+    """The digest of the first bytes, at most as many as were read, and their number."""
     stream.seek(0)
     found = stream.read(min(offset, _HEAD))
     return hashlib.sha256(found).hexdigest(), len(found)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metrics in the exposition format of Prometheus: one catalogue, and where each figure comes from."""
+"""Metrics in Prometheus' exposition format: one catalogue, and the sources of the samples."""
 
 from .catalogue import METRICS, Metric
 from .exposition import expose

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples as text, written by Prometheus' own library."""
+"""Samples as text, by Prometheus' own library."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .samples import Samples
 
 
 def client(*submodules: str) -> Any:
-    """The library prometheus_client; DependencyMissing where it is not installed."""
+    """The library prometheus_client; DependencyMissing if it is not installed."""
     return library(
         "prometheus_client", "python3-prometheus-client", "prometheus-client", "prometheus_client", *submodules
     )
 
 
 class Collector:
-    """What a registry of prometheus_client asks for samples."""
+    """The samples as a collector for a registry of prometheus_client."""
 
     def __init__(self, samples: Iterable[Tuple[Metric, Mapping[str, str], float]]) -> None:
         self._samples = samples
@@ -38,7 +38,7 @@ class Collector:
 
 
 def expose(sets: Iterable[Samples]) -> bytes:
-    """The text of all these samples, without timestamps: a textfile with one is refused by node_exporter."""
+    """The text of all these samples, without timestamps, because node_exporter refuses textfiles with them."""
     every = Samples()
     for samples in sets:
         every.merge(samples)

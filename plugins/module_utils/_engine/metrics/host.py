@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only the host knows: the server, its WAL, the jobs, and the answers of ``lifeboat check``."""
+"""Metrics of the host: the server, its WAL, the jobs, and the results of ``lifeboat check``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def host_samples(
     behind = [v for v in (state.lag, *(c.value for c in checks if c.check == "standby")) if v is not None]
     samples.add("standby_lag_seconds", max(behind, default=None))
     job_samples(samples, jobs)
-    # A channel that was never tried has failed nothing: its series exists before the first failure.
+    # A channel that was never used has 0 failures, so that its series exists before the first one.
     for channel in {known.name for known in config.notifications.channels} | set(deliveries):
         delivery = deliveries.get(channel, Delivery())
         samples.add("notification_last_success_timestamp_seconds", delivery.last_success, channel=channel)
@@ -48,7 +48,7 @@ def host_samples(
 
 
 def _leadership(samples: Samples, answers: Sequence[Check]) -> None:
-    """Only the answer that tells who leads has a value; it is critical for a primary that is deposed."""
+    """Only the check that names the leader has a value; it is critical for a deposed primary."""
     samples.add("leader_epoch", next((c.value for c in answers), None))
     told = [c.status == SEVERITIES[-1] for c in answers if c.value is not None]
     samples.add("leader_deposed", any(told) if told else None)
@@ -74,7 +74,7 @@ def _server(samples: Samples, state: ServerState) -> None:
 
 
 def _exposed(samples: Samples, config: Config, state: ServerState, checks: Sequence[Check], now: datetime) -> None:
-    """Of the required repositories the one that is furthest behind counts; where none can be read, the server tells."""
+    """By the required repository that is furthest behind, or by the server if none can be read."""
     if state.facts and state.facts.in_recovery:
         return
     required = {entry.name for entry in config.repositories if entry.required}

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scheduled jobs, from two kinds of small files that root writes.
+"""Metrics of scheduled jobs, from two kinds of small files that root writes.
 
-The job script notes how each went in CLUSTER:JOB, lines of ``name=number``. The role schedule writes CLUSTER.schedule,
-lines of ``job=seconds``: the longest time between two starts.
+The job script records results in CLUSTER:JOB, with lines of ``name=number``. The role schedule writes CLUSTER.schedule,
+with lines of ``job=seconds``: the longest time between two starts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..base.errors import UntrustedPath
 from ..base.files import open_to_read
 from .samples import Samples
 
-#: Where both lie.
+#: The directory of both.
 JOBS_DIR = "/var/lib/lifeboat/jobs"
 _LINE = re.compile(r"(start|end|success|status|skipped)=([0-9]{1,18})\Z", re.ASCII)
 _INTERVAL = re.compile(r"([a-z_]{1,40})=([0-9]{1,18})\Z", re.ASCII)
@@ -28,10 +28,10 @@ _MOST = 4096
 
 @dataclass(frozen=True)
 class Job:
-    """Seconds since the epoch of the last start, end and success; the last exit status; starts that were skipped.
+    """Last start, end and success in seconds since the epoch, the last exit status, and the number of skipped starts.
 
-    ``interval`` is the longest time between two scheduled starts in seconds, ``scheduled`` since when it is so.
-    ``running``: it began and has not ended.
+    ``interval``: the longest time between two scheduled starts in seconds; ``scheduled``: since when.
+    ``running``: it has started, but not ended.
     """
 
     start: Optional[int] = None
@@ -45,10 +45,10 @@ class Job:
 
 
 def parse_job(text: str) -> Job:
-    """The job of these lines; a line that is none says nothing. Pure.
+    """The job in these lines; invalid lines are ignored. Pure.
 
-    The script moves the line that it changes to the end: a job runs if its start comes after its end. Their seconds do
-    not tell, because both may be the same, or a clock was set back.
+    The script moves a changed line to the end, so a job is running if the line of its start comes after that of its
+    end. Their seconds do not show that: they may be equal, or the clock was set back.
     """
     found = [match.groups() for line in text.split("\n") if (match := _LINE.match(line))]
     order = [name for name, _number in found if name in ("start", "end")]
@@ -57,7 +57,7 @@ def parse_job(text: str) -> Job:
 
 
 def read_jobs(directory: str, cluster: str) -> Dict[str, Job]:
-    """The jobs of a cluster by name: those that ran and those that are to run."""
+    """The jobs of a cluster by name: those that have run, and those that are scheduled."""
     found: Dict[str, Job] = {}
     try:
         names = sorted(os.listdir(directory))
@@ -77,7 +77,7 @@ def read_jobs(directory: str, cluster: str) -> Dict[str, Job]:
 
 
 def parse_schedule(text: str) -> Dict[str, int]:
-    """Seconds by job; a line that is none says nothing. Pure."""
+    """Seconds by job; invalid lines are ignored. Pure."""
     found = [match.groups() for line in text.split("\n") if (match := _INTERVAL.match(line))]
     return {job: int(seconds) for job, seconds in found if int(seconds)}
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one repository knows: readable from anywhere, and after the host is gone."""
+"""Metrics of one repository, which can be read from anywhere, even after the loss of the host."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from ..restore import Pace, estimate_seconds, last_pace
 from ..usage import RepositoryUsage
 from .samples import Samples
 
-# Whoever may store can open thousands.
+# Limit, because a writer could open thousands.
 _MOST_INCIDENTS = 20
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What was found in a repository. Times of file sets, dumps and logs are by name, of the newest."""
+    """The data for a repository's metrics. ``file_sets``, ``dumps`` and ``logs`` have the newest time by name."""
 
     contents: Contents
     known: Known
@@ -51,7 +51,7 @@ class Stored:
 
 
 def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
-    """The samples of what a repository holds, and of its limit. Pure."""
+    """The samples of a repository's size and limit. Pure."""
     samples = Samples(cluster=config.cluster, repository=found.repository)
     for kind, amount in found.usage.kinds.items():
         samples.add("repository_bytes", amount.bytes, kind=kind)
@@ -63,7 +63,7 @@ def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
 
 
 def read_stored(config: Config, entry: RepositoryConfig, repository: Repository) -> Stored:
-    """Read it: the records of backups, verifications, restore tests and drills, and listings of everything else."""
+    """Read the records of backups, verifications, restore tests and drills, and list everything else."""
     contents = read_contents(repository, config.retention)
     newest = contents.chains.newest
     return Stored(
@@ -81,26 +81,26 @@ def read_stored(config: Config, entry: RepositoryConfig, repository: Repository)
 
 
 def _locked_until(entry: RepositoryConfig, repository: Repository, newest: BackupManifest) -> Optional[datetime]:
-    """None also where the store does not tell."""
+    """When the lock of the newest backup ends; None without a lock, or if it cannot be read."""
     with suppress(LifeboatError):
         return locked_until(entry.store, repository.layout.manifest(newest.label))
     return None
 
 
 def _newest(repository: Repository, prefix: str, kind_name: str) -> Dict[str, datetime]:
-    """By file set or database when the newest one began that has a record."""
+    """When the newest finished copy or dump began, by file set or database."""
     found: Dict[str, datetime] = {}
     for info in repository.store.list(prefix):
         kind = kind_of(repository.layout.cluster, info.key)
         at = begun(kind.owner) if kind.name == kind_name and kind.record else None
-        # Whoever may store can give a record any label, but not the time at which the store took it.
+        # A writer can choose any label, but not the time at which the record was stored.
         if at is not None and at <= info.modified:
             found[kind.part] = max(at, found.get(kind.part, at))
     return found
 
 
 def _logs(repository: Repository) -> Dict[str, datetime]:
-    """By stream when the newest chunk was stored."""
+    """When the newest chunk was stored, by stream."""
     found: Dict[str, datetime] = {}
     for info in repository.store.list(repository.layout.logs):
         if chunk := log_chunk(info.key):
@@ -111,7 +111,7 @@ def _logs(repository: Repository) -> Dict[str, datetime]:
 def stored_samples(
     config: Config, entry: RepositoryConfig, stored: Optional[Stored], read_at: Optional[datetime], up: bool
 ) -> Samples:
-    """The samples of one repository: what was last read of it, and whether it can be read now (``up``). Pure."""
+    """The samples of one repository: the data last read, and whether it can be read now (``up``). Pure."""
     samples = Samples(cluster=config.cluster, repository=entry.name)
     samples.add("repository_up", up)
     samples.add("repository_required", entry.required)
@@ -130,7 +130,7 @@ def stored_samples(
         samples.add("restore_test_last_proven", last.proven)
     _drills(samples, stored.drills)
     samples.add("lock_until_timestamp_seconds", stored.locked_until)
-    # A file set that was never stored is told by 0: an age rule would be silent about it.
+    # A file set that was never stored has time 0, because an age rule would ignore a missing sample.
     never = datetime.fromtimestamp(0, timezone.utc)
     for name in {chosen.name for chosen in config.file_sets} | set(stored.file_sets):
         samples.add("file_set_last_success_timestamp_seconds", stored.file_sets.get(name, never), file_set=name)
@@ -154,7 +154,7 @@ def _drills(samples: Samples, drills: Drills) -> None:
 
 
 def _incidents(samples: Samples, config: Config, incidents: Mapping[str, Incident], now: datetime) -> None:
-    """Those that are open: their number is bounded by what people can bear."""
+    """Samples of open incidents only, so that their number stays small."""
     for name, incident in list(incidents.items())[:_MOST_INCIDENTS]:
         until = taken_care_until(incident, config.incidents)
         updated = incident.updated
@@ -208,7 +208,7 @@ def _wal(samples: Samples, stored: Stored) -> None:
 
 
 def objective_samples(config: Config) -> Samples:
-    """What was promised, in seconds, so that no rule has a threshold of its own. Pure."""
+    """The configured objectives in seconds, so that rules need no thresholds of their own. Pure."""
     samples, promised = Samples(cluster=config.cluster), config.objectives
     day = 86400.0
     for name, value in (

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program ``apprise``: any service that it knows. Its URLs, which hold secrets, stay in its own file."""
+"""The program ``apprise``, for any service that it supports. Its URLs, which contain secrets, stay in its own file."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .notice import CRITICAL, OPEN, WARNING, Notice
 
 
 class Apprise:
-    """All URLs of one file, or those with a tag."""
+    """All URLs in one file, or those with a tag."""
 
     def __init__(self, options: AppriseOptions) -> None:
         self._options = options
 
     def send(self, notice: Notice, token: str) -> str:
-        """See :class:`.channel.Channel`. Its status 0 says that each URL took the notice."""
+        """See :class:`.channel.Channel`. Exit status 0 means that each URL accepted the notice."""
         options = self._options
         try:
-            # apprise itself would follow a link that somebody else placed.
+            # apprise itself would follow a link that somebody else has made.
             open_to_read(options.config_file).close()
         except OSError as exc:
             raise unreadable(options.config_file, exc.strerror or "it cannot be opened") from exc
@@ -37,7 +37,7 @@ class Apprise:
 
 
 def arguments(options: AppriseOptions, notice: Notice) -> List[str]:
-    """The command line: the file, never a URL. Pure."""
+    """The command line, with the file instead of URLs. Pure."""
     kind = {CRITICAL: "failure", WARNING: "warning"}.get(notice.severity, "info")
     if notice.state != OPEN:
         kind = "success" if notice.resolved else "info"

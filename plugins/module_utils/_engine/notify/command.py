@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any program: the notice comes as JSON on its standard input, and in short by LIFEBOAT_* in its environment."""
+"""Any program: it gets the notice as JSON on standard input, and a summary in LIFEBOAT_* environment variables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .notice import Notice, one_line
 
 
 class Program:
-    """A program of the user's."""
+    """A user's program."""
 
     def __init__(self, options: CommandOptions) -> None:
         self._options = options
@@ -28,7 +28,7 @@ class Program:
 
 
 def finish(argv: tuple[str, ...], data: bytes, env: Dict[str, str], timeout: float) -> None:
-    """Run a program of a channel; its output, which may hold a secret, is not quoted."""
+    """Run the program of a channel; its output, which may contain a secret, is not quoted."""
     try:
         done = run(argv, check=False, cwd="/", env=env, timeout=timeout, data=data)
     except DependencyMissing:
@@ -37,15 +37,15 @@ def finish(argv: tuple[str, ...], data: bytes, env: Dict[str, str], timeout: flo
         ) from None
     except ProcessFailed:
         raise ChannelUnavailable(
-            f"{argv[0]} could not be run, or did not end within {timeout:g} s.", "Run it by hand, as root."
+            f"{argv[0]} could not be run, or did not end within {timeout:g} s.", "Run it manually, as root."
         ) from None
     if done.status:
         how = f"ended with status {done.status}" if done.status > 0 else f"was ended by signal {-done.status}"
-        raise ChannelUnavailable(f"{argv[0]} {how}.", "Run it by hand to see why.", status=done.status)
+        raise ChannelUnavailable(f"{argv[0]} {how}.", "Run it manually to see why.", status=done.status)
 
 
 def environment(notice: Notice, token: str) -> Dict[str, str]:
-    """What a shell can use without reading JSON. Pure."""
+    """Environment variables for scripts that do not parse JSON. Pure."""
     return {
         "LIFEBOAT_SEVERITY": notice.severity,
         "LIFEBOAT_STATE": notice.state,

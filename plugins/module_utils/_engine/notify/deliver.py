@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell somebody: by each channel that is meant, by the reserve where one fails, and note what was delivered."""
+"""Deliver a notice through the chosen channels, through the reserve if one fails, and record the deliveries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Open = Callable[[ChannelConfig], Channel]
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a notice at one channel: delivered unless there is an ``error``."""
+    """The result of one channel: delivered unless there is an ``error``."""
 
     channel: str
     attempts: int
@@ -34,14 +34,14 @@ class Sent:
     remark: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         error = self.error.as_dict() if self.error else None
         return {"channel": self.channel, "attempts": self.attempts, "error": error, "remark": self.remark}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a notice. ``quiet`` channels have told it before; ``unnoted`` is why the state was not written."""
+    """The result of a notice. ``quiet`` channels had delivered it before; ``unnoted``: why the state was not saved."""
 
     sent: Tuple[Sent, ...] = ()
     quiet: Tuple[str, ...] = ()
@@ -49,37 +49,37 @@ class Outcome:
 
     @property
     def delivered(self) -> Tuple[str, ...]:
-        """The channels that took it now."""
+        """The channels that have delivered it now."""
         return tuple(s.channel for s in self.sent if s.error is None)
 
     @property
     def failed(self) -> Tuple[Sent, ...]:
-        """The channels that did not."""
+        """The channels that have failed."""
         return tuple(s for s in self.sent if s.error is not None)
 
     @property
     def known(self) -> bool:
-        """Whether somebody has it, now or from before."""
+        """Whether any channel has delivered it, now or before."""
         return bool(self.delivered or self.quiet)
 
     def require_known(self, notice: Notice) -> Outcome:
-        """Itself; NoticeUndelivered where nobody has it."""
+        """Itself; NoticeUndelivered if no channel has delivered it."""
         if self.known:
             return self
         if not self.failed:
             raise NoticeUndelivered(
-                f"No channel takes notices of severity {notice.severity}.",
-                "Add the severity to a channel in the section notifications.",
+                f"No channel has severity {notice.severity}.",
+                "Add the severity to a channel in notifications.channels.",
             )
         why = " ".join(f"{s.channel}: {s.error.message}" for s in self.failed if s.error)
         raise NoticeUndelivered(
-            f"Nobody was told of {notice.subject!r}. {why}",
-            "Correct the channel, then try it: lifeboat notify test.",
+            f"No channel delivered {notice.subject!r}. {why}",
+            "Correct the channel, then test it: lifeboat notify test.",
             channels={s.channel: s.error.error_code for s in self.failed if s.error},
         )
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         return {
             "delivered": list(self.delivered),
             "quiet": list(self.quiet),
@@ -89,12 +89,12 @@ class Outcome:
 
 
 def tell(config: Config, notice: Notice, but: Sequence[str] = (), opener: Open = open_channel) -> Outcome:
-    """Tell whoever is to be told of this and does not know it; never by ``but``."""
+    """Send the notice through each channel that needs it and has not delivered it yet, except ``but``."""
     section = config.notifications
     told, unread = _told(config, notice)
     way = route(section, notice, told, but)
     token = f"lifeboat-{secrets.token_hex(12)}"
-    # At the same time: a relay that is dead must not hold up the pager.
+    # In parallel, because a dead relay must not delay the pager.
     with ThreadPoolExecutor(max(1, len(way.now))) as pool:
         sent = list(pool.map(lambda c: attempt(c, notice, token, section.patience, opener), way.now))
     quiet = way.quiet
@@ -110,7 +110,7 @@ def tell(config: Config, notice: Notice, but: Sequence[str] = (), opener: Open =
 
 
 def try_channels(config: Config, notices: Mapping[str, Notice], opener: Open = open_channel) -> Outcome:
-    """Send each channel that is named its notice, whatever its severities, once and without a repetition."""
+    """Send each named channel its notice in a single attempt, whatever its severities."""
     outcome = Outcome()
     for channel in config.notifications.channels:
         if channel.name in notices:
@@ -123,7 +123,7 @@ def try_channels(config: Config, notices: Mapping[str, Notice], opener: Open = o
 
 
 def attempt(config: ChannelConfig, notice: Notice, token: str, patience: float, opener: Open) -> Sent:
-    """Send by one channel, again and again while that may help; for ``patience`` seconds and one attempt at most."""
+    """Send through one channel, with repetitions if that may help, for about ``patience`` seconds."""
     deadline = clock.monotonic() + patience
     waits: List[Optional[float]] = [*pauses(patience), None]
     for number, wait in enumerate(waits, 1):
@@ -138,14 +138,14 @@ def attempt(config: ChannelConfig, notice: Notice, token: str, patience: float, 
             error = exc
             break
         except Exception as exc:
-            # A mistake in one channel must not silence the others. What it says may quote a secret.
-            error = ChannelRefused(f"It failed by a {type(exc).__name__}.", "Report this.")
+            # A bug in one channel must not stop the others. Its message may quote a secret.
+            error = ChannelRefused(f"The channel failed with {type(exc).__name__}.", "Report this as a bug.")
             break
     return Sent(config.name, number, error)
 
 
 def _told(config: Config, notice: Notice) -> Tuple[Mapping[str, Told], str]:
-    """What is told about the key; and why that cannot be read, so that everybody is told."""
+    """The past deliveries for the key; and why they cannot be read, in which case every channel is used."""
     try:
         return (read_state(_place(config)).told.get(notice.key, {}) if notice.key else {}), ""
     except (OSError, LifeboatError) as exc:
@@ -153,7 +153,7 @@ def _told(config: Config, notice: Notice) -> Tuple[Mapping[str, Told], str]:
 
 
 def _noted(config: Config, notice: Notice, outcome: Outcome) -> Outcome:
-    """Note it in the state and in the audit trail; neither is a reason to fail."""
+    """Record it in the state and in the audit trail; errors of either are not fatal."""
     if not outcome.sent:
         return outcome
     try:
@@ -187,7 +187,7 @@ def noted(state: State, config: Config, notice: Notice, outcome: Outcome) -> Sta
 
 
 def is_told(config: Config, key: str) -> bool:
-    """Whether somebody was told that this problem is there, and not yet that it is over."""
+    """Whether the problem was reported to somebody, but not its end."""
     try:
         return bool(read_state(_place(config)).told.get(key))
     except (OSError, LifeboatError):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One POST over HTTPS: no redirect is followed, no answer is quoted, a URL is never named beyond its host."""
+"""One POST over HTTPS: redirects are not followed, and messages contain no response and only the host of a URL."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..base.errors import ChannelRefused, ChannelUnavailable, ConfigError
 from ..base.version import VERSION
 from ..config.notifications import require_sendable
 
-# RFC 9110: too slow, too early, too many: the same request may succeed later.
+# RFC 9110: request timeout, too early, too many requests: the same request may succeed later.
 _LATER = (408, 425, 429)
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the notice, its signature or a key elsewhere."""
+    """Follow no redirect, which would send the notice, its signature or a key elsewhere."""
 
     def redirect_request(self, *_args: Any, **_more: Any) -> None:
         return None
@@ -30,7 +30,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 @dataclass(frozen=True)
 class Post:
-    """Where to, and how. ``url`` may hold a secret."""
+    """The target, and how to connect. ``url`` may contain a secret."""
 
     url: str
     ca_bundle: Optional[str]
@@ -42,11 +42,11 @@ class Post:
 
     @property
     def host(self) -> str:
-        """All of the URL that may be told."""
+        """The only part of the URL that messages may contain."""
         return urlsplit(self.url).hostname or ""
 
     def send(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """ChannelUnavailable, ChannelRefused where the answer is not a 2xx."""
+        """Send the request; ChannelUnavailable or ChannelRefused unless the status is 2xx."""
         try:
             require_sendable(self.url, self.allow_http, "The URL of this channel")
         except ConfigError as exc:
@@ -71,12 +71,12 @@ class Post:
                 context = ssl.create_default_context(cafile=self.ca_bundle)
             except (OSError, ssl.SSLError) as exc:
                 raise ChannelRefused(
-                    f"Cannot read ca_bundle {self.ca_bundle}: {exc.strerror or 'it holds no certificate'}.",
-                    "Name a file of certificates in PEM.",
+                    f"Cannot read ca_bundle {self.ca_bundle}: {exc.strerror or 'it contains no certificate'}.",
+                    "Name a PEM file with certificates.",
                 ) from exc
             handlers.append(urllib.request.HTTPSHandler(context=context))
         else:
-            # What is allowed in clear to this machine must not leave it by a proxy.
+            # Clear text that is only allowed on this machine must not leave it through a proxy.
             handlers.append(urllib.request.ProxyHandler({}))
         return urllib.request.build_opener(*handlers)
 
@@ -85,15 +85,15 @@ class Post:
         if isinstance(reason, ssl.SSLCertVerificationError):
             return ChannelRefused(
                 f"The certificate of {self.host} is not trusted: {reason.verify_message}.",
-                "Name its authority by ca_bundle, or correct the URL.",
+                "Set ca_bundle to its CA, or correct the URL.",
             )
         words = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
-        return ChannelUnavailable(f"{self.host} cannot be reached: {words}.", "Check the network and the service.")
+        return ChannelUnavailable(f"Cannot reach {self.host}: {words}.", "Check the network and the service.")
 
     def _refused(self, status: int) -> Exception:
         words = f"{status} {http.client.responses.get(status, '')}".strip()
         if status in _LATER or status >= 500:
-            return ChannelUnavailable(f"{self.host} answered {words}.", "Wait, or look at the service's status.")
+            return ChannelUnavailable(f"{self.host} answered {words}.", "Wait, or check the service's status page.")
         if 300 <= status < 400:
-            return ChannelRefused(f"{self.host} answered {words}, and no redirect is followed.", "Correct the URL.")
+            return ChannelRefused(f"{self.host} answered {words}, but redirects are not followed.", "Correct the URL.")
         return ChannelRefused(f"{self.host} answered {words}.", "Check the URL and the key of this channel.")

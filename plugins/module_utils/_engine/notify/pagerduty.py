@@ -36,7 +36,7 @@ class PagerDuty:
 
 
 def event(notice: Notice, routing_key: str, token: str) -> Dict[str, Any]:
-    """The event. A notice without a key opens an alert of its own, once however often it is sent. Pure."""
+    """The event. A notice without a key opens its own alert, only once even if it is sent repeatedly. Pure."""
     found: Dict[str, Any] = {
         "routing_key": routing_key,
         "event_action": _ACTIONS[notice.state],
@@ -57,5 +57,5 @@ def event(notice: Notice, routing_key: str, token: str) -> Dict[str, Any]:
 
 
 def dedup_key(key: str) -> str:
-    """The key, or its digest where PagerDuty would not take it whole."""
+    """The key, or its digest if it is too long for PagerDuty."""
     return key if len(key) <= _MOST_KEY else hashlib.sha256(key.encode()).hexdigest()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dead man's switches: a ping when a job begins, succeeds or fails (healthchecks.io, "Pinging API")."""
+"""Dead man's switches: a ping when a job starts, succeeds or fails (healthchecks.io, "Pinging API")."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PATHS = {START: "/start", SUCCESS: "", FAIL: "/fail"}
 
 
 def event_of(status: str) -> str:
-    """Of the exit status of a job, or the signal that ended it: a warning (10) is a success of the job. Pure."""
+    """The event for a job's exit status, or the signal that ended it; a warning (10) counts as success. Pure."""
     return SUCCESS if status in ("0", "10") else FAIL
 
 
 def ping(switches: Sequence[PingConfig], job: str, event: str) -> int:
-    """Ping each switch of this job; how many there are. The first error, once all were tried."""
+    """Ping each switch of this job; returns their number. Raises the first error after all were tried."""
     errors: List[LifeboatError] = []
     ours = [switch for switch in switches if switch.job == job]
     for switch in ours:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of channels, by their options."""
+"""The class of a channel for each class of options."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ _KINDS: Dict[Type[Any], Any] = {
 
 
 def open_channel(config: ChannelConfig) -> Channel:
-    """The channel of these options; nothing is connected yet."""
+    """The channel with these options, without connecting yet."""
     channel: Channel = _KINDS[type(config.options)](config.options)
     return channel

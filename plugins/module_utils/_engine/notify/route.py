@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which channels get a notice, and what is still to be told. Pure."""
+"""Decide which channels get a notice. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .notice import OPEN, Notice
 
 @dataclass(frozen=True)
 class Told:
-    """What a channel has delivered last about a key, and when (aware)."""
+    """The last notice that a channel has delivered about a key, and when (aware)."""
 
     news: str
     at: datetime
@@ -27,7 +27,7 @@ Tellings = Mapping[str, Told]
 
 @dataclass(frozen=True)
 class Route:
-    """Who is told now, in this order; then the ``reserve``, where one of them fails. ``quiet`` know it already."""
+    """The channels to use now, in order; the ``reserve`` if one fails. ``quiet`` channels have delivered it already."""
 
     now: Tuple[ChannelConfig, ...]
     quiet: Tuple[str, ...] = ()
@@ -35,11 +35,11 @@ class Route:
 
 
 def route(config: NotificationsConfig, notice: Notice, told: Tellings, but: Sequence[str] = ()) -> Route:
-    """Who gets this notice, where ``told`` is what was delivered about its key; none of ``but``.
+    """The channels for this notice, except ``but``; ``told``: past deliveries about its key.
 
-    A problem goes to the channels of its severity. That it is acknowledged or over goes to those that were told of it,
-    whatever its severity was; where nobody is known to be, to those of its severity. The end of a problem needs no
-    reserve: who was told of it is told that at the next opportunity.
+    A problem goes to the channels with its severity. Its acknowledgement and its end go to the channels that delivered
+    the problem, whatever its severity; if there are none, to those with its severity. The end of a problem needs no
+    reserve: it is sent at the next opportunity.
     """
     channels = [channel for channel in config.channels if channel.name not in but]
     known = [channel for channel in channels if channel.name in told]
@@ -53,16 +53,16 @@ def route(config: NotificationsConfig, notice: Notice, told: Tellings, but: Sequ
 
 
 def is_due(told: Optional[Told], notice: Notice, repeat: float) -> bool:
-    """Whether a channel has something to tell."""
+    """Whether a channel has to deliver this notice."""
     if told is None or told.news != notice.news or not notice.key:
         return True
     return notice.state == OPEN and (notice.at - told.at).total_seconds() >= repeat
 
 
 def after(told: Tellings, notice: Notice, delivered: Sequence[str], channels: Sequence[str]) -> Dict[str, Told]:
-    """What is told about the key once these channels have delivered; of ``channels``, those that are configured.
+    """The deliveries about the key after these channels have delivered, only of the configured ``channels``.
 
-    A problem is forgotten channel by channel: who could not be told that it is over stays.
+    A problem is forgotten channel by channel: one that could not deliver its end stays.
     """
     kept = {name: was for name, was in told.items() if name in channels}
     if not notice.key:

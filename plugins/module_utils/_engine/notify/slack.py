@@ -13,12 +13,12 @@ from .channel import secret_of
 from .http import Post
 from .notice import CRITICAL, OPEN, WARNING, Notice, readable
 
-# Slack cuts a message at 40,000 characters, and nobody reads that many.
+# Slack truncates messages at 40,000 characters, more than anybody reads.
 _LINES, _CHARACTERS = 40, 3000
 
 
 class Slack:
-    """Slack, or what takes the same."""
+    """Slack, or a compatible service."""
 
     def __init__(self, options: SlackOptions) -> None:
         self._options = options
@@ -33,7 +33,7 @@ class Slack:
 
 
 def message(notice: Notice) -> Dict[str, Any]:
-    """The payload: nothing in it is taken for a mention, a link or markup. Pure."""
+    """The payload, without mentions, links or markup. Pure."""
     mark = {CRITICAL: ":rotating_light:", WARNING: ":warning:"}.get(notice.severity, ":information_source:")
     if notice.state != OPEN:
         mark = ":white_check_mark:" if notice.resolved else ":eyes:"

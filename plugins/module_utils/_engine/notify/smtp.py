@@ -26,7 +26,7 @@ class Mail:
         self._options = options
 
     def send(self, notice: Notice, token: str) -> str:
-        """See :class:`.channel.Channel`. The first relay that takes the mail is enough."""
+        """See :class:`.channel.Channel`. The first relay that accepts the mail is enough."""
         mail, context = message(self._options, notice, token), self._context()
         password = secret_of(self._options.password, self._options.password_file)
         failed: List[LifeboatError] = []
@@ -36,7 +36,7 @@ class Mail:
             except (ChannelRefused, ChannelUnavailable) as exc:
                 failed.append(exc)
         words = " ".join(exc.message for exc in failed)
-        # One that may take it later is worth another attempt.
+        # If one of them may accept it later, another attempt is worthwhile.
         later = any(isinstance(exc, ChannelUnavailable) for exc in failed)
         raise (ChannelUnavailable if later else ChannelRefused)(words, failed[0].hint)
 
@@ -45,8 +45,8 @@ class Mail:
             return ssl.create_default_context(cafile=self._options.ca_bundle)
         except (OSError, ssl.SSLError) as exc:
             raise ChannelRefused(
-                f"Cannot read ca_bundle {self._options.ca_bundle}: {exc.strerror or 'it holds no certificate'}.",
-                "Name a file of certificates in PEM.",
+                f"Cannot read ca_bundle {self._options.ca_bundle}: {exc.strerror or 'it contains no certificate'}.",
+                "Name a PEM file with certificates.",
             ) from exc
 
     def _by(self, host: str, port: int, mail: EmailMessage, password: str, context: ssl.SSLContext) -> str:
@@ -63,7 +63,7 @@ class Mail:
                     relay.login(options.username, password)
                 refused = relay.send_message(mail)
                 with contextlib.suppress(smtplib.SMTPException, OSError):
-                    # The mail is taken, whatever becomes of the connection.
+                    # The mail has been accepted, even if the connection fails now.
                     relay.quit()
         except (smtplib.SMTPException, OSError, UnicodeError) as exc:
             # No cause: it may quote the login.
@@ -72,14 +72,14 @@ class Mail:
 
 
 def message(options: SmtpOptions, notice: Notice, token: str) -> EmailMessage:
-    """The mail. Its identifier is the same at each attempt, so that a mail that was taken twice is shown once. Pure."""
+    """The mail. Its ID is the same at each attempt, so that a mail that was accepted twice is shown once. Pure."""
     mail = EmailMessage(SMTP)
     mail["From"] = options.sender
     mail["To"] = ", ".join(options.to)
     mail["Subject"] = notice.title
     mail["Date"] = format_datetime(notice.at)
     mail["Message-ID"] = f"<{token}@{options.sender.rpartition('@')[2]}>"
-    # RFC 3834: no answer of an absent person's mailbox.
+    # RFC 3834: no automatic replies.
     mail["Auto-Submitted"] = "auto-generated"
     if notice.severity == CRITICAL and notice.state == OPEN:
         mail["Importance"] = "high"
@@ -91,16 +91,14 @@ def message(options: SmtpOptions, notice: Notice, token: str) -> EmailMessage:
 
 
 def failure(place: str, exc: Exception) -> LifeboatError:
-    """What an error of smtplib means; a relay's own words are quoted only where no secret went before. Pure."""
+    """The error for an exception of smtplib; a relay's message is only quoted if no secret was sent before. Pure."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         return ChannelRefused(
             f"The certificate of {place} is not trusted: {exc.verify_message}.",
-            "Name its authority by ca_bundle, and the relay by the name in its certificate.",
+            "Set ca_bundle to its CA, and name the relay as in its certificate.",
         )
     if isinstance(exc, smtplib.SMTPNotSupportedError):
-        return ChannelRefused(
-            f"{place} does not offer what is needed (STARTTLS, or a login).", "Correct tls, the port or the login."
-        )
+        return ChannelRefused(f"{place} does not offer STARTTLS or a login.", "Correct tls, the port or the login.")
     if isinstance(exc, smtplib.SMTPRecipientsRefused):
         codes = sorted({code for code, _words in exc.recipients.values()})
         return _answered(place, codes, "every recipient")
@@ -109,12 +107,12 @@ def failure(place: str, exc: Exception) -> LifeboatError:
     if isinstance(exc, smtplib.SMTPResponseException):
         return _answered(place, [exc.smtp_code], "the mail")
     words = exc.strerror if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
-    return ChannelUnavailable(f"{place} cannot be reached: {words}.", "Check the network and the relay.")
+    return ChannelUnavailable(f"Cannot reach {place}: {words}.", "Check the network and the relay.")
 
 
 def _answered(place: str, codes: Sequence[int], what: str) -> LifeboatError:
     words = f"{place} refused {what} with {', '.join(map(str, codes))}."
-    # RFC 5321, 4.2.1: 4yz is a failure of the moment.
+    # RFC 5321, 4.2.1: 4yz is a transient failure.
     if any(400 <= code < 500 for code in codes):
-        return ChannelUnavailable(words, "Wait, or look into the relay's log.")
-    return ChannelRefused(words, "Look into the relay's log; check sender, recipients and login.")
+        return ChannelUnavailable(words, "Wait, or check the relay's log.")
+    return ChannelRefused(words, "Check the relay's log, and the sender, recipients and login.")

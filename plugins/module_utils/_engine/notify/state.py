@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was told, and how each channel does: one small file, written as a whole."""
+"""The deliveries so far, and the health of each channel: one small file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..records.model import format_time, open_fields, seal_record
 from .route import Told
 
 _FILE, _LOCK = "state.json", "state.lock"
-# Longer than any repetition: what nobody has spoken of since is over.
+# Longer than any interval of repetition: a problem without news for so long is over.
 _FORGET = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a channel does: when it last delivered and failed (aware), how often each, and why it failed last."""
+    """The health of a channel: when it last delivered and failed (aware), how often, and the last error code."""
 
     last_success: Optional[datetime] = None
     last_failure: Optional[datetime] = None
@@ -35,13 +35,13 @@ class Delivery:
     error_code: Optional[str] = None
 
     def after(self, at: datetime, error_code: Optional[str]) -> Delivery:
-        """Once it delivered, or failed with this code."""
+        """The health after a delivery, or a failure with this code."""
         if error_code is None:
             return replace(self, last_success=at, delivered=self.delivered + 1, error_code=None)
         return replace(self, last_failure=at, failures=self.failures + 1, error_code=error_code)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As JSON knows it."""
+        """JSON-serializable data."""
         times = {"last_success": self.last_success, "last_failure": self.last_failure}
         return {**asdict(self), **{name: at and format_time(at) for name, at in times.items()}}
 
@@ -63,26 +63,26 @@ class State:
         return seal_record({"format": 1, "told": told, "deliveries": deliveries})
 
     def knowing(self, key: str, told: Mapping[str, Told], now: datetime) -> State:
-        """With what is told about a key; keys that were not spoken of for 90 days are left out."""
+        """The state with these deliveries about a key; keys without news for 90 days are left out."""
         kept = {k: v for k, v in self.told.items() if max(was.at for was in v.values()) > now - _FORGET}
         others = {k: v for k, v in kept.items() if k != key}
         return replace(self, told={**others, key: dict(told)} if told else others)
 
 
 def read_deliveries(state_dir: str) -> Mapping[str, Delivery]:
-    """How each channel does, by its name; nothing where there is no whole state yet. OSError, UntrustedPath."""
+    """The health of each channel, by name; empty without an intact state. OSError, UntrustedPath."""
     return read_state(state_dir).deliveries
 
 
 def known_deliveries(config: Config) -> Mapping[str, Delivery]:
-    """How each channel of a configuration does; nothing where this user may not read it."""
+    """The health of each channel in a configuration; empty if this user may not read it."""
     with suppress(OSError, UntrustedPath):
         return read_deliveries(config.notifications.directory(config.cluster))
     return {}
 
 
 def read_state(state_dir: str) -> State:
-    """The state; an empty one where there is none, or a damaged one: what is in doubt is told again."""
+    """The state; empty if it is missing or damaged, so that doubtful notices are sent again."""
     path = os.path.join(state_dir, _FILE)
     try:
         with open_to_read(path) as stream:
@@ -94,17 +94,17 @@ def read_state(state_dir: str) -> State:
 
 @contextmanager
 def held(state_dir: str) -> Iterator[None]:
-    """The state is this process' alone, to be read and written. OSError, UntrustedPath."""
-    # Whoever gathers metrics may read how the channels do; there is no secret in it.
+    """Lock the state for this process, to read and write it. OSError, UntrustedPath."""
+    # Readable by the collector of metrics; it contains no secrets.
     make_directory(state_dir, 0o755)
-    # Whoever can open a file can lock it.
+    # Not readable by others, because any reader of a file can lock it.
     with os.fdopen(open_to_write(os.path.join(state_dir, _LOCK), 0o600), "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def write_state(state_dir: str, state: State) -> None:
-    """Write it as a whole; within :func:`held`. OSError, UntrustedPath."""
+    """Replace the state atomically; call it within :func:`held`. OSError, UntrustedPath."""
     replace_file(os.path.join(state_dir, _FILE), state.record(), 0o644, sync=True)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A POST of JSON, signed as Standard Webhooks says: HMAC-SHA256 over identifier, time and body."""
+"""A POST of JSON, signed according to Standard Webhooks: HMAC-SHA256 over the ID, time and body."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PREFIX = "whsec_"
 
 
 class Webhook:
-    """A receiver that takes our own JSON."""
+    """A receiver of Lifeboat's own JSON format."""
 
     def __init__(self, options: WebhookOptions) -> None:
         self._options = options
@@ -49,12 +49,12 @@ def headers(secret: str, token: str, now: int, body: bytes) -> Dict[str, str]:
 
 
 def _key(secret: str) -> bytes:
-    """What ``whsec_`` stands before is base64; another secret is its own bytes."""
+    """The key: base64 after ``whsec_``, otherwise the bytes of the secret."""
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
         return base64.b64decode(secret[len(_PREFIX) :], validate=True)
     except binascii.Error:
         raise ChannelRefused(
-            "The webhook's secret begins with whsec_, and no base64 follows.", "Copy it again, whole."
+            "The webhook's secret begins with whsec_, but is not base64 after that.", "Copy the complete secret again."
         ) from None

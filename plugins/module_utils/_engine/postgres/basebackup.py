@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``BASE_BACKUP``: the server's own copy of its cluster (PostgreSQL manual, "Streaming Replication Protocol").
 
-The answer is one COPY stream of messages: ``n`` begins an archive (its name and a tablespace path), ``d`` carries
-bytes, ``p`` tells the progress in bytes, ``m`` begins the ``backup_manifest``.
+The answer is one COPY stream of messages: ``n`` begins an archive (its name and a tablespace path), ``d`` contains
+bytes, ``p`` the progress in bytes, and ``m`` begins the ``backup_manifest``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .connection import connect, driver
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """``compression_level`` and ``workers`` apply where the server compresses (``compression``: zstd, lz4)."""
+    """``compression_level`` and ``workers`` only apply if the server compresses (``compression``: zstd, lz4)."""
 
     label: str
     checkpoint: str
@@ -48,7 +48,7 @@ class StreamOptions:
         if self.max_rate_kb:
             options.append(f"MAX_RATE {self.max_rate_kb}")
         if self.compression:
-            # The server compresses by lz4 in one thread only.
+            # The server compresses with lz4 in a single thread.
             workers = f",workers={self.workers}" if self.compression == "zstd" else ""
             options += [
                 f"COMPRESSION '{self.compression}'",
@@ -58,16 +58,16 @@ class StreamOptions:
 
 
 class ArchiveSink(Protocol):
-    """Takes the archives of a backup, one after the other."""
+    """Receives the archives of a backup, one after the other."""
 
     def begin(self, tablespace: Optional[str]) -> None:
-        """An archive begins: of a tablespace (its OID), or the data directory's (None)."""
+        """Begin the archive of a tablespace (by its OID), or of the data directory (None)."""
 
     def data(self, chunk: bytes) -> None:
-        """The next bytes of the archive."""
+        """Take the next bytes of the archive."""
 
     def end(self) -> None:
-        """The archive is complete."""
+        """End the archive, which is complete."""
 
 
 class _Receiver:
@@ -114,9 +114,9 @@ def stream(
     progress: Callable[[int], None],
     parent: Optional[bytes] = None,
 ) -> bytes:
-    """Run one base backup into ``sink``; returns the ``backup_manifest``. ``parent`` is that of the parent, if any.
+    """Run one base backup into ``sink``; returns its ``backup_manifest``. ``parent`` is that of the parent, if any.
 
-    Memory: one message (about 32 KiB), what the sink holds, and the manifests (about 150 bytes for each file).
+    Memory: one message (about 32 KiB), that of the sink, and the manifests (about 150 bytes for each file).
     Raises ServerNotReady with ``details["unsupported_compression"]`` before any data if the server lacks the
     compression, and IncrementalImpossible before any data if it cannot build on the parent.
     """
@@ -140,8 +140,8 @@ def _translate(exc: Any, link: Any, may_refuse_parent: bool) -> LifeboatError:
             f"The server cannot compress: {text}", "Set backup.compress_at to client.", unsupported_compression=True
         )
     if "permission denied" in text:
-        return ServerNotReady(f"The server refused the base backup: {text}", "The role needs REPLICATION.")
-    # Without a code, or with one of the classes 53, 57 and 58, it is the server or the connection that failed.
+        return ServerNotReady(f"The server refused the base backup: {text}", "Grant it: ALTER ROLE ... REPLICATION.")
+    # Without a code, or with one of the classes 53, 57 and 58, the server or the connection has failed.
     if may_refuse_parent and exc.pgcode and exc.pgcode[:2] not in ("08", "53", "57", "58"):
         return IncrementalImpossible(
             f"The server refused the incremental backup: {text}",
@@ -151,12 +151,12 @@ def _translate(exc: Any, link: Any, may_refuse_parent: bool) -> LifeboatError:
     if "checksum verification failure" in text:
         said = "; ".join(n.strip() for n in link.notices[-5:])
         return PostgresError(
-            f"The server found damaged pages while it was backed up: {text}. {said}",
-            "The database itself is corrupt: run pg_amcheck, and restore from an older backup.",
+            f"The server found damaged pages during the backup: {text}. {said}",
+            "Run pg_amcheck, and restore from an older backup: the database itself is corrupt.",
             sqlstate=exc.pgcode,
         )
     return PostgresError(
         f"The base backup ended early: {text}",
-        "Nothing was recorded; the next backup starts afresh.",
+        "Start the backup again; nothing was recorded.",
         sqlstate=exc.pgcode,
     )

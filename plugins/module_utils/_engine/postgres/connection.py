@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections to the server, over psycopg2 (PostgreSQL manual, "libpq", "Streaming Replication Protocol")."""
+"""Connections to the server by psycopg2 (PostgreSQL manual, "libpq", "Streaming Replication Protocol")."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..config.sections import ConnectionConfig
 Row = Tuple[Any, ...]
 
 # In our sessions only PostgreSQL's own names resolve, whatever ALTER DATABASE or ALTER ROLE … SET says (a start-up
-# option beats them). Without being named, pg_temp would be searched first.
+# option overrides them). pg_temp would be searched first if it were not listed.
 PATH_OPTION = "-c search_path=pg_catalog,pg_temp"
-# A database that is frozen (default_transaction_read_only) is restored and erased in all the same.
+# Restores and erasures must also work in a read-only database (default_transaction_read_only).
 _WRITE_OPTION = "-c default_transaction_read_only=off"
 # SQLSTATE of insufficient_privilege.
 _NO_PRIVILEGE = "42501"
 
-# A firewall forgets an idle connection, and a dead host sends nothing: the first keepalive is sent after a minute,
-# and both are noticed within two (seconds; TCP_USER_TIMEOUT in ms). Nothing of it concerns a Unix socket.
+# Firewalls drop idle connections, and dead hosts send nothing. Keepalives start after a minute and detect both within
+# two (in seconds; TCP_USER_TIMEOUT in ms). They do not apply to Unix sockets.
 _ALIVE = {
     "keepalives": 1,
     "keepalives_idle": 60,
@@ -41,23 +41,23 @@ def driver() -> Any:
 
 
 def where(config: ConnectionConfig) -> str:
-    """How messages name the server."""
+    """The server's name in messages."""
     return f"{config.host or 'the default socket'}:{config.port}"
 
 
 def connect(
     config: ConnectionConfig, dbname: Optional[str] = None, replication: bool = False, own_path: bool = False
 ) -> Any:
-    """A psycopg2 connection in autocommit mode; with ``replication`` a physical replication connection.
+    """A psycopg2 connection in autocommit mode, or with ``replication`` a physical replication connection.
 
-    ``own_path`` leaves the search path to the database, whose owner then decides what an unqualified name or operator
-    means: only for a role that has no more rights than that owner.
+    ``own_path`` keeps the database's search path, so its owner decides what unqualified names and operators mean: only
+    for a role that has no more rights than the owner.
     """
     pg = driver()
     names = ("host", "port", "user", "password", "passfile", "sslmode", "sslrootcert", "connect_timeout")
     options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     options.update(_ALIVE, application_name="lifeboat")
-    # The session that holds the lock idles as long as a backup takes.
+    # The session with the lock is idle for as long as a backup takes.
     options["options"] = " ".join(
         ("-c statement_timeout=0 -c idle_session_timeout=0", _WRITE_OPTION, "" if own_path else PATH_OPTION)
     )
@@ -82,8 +82,8 @@ def _refused(config: ConnectionConfig, text: str, replication: bool) -> Postgres
         )
     ):
         return ServerNotReady(
-            f"PostgreSQL at {where(config)} does not let {config.user or 'this user'} replicate: {text}",
-            "ALTER ROLE ... REPLICATION, and a 'replication' line for it in pg_hba.conf.",
+            f"PostgreSQL at {where(config)} refuses replication by {config.user or 'this user'}: {text}",
+            "Grant it: ALTER ROLE ... REPLICATION, and add a 'replication' line for the role to pg_hba.conf.",
         )
     if replication and "max_wal_senders" in text:
         return ServerNotReady(
@@ -93,7 +93,7 @@ def _refused(config: ConnectionConfig, text: str, replication: bool) -> Postgres
         )
     return PostgresError(
         f"Cannot connect to PostgreSQL at {where(config)}: {text}",
-        "Check that it is running, and connection.host, port, user and pg_hba.conf.",
+        "Check that it is running, and check connection.host, port and user, and pg_hba.conf.",
     )
 
 
@@ -104,7 +104,7 @@ class Session:
         self._connection = connection
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> List[Row]:
-        """All rows; PostgresError with the server's message."""
+        """All rows of the result; PostgresError with the server's message."""
         pg = driver()
         try:
             with closing(self._connection.cursor()) as cursor:
@@ -115,28 +115,28 @@ class Session:
                 f"PostgreSQL refused a query: {str(exc).strip()}",
                 "Check the privileges of the connection's user."
                 if exc.pgcode == _NO_PRIVILEGE
-                else "PostgreSQL's own words say why; its log has more.",
+                else "See PostgreSQL's message above, and its log for details.",
                 sqlstate=exc.pgcode,
             ) from exc
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row:
-        """The only row."""
+        """The single row of the result."""
         return self.rows(sql, parameters)[0]
 
     def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """The only value."""
+        """The single value of the result."""
         return self.row(sql, parameters)[0]
 
 
 @contextmanager
 def session(config: ConnectionConfig, dbname: Optional[str] = None) -> Iterator[Session]:
-    """A session that is closed at the end."""
+    """A session, closed at the end."""
     with closing(connect(config, dbname)) as connection:
         yield Session(connection)
 
 
 def replication_rows(config: ConnectionConfig, command: str) -> List[Row]:
-    """The answer to a replication command such as ``IDENTIFY_SYSTEM``."""
+    """The result of a replication command such as ``IDENTIFY_SYSTEM``."""
     with closing(connect(config, replication=True)) as connection:
         return Session(connection).rows(command)
 

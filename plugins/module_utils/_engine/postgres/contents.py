@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contents of a cluster's databases as sizes and counts: recorded with each backup, compared after a restore."""
+"""Sizes and counts of a cluster's databases: recorded with each backup, and compared after a restore."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..config.verify import CountedTable
 from .connection import Session, session
 from .relations import count_rows, refuse_code, require_table
 
-# How many tables of a database are noted, the largest first.
+# Maximum number of tables to record of a database, the largest first.
 _LARGEST = 50
-# A table of fewer bytes may well be empty at another time.
+# A smaller table may well be empty at another time.
 _NOTICED = 1024 * 1024
 
 _TABLES = f"""
@@ -34,7 +34,7 @@ SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that has shrunk, and by how much: ``then`` and ``now`` are bytes, tables or rows."""
+    """One comparison: ``then`` and ``now`` are bytes, tables or rows (``unit``)."""
 
     what: str
     unit: str
@@ -49,7 +49,7 @@ class Difference:
 
 
 def read_contents(connection: ConnectionConfig, counted: Sequence[CountedTable] = ()) -> Dict[str, Any]:
-    """By database: ``bytes``, ``tables`` (their number), ``largest`` (bytes by table) and ``rows`` of ``counted``.
+    """By database: ``bytes``, number of ``tables``, ``largest`` (bytes by table) and ``rows`` of ``counted`` tables.
 
     Cheap except for ``counted``, whose tables are read. A database that cannot be queried is recorded with its error.
     """
@@ -85,16 +85,16 @@ def _rows(sql: Session, connection: ConnectionConfig, database: str, counted: Se
 
 
 def compare(then: Mapping[str, Any], now: Mapping[str, Any], max_shrink: float) -> List[Difference]:
-    """Every comparison that is possible, and whether it is ``wrong``. Pure.
+    """All possible comparisons, and whether they are ``wrong``. Pure.
 
-    A database, and each counted table, may be ``max_shrink`` percent smaller than it was; a large table may not be
-    gone or empty if its database exists. Growth is never wrong.
+    Databases and counted tables may have shrunk by ``max_shrink`` percent; a large table must not be missing or empty
+    if its database exists. Growth is never wrong.
     """
     found: List[Difference] = []
     for name, before in then.items():
         after = now.get(name)
         if "error" in before:
-            # Nothing to compare with, which the report should show.
+            # There is nothing to compare with; the report should say so.
             found.append(Difference(f"database {name} ({before['error']})", "bytes", 0, 0, False))
             continue
         if after is None or "error" in after:
@@ -105,7 +105,7 @@ def compare(then: Mapping[str, Any], now: Mapping[str, Any], max_shrink: float) 
             found.append(Difference(f"database {name}", unit, before[unit], after[unit], wrong))
         for table, size in before["largest"].items():
             left = after["largest"].get(table, 0)
-            # It may exist without being among the largest any more.
+            # It may exist, but no longer be among the largest.
             gone = size >= _NOTICED and not left and len(after["largest"]) < _LARGEST
             if gone:
                 found.append(Difference(f"table {table} of {name}", "bytes", size, left, True))

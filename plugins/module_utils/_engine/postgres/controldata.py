@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``global/pg_control``: a data directory's cluster and its state (``pg_controldata`` in the manual)."""
+"""``global/pg_control``: the identity and state of a cluster (``pg_controldata`` in the manual)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..base.errors import DataDirectoryRefused
 from ..base.process import run
 from ..base.wal_names import parse_lsn
 
-#: The states of a cluster that was stopped in order, as a primary and as a standby.
+#: The states of a cluster that was shut down cleanly, as a primary and as a standby.
 SHUT_DOWN, SHUT_DOWN_IN_RECOVERY = "shut down", "shut down in recovery"
 
 
@@ -27,12 +27,12 @@ def read_system_identifier(data_dir: str) -> str:
     except OSError as exc:
         raise DataDirectoryRefused(
             f"{data_dir} is not the data directory of a cluster: {path}: {exc.strerror}.",
-            "Check data_dir.",
+            "Set data_dir to the data directory of the cluster.",
             data_dir=data_dir,
         ) from exc
     if len(raw) < 8:
         raise DataDirectoryRefused(
-            f"{path} is too short to be a control file.", "Check the disk; restore this cluster.", data_dir=data_dir
+            f"{path} is too short for a control file.", "Check the disk, then restore this cluster.", data_dir=data_dir
         )
     return str(struct.unpack("=Q", raw)[0])
 

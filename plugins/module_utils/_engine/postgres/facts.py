@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts about a running server, and whether it can be protected."""
+"""Facts about a running server, and whether it can be backed up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..base.wal_names import Segment, is_segment, parse_lsn
 from ..records.tablespace import Tablespace
 from .connection import Session
 
-# BASE_BACKUP with server-side compression and one COPY stream came with PostgreSQL 15.
+# PostgreSQL 15 introduced BASE_BACKUP with server-side compression and a single COPY stream.
 OLDEST_VERSION = 150000
 
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """A snapshot of the server. Sizes are bytes; ``space_sizes`` by OID, "" for what is in the data directory."""
+    """A snapshot of the server. Sizes are bytes; ``space_sizes`` by OID, "" for the data directory."""
 
     version: str
     version_num: int
@@ -39,7 +39,7 @@ class ServerFacts:
 
     @property
     def size(self) -> int:
-        """Of all tablespaces."""
+        """The size of all tablespaces."""
         return sum(self.space_sizes.values())
 
 
@@ -59,7 +59,7 @@ def read_facts(session: Session) -> ServerFacts:
     )
     spaces = session.rows(
         "SELECT oid::text, spcname, pg_tablespace_location(oid),"
-        # Of pg_global, which is small, only a role with these privileges may know the size.
+        # Only a role with these privileges may read the size of pg_global, which is small.
         " CASE WHEN spcname <> 'pg_global' OR pg_has_role('pg_read_all_stats', 'USAGE')"
         " OR has_tablespace_privilege(oid, 'CREATE') THEN pg_tablespace_size(oid) ELSE 0 END"
         " FROM pg_tablespace ORDER BY oid"
@@ -88,7 +88,7 @@ def read_facts(session: Session) -> ServerFacts:
 
 
 def require_backup_ready(facts: ServerFacts) -> None:
-    """ServerNotReady, naming the setting and what to do, unless a base backup of this server can be made and used."""
+    """ServerNotReady, with the setting and the remedy, unless a base backup of this server can be made and used."""
     if facts.version_num < OLDEST_VERSION:
         raise ServerNotReady(
             f"PostgreSQL {facts.version} is too old: Lifeboat needs 15 or newer.",
@@ -97,9 +97,9 @@ def require_backup_ready(facts: ServerFacts) -> None:
     in_place = [t.name for t in facts.tablespaces if t.in_place]
     if in_place and facts.version_num < 160000:
         raise ServerNotReady(
-            f"The tablespace {in_place[0]} lies in the data directory (allow_in_place_tablespaces):"
-            f" PostgreSQL {facts.version} leaves it out of base backups.",
-            "Move what is in it, in each database, and drop it, or upgrade to PostgreSQL 16:"
+            f"The tablespace {in_place[0]} is in the data directory (allow_in_place_tablespaces):"
+            f" PostgreSQL {facts.version} omits it from base backups.",
+            "Upgrade to PostgreSQL 16, or move its contents in each database, then drop it:"
             f' ALTER TABLE ALL IN TABLESPACE "{in_place[0]}" SET TABLESPACE pg_default; then the same with ALTER INDEX'
             " and ALTER MATERIALIZED VIEW.",
             tablespaces=in_place,
@@ -114,7 +114,7 @@ def require_backup_ready(facts: ServerFacts) -> None:
     if not facts.may_replicate:
         raise ServerNotReady(
             f"The role {facts.user} lacks REPLICATION.",
-            f'ALTER ROLE "{facts.user}" REPLICATION, or connect as another role (connection.user).',
+            f'Grant it: ALTER ROLE "{facts.user}" REPLICATION; or connect as another role (connection.user).',
             role=facts.user,
         )
     if facts.archive_mode == "off":
@@ -137,7 +137,7 @@ def require_backup_ready(facts: ServerFacts) -> None:
 
 @dataclass(frozen=True)
 class ArchiverState:
-    """``pg_stat_archiver``, and how many segments are waiting (None if the role may not see it)."""
+    """``pg_stat_archiver``, and the number of waiting segments (None if the role may not see it)."""
 
     last_archived: str
     last_archived_at: datetime
@@ -156,9 +156,9 @@ def archiver_state(session: Session) -> ArchiverState:
 
 
 def replay_lag(session: Session) -> Optional[float]:
-    """Seconds since the last transaction that a standby has replayed; 0 when it has replayed all that it received.
+    """Seconds since the last transaction that a standby has replayed; 0 if it has replayed everything it received.
 
-    None where it streams from nobody: behind an idle primary that time grows, and means nothing.
+    None if it does not stream: with an idle primary that time would grow without meaning anything.
     """
     value = session.value(
         "SELECT CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()"
@@ -170,7 +170,7 @@ def replay_lag(session: Session) -> Optional[float]:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a standby has replayed, when its last replayed commit was made, and on which timeline.
+    """How far a standby has replayed, the time of the last replayed commit, and the timeline.
 
     ``pause`` is ``not paused``, ``pause requested`` or ``paused``.
     """
@@ -182,9 +182,9 @@ class Position:
 
 
 def replay_position(session: Session, segment_size: int) -> Position:
-    """Where a standby is. Its timeline is that of the newest file that it has of the segment.
+    """The position of a standby. Its timeline is that of the newest file of the segment in pg_wal.
 
-    pg_control knows that only from the last restartpoint on.
+    pg_control only has the timeline of the last restartpoint.
     """
     lsn, time, pause, known = session.row(
         "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')::text, pg_last_xact_replay_timestamp(),"
@@ -194,7 +194,7 @@ def replay_position(session: Session, segment_size: int) -> Position:
     at = Segment.ending_at(int(known), parse_lsn(lsn), segment_size)
     files = (
         session.rows("SELECT name FROM pg_ls_waldir() WHERE name ~ ('^[0-9A-F]{8}' || %s || '$')", [at.name[8:]])
-        # Only members of pg_monitor may look.
+        # Only members of pg_monitor may list it.
         if session.value("SELECT has_function_privilege('pg_ls_waldir()', 'EXECUTE')")
         else []
     )
@@ -202,11 +202,11 @@ def replay_position(session: Session, segment_size: int) -> Position:
 
 
 def longest_wait(session: Session, state: ArchiverState, segment_size: int) -> Optional[float]:
-    """Seconds that a commit can have waited to be archived by now, at most; None if nothing limits that.
+    """The longest time in seconds that a commit can have waited to be archived; None if nothing limits it.
 
-    Once every finished segment is archived, the unfinished one holds no commit that is older than ``archive_timeout``:
-    the server would have ended it (PostgreSQL manual, "Archiving"). So an idle server loses nothing, however long ago
-    it archived something.
+    Once every finished segment is archived, the unfinished one has no commit older than ``archive_timeout``, because
+    the server would have switched segments (PostgreSQL manual, "Archiving"). So an idle server loses nothing, however
+    long ago it last archived.
     """
     current, timeout = session.row(
         "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_insert_lsn()) END,"
@@ -238,6 +238,6 @@ def manifest_wal_range(manifest: bytes) -> WalRange:
     ]
     if not ranges:
         raise ServerNotReady(
-            "The server sent a backup_manifest without WAL ranges.", "Is this PostgreSQL, 15 or newer?"
+            "The server sent a backup_manifest without WAL ranges.", "Check that the server is PostgreSQL 15 or newer."
         )
     return WalRange(max(r.timeline for r in ranges), min(r.start for r in ranges), max(r.stop for r in ranges))

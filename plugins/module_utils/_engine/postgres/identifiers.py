@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
-# The longest name that PostgreSQL keeps whole (NAMEDATALEN - 1 bytes).
+# The longest name that PostgreSQL does not truncate (NAMEDATALEN - 1 bytes).
 _LONGEST = 63
 
 
 def quoted(name: str) -> str:
-    """As an identifier ("Identifiers and Key Words")."""
+    """The name as a quoted identifier ("Identifiers and Key Words")."""
     return '"{}"'.format(name.replace('"', '""'))
 
 
 def with_end(name: str, end: str) -> str:
-    """``name`` and ``end``, cutting only the name if both are too long: between characters."""
+    """``name`` followed by ``end``; if both are too long, the name is cut between characters."""
     return name.encode()[: _LONGEST - len(end.encode())].decode(errors="ignore") + end
 
 
 def conninfo(database: str) -> str:
-    """A database's name as a connection string, since one with ``=`` in it would be taken for one (libpq)."""
+    """A connection string for this database: libpq would parse a name with ``=`` as one."""
     return "dbname='{}'".format(database.replace("\\", "\\\\").replace("'", "\\'"))

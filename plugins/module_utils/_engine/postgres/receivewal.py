@@ -4,8 +4,8 @@
 """The replication slot of a WAL stream, and ``pg_receivewal`` (PostgreSQL manual, "pg_receivewal", "Replication").
 
 ``pg_receivewal`` writes ``<segment>.partial``, padded with zeros to the segment's size, and renames it when it is
-complete. With ``--synchronous`` it at once reports what it has on disk, which becomes the slot's ``restart_lsn``. It
-begins at the newest segment of its directory, or at the segment of the slot's ``restart_lsn`` where it has none.
+complete. With ``--synchronous`` it immediately reports what is on disk, which becomes the slot's ``restart_lsn``. It
+begins at the newest segment in its directory, or at that of the slot's ``restart_lsn`` if there is none.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Slot:
-    """``position``: the LSN from which on the server keeps WAL; None if it kept none, or removed it.
+    """``position``: the LSN from which on the server keeps WAL; None if it never did, or has removed it.
 
-    ``received``: up to where the process ``active_pid`` has it on disk, by its own report; None before the first one.
+    ``received``: the LSN up to which the process ``active_pid`` reports WAL on disk; None before its first report.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Publisher:
-    """The server that is followed; ``segment_size`` in bytes, ``unlimited``: no slot loses its WAL, however much."""
+    """The server that is streamed from. ``segment_size`` in bytes; ``unlimited``: slots may keep any amount of WAL."""
 
     system_identifier: str
     segment_size: int
@@ -59,15 +59,15 @@ def slot_name(cluster: str) -> str:
 
 
 def read_publisher(sql: Session, data_dir: str) -> Publisher:
-    """The server's facts; ServerNotReady if it cannot be followed, CloneRefused if it is another cluster's."""
+    """The server's facts; ServerNotReady if it cannot be streamed from, CloneRefused if it is another cluster's."""
     facts = read_facts(sql)
     if facts.in_recovery:
-        raise ServerNotReady("The server is a standby: its primary is the one to follow.", "Stream from the primary.")
+        raise ServerNotReady("The server is a standby.", "Stream from its primary.")
     actual = str(sql.value("SELECT current_setting('data_directory', true)") or "")
     if actual and not _same(actual, data_dir):
         raise CloneRefused(
             f"The server runs in {actual}, not in {data_dir}, which this configuration protects.",
-            "Check connection: it must lead to the server of data_dir.",
+            "Set connection to the server of data_dir.",
             data_dir=actual,
             protected=data_dir,
         )
@@ -75,7 +75,7 @@ def read_publisher(sql: Session, data_dir: str) -> Publisher:
         sql.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_SETTINGS)])
     )
     if settings["wal_level"] == "minimal":
-        raise ServerNotReady("wal_level is minimal: nothing can be streamed.", "Set wal_level = 'replica', restart.")
+        raise ServerNotReady("wal_level is minimal: WAL cannot be streamed.", "Set wal_level = 'replica' and restart.")
     for name in ("max_wal_senders", "max_replication_slots"):
         if int(settings[name]) < 1:
             raise ServerNotReady(
@@ -94,7 +94,7 @@ def read_publisher(sql: Session, data_dir: str) -> Publisher:
 
 
 def flushed(sql: Session) -> int:
-    """The LSN up to which the server's WAL is on its disk."""
+    """The LSN up to which the server's WAL is on disk."""
     return parse_lsn(sql.value("SELECT pg_current_wal_flush_lsn()"))
 
 
@@ -104,7 +104,7 @@ def _same(path: str, other: str) -> bool:
 
 def read_slot(sql: Session, name: str) -> Optional[Slot]:
     """The slot of that name; None if there is none."""
-    # Not restart_lsn: that may be ahead of what the present pg_receivewal has written.
+    # Not restart_lsn, which may be ahead of what the current pg_receivewal has written.
     rows = sql.rows(
         "SELECT restart_lsn, active_pid, flush_lsn FROM pg_replication_slots"
         " LEFT JOIN pg_stat_replication ON pid = active_pid WHERE slot_name = %s",
@@ -124,7 +124,7 @@ def make_slot(sql: Session, name: str) -> Slot:
         if exc.details.get("sqlstate") == _LIMIT_REACHED:
             raise ServerNotReady(
                 f"Cannot create the replication slot {name}: {exc.message}",
-                "Raise max_replication_slots and restart the server, or drop a slot that nobody uses.",
+                "Raise max_replication_slots and restart the server, or drop an unused slot.",
                 setting="max_replication_slots",
             ) from exc
         raise
@@ -161,15 +161,18 @@ class Receiver:
         self._stderr = stderr
         words: List[str] = [program(bin_dir, "pg_receivewal"), "--directory", directory, "--slot", slot]
         words += ["--synchronous", "--no-loop", "--no-password"]
-        # Killed without a word, the stream must not leave it behind: nobody would clear its directory.
+        # It must not outlive a killed stream, because nothing would clear its directory.
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         self._process: Any = spawn(
-            [*guard, *words], stdin=DEVNULL, stdout=DEVNULL, stderr=stderr,
+            [*guard, *words],
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=stderr,
             env=libpq_environment(connection, "lifeboat_stream"),
         )
 
     def require_alive(self) -> None:
-        """StreamBroken, or ServerNotReady, with its message if it has ended."""
+        """StreamBroken or ServerNotReady, with the program's message, if it has ended."""
         status = self._process.poll()
         if status is None:
             return
@@ -183,7 +186,7 @@ class Receiver:
             )
         raise StreamBroken(
             f"pg_receivewal ended with status {status}: {words or 'no output'}",
-            "Its own message says why; start the stream again.",
+            "Correct the cause in its message, then start the stream again.",
             status=status,
         )
 

@@ -30,7 +30,7 @@ _RECOVERY = (
 
 
 def recovery_settings(target: Target, timeline: int, action: str, restore_command: str) -> Dict[str, str]:
-    """The settings that make a server recover to the target. ``target``'s time is aware."""
+    """The settings that make a server recover to the target, whose time is aware."""
     settings = {"restore_command": restore_command, "recovery_target_timeline": str(timeline)}
     if target.kind == "immediate":
         settings["recovery_target"] = "immediate"
@@ -48,8 +48,8 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
 def standby_settings(restore_command: str) -> Dict[str, str]:
     """The settings of a hot standby that follows the newest timeline of the archive.
 
-    Between two questions for WAL that is not there yet the server waits for ``wal_retrieve_retry_interval``: by default
-    5 s, which would be most of the lag.
+    The server waits ``wal_retrieve_retry_interval`` before it tries again to fetch WAL that is not available yet: the
+    default of 5 s would be most of the lag.
     """
     return {
         "restore_command": restore_command,
@@ -61,13 +61,13 @@ def standby_settings(restore_command: str) -> Dict[str, str]:
 
 @dataclass(frozen=True)
 class Ahead:
-    """A prefetcher: the directory that it serves and works in (see :mod:`..wal.prefetch`), and its process id."""
+    """A prefetcher: its working directory, which it serves (see :mod:`..wal.prefetch`), and its process ID."""
 
     directory: str
     pid: int
 
 
-# Polls of 0.02 s: for the prefetcher to notice the question, and to answer it.
+# Numbers of polls, 0.02 s each: until the prefetcher must have noticed a request, and have answered it.
 _NOTICED, _ANSWERED = 100, 2500
 
 
@@ -83,15 +83,15 @@ def restore_command(
 ) -> str:
     """``restore_command`` that calls the host command; ``%`` is PostgreSQL's escape character.
 
-    "Not found" has a status of its own on the way, so that a command which cannot even start (1, 2, 127: a broken
+    "Not found" has its own intermediate status, so that a command that cannot start (1, 2, 127: a broken
     Python, a missing package) stops recovery instead of ending it early.
 
-    ``source`` and ``without`` are names of repositories; for them and ``pieces`` see :class:`..wal.fetch.Source`.
-    ``as_of`` is the time as of which the repositories are read. ``follow``: for a standby, see :mod:`..wal.feed`.
+    ``source`` and ``without`` are names of repositories: see :class:`..wal.fetch.Source`, also for ``pieces``.
+    The repositories are read as of ``as_of``. ``follow``: for a standby, see :mod:`..wal.feed`.
 
     If a prefetcher is running, the file is taken from it; if anything goes wrong, the host command is called. Only
-    ``mv``, ``rm`` and ``sleep`` are programs, the rest is the shell's own. No special builtin (``:``) redirects: when
-    that fails, the shell ends with a status that PostgreSQL takes for "not found".
+    ``mv``, ``rm`` and ``sleep`` are programs, the rest is built into the shell. Special builtins (``:``) must not
+    redirect: if that fails, the shell exits with a status that PostgreSQL interprets as "not found".
     """
     past = f" --as-of={format_time(as_of)}" if as_of else ""
     words = f"{shlex.quote(command)} --config {shlex.quote(config_path)}{past} wal-fetch --not-found={_NOT_FOUND}"
@@ -104,12 +104,12 @@ def restore_command(
 
 
 def _from_prefetcher(ahead: Ahead, final: bool) -> str:
-    """``final``: what it has not is not there; else the host command is asked."""
+    """Ask the prefetcher for the file. ``final``: its "missing" is the answer; otherwise the host command is called."""
     directory = shlex.quote(ahead.directory).replace("%", "%%")
-    # Its working directory tells it from another process of that number; a zombie has none.
+    # Its working directory distinguishes it from another process with this ID; a zombie has none.
     lives = f'[ "/proc/{ahead.pid}/cwd" -ef "$d" ]'
     missing = '[ -n "$gone" ] && exit 1; ' if final else ""
-    # What is left of the question would make the prefetcher keep a file for nobody.
+    # Leftovers of a request would make the prefetcher keep a file that nobody takes.
     return (
         f'd={directory}; f="$d/%f"; q="$f.$$"; n=0; gone=; '
         f'if {lives}; then if [ ! -f "$f" ]; then if {{ echo >"$q.want"; }} 2>/dev/null; then '
@@ -124,7 +124,7 @@ def _from_prefetcher(ahead: Ahead, final: bool) -> str:
 
 
 def without_recovery(text: str) -> str:
-    """The content of a settings file without any setting that controls recovery."""
+    """The content of a settings file without the settings that control recovery."""
 
     def keep(line: str) -> bool:
         match = _SETTING.match(line)
@@ -141,7 +141,7 @@ def with_settings(text: str, settings: Mapping[str, Any]) -> str:
 
 
 def _lines(text: str) -> List[str]:
-    """Lines as PostgreSQL separates them: ``str.splitlines`` would also break a value at U+2028 and its kin."""
+    """Lines as PostgreSQL separates them: ``str.splitlines`` would also split a value at U+2028 and the like."""
     return [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
 
 
@@ -153,7 +153,7 @@ def quote(value: Any) -> str:
 
 
 def rewrite(data_dir: str, settings: Mapping[str, Any]) -> None:
-    """Replace all recovery settings of a stopped server by these (none: only remove them)."""
+    """Replace all recovery settings of a stopped server with these (none: only remove them)."""
     path = os.path.join(data_dir, SETTINGS_FILE)
     try:
         with open(path, encoding="utf-8") as stream:

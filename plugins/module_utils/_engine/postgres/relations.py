@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Relations by the names that people use for them, and their row counts."""
+"""Look up relations by the names that people use, and count their rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text, r.rolname::text, r.rol
 
 @dataclass(frozen=True)
 class Named:
-    """A relation as the catalog has it: ``kind`` is ``relkind``, ``is_system`` whether its schema is PostgreSQL's."""
+    """A relation in the catalog: ``kind`` is ``relkind``, ``is_system`` whether its schema is PostgreSQL's."""
 
     oid: int
     schema: str
@@ -37,14 +37,14 @@ class Named:
 
     @property
     def quoted(self) -> str:
-        """Quoted for a statement, with its schema, independent of the search path."""
+        """The quoted name with its schema, which does not depend on the search path."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
 def find_oid(connection: ConnectionConfig, database: str, name: str) -> Optional[int]:
-    """The relation that ``name`` means in this database, as in SQL: without a schema, by the database's own path.
+    """The OID of the relation ``name`` in this database, as in SQL: without a schema, by the database's search path.
 
-    The session adopts that path, so it runs only this statement, which has no operator and no unqualified name.
+    The session uses that path, so it only runs this statement, which has no operators and no unqualified names.
     """
     with closing(connect(connection, database, own_path=True)) as opened:
         found = Session(opened).value("SELECT pg_catalog.to_regclass(%s)::pg_catalog.oid", [name])
@@ -52,13 +52,13 @@ def find_oid(connection: ConnectionConfig, database: str, name: str) -> Optional
 
 
 def own_path(connection: ConnectionConfig, database: str) -> str:
-    """The ``search_path`` that is set for this database."""
+    """The ``search_path`` setting of this database."""
     with closing(connect(connection, database, own_path=True)) as opened:
         return str(Session(opened).value("SELECT pg_catalog.current_setting('search_path')"))
 
 
 def look_up(sql: Session, oid: int) -> Optional[Named]:
-    """The relation as the catalog has it; None if it is gone."""
+    """The relation with this OID; None if it no longer exists."""
     rows = sql.rows(_RELATION, [oid])
     if not rows:
         return None
@@ -67,10 +67,10 @@ def look_up(sql: Session, oid: int) -> Optional[Named]:
 
 
 def refuse_code(sql: Session) -> None:
-    """From here on this session reads no view and no foreign table: they would run their owners' code.
+    """Stop this session from reading views and foreign tables, which would run their owners' code.
 
-    A table can become a view of the same name between the check and the read (CVE-2024-7348). The
-    minor releases of PostgreSQL that lack the setting do not protect their own ``pg_dump`` either.
+    A table can become a view of the same name between the check and the read (CVE-2024-7348). Minor
+    releases of PostgreSQL without the setting do not protect their own ``pg_dump`` either.
     """
     sql.rows(
         "SELECT set_config(name, 'view,foreign-table', false) FROM pg_settings"
@@ -81,7 +81,7 @@ def refuse_code(sql: Session) -> None:
 def count_rows(sql: Session, table: str, only: bool = True) -> int:
     """Count the rows of the table with this quoted name by reading it; ``only``: without its descendants.
 
-    ``refuse_code`` comes before it. A policy of row security, which would be run too, makes it an error.
+    Call ``refuse_code`` first. A row security policy, which would be run too, is an error.
     """
     return int(sql.value(f"SELECT count(*) FROM {'ONLY ' if only else ''}{table}"))  # noqa: S608
 
@@ -92,9 +92,9 @@ def require_table(sql: Session, connection: ConnectionConfig, database: str, nam
     found = look_up(sql, oid) if oid is not None else None
     if found is None or found.kind not in ("r", "p", "m"):
         raise ConfigError(
-            f"{name} is {'no table' if found else 'not'} in the database {database}.",
-            "Name a table or a materialized view, as in SQL. A view runs code of its owner: put it into a query of the"
-            " restore test.",
+            f"{name} {'is not a table' if found else 'does not exist'} in the database {database}.",
+            "Name a table or a materialized view, as in SQL. A view runs its owner's code: use a query of the"
+            " restore test instead.",
             table=name,
         )
     return found

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host must have to run a restored cluster; recorded in every backup.
+"""The requirements of a cluster on its host, recorded in every backup.
 
-Shape: ``os``, ``libc``, ``machine`` (of this host, where the server is local), ``settings`` (those that recovery or
+Shape: ``os``, ``libc``, ``machine`` (of this host, if the server is local), ``settings`` (those that recovery or
 start-up depend on), ``extensions`` and ``databases`` (name to facts), ``config_files`` (paths only, never their
 content), ``replication_slots`` (name to properties: a base backup contains none).
 """
@@ -18,7 +18,7 @@ from ..config.sections import ConnectionConfig
 from .connection import Session
 from .connection import session as open_session
 
-# Lower than at the source, the first five stop recovery; a missing preload library stops the start.
+# Recovery stops if one of the first five is lower than at the source; the start fails without a preload library.
 SETTINGS = (
     "max_connections",
     "max_worker_processes",
@@ -35,7 +35,7 @@ SETTINGS = (
 )
 CONFIG_FILES = ("config_file", "hba_file", "ident_file", "data_directory")
 
-# A temporary one ends with its session.
+# Temporary slots end with their sessions.
 _SLOTS = """
 SELECT slot_name::text, CASE WHEN slot_type = 'logical'
        THEN pg_catalog.format('logical, %s, database %s', plugin, database) ELSE slot_type END

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which servers are running on this host, and which directories they use: from ``/proc``, lock files and pid files.
+"""Find running servers on this host, and the directories they use, from ``/proc``, lock files and pid files.
 
 A postmaster and all its children work in the data directory (``proc(5)``: ``cwd``). ``postmaster.pid``, and the lock
 file beside a socket, begin with the process id and the data directory; the start, the port and the directory of the
@@ -25,9 +25,9 @@ _OF_A_TABLESPACE = re.compile(r"PG_\d+_\d+$")
 
 @dataclass(frozen=True)
 class Running:
-    """A running server. ``directories`` are its data directory, its WAL and its tablespaces, as ``realpath`` has them.
+    """A running server. ``directories`` are its data directory, WAL and tablespaces, as real paths.
 
-    ``port`` and ``sockets`` are None where this user may not read them.
+    ``port`` and ``sockets`` are None if this user may not read them.
     """
 
     pid: int
@@ -52,7 +52,7 @@ def running_servers(around: Sequence[str] = ()) -> List[Running]:
 
 def _by_proc() -> Iterator[Tuple[int, str]]:
     for name in os.listdir("/proc"):
-        # Other users' processes, and those that have just ended, cannot be inspected.
+        # Processes of other users, and those that have just ended, cannot be inspected.
         with contextlib.suppress(OSError):
             if name.isdigit() and _is_postgres(int(name)):
                 data_dir = os.readlink(f"/proc/{name}/cwd")
@@ -87,7 +87,7 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _below(path: str) -> Iterator[str]:
-    """The data directories below a path; not searched inside of them, nor below a mount point: that stays."""
+    """The data directories below a path, without searching inside them or below mount points, which are kept."""
     for parent, directories, names in os.walk(path) if not os.path.ismount(path) else ():
         if _PID_FILE in names:
             yield parent
@@ -113,7 +113,7 @@ def _lines(path: str) -> List[str]:
 
 
 def directories_of(data_dir: str) -> Tuple[str, ...]:
-    """A cluster's data directory, and its WAL and tablespaces outside of it, as ``realpath`` has them."""
+    """A cluster's data directory, and its WAL and tablespaces outside of it, as real paths."""
     data_dir = os.path.realpath(data_dir)
     links = [os.path.join(data_dir, "pg_wal")]
     with contextlib.suppress(OSError):
@@ -123,7 +123,7 @@ def directories_of(data_dir: str) -> Tuple[str, ...]:
 
 
 def touches(path: str, directories: Sequence[str]) -> Optional[str]:
-    """Which of these directories ``path`` is, contains or is inside of, with links resolved."""
+    """The directory that ``path`` is, contains or is inside of, with links resolved; None if there is none."""
     real = os.path.realpath(path)
     return next((d for d in directories if within(real, d) or within(d, real)), None)
 

@@ -19,22 +19,22 @@ from ..base.process import run
 from .controldata import program
 
 _RUNNING = 0
-# A socket's whole path has at most 107 bytes ("unix_socket_directories"), so that it cannot lie just anywhere.
+# The path of a socket has at most 107 bytes ("unix_socket_directories"), so it cannot be just anywhere.
 _SOCKETS, _WHOSE = "/tmp/lifeboat-", "data_directory"  # noqa: S108
 _TOO_EARLY = ("system is starting up", "system is not accepting connections", "Hot standby mode is disabled")
 
 
 def is_running(bin_dir: Optional[str], data_dir: str) -> bool:
-    """Whether a server runs in this data directory."""
+    """Whether a server is running in this data directory."""
     if not os.path.isdir(data_dir) or not os.path.exists(os.path.join(data_dir, "postmaster.pid")):
         return False
     return run([program(bin_dir, "pg_ctl"), "status", "-D", data_dir], check=False).status == _RUNNING
 
 
 def serves(data_dir: str) -> bool:
-    """Whether the process that ``postmaster.pid`` names works in this directory, as a postmaster does (``proc(5)``).
+    """Whether the process in ``postmaster.pid`` has this working directory, as a postmaster does (``proc(5)``).
 
-    A file left by a crash of the machine may name a process that has nothing to do with it.
+    After a crash of the machine, the file may name an unrelated process.
     """
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
@@ -45,7 +45,7 @@ def serves(data_dir: str) -> bool:
 
 @contextmanager
 def private(data_dir: str) -> Iterator[Dict[str, str]]:
-    """Settings under which only this user can reach the server: no address, a socket in a directory of its own."""
+    """Settings with which only this user can connect: no TCP address, and a socket in a private directory."""
     directory = tempfile.mkdtemp(prefix=os.path.basename(_SOCKETS), dir=os.path.dirname(_SOCKETS))
     try:
         hba = os.path.join(directory, "pg_hba.conf")
@@ -60,7 +60,7 @@ def private(data_dir: str) -> Iterator[Dict[str, str]]:
 def drop_private(data_dir: str) -> None:
     """Remove the socket directories that killed processes left behind for servers in this data directory."""
     for directory in glob.glob(f"{_SOCKETS}*"):
-        # What belongs to others, or is none of these, cannot be read.
+        # Directories of other users, or without such a file, cannot be read.
         with contextlib.suppress(OSError, ValueError):
             with open(os.path.join(directory, _WHOSE), encoding="utf-8") as stream:
                 whose = stream.read().rstrip("\n")
@@ -86,8 +86,8 @@ def refuse_root() -> None:
     """ConfigError for root: PostgreSQL's programs refuse to run as root."""
     if os.geteuid() == 0:
         raise ConfigError(
-            "PostgreSQL does not run as root, and neither does a restore.",
-            "Run as the owner of the data directory, e.g. sudo -u postgres, or become_user: postgres.",
+            "PostgreSQL cannot run as root, and neither can a restore.",
+            "Run as the owner of the data directory: sudo -u postgres, or become_user: postgres.",
         )
 
 
@@ -104,7 +104,7 @@ def start(
         run([*argv, "-o", words] if words else argv)
     except ProcessFailed as exc:
         raise RecoveryFailed(
-            f"The server in {data_dir} does not start: {last_words(log)}", f"Its log is {log}.", log=log
+            f"The server in {data_dir} does not start: {last_words(log)}", f"See its log: {log}.", log=log
         ) from exc
 
 
@@ -114,13 +114,13 @@ def stop(bin_dir: Optional[str], data_dir: str, mode: str = "fast") -> None:
 
 
 def last_words(log: str, lines: int = 8) -> str:
-    """The lines of a server log that show why it exited: its last FATAL or PANIC and what follows, else its end."""
+    """The lines of a server log that show why it exited: from its last FATAL or PANIC on, or else the last lines."""
     try:
         with open(log, encoding="utf-8", errors="replace") as stream:
-            # Whoever asks too early, as the watch over a recovery does, gets a FATAL that tells nothing.
+            # Connecting too early, as the watch over a recovery does, logs a FATAL that explains nothing.
             tail = [line for line in stream if not any(words in line for words in _TOO_EARLY)][-200:]
     except OSError:
-        return "it left no log"
+        return "there is no log"
     fatal = [i for i, line in enumerate(tail) if "FATAL:" in line or "PANIC:" in line]
     chosen = tail[fatal[0] : fatal[0] + lines] if fatal else tail[-lines:]
     return " ".join(line.strip() for line in chosen) or "its log is empty"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The server's ``backup_manifest`` as the base of an incremental backup (PostgreSQL manual, "Backup Manifest Format").
 
-One line for each file; the last line is a SHA-256 of all before it.
+It has a line for each file; the last line is a SHA-256 of everything before it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _CHECKSUM = b'"Manifest-Checksum"'
 
 
 def without_visibility_maps(manifest: bytes) -> bytes:
-    """The manifest without visibility maps, so that the server sends those completely. Pure.
+    """The manifest without visibility maps, so that the server sends them completely. Pure.
 
-    Heap records that clear a bit of the map do not name the map's block (the server knows it from the heap's), so WAL
-    summaries miss it, and an incremental map would keep calling changed pages all-visible: index-only scans then count
+    Heap records that clear a bit of the map do not name the map's block (it follows from the heap's), so WAL
+    summaries miss it, and an incremental map would still mark changed pages as all-visible: index-only scans then count
     dead rows (pgsql-hackers, March 2026, "Why clearing the VM doesn't require registering vm buffer in wal record").
     """
     body, sign, _checksum = manifest.rpartition(_CHECKSUM)

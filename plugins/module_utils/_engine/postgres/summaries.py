@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""WAL summaries, from which an incremental backup is made (PostgreSQL manual, "WAL Summarization").
+"""WAL summaries, the basis of incremental backups (PostgreSQL manual, "WAL Summarization").
 
 The server needs a summary of all WAL from the start of the parent to the start of the new backup.
 """
@@ -18,9 +18,9 @@ from ..config.sections import ConnectionConfig
 from .connection import Session, replication_rows
 from .timeline import TimelinePath, path_to
 
-# The first version that can.
+# The first version with incremental backups.
 OLDEST_VERSION = 170000
-# BASE_BACKUP itself waits for the rest, while the summarizer makes progress; on an idle server that sleeps up to 30 s.
+# BASE_BACKUP itself waits for the rest while the summarizer makes progress, which sleeps up to 30 s on an idle server.
 _NEAR = 64 * 1024 * 1024
 
 
@@ -35,7 +35,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Summarizer:
-    """``pg_get_wal_summarizer_state()``: all is on disk up to ``summarized`` and read up to ``pending``."""
+    """``pg_get_wal_summarizer_state()``: summaries are on disk up to ``summarized``, WAL is read up to ``pending``."""
 
     enabled: bool
     running: bool
@@ -45,7 +45,7 @@ class Summarizer:
 
 @dataclass(frozen=True)
 class Position:
-    """The position of a server: the path to its timeline, and the LSN it has written or replayed."""
+    """The position of a server: the path to its timeline, and the LSN that it has flushed or replayed."""
 
     path: TimelinePath
     lsn: int
@@ -62,7 +62,7 @@ def read_position(connection: ConnectionConfig) -> Position:
 
 
 def read_summaries(sql: Session) -> Tuple[Summary, ...]:
-    """Every summary that the server keeps."""
+    """All summaries on the server."""
     found = sql.rows("SELECT tli, start_lsn::text, end_lsn::text FROM pg_available_wal_summaries()")
     return tuple(Summary(int(tli), parse_lsn(start), parse_lsn(end)) for tli, start, end in found)
 
@@ -78,7 +78,7 @@ def read_summarizer(sql: Session) -> Summarizer:
 
 
 def first_uncovered(summaries: Sequence[Summary], path: TimelinePath, start: int, end: int) -> Optional[int]:
-    """The first LSN from ``start`` to before ``end`` that no summary of the path's timeline covers, or None. Pure."""
+    """The first LSN from ``start`` to before ``end`` that no summary on the path covers, or None. Pure."""
     at = start
     while at < end:
         timeline = path.at(at)
@@ -95,20 +95,20 @@ def require_version(version: str, version_num: int) -> None:
     """IncrementalImpossible for a server that is too old."""
     if version_num < OLDEST_VERSION:
         raise IncrementalImpossible(
-            f"PostgreSQL {version} has no incremental backups; they came with version 17.",
-            "Make a full backup (type full), or let type auto choose.",
+            f"PostgreSQL {version} has no incremental backups, which need version 17 or newer.",
+            "Make a full backup (type full), or use type auto.",
             reason="version",
         )
 
 
 def require_summaries(sql: Session, path: TimelinePath, start: int, parent: str) -> Summarizer:
-    """IncrementalImpossible if a summary from ``start`` on is missing and will never be written."""
+    """IncrementalImpossible if a summary from ``start`` on is missing for good."""
     state = read_summarizer(sql)
     if not state.enabled:
         raise IncrementalImpossible(
             "summarize_wal is off: the server does not track changed blocks.",
-            "ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf(). Then make a full backup: the first"
-            " incremental one can be based on that.",
+            "Run ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf(). Then make a full backup, on which"
+            " incremental ones can be based.",
             reason="summarize_wal",
             setting="summarize_wal",
             value="off",
@@ -116,9 +116,9 @@ def require_summaries(sql: Session, path: TimelinePath, start: int, parent: str)
     hole = first_uncovered(read_summaries(sql), path, start, state.summarized)
     if hole is not None:
         raise IncrementalImpossible(
-            f"The server has no WAL summary from {format_lsn(hole)} on, but it is needed from {format_lsn(start)} on,"
-            f" where backup {parent} starts: summarize_wal was off then, or wal_summary_keep_time is over,"
-            " or the data directory was restored since.",
+            f"The server has no WAL summary from {format_lsn(hole)} on, but needs all from {format_lsn(start)} on,"
+            f" where backup {parent} starts: summarize_wal was off, wal_summary_keep_time is over,"
+            " or the data directory has been restored since.",
             "Make a full backup; the next incremental one can be based on that.",
             reason="summaries_missing",
             needed_from=format_lsn(start),
@@ -130,7 +130,7 @@ def require_summaries(sql: Session, path: TimelinePath, start: int, parent: str)
 def await_summarizer(sql: Session, goal: int, timeout: float) -> None:
     """Wait until the summarizer comes near the LSN ``goal``; IncrementalImpossible after ``timeout`` s of no progress.
 
-    A long queue is no failure: the timeout counts from its last progress.
+    A long queue is not a failure: the timeout counts from the last progress.
     """
     last = -1
     deadline = clock.monotonic() + timeout
@@ -141,13 +141,13 @@ def await_summarizer(sql: Session, goal: int, timeout: float) -> None:
         if state.pending > last:
             last, deadline = state.pending, clock.monotonic() + timeout
         if clock.monotonic() > deadline:
-            what = "makes no progress" if state.running else "does not run"
+            what = "has made no progress" if state.running else "has not been running"
             raise IncrementalImpossible(
                 f"The WAL summarizer {what} for {timeout:g} s: it is at {format_lsn(state.pending)},"
                 f" {goal - state.pending} bytes behind {format_lsn(goal)}; on disk are summaries up to"
                 f" {format_lsn(state.summarized)}.",
-                "Check the server's log for messages of the summarizer, or make a full backup."
-                " backup.summary_timeout sets how long to wait.",
+                "Check the server's log for messages of the summarizer, raise backup.summary_timeout, or make a full"
+                " backup.",
                 reason="summaries_late",
                 pending=format_lsn(state.pending),
                 needed=format_lsn(goal),

@@ -15,13 +15,13 @@ from typing import Iterator, List, Mapping, Optional, Tuple
 from ..base.errors import WalInvalid
 from ..base.wal_names import Segment, history_name, parse_lsn
 
-# What PostgreSQL itself reads: a decimal number, an LSN, and the reason.
+# The format that PostgreSQL reads: a decimal number, an LSN, and the reason.
 _LINE = re.compile(r"\s*([0-9]{1,10})\s+([0-9A-F]{1,8}/[0-9A-F]{1,8})(?:\s+(.*))?\s*\Z", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A stretch of a timeline on the way to another: it is followed until ``switch`` (None: to its end)."""
+    """A section of a path: the timeline is followed until the LSN ``switch`` (None: to its end)."""
 
     timeline: int
     switch: Optional[int]
@@ -40,7 +40,7 @@ class TimelinePath:
         return self.steps[-1].timeline
 
     def at(self, lsn: int) -> int:
-        """The timeline that the path is on at the byte ``lsn``."""
+        """The timeline of the path at ``lsn``."""
         for step in self.steps:
             if step.switch is None or lsn < step.switch:
                 return step.timeline
@@ -60,7 +60,7 @@ class TimelinePath:
     def segments(self, start: int, size: int) -> Iterator[Segment]:
         """The segments that recovery reads from the LSN ``start`` on, without an end.
 
-        A segment in which a switch lies is read from the timeline after the switch: it begins with a copy.
+        A segment with a switch is read from the timeline after the switch, which begins with a copy of it.
         """
         number = start // size
         while True:
@@ -71,7 +71,7 @@ class TimelinePath:
 def read_steps(timeline: int, text: str) -> List[Step]:
     """The lines of the history file of ``timeline``: its ancestors, oldest first. WalInvalid if it is not one."""
     steps = []
-    # Only at the ends of lines that PostgreSQL writes: a reason may hold any other character.
+    # Split only at PostgreSQL's line ends: a reason may contain any other character.
     for line in text.split("\n"):
         stated = line.split("#", 1)[0]
         if not stated.strip():
@@ -79,21 +79,21 @@ def read_steps(timeline: int, text: str) -> List[Step]:
         found = _LINE.match(stated)
         if found is None:
             raise WalInvalid(
-                f"{history_name(timeline)} has a line that is no timeline switch: {line[:100]!r}.",
+                f"{history_name(timeline)} has a line that is not a timeline switch: {line[:100]!r}.",
                 "Bring the file from another repository: lifeboat verify --repair.",
                 name=history_name(timeline),
             )
         steps.append(Step(int(found.group(1)), parse_lsn(found.group(2)), found.group(3) or ""))
     if not steps:
         raise WalInvalid(
-            f"{history_name(timeline)} names no ancestor: it is empty.",
+            f"{history_name(timeline)} is empty: it lists no ancestors.",
             "Bring the file from another repository: lifeboat verify --repair.",
             name=history_name(timeline),
         )
     numbers = [s.timeline for s in steps] + [timeline]
     if numbers != sorted(set(numbers)) or numbers[0] < 1:
         raise WalInvalid(
-            f"{history_name(timeline)} does not list rising timelines: {numbers[:20]}.",
+            f"{history_name(timeline)} lists timelines that do not increase: {numbers[:20]}.",
             "Bring the file from another repository: lifeboat verify --repair.",
             name=history_name(timeline),
         )
@@ -103,8 +103,8 @@ def read_steps(timeline: int, text: str) -> List[Step]:
 def parse_history(timeline: int, text: str) -> TimelinePath:
     """The path to ``timeline`` according to its history file.
 
-    A restore along timeline 2 to a moment before 2 began leaves ``1 0/A000000`` and ``2 0/8194988``: such a path left 1
-    at 0/8194988 too, as PostgreSQL's ``tliOfPointInHistory`` reads it, and no byte of 2 is on it.
+    A restore along timeline 2 to a moment before 2 began writes ``1 0/A000000`` and ``2 0/8194988``: such a path also
+    leaves 1 at 0/8194988, as in PostgreSQL's ``tliOfPointInHistory``, and contains no byte of 2.
     """
     path = [Step(timeline, None)]
     for step in reversed(read_steps(timeline, text)):
@@ -114,7 +114,7 @@ def parse_history(timeline: int, text: str) -> TimelinePath:
 
 
 def path_to(timeline: int, histories: Mapping[int, str]) -> TimelinePath:
-    """The path to ``timeline``, given the texts of the history files by timeline; the first timeline has none."""
+    """The path to ``timeline``, from the texts of the history files by timeline; the first timeline has none."""
     if timeline in histories:
         return parse_history(timeline, histories[timeline])
     return TimelinePath((Step(timeline, None),))

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The records that a repository keeps, and the recovery target.
+"""The record of a backup, and the recovery target.
 
-``BackupManifest`` is ``manifest.json``, format 1. It holds no data and no secrets. LSNs are ints here and ``X/X`` in
-JSON; times are aware UTC here and ISO 8601 there.
+``BackupManifest`` is ``manifest.json``, format 1. It has no data and no secrets. LSNs are ints here and ``X/X`` in
+JSON; times are aware and UTC here, and ISO 8601 in JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BACKUP_TYPES = ("full", "differential", "incremental")
 
 
 def format_time(moment: datetime) -> str:
-    """ISO 8601 in UTC with a Z, microseconds only where there are any."""
+    """ISO 8601 in UTC with a Z, with microseconds only if there are any."""
     return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
@@ -37,9 +37,9 @@ def parse_time(text: str) -> datetime:
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """One stored file of a backup: its name, stored size in bytes and SHA-256, and the tablespace it holds.
+    """One stored file of a backup: its name, stored size in bytes, SHA-256, and tablespace.
 
-    ``content_sha256`` is that of a sealed ``backup_manifest`` before it was sealed.
+    ``content_sha256``: the SHA-256 of a sealed ``backup_manifest`` before it was sealed.
     """
 
     name: str
@@ -51,13 +51,13 @@ class ArchiveFile:
 
 @dataclass(frozen=True)
 class BackupManifest:
-    """One base backup: what it is, where its WAL begins and ends, and what a host must have to run it.
+    """One base backup: its type, size and files, where its WAL begins and ends, and the requirements on a host.
 
-    ``finished_at`` is the server's clock once the backup was consistent: the earliest moment to restore to.
-    ``data_size`` is that of all its files when extracted, tablespaces included; ``restored_size`` what they take at
-    most when they are put together with those of the parents (0 in a full one, where it is the same). ``requirements``
+    ``finished_at``: the server's clock once the backup was consistent, the earliest moment to restore to.
+    ``data_size``: the size of all its files when extracted, including tablespaces; ``restored_size``: the largest size
+    after combining them with those of the parents (0 in a full one, where it is the same). ``requirements``
     is described in :mod:`.postgres.requirements`; ``timings`` are seconds by phase. ``recipients`` of ``age`` can open
-    it; a backup without any is clear. ``contents`` is described in :mod:`.contents`.
+    it; a backup without any is not sealed. ``contents`` is described in :mod:`.contents`.
     """
 
     label: str
@@ -86,7 +86,7 @@ class BackupManifest:
 
     @property
     def final_size(self) -> int:
-        """Bytes that the restored cluster takes, tablespaces included."""
+        """The size of the restored cluster in bytes, including tablespaces."""
         return self.restored_size or self.data_size
 
     @property
@@ -95,7 +95,7 @@ class BackupManifest:
         return sum(f.size for f in self.files)
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as it is in JSON, without its checksum."""
+        """The record as JSON-serializable data, without its checksum."""
         data: dict[str, Any] = {"format": FORMAT, **asdict(self)}
         for key in ("start_lsn", "stop_lsn"):
             data[key] = format_lsn(data[key])
@@ -108,7 +108,7 @@ class BackupManifest:
 
 
 def seal_record(data: Mapping[str, Any]) -> bytes:
-    """A JSON record with a checksum of itself: ``sha256`` over the record without that key, keys sorted."""
+    """A JSON record with its own checksum: ``sha256`` over the record without that key, with sorted keys."""
     body = {k: v for k, v in data.items() if k != "sha256"}
     return (json.dumps({**body, "sha256": _digest(body)}, indent=2, sort_keys=True) + "\n").encode()
 
@@ -116,9 +116,9 @@ def seal_record(data: Mapping[str, Any]) -> bytes:
 def open_record(raw: bytes, name: str, most: int = MOST_RECORD) -> dict[str, Any]:
     """Parse and check a record of :func:`seal_record`; ObjectCorrupt names the object.
 
-    Bounded as :func:`.fields.parse_object`: whoever can create an object can store any JSON under a valid checksum.
+    Bounded as in :func:`.fields.parse_object`: a writer can store any JSON with a valid checksum.
     """
-    hint = "The stored object is damaged: heal it from another repository (lifeboat verify --repair)."
+    hint = "Repair the damaged object from another repository: lifeboat verify --repair."
     name = printable(name)
     try:
         data = parse_object(raw, most)
@@ -136,13 +136,13 @@ def open_record(raw: bytes, name: str, most: int = MOST_RECORD) -> dict[str, Any
             "Use the Lifeboat release that wrote it, or a newer one.",
             key=name,
         )
-    # Whether it counts was decided when it was read.
+    # Whether the signature counts was decided when it was read.
     data.pop("signature", None)
     return data
 
 
 def open_fields(raw: bytes, name: str, most: int = MOST_RECORD) -> Fields:
-    """As :func:`open_record`, to be read field by field."""
+    """As :func:`open_record`, to parse field by field."""
     return Fields(open_record(raw, name, most), name)
 
 
@@ -160,17 +160,17 @@ _BACKUP_FILE = re.compile(
     r"(?:(?:base|([1-9][0-9]{0,9}))\.tar(?:\.zst|\.lz4)?|(backup_manifest))(?:\.age)?\Z", re.ASCII
 )
 _OID = re.compile(r"[1-9][0-9]{0,9}\Z", re.ASCII)
-# A whole path, or that of a tablespace in the data directory.
+# An absolute path, or that of a tablespace in the data directory.
 _LOCATION = re.compile(r"(?:/[^\x00-\x1f\x7f\ud800-\udfff]*|pg_tblspc/[1-9][0-9]{0,9})\Z", re.ASCII)
 _MOST_FILES = 10_000
-# Bytes; it is read into memory, and has about 150 for each file of the cluster.
+# Bytes. The backup_manifest is read into memory, and has about 150 bytes for each file of the cluster.
 _MOST_SERVER_MANIFEST = 2**32
-#: More than any store takes as one object, and than any cluster holds.
+#: Bytes, more than any store accepts as one object, and than any cluster has.
 MOST_BYTES = 2**60
 
 
 def read_file(fields: Fields, names: Optional[Pattern[str]] = None) -> ArchiveFile:
-    """A stored file whose name ``names`` matches."""
+    """A stored file; ``names`` must match its name."""
     return ArchiveFile(
         name=fields.text("name", names or _BACKUP_FILE),
         size=fields.integer("size", 0, MOST_BYTES),
@@ -188,7 +188,7 @@ def load_manifest(raw: bytes, name: str) -> BackupManifest:
         raise fields.wrong("type", f"is none of {', '.join(BACKUP_TYPES)}")
     size = fields.integer("segment_size")
     if size not in SEGMENT_SIZES:
-        raise fields.wrong("segment_size", f"is {size}, no power of two from 1 MiB to 1 GiB")
+        raise fields.wrong("segment_size", f"is {size}, not a power of two from 1 MiB to 1 GiB")
     spaces = tuple(
         Tablespace(
             oid=space.text("oid", _OID),
@@ -227,7 +227,7 @@ def load_manifest(raw: bytes, name: str) -> BackupManifest:
 
 
 def _backup_files(fields: Fields, spaces: Tuple[Tablespace, ...]) -> Tuple[ArchiveFile, ...]:
-    """One archive of the data directory, one of each tablespace that has its own, and the server's manifest."""
+    """One archive of the data directory, one of each tablespace outside of it, and the server's manifest."""
     files = tuple(read_file(inner) for inner in fields.inners("files"))
     oids = [space.oid for space in spaces]
     found: Dict[str, int] = {}
@@ -235,19 +235,19 @@ def _backup_files(fields: Fields, spaces: Tuple[Tablespace, ...]) -> Tuple[Archi
         match = _BACKUP_FILE.match(file.name)
         oid, manifest = match.groups() if match else (None, None)
         if file.tablespace != oid:
-            raise fields.wrong("files", f"say that {file.name} holds the tablespace {file.tablespace}")
+            raise fields.wrong("files", f"say that {file.name} contains the tablespace {file.tablespace}")
         if oid is not None and oid not in oids:
-            raise fields.wrong("files", f"have {file.name} of a tablespace that the record does not know")
+            raise fields.wrong("files", f"have {file.name} of a tablespace that is not in the record")
         what = manifest or oid or "base"
         found[what] = found.get(what, 0) + 1
     if not {"base", "backup_manifest"} <= set(found) or max(found.values()) > 1 or len(files) > _MOST_FILES:
-        raise fields.wrong("files", "are not one of each")
+        raise fields.wrong("files", "are not exactly one of each")
     if any(f.size > _MOST_SERVER_MANIFEST for f in files if f.tablespace is None and f.name.startswith("backup_m")):
-        raise fields.wrong("files", "have a backup_manifest that is too large to be one")
+        raise fields.wrong("files", "have a backup_manifest that is too large")
     if len(set(oids)) != len(oids):
-        raise fields.wrong("tablespaces", "are not one of each")
+        raise fields.wrong("tablespaces", "are not exactly one of each")
     if not all(space.in_place or space.location.startswith("/") for space in spaces):
-        raise fields.wrong("tablespaces", "lie in the data directory as another one")
+        raise fields.wrong("tablespaces", "share a path in the data directory")
     return files
 
 
@@ -265,7 +265,7 @@ def _timings(fields: Fields) -> Mapping[str, float]:
 
 
 def _contents(fields: Fields) -> Mapping[str, Any]:
-    """As :func:`.contents.read_contents` makes them."""
+    """The contents, in the shape of :func:`.contents.read_contents`."""
     found = fields.entries("contents", default={})
     for database in found.data:
         inner = found.inner(database)
@@ -281,7 +281,7 @@ def _contents(fields: Fields) -> Mapping[str, Any]:
     return found.data
 
 
-# Not str.isdigit() or int(): they take the digits of every script, and int() also signs and underscores.
+# Not str.isdigit() or int(): they accept the digits of every script, and int() also signs and underscores.
 _NUMBER = re.compile(r"^[0-9]+\Z")
 TARGET_KINDS = ("latest", "immediate", "time", "lsn", "xid", "name")
 
@@ -290,8 +290,8 @@ TARGET_KINDS = ("latest", "immediate", "time", "lsn", "xid", "name")
 class Target:
     """Where recovery stops (PostgreSQL manual, "Recovery Target").
 
-    ``timeline`` is ``latest``, ``current`` or a number. ``inclusive`` tells whether the target itself is replayed;
-    it means nothing for ``latest``, ``immediate`` and ``name``.
+    ``timeline`` is ``latest``, ``current`` or a number. ``inclusive``: whether the target itself is replayed; it has
+    no effect for ``latest``, ``immediate`` and ``name``.
     """
 
     kind: str = "latest"
@@ -301,20 +301,18 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.kind not in TARGET_KINDS:
-            raise ConfigError(
-                f"The recovery target {self.kind!r} is unknown.", f"Choose one of: {', '.join(TARGET_KINDS)}."
-            )
+            raise ConfigError(f"Unknown recovery target {self.kind!r}.", f"Choose one of: {', '.join(TARGET_KINDS)}.")
         if (self.value is None) != (self.kind in ("latest", "immediate")):
             raise ConfigError(
                 f"The recovery target '{self.kind}' {'needs' if self.value is None else 'takes no'} value.",
-                "For example: time '2026-11-22 14:02:00+00', lsn 0/3000028, xid 742, name before_deploy.",
+                "Use, for example, time '2026-11-22 14:02:00+00', lsn 0/3000028, xid 742, or name before_deploy.",
             )
         if self.timeline not in ("latest", "current") and not _NUMBER.match(self.timeline):
             raise ConfigError(
                 f"The recovery target timeline is {self.timeline!r}.", "Use latest, current, or a number such as 2."
             )
         if self.kind == "lsn":
-            _checked(parse_lsn, self.value or "", "an LSN", "Write it like 0/3000028.")
+            _checked(parse_lsn, self.value or "", "an LSN", "Write it as 0/3000028.")
         if self.kind == "xid":
             _checked(_read_number, self.value or "", "a transaction id", "Write a number such as 742.")
         if self.kind == "time":
@@ -322,7 +320,7 @@ class Target:
                 read_moment,
                 self.value or "",
                 "a time",
-                "Write it like '2026-11-22 14:02:00+00' or 2026-11-22T14:02:00Z.",
+                "Write it as '2026-11-22 14:02:00+00' or 2026-11-22T14:02:00Z.",
             )
 
     def moment(self, default_zone: Any = timezone.utc) -> datetime:
@@ -331,13 +329,13 @@ class Target:
         return moment if moment.tzinfo else moment.replace(tzinfo=default_zone)
 
     def resolved(self, default_zone: Any) -> Target:
-        """The same target with a time spelled out in UTC."""
+        """The same target with its time converted to UTC."""
         if self.kind != "time":
             return self
         return replace(self, value=format_time(self.moment(default_zone)))
 
     def describe(self) -> str:
-        """For people: ``time 2026-11-22T14:02:00Z (exclusive)``."""
+        """The target as text: ``time 2026-11-22T14:02:00Z (exclusive)``."""
         words = self.kind if self.value is None else f"{self.kind} {self.value}"
         return words if self.inclusive or self.kind in ("latest", "immediate", "name") else f"{words} (exclusive)"
 
@@ -362,7 +360,7 @@ _MOMENT = re.compile(
 
 
 def read_moment(text: str) -> datetime:
-    """A time as people and PostgreSQL write it: ``2026-11-22 14:02:00.5+00``, ``…Z``, ``… UTC``, or without a zone."""
+    """A time as people and PostgreSQL write it: ``2026-11-22 14:02:00.5+00``, ``…Z``, ``… UTC``, or no zone."""
     match = _MOMENT.match(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a time")
@@ -374,13 +372,14 @@ def read_moment(text: str) -> datetime:
 
 
 def read_aware(value: Any, what: str) -> datetime:
-    """A time with a zone, as text or as parsed from YAML, in UTC; ConfigError names ``what`` it is."""
+    """A time with a zone, given as text or parsed by YAML, in UTC; ConfigError names ``what`` it is."""
     try:
         found = value if isinstance(value, datetime) else read_moment(str(value))
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
         raise ConfigError(
-            f"{what} is {str(value)!r}.", "Give a time with its zone: 2026-11-22T14:01:59+00:00, or with a Z."
+            f"{what} is {str(value)!r}.",
+            "Use a time with a zone, such as 2026-11-22T14:01:59+00:00 or 2026-11-22T14:01:59Z.",
         )
     return found.astimezone(timezone.utc)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tablespace:
-    """A tablespace of its own archive. ``size`` is that of its files in this backup, in bytes.
+    """A tablespace with its own archive. ``size``: bytes of its files in this backup.
 
-    ``restored_size`` is what they take at most when they are put together with those of the parents; 0 in a full one.
+    ``restored_size``: the largest size after combining them with those of the parents; 0 in a full backup.
     """
 
     oid: str
@@ -28,5 +28,5 @@ class Tablespace:
 
     @property
     def final_size(self) -> int:
-        """Bytes that the restored tablespace takes."""
+        """The size of the restored tablespace in bytes."""
         return self.restored_size or self.size

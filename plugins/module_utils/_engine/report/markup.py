@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTML that is safe against injection: strings are escaped, only :class:`Markup` is used as it is."""
+"""HTML without injection: strings are escaped, and only :class:`Markup` is used as it is."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _VOID = frozenset({"meta", "br"})
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
 
 Child = Union[str, int, None, Iterable["Child"]]
 
 
 def tag(element: str, /, *children: Child, **attributes: Optional[str]) -> Markup:
-    """An element. Attributes are escaped; ``_`` becomes ``-``, ``cls`` is ``class``, None leaves one out."""
+    """An element. Attributes are escaped; ``_`` becomes ``-``, ``cls`` becomes ``class``, None omits the attribute."""
     shown = "".join(
         f' {"class" if key == "cls" else key.replace("_", "-")}="{html.escape(value)}"'
         for key, value in attributes.items()
@@ -34,7 +34,7 @@ def tag(element: str, /, *children: Child, **attributes: Optional[str]) -> Marku
 
 
 def join(children: Child) -> Markup:
-    """Children in a row: strings escaped, None left out."""
+    """The children, one after the other: strings are escaped, None is omitted."""
     if children is None:
         return Markup("")
     if isinstance(children, Markup):
@@ -45,7 +45,7 @@ def join(children: Child) -> Markup:
 
 
 def size(count: Optional[int]) -> str:
-    """Bytes for people: ``97.4 MB``, decimal as disks and networks are sold."""
+    """Bytes for people: ``97.4 MB``, in decimal units like those of disks and networks."""
     if count is None:
         return ""
     value = float(count)
@@ -73,12 +73,12 @@ def rate(value: Optional[int]) -> str:
 
 
 def count(number: int) -> str:
-    """``1 234``: thousands apart, by a thin space."""
+    """``1 234``: with thin spaces between thousands."""
     return f"{number:,}".replace(",", "\u2009")
 
 
 def moment(text: Optional[str], date: bool = False) -> str:
-    """``18:04:12.345`` UTC, with the date before it when asked."""
+    """``18:04:12.345`` UTC, after the date if ``date`` is set."""
     if not text:
         return "–"
     at: datetime = parse_time(text)
@@ -87,7 +87,7 @@ def moment(text: Optional[str], date: bool = False) -> str:
 
 
 def table(head: List[str], rows: Iterable[Iterable[Child]], cls: Optional[str] = None) -> Markup:
-    """A table; cells are children."""
+    """A table; its cells may be strings or markup."""
     return tag(
         "table",
         tag("thead", tag("tr", [tag("th", name) for name in head])),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The style of ``report.html``: light and dark, for a screen and for paper, nothing from outside."""
+"""The style of ``report.html``: light and dark, for screens and paper, without external resources."""
 
 from __future__ import annotations
 

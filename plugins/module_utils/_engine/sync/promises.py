@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files the records of backups, copies and dumps name, and whether a repository has them: what may be copied."""
+"""Decide what may be copied: records of backups, copies and dumps only if the repository has all their files."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from ..verify import promised
 
 @dataclass(frozen=True)
 class Promise:
-    """The files that a record names, by key, and why it is not believed."""
+    """The files in a record, by key, and why the record is not trusted."""
 
     files: Mapping[str, ArchiveFile] = field(default_factory=dict)
     why: Optional[str] = None
 
     def require(self, record: str, have: Mapping[str, int]) -> None:
-        """ObjectCorrupt unless all its files are among these sizes by key."""
+        """ObjectCorrupt unless ``have`` contains all its files with their sizes."""
         for key, file in self.files.items():
             if have.get(key) != file.size:
-                found = f"has {have[key]} bytes there" if key in have else "is not there"
+                found = f"has {have[key]} bytes there" if key in have else "is missing there"
                 raise ObjectCorrupt(
                     f"The record {record} is not copied: {key}, of {file.size} bytes, {found}.",
-                    "Bring the file first, from a repository that has it: lifeboat sync --from NAME.",
+                    "Copy the file first, from a repository that has it: lifeboat sync --from NAME.",
                     key=key,
                 )
 
@@ -44,7 +44,7 @@ class Promise:
 def read_promises(
     origin: Repository, lacking: Iterable[Lacking], objects: Iterable[ObjectInfo]
 ) -> Dict[Owner, Promise]:
-    """What the records of all that is to be copied promise: one get for each."""
+    """Read the records of everything that is to be copied: one get for each."""
     cluster = origin.layout.cluster
     records = {owner: f"{cluster}/{_directory(owner)}/{MANIFEST}" for owner in _owners(lacking)}
     wanted = set(records.values())
@@ -83,7 +83,7 @@ def _read(origin: Repository, owner: Owner, key: str, stored: datetime) -> Promi
 def set_apart(
     lacking: Sequence[Lacking], promises: Mapping[Owner, Promise]
 ) -> Tuple[Dict[str, str], Tuple[Lacking, ...]]:
-    """What is not copied, with the reason by name, and the rest. Pure."""
+    """The reasons for objects that are not copied, by name, and the objects to copy. Pure."""
     skipped: Dict[str, str] = {}
     rest: List[Lacking] = []
     for item in lacking:

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy to repositories what another one has: idempotent, by names and checksums, nothing replaced.
+"""Copy missing objects from one repository to others: idempotent, by names and checksums, replacing nothing.
 
-A record is a claim: of a backup, copy or dump whose record is damaged or cannot be true nothing is copied, and a record
-only once all its files are there. What was put into one repository by somebody else is so not spread.
+A record is a claim: nothing of a backup, copy or dump with a damaged or implausible record is copied, and a record only
+after all its files. So foreign objects in one repository are not spread to others.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Failed:
 
 @dataclass
 class Synced:
-    """One repository: what it lacked, how much of that it has now, what is in the way, and what could not be read.
+    """One repository: what it lacked, how much of that was copied, conflicts, and objects that could not be read.
 
-    ``skipped`` tells why nothing is copied of a backup, copy or dump, or of a single object. ``error`` is why it could
-    not be looked at at all.
+    ``skipped``: why a backup, copy, dump or single object is not copied, by name. ``error``: why the repository could
+    not be read at all.
     """
 
     repository: str
@@ -68,7 +68,7 @@ class Synced:
 
     @property
     def whole(self) -> bool:
-        """Whether there are no problems."""
+        """Whether there were no problems."""
         return not (self.lag.conflicts or self.failed or self.skipped or self.error)
 
     def as_dict(self) -> Dict[str, Any]:
@@ -91,7 +91,7 @@ class Synced:
 def plan(
     config: Config, source: Optional[str] = None, targets: Sequence[str] = (), file_sets: bool = False
 ) -> Tuple[str, Tuple[Synced, ...]]:
-    """What each target lacks of ``source``, see :func:`apply`; nothing is copied."""
+    """What each target lacks of ``source``, as for :func:`apply`; nothing is copied."""
     with _opened(config, source, targets, file_sets) as (origin, objects, chosen):
         return origin.name, tuple(_compared(origin, objects, target)[0] for target in chosen)
 
@@ -103,12 +103,12 @@ def apply(
     file_sets: bool = False,
     progress: Optional[Progress] = None,
 ) -> Tuple[str, Tuple[Synced, ...]]:
-    """Copy what each target lacks of ``source``; the source's name, and each.
+    """Copy what each target lacks of ``source``; returns the source's name, and the results.
 
-    By default the source is the first that answers and is no target.
+    By default, the source is the first repository that responds and is not a target.
 
-    With ``file_sets`` nothing but those. They are left out where their credentials are not in this configuration.
-    Memory: as for a read of the store, and four segments.
+    With ``file_sets``, only file sets are copied; otherwise they are skipped if this configuration lacks their
+    credentials. Memory: as for a read of the store, plus four segments.
     """
     with audited(config, "sync") as note:
         with _opened(config, source, targets, file_sets) as (origin, objects, chosen):
@@ -130,7 +130,7 @@ def _opened(
         for name in filter(None, (source, *targets)):
             if repositories.named(name) is None:
                 known = ", ".join(r.name for r in repositories.items)
-                raise ConfigError(f"There is no repository {name!r}.", f"The configuration has: {known}.")
+                raise ConfigError(f"Unknown repository {name!r}.", f"Choose from: {known}.")
         origin = (source and repositories.named(source)) or repositories.readable(targets)
         chosen = [r for r in repositories.items if r is not origin and (not targets or r.name in targets)]
         objects = list(origin.store.list(origin.layout.files if file_sets else f"{config.cluster}/"))
@@ -144,7 +144,7 @@ def _opened(
 def _compared(
     origin: Repository, objects: Sequence[ObjectInfo], target: Repository
 ) -> Tuple[Synced, Mapping[Owner, Promise]]:
-    """What the target lacks, and what the records among it promise; an error is part of the result."""
+    """What the target lacks, and the files in the records among that; an error is part of the result."""
     out, promises = Synced(target.name, target.location), {}
     try:
         _same_cluster(origin, target)
@@ -171,7 +171,7 @@ def _brought(origin: Repository, objects: Sequence[ObjectInfo], target: Reposito
         progress.phase(f"{origin.name} to {target.name}")
         owned = [item.info.key for item in out.lag.lacking if item.owner]
         try:
-            # Of all backups the data come first: the last record may follow days later.
+            # The files of all backups come first, so the last record may follow days later.
             with writing([target] if owned else (), owned):
                 _copy(origin, target, out, promises, progress)
         except LifeboatError as exc:
@@ -185,15 +185,15 @@ def _same_cluster(origin: Repository, target: Repository) -> None:
     known, there = origin.systems(), target.systems()
     if there and not set(there) & set(known):
         raise ForeignRepository(
-            f"Repository {target.location} keeps the system identifier {', '.join(there)}, {origin.location} keeps"
-            f" {', '.join(known)}: they are not of one cluster.",
-            "Check bucket, prefix and cluster name.",
+            f"Repository {target.location} is of the system identifier {', '.join(there)}, but {origin.location} is of"
+            f" {', '.join(known)}: they belong to different clusters.",
+            "Check the bucket, prefix and cluster name.",
             repository=target.name,
         )
 
 
 def _held_only(origin: Repository, objects: Sequence[ObjectInfo]) -> List[ObjectInfo]:
-    """Without the holds that are over, and the releases of older versions: each repository is released by itself."""
+    """The objects without released holds and older versions' releases: each repository is released separately."""
     kinds = [kind_of(origin.layout.cluster, info.key) for info in objects]
     held = read_holds(origin) if any(kind.name == "hold" for kind in kinds) else {}
     return [
@@ -210,7 +210,7 @@ def _copy(
     promises: Mapping[Owner, Promise],
     progress: Progress,
 ) -> None:
-    """WAL four at a time, all else one after the other. A backup of which anything is not there gets no record."""
+    """Copy WAL four at a time, everything else one by one. A backup that lacks a file does not get its record."""
     digests = {key: file for promise in promises.values() for key, file in promise.files.items()}
 
     def copy(item: Lacking) -> Tuple[Lacking, Optional[LifeboatError]]:
@@ -256,7 +256,7 @@ def _copy_object(origin: Repository, target: Repository, item: Lacking, digests:
     if item.kind.name == "history" and key == origin.layout.wal(item.kind.owner, name):
         chunks = iter([sound_history(origin, item.kind.owner, name, b"".join(chunks))])
     if item.kind.segment:
-        # Checked as for a restore; the bytes themselves are copied, so that both hold the same.
+        # Checked as for a restore; the stored bytes are copied, so that both repositories have the same.
         raw = b"".join(chunks)
         if not is_sealed(key) or origin.seal.has_identity:
             open_wal(origin, item.kind.owner, item.kind.part, key, raw)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much room a repository takes, of how much there is, and when that is full."""
+"""How much space a repository uses, how much there is, and when it will be full."""
 
 from .forecast import forecast, growth_per_day, judge, removed_per_day, stored_per_day
 from .limit import Limit, has_limit, limit_of

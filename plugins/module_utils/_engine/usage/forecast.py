@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a repository is full, by how it grew. Pure.
+"""Forecast when a repository will be full, by its growth. Pure.
 
     growth = stored per day - removed per day        days until full = free / growth
 
-*Stored per day* is the mean of the complete days that make whole weeks (7, 14, 21 or 28 of the last 30): backups have
-the rhythm of a week. The day of the oldest object is no part of it, since a repository often begins with much at once
+*Stored per day* is the mean of the complete days in whole weeks (7, 14, 21 or 28 of the last 30), because backups have
+a weekly rhythm. The day of the oldest object is left out, because a repository often begins with a lot at once
 (the first full backup, a sync). *Removed per day* is what retention would remove within 30 days of what is there now,
-beyond what it would remove today, by 30. It counts for nothing where what is due by now is more than it removes in a
-week: then nobody prunes, and what does not go makes no room.
+beyond what it would remove today, divided by 30. It does not count if more is due now than is removed in a week,
+because then nobody prunes.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .limit import QUOTA, Limit
 from .measure import DAYS, Usage
 
 OK, WARNING, CRITICAL = "ok", "warning", "critical"
-#: Per cent that are taken.
+#: Percentages of the limit that are used.
 WARN_FROM, CRITICAL_FROM = 80.0, 95.0
-#: Days until full below which that is a warning.
+#: Days until full below which there is a warning.
 SOON = 7.0
-#: How far ahead retention is looked at.
+#: How far ahead retention is planned.
 AHEAD = timedelta(days=30)
 _WEEK = 7
 
 
 def stored_per_day(usage: Usage, now: datetime) -> Optional[float]:
-    """Bytes a day, by the last whole weeks; None where there is not yet one."""
+    """Bytes a day over the last whole weeks; None before the first one."""
     if usage.oldest is None:
         return None
     today = now.astimezone(timezone.utc).date()
@@ -44,21 +44,21 @@ def stored_per_day(usage: Usage, now: datetime) -> Optional[float]:
 
 
 def removed_per_day(due: int, later: int, ahead: timedelta = AHEAD) -> float:
-    """Bytes a day that retention removes: it would remove ``due`` now, and ``later`` (which has them too) ``ahead``."""
+    """Bytes a day that retention removes: ``due`` are due now, ``later`` (including those) after ``ahead``."""
     rate = max(0, later - due) / (ahead / timedelta(days=1))
     return rate if due <= _WEEK * rate else 0.0
 
 
 def growth_per_day(usage: Usage, now: datetime, removed: float = 0.0) -> Optional[float]:
-    """Bytes a day; negative where more goes than comes. None where there is no whole week to judge by."""
+    """Bytes a day, negative if it shrinks; None before the first whole week."""
     stored = stored_per_day(usage, now)
     return None if stored is None else stored - removed
 
 
 def forecast(usage: Usage, limit: Optional[Limit], now: datetime, removed: float = 0.0) -> Optional[float]:
-    """Days until it is full: ``free / (stored per day - removed)``, as above; 0 where it is full.
+    """Days until it is full: ``free / (stored per day - removed)``, as above; 0 if it is full.
 
-    None where there is no limit, no whole week to judge by, or no growth.
+    None if there is no limit, no whole week yet, or no growth.
     """
     if limit is None:
         return None
@@ -69,13 +69,13 @@ def forecast(usage: Usage, limit: Optional[Limit], now: datetime, removed: float
 
 
 def judge(usage: Usage, limit: Optional[Limit], now: datetime, removed: float = 0.0) -> Tuple[str, str, str]:
-    """Status (``ok``, ``warning``, ``critical``), what is so in words, and what to do ("" where that is nothing).
+    """Status (``ok``, ``warning``, ``critical``), message and hint ("" if there is nothing to do).
 
-    Critical from 95 % on; a warning from 80 % on, or where it is full within 7 days.
+    Critical from 95 %; a warning from 80 %, or if it will be full within 7 days.
     """
     held = f"{size(usage.bytes)} in {usage.objects} objects"
     if limit is None:
-        return OK, f"{held}; no limit is known", ""
+        return OK, f"{held}; no known limit", ""
     days = forecast(usage, limit, now, removed)
     of = "its quota" if limit.source == QUOTA else "its file system"
     words = f"{held}; {limit.used:.0f} % of {of} ({size(limit.bytes)}) is used, {size(limit.free)} is free"
@@ -88,11 +88,11 @@ def judge(usage: Usage, limit: Optional[Limit], now: datetime, removed: float = 
     else:
         return OK, words, ""
     more = "raise quota_bytes" if limit.source == QUOTA else "enlarge the file system"
-    return status, words, f"Run lifeboat usage to see what takes the room; shorten retention, or {more}."
+    return status, words, f"Run lifeboat usage to see what takes the space; shorten retention, or {more}."
 
 
 def spoken(days: float) -> str:
-    """Days until full, for people: a forecast is no more exact than this."""
+    """Days until full as text, no more exact than the forecast."""
     if days < 1:
         return "less than a day"
     if days < 2:

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies in a repository, by one listing: sums only, so that memory does not grow with the number of objects.
+"""Measure a repository by one listing: only sums, so that memory does not grow with the number of objects.
 
-Kinds, as a person knows them: ``core`` (whose the repository is), ``backup``, ``wal`` (with timeline histories, digests
-and marks), ``files``, ``dump``, ``log``, ``audit``, ``verification``, ``report`` (of a restore test), ``lease`` (that a
-restore reads, or a writer writes), ``hold`` (with releases), ``erasure``, ``epoch`` (of leadership), ``drill`` (its
-evidence), ``incident`` (events of incidents), ``damaged`` (what a repair removed), and ``foreign``: what is not
+The kinds: ``core`` (the owner of the repository), ``backup``, ``wal`` (with timeline histories, digests
+and marks), ``files``, ``dump``, ``log``, ``audit``, ``verification``, ``report`` (of restore tests), ``lease`` (of a
+running restore or writer), ``hold`` (with releases), ``erasure``, ``epoch`` (of leadership), ``drill`` (evidence),
+``incident`` (events of incidents), ``damaged`` (removed by a repair), and ``foreign``: objects that are not
 Lifeboat's. They are stable: programs may rely on them.
 """
 
@@ -28,21 +28,21 @@ KINDS = (
     "epoch", "drill", "incident", "diverged", "damaged", "foreign",
 )  # fmt: skip
 TYPES = ("full", "differential", "incremental")
-#: How many complete days are told apart, beside today.
+#: Number of complete days with their own sums, besides today.
 DAYS = 30
 _PART_OF = {"history": "wal", "release": "hold"}
 
 
 @dataclass(frozen=True)
 class Amount:
-    """Objects, their bytes, and when the store got the newest of them (UTC, aware; None where there is none)."""
+    """Number of objects, their bytes, and when the newest was stored (UTC, aware; None if there is none)."""
 
     objects: int = 0
     bytes: int = 0
     newest: Optional[datetime] = None
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         return {
             "objects": self.objects,
             "bytes": self.bytes,
@@ -52,10 +52,10 @@ class Amount:
 
 @dataclass(frozen=True)
 class Usage:
-    """``kinds`` has each of :data:`KINDS`, ``backups`` each of :data:`TYPES`.
+    """The sums of one repository: ``kinds`` has each of :data:`KINDS`, ``backups`` each of :data:`TYPES`.
 
-    ``days`` has the bytes that are there by the day (UTC) on which the store got them, of today and the
-    :data:`DAYS` days before it that have any. ``oldest`` is when the store got the oldest object that is there.
+    ``days``: the existing bytes by the day (UTC) on which they were stored, for today and the :data:`DAYS` days before,
+    if there are any. ``oldest``: when the oldest existing object was stored.
     """
 
     kinds: Mapping[str, Amount] = field(default_factory=dict)
@@ -65,16 +65,16 @@ class Usage:
 
     @property
     def objects(self) -> int:
-        """All of them."""
+        """The number of all objects."""
         return sum(amount.objects for amount in self.kinds.values())
 
     @property
     def bytes(self) -> int:
-        """Those of all objects."""
+        """The bytes of all objects."""
         return sum(amount.bytes for amount in self.kinds.values())
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         return {
             "objects": self.objects,
             "bytes": self.bytes,
@@ -86,22 +86,22 @@ class Usage:
 
 
 def group_of(cluster: str, key: str) -> str:
-    """Which of the :data:`KINDS` this object is counted with."""
+    """The one of the :data:`KINDS` that this object belongs to."""
     name = kind_of(cluster, key).name
     return _PART_OF.get(name, name)
 
 
 def measure(repository: Repository, now: Optional[datetime] = None) -> Usage:
-    """One listing of all that lies below the cluster's prefix: S3 answers a request for each 1000 objects.
+    """List everything below the cluster's prefix once: on S3, one request for each 1000 objects.
 
-    Older versions in a versioned bucket, and parts of uploads that were not finished, are not listed.
+    Older versions in a versioned bucket, and parts of unfinished uploads, are not included.
     """
     cluster = repository.layout.cluster
     return tally(repository.store.list(f"{cluster}/"), cluster, now or clock.now())
 
 
 def tally(objects: Iterable[ObjectInfo], cluster: str, now: datetime) -> Usage:
-    """The sums of these objects, each looked at once. Pure."""
+    """The sums of these objects, in one pass. Pure."""
     kinds = {name: _Sum() for name in KINDS}
     backups = {name: _Sum() for name in TYPES}
     days: Dict[date, int] = {}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure repositories, one after the other: the trouble of one does not hide the others. Reads only."""
+"""Measure repositories one after the other; the error of one does not stop the others. Read-only."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .measure import Amount, Usage, group_of, measure
 
 @dataclass(frozen=True)
 class Prunable:
-    """What the next prune frees, by kind; ``refused`` are the guards that would stop it.
+    """What the next prune will free, by kind; ``refused``: the guards that would stop it.
 
-    ``later`` are the bytes that it would have freed in 30 days, of what is there now. ``error`` is why it is not known.
+    ``later``: the bytes, of what is there now, that would be removed within 30 days. ``error``: why it is unknown.
     """
 
     kinds: Mapping[str, Amount] = field(default_factory=dict)
@@ -44,11 +44,11 @@ class Prunable:
 
     @property
     def per_day(self) -> float:
-        """Bytes a day that retention removes; none while a guard stops it."""
+        """Bytes a day that retention removes; 0 while a guard stops it."""
         return 0.0 if self.refused or self.error else removed_per_day(self.bytes, self.later)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         return {
             "objects": self.objects,
             "bytes": self.bytes,
@@ -61,7 +61,7 @@ class Prunable:
 
 @dataclass(frozen=True)
 class RepositoryUsage:
-    """One repository. ``error`` is why it could not be measured; ``prune`` is None where it was not asked for."""
+    """One repository. ``error``: why it could not be measured; ``prune``: None if it was not requested."""
 
     repository: str
     location: str
@@ -78,17 +78,17 @@ class RepositoryUsage:
 
     @property
     def stored(self) -> Optional[float]:
-        """Bytes a day that come."""
+        """Bytes a day that are stored; None before the first whole week."""
         return stored_per_day(self.usage, self.at)
 
     @property
     def growth(self) -> Optional[float]:
-        """Bytes a day."""
+        """Bytes a day by which it grows; None before the first whole week."""
         return growth_per_day(self.usage, self.at, self.removed)
 
     @property
     def days_until_full(self) -> Optional[float]:
-        """By the forecast."""
+        """Days until it is full by :func:`.forecast.forecast`."""
         return forecast(self.usage, self.limit, self.at, self.removed)
 
     @property
@@ -97,7 +97,7 @@ class RepositoryUsage:
         return judge(self.usage, self.limit, self.at, self.removed)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data."""
+        """The fields as JSON-serializable data."""
         told: Dict[str, Any] = {"repository": self.repository, "location": self.location}
         if self.error:
             return {**told, "error": self.error.as_dict()}
@@ -125,15 +125,15 @@ def _whole(number: Optional[float]) -> Optional[int]:
 def report(
     config: Config, name: Optional[str] = None, pruning: bool = True, progress: Optional[Progress] = None
 ) -> Tuple[RepositoryUsage, ...]:
-    """Each repository, or only the one of that name; without ``pruning`` no record is read.
+    """Measure each repository, or only the one with that name; without ``pruning`` no record is read.
 
-    ConfigError where there is none of that name.
+    ConfigError if there is none with that name.
     """
     progress = progress or Silent()
     entries = [entry for entry in config.repositories if name in (None, entry.name)]
     if not entries:
         raise ConfigError(
-            f"There is no repository {name!r}.",
+            f"Unknown repository {name!r}.",
             f"Choose one of: {', '.join(entry.name for entry in config.repositories)}.",
         )
     found: List[RepositoryUsage] = []
@@ -152,19 +152,19 @@ def _look(config: Config, entry: RepositoryConfig, pruning: bool) -> RepositoryU
         return RepositoryUsage(entry.name, repository.location, _seen_at(entry), error=exc)
     finally:
         repositories.close()
-    # Seen as of an earlier time, nothing would be removed.
+    # As of an earlier time it is read-only, so nothing would be removed.
     return replace(found, prune=_prunable(config)) if pruning and entry.as_of is None else found
 
 
 def measured(entry: RepositoryConfig, repository: Repository) -> RepositoryUsage:
-    """What a repository holds, and its limit: one listing. Errors of the store."""
+    """The sums of a repository, by one listing, and its limit. Raises the errors of the store."""
     now = _seen_at(entry)
     usage = measure(repository, now)
     return RepositoryUsage(entry.name, repository.location, now, usage, limit_of(entry, usage))
 
 
 def _seen_at(entry: RepositoryConfig) -> datetime:
-    """From when its days count."""
+    """The time to count days from."""
     return entry.as_of or clock.now()
 
 
@@ -179,7 +179,7 @@ def _prunable(config: Config) -> Prunable:
 
 
 def prunable_of(planned: Pruned, cluster: str) -> Prunable:
-    """What a plan of retention frees, in the kinds of :mod:`.measure`. Pure."""
+    """What a plan of retention frees, by the kinds of :mod:`.measure`. Pure."""
     kinds: Dict[str, Amount] = {}
     for removal in planned.plan.removals:
         kind = group_of(cluster, removal.key)

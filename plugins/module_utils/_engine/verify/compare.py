@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only a comparison reveals: a missing record, or WAL that ends early, while another repository has them. Pure."""
+"""Faults that only a comparison of repositories reveals: missing records, and WAL that ends early. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .report import Finding
 
 @dataclass(frozen=True)
 class Held:
-    """What a repository has: records by the names of what they belong to (``backups/LABEL``, ``files/SET/LABEL``,
-    ``dumps/DATABASE/LABEL``), what has files and no record, and each segment by its system identifier with the time
-    at which it was stored. What others have of WAL since ``until``, and of backups since ``records_until``, may be on
-    its way here. ``lasting`` are the keys of the records and histories that are never removed, with the same time;
-    ``texts`` the sound histories; ``own`` are those of its lasting records that no other repository needs: releases,
-    and holds that are over.
+    """The contents of a repository: records by the names of their owners (``backups/LABEL``, ``files/SET/LABEL``,
+    ``dumps/DATABASE/LABEL``), names that have files but no record, and segments by system identifier with the time
+    at which they were stored. Other repositories' WAL since ``until``, and backups since ``records_until``, may still
+    arrive here. ``lasting``: keys of the records and histories that are never removed, with the time of storing;
+    ``texts``: the sound histories; ``own``: those of its lasting records that no other repository needs, namely
+    releases and released holds.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Held:
 
 
 def compare(repositories: Sequence[Held]) -> List[Finding]:
-    """What each lacks that another one has, once. Missing whole backups are not a fault: ``sync`` copies them."""
+    """What each repository lacks but another one has. Missing whole backups are no fault: ``sync`` copies them."""
     found: List[Finding] = []
     for here in repositories:
         others = [other for other in repositories if other is not here]
@@ -54,7 +54,7 @@ def compare(repositories: Sequence[Held]) -> List[Finding]:
 
 def _lasting(here: Held, others: Iterable[Held]) -> List[Finding]:
     cluster = here.layout.cluster
-    # Of a hold and of a report the same one may lie under another key.
+    # The same hold or report may have another key there.
     own = [key for key in here.lasting if kind_of(cluster, key).name in ("hold", "report")]
     found: Dict[str, str] = {}
     for other in others:
@@ -68,8 +68,8 @@ def _lasting(here: Held, others: Iterable[Held]) -> List[Finding]:
             here.name,
             name_of(here.layout, key),
             ObjectMissing(
-                f"{key} is not in repository {here.name}; {found[key]} has it.",
-                f"Bring it: lifeboat sync --from {found[key]} --to {here.name}.",
+                f"{key} is missing in repository {here.name}; {found[key]} has it.",
+                f"Copy it: lifeboat sync --from {found[key]} --to {here.name}.",
                 key=key,
                 repository=here.name,
             ),
@@ -80,21 +80,21 @@ def _lasting(here: Held, others: Iterable[Held]) -> List[Finding]:
 
 
 def _histories(here: Held, others: Iterable[Held]) -> List[Finding]:
-    """Sound ones that differ: of one with a digest and one without, the latter is wrong; else nobody knows."""
+    """Sound histories that differ: one without a digest is wrong if the other has one; otherwise, either may be."""
     found: Dict[str, Finding] = {}
     for other in others:
         for key in here.texts.keys() & other.texts.keys():
             if here.texts[key] == other.texts[key] or (_digest_of(key) in here.lasting):
                 continue
-            words = f"{key} is another one in repository {here.name} than in {other.name}"
+            words = f"{key} differs between repositories {here.name} and {other.name}"
             hint = (
-                "Compare both with the server's pg_wal and with the timelines of the backups, and set the wrong one"
-                " apart by hand (docs/ransomware.md). lifeboat sync --to NAME brings the right one there."
+                "Compare both with the server's pg_wal and with the timelines of the backups. Set the wrong one apart"
+                " manually (docs/ransomware.md), then copy the right one: lifeboat sync --to NAME."
             )
             error: LifeboatError = WalConflict(f"{words}, and neither has a digest.", hint, key=key)
             if _digest_of(key) in other.lasting:
-                hint = "Bring it: lifeboat verify --repair."
-                error = ObjectCorrupt(f"{words}, which has its digest.", hint, key=key)
+                hint = "Copy it: lifeboat verify --repair."
+                error = ObjectCorrupt(f"{words}, and only {other.name} has its digest.", hint, key=key)
             found.setdefault(key, Finding(here.name, "", error, key))
     return [found[key] for key in sorted(found)]
 
@@ -116,8 +116,8 @@ def _records(here: Held, others: Iterable[Held]) -> List[Finding]:
             here.name,
             name.rsplit("/", 1)[-1] if name.startswith("backups/") else name,
             ObjectMissing(
-                f"The record of {name} is not in repository {here.name}, but files of it are; {having[name]} has it.",
-                "Bring it: lifeboat verify --repair. Without its record it cannot be restored from here.",
+                f"Repository {here.name} has files of {name} but not its record; {having[name]} has it.",
+                "Copy it: lifeboat verify --repair. Without the record, nothing can be restored from these files.",
                 repository=here.name,
             ),
             f"{here.layout.cluster}/{name}/manifest.json",
@@ -142,10 +142,10 @@ def _ends(here: Held, others: Iterable[Held]) -> List[Finding]:
             here.name,
             "",
             WalGap(
-                f"WAL segment {segment.name} is not in repository {here.name}, whose WAL ends before it;"
+                f"WAL segment {segment.name} is missing in repository {here.name}, whose WAL ends before it;"
                 f" {behind[system, segment]} has it.",
-                f"Bring it: lifeboat sync --from {behind[system, segment]} --to {here.name}. Without it no restore"
-                " from here goes beyond it.",
+                f"Copy it: lifeboat sync --from {behind[system, segment]} --to {here.name}. Until then, no restore"
+                " from this repository goes further.",
                 missing=[segment.name],
             ),
             here.layout.wal(system, segment.name),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of file sets, dumps and drills, as verification sees them: a record, and the files that it promises."""
+"""Copies of file sets, dumps and drills, as verification sees them: a record, and the files that it lists."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..repository.repository import Repository
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy, dump or drill: ``name`` as ``files/SET/LABEL``, its files by key with their sizes in the listing.
+    """One copy, dump or drill: ``name`` as ``files/SET/LABEL``, ``files`` by key with their sizes in the listing.
 
-    ``finished``: whether its record is there; ``stored`` is when the last of its files was put, ``recorded``
-    when its record was.
+    ``finished``: whether it has a record; ``stored``: when the last of its files was put; ``recorded``: when the
+    record was.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Copy:
 
 
 def promised(kind: Kind, raw: bytes, key: str) -> Tuple[ArchiveFile, ...]:
-    """The files that a record of a backup, a copy of a file set, a dump or a drill names. Pure; ObjectCorrupt."""
+    """The files listed in the record of a backup, a copy of a file set, a dump or a drill. Pure; ObjectCorrupt."""
     if kind.name == "backup":
         backup = load_manifest(raw, key)
         _require_own(key, f"backups/{backup.label}/")
@@ -60,17 +60,17 @@ def promised(kind: Kind, raw: bytes, key: str) -> Tuple[ArchiveFile, ...]:
 
 
 def _require_own(key: str, directory: str) -> None:
-    """ObjectCorrupt unless the record claims to be in this directory of a cluster."""
+    """ObjectCorrupt unless the record names this directory of a cluster as its own."""
     if key.split("/", 1)[1] != f"{directory.lstrip('/')}{MANIFEST}":
         raise ObjectCorrupt(
-            f"{key} holds the record of {directory.strip('/')}.",
-            "Bring its own from another repository: lifeboat verify --repair.",
+            f"{key} contains the record of {directory.strip('/')}.",
+            "Copy the right one from another repository: lifeboat verify --repair.",
             key=key,
         )
 
 
 def list_copies(repository: Repository) -> List[Copy]:
-    """All of them, by one listing of each kind. Memory: about 500 bytes for each object."""
+    """All copies, dumps and drills, by one listing of each kind. Memory: about 500 bytes for each object."""
     cluster = repository.layout.cluster
     found: Dict[str, Dict[str, int]] = {}
     stored: Dict[str, datetime] = {}
@@ -89,20 +89,18 @@ def list_copies(repository: Repository) -> List[Copy]:
 
 
 def wrong_sizes(repository: Repository, copy: Copy, files: Tuple[ArchiveFile, ...]) -> Optional[Tuple[str, str]]:
-    """The first file that is not there in its size, and how that is said; None when all are. Pure."""
+    """The first file that is missing or has a wrong size, and the fault as text; None if there is none. Pure."""
     for file in files:
         key = f"{repository.layout.cluster}/{copy.name}/{file.name}"
         if key not in copy.files:
-            return key, "is not there"
+            return key, "is missing"
         if copy.files[key] != file.size:
             return key, f"has {copy.files[key]} bytes instead of {file.size}"
     return None
 
 
 def load_record(repository: Repository, copy: Copy) -> Tuple[Tuple[ArchiveFile, ...], Tuple[str, ...]]:
-    """What its record promises, and the names of the copies that it is based on; raises as the store does, or
-    ObjectCorrupt.
-    """
+    """The files in its record, and the names of the copies that it is based on."""
     cluster, key = repository.layout.cluster, copy.record(repository.layout.cluster)
     kind, raw = kind_of(cluster, key), repository.get_record(key)
     claim = Claim(key, kind.owner, copy.recorded or clock.now())

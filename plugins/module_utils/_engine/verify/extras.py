@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects besides WAL segments: ``.backup`` and ``.partial`` files, and the digests of sealed files."""
+"""Check the objects beside WAL segments: ``.backup`` and ``.partial`` files, and the digests of sealed files."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from ..repository.layout import is_sealed, wal_name
 from ..repository.repository import Repository
 from ..store.protocol import ObjectInfo
 from ..wal.fetch import open_wal
-from .report import Finding
+from .report import COPY_HINT, Finding
 
 _PARALLEL = 4
-_BROUGHT = "Bring it from another repository: lifeboat verify --repair."
 # PostgreSQL manual, "Making a Base Backup Using the Low Level API": the backup history file.
 _START = re.compile(rb"START WAL LOCATION: [0-9A-F]+/[0-9A-F]+ \(file ([0-9A-F]{24})\)\n")
 _DIGEST = re.compile(rb"[0-9a-f]{64}  [0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?\n\Z")
 
 
 def open_extra(repository: Repository, system: str, key: str, raw: bytes) -> bytes:
-    """The content of a ``.backup`` or ``.partial`` file; ObjectCorrupt or WalInvalid when it is none."""
+    """The content of a ``.backup`` or ``.partial`` file; ObjectCorrupt or WalInvalid if it is not one."""
     name = wal_name(key)
     content = open_wal(repository, system, name, key, raw)
     if name.endswith(".backup"):
         found = _START.match(content)
         if found is None or found.group(1).decode() != name[:24]:
             words = f"{key} is not the history file of a backup that began in {name[:24]}."
-            raise WalInvalid(words, _BROUGHT, name=name)
+            raise WalInvalid(words, COPY_HINT, name=name)
     return content
 
 
 def check_extras(repository: Repository, objects: Sequence[ObjectInfo]) -> Tuple[List[Finding], int]:
-    """Read these files; what is wrong, and how many are sealed and were not opened: there is no identity."""
+    """Read these files; the findings, and how many sealed ones were not opened because there is no identity."""
     closed = [o for o in objects if is_sealed(o.key) and not repository.seal.has_identity]
     chosen = [o for o in objects if o not in closed] if closed else list(objects)
 
@@ -55,14 +54,14 @@ def check_extras(repository: Repository, objects: Sequence[ObjectInfo]) -> Tuple
 
 
 def check_digest(repository: Repository, system: str, key: str, content: bytes) -> Optional[Finding]:
-    """What is wrong with the digest of the sealed file ``key``, whose content this is."""
+    """The fault of the digest of the sealed file ``key`` with this content; None if it matches."""
     name = wal_name(key)
     digest = repository.layout.wal_digest(system, name)
     try:
         if repository.store.get(digest) == digest_line(content, name):
             return None
-        words = f"{digest} is not the digest of {key}, which opens and is the WAL that its name says."
-        error: LifeboatError = ObjectCorrupt(words, _BROUGHT, key=digest)
+        words = f"{digest} does not match {key}, which can be opened and contains the right WAL."
+        error: LifeboatError = ObjectCorrupt(words, COPY_HINT, key=digest)
     except ObjectMissing:
         return missing_digest(repository, system, key)
     except LifeboatError as exc:
@@ -71,20 +70,20 @@ def check_digest(repository: Repository, system: str, key: str, content: bytes) 
 
 
 def missing_digest(repository: Repository, system: str, key: str) -> Finding:
-    """That the digest of the sealed file ``key`` is not there."""
+    """The finding that the digest of the sealed file ``key`` is missing."""
     digest = repository.layout.wal_digest(system, wal_name(key))
-    words = f"{digest} is not in repository {repository.location}, the sealed file {key} is."
-    return Finding(repository.name, "", ObjectMissing(words, _BROUGHT, key=digest), digest, system)
+    words = f"{digest} is missing in repository {repository.location}, which has the sealed file {key}."
+    return Finding(repository.name, "", ObjectMissing(words, COPY_HINT, key=digest), digest, system)
 
 
 def require_digest(key: str, raw: bytes) -> None:
     """ObjectCorrupt unless this is a digest of the file that its key names. Pure."""
     if not _DIGEST.match(raw) or raw.split()[1].decode() != key.rsplit("/", 1)[-1]:
-        raise ObjectCorrupt(f"{key} is no digest of a WAL file.", _BROUGHT, key=key)
+        raise ObjectCorrupt(f"{key} is not the digest of a WAL file.", COPY_HINT, key=key)
 
 
 def missing_digests(repository: Repository, system: str, keys: Iterable[str], there: Iterable[str]) -> List[Finding]:
-    """The sealed files among ``keys`` whose digest is not among ``there``. Pure."""
+    """Findings for the sealed files among ``keys`` whose digest is not among ``there``. Pure."""
     known = set(there)
     return [
         missing_digest(repository, system, key)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Timeline histories against their digests, against each other, and against the WAL and backups of their timelines.
+"""Check timeline histories against their digests, each other, and the WAL and backups of their timelines.
 
-A history of an earlier release has no digest. Of such a one only what contradicts something else is seen: it must
-repeat its parent's history, and nothing of a timeline lies before the point at which it began.
+Histories of earlier releases have no digest. They can only be checked for contradictions: a history must repeat that
+of its parent, and nothing of a timeline may be before the point at which it began.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from ..postgres.timeline import Step, read_steps
 from ..records.model import BackupManifest
 from ..repository.histories import Histories
 from ..repository.repository import Repository
-from .report import Finding
-
-_BROUGHT = "Bring it from another repository: lifeboat verify --repair."
+from .report import COPY_HINT, Finding
 
 
 def check_histories(
@@ -29,13 +27,13 @@ def check_histories(
     segments: Iterable[Segment],
     backups: Sequence[BackupManifest],
 ) -> List[Finding]:
-    """What is wrong with the histories of one system identifier. Pure."""
+    """The findings about the histories of one system identifier. Pure."""
     wrong: Dict[int, LifeboatError] = dict(found.damaged)
     for timeline in found.lost:
-        words = f"{history_name(timeline)} is not in repository {repository.location}, its digest is."
-        wrong[timeline] = ObjectMissing(words, _BROUGHT, name=history_name(timeline))
+        words = f"{history_name(timeline)} is missing in repository {repository.location}, which has its digest."
+        wrong[timeline] = ObjectMissing(words, COPY_HINT, name=history_name(timeline))
     for timeline, words in contradictions(found, segments, backups).items():
-        wrong.setdefault(timeline, WalInvalid(words, _BROUGHT, name=history_name(timeline)))
+        wrong.setdefault(timeline, WalInvalid(words, COPY_HINT, name=history_name(timeline)))
     layout = repository.layout
     return [
         Finding(repository.name, "", error, layout.wal(system, history_name(timeline)), system)
@@ -43,10 +41,8 @@ def check_histories(
     ]
 
 
-def contradictions(
-    found: Histories, segments: Iterable[Segment], backups: Sequence[BackupManifest]
-) -> Dict[int, str]:
-    """What cannot be so, by timeline. Where two histories contradict each other, the one with a digest is right."""
+def contradictions(found: Histories, segments: Iterable[Segment], backups: Sequence[BackupManifest]) -> Dict[int, str]:
+    """Contradictions, by timeline. If two histories contradict each other, the one with a digest is right."""
     steps = {timeline: read_steps(timeline, text) for timeline, text in found.texts.items()}
     first: Dict[int, Segment] = {}
     for segment in segments:
@@ -57,24 +53,24 @@ def contradictions(
         began = steps[timeline][-1].switch or 0
         earliest = first.get(timeline)
         early = next((b for b in backups if b.timeline == timeline and b.stop_lsn < began), None)
-        said = f"{history_name(timeline)} says that its timeline began at {format_lsn(began)}"
+        said = f"According to {history_name(timeline)}, its timeline began at {format_lsn(began)}"
         if earliest is not None and earliest.end <= began:
-            wrong[timeline] = f"{said}, but {earliest.name} of it is there."
+            wrong[timeline] = f"{said}, but its earlier segment {earliest.name} exists."
         elif early is not None:
-            wrong[timeline] = f"{said}, but backup {early.label} of it ended at {format_lsn(early.stop_lsn)}."
+            wrong[timeline] = f"{said}, but its backup {early.label} ended at {format_lsn(early.stop_lsn)}."
     for timeline in sorted(steps):
         pair = _of_parent(steps, timeline)
         if pair is None or pair[0] == pair[1]:
             continue
         parent = steps[timeline][-1].timeline
-        words = f"{history_name(timeline)} and {history_name(parent)}, its parent's, tell different ancestors."
+        words = f"{history_name(timeline)} and its parent's {history_name(parent)} list different ancestors."
         for one in {timeline, parent} & found.unchecked:
             wrong.setdefault(one, words)
     return wrong
 
 
 def _of_parent(steps: Mapping[int, Sequence[Step]], timeline: int) -> Optional[Tuple[List[object], List[object]]]:
-    """What the history tells of its parent's ancestors, and what the parent's own tells."""
+    """The parent's ancestors according to the timeline's history and according to the parent's own."""
     parent = steps[timeline][-1].timeline
     if parent not in steps:
         return None

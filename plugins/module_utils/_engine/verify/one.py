@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verification of one repository: records, chains, SHA-256, and every WAL segment of the window, without a gap."""
+"""Verify one repository: records, chains, SHA-256 of all files, and every WAL segment of the window, without gaps."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from .copies import Copy, list_copies, load_record, wrong_sizes
 from .extras import check_digest, check_extras, missing_digests
 from .histories import check_histories
 from .records import read_lasting, required
-from .report import Finding, Verification
+from .report import COPY_HINT, Finding, Verification
 from .survey import Survey, survey
 
-# How many segments that are not there are named of a gap, and of a backup.
+# Maximum number of missing segments to name for a gap, and for a backup.
 _TOLD = 1000
 
 
 class OneRepository:
-    """What is ``known`` to have been verified at or after ``since`` is not read again, unless it was put later.
+    """Objects ``known`` to have been verified at or after ``since`` are not read again, unless they were put later.
 
-    After :meth:`run` ``copies``, ``have`` (by system identifier), ``survey``, ``texts`` (of sound histories, by key)
-    and ``held`` (labels) tell what is there. What has files and no record is left to its writer for the ``grace``.
+    After :meth:`run`, the contents are in ``copies``, ``have`` (by system identifier), ``survey``, ``texts`` (sound
+    histories, by key) and ``held`` (labels). Files without a record may still be being written during the ``grace``.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class OneRepository:
         self._wal: Dict[str, List[Segment]] = {}
 
     def run(self, label: Optional[str]) -> None:
-        """Read, and keep what was found even where that is interrupted."""
+        """Read everything; findings are kept even if this is interrupted."""
         chains, catalog = self.contents.chains, self.contents.catalog
         chosen = list(chains.whole.get(label, (catalog.find(label),))) if label else list(catalog.backups)
         try:
@@ -97,11 +97,11 @@ class OneRepository:
 
     def _backup(self, backup: BackupManifest, chains: Chains) -> None:
         repository, label = self.repository, backup.label
-        # Its own damaged files are reported below.
+        # Damage to its own files is reported below.
         if label in chains.broken and not (
             chains.broken[label].link == label and label in self.contents.catalog.lacking
         ):
-            hint = f"Make a full backup, or bring what is missing: lifeboat sync --to {repository.name}."
+            hint = f"Make a full backup, or copy the missing objects: lifeboat sync --to {repository.name}."
             self._wrong(label, chains.broken[label].error(repository.location, hint))
         if self._is_known(backup):
             self._out.skipped.add(label)
@@ -117,7 +117,7 @@ class OneRepository:
         self._out.labels.add(label)
 
     def _is_known(self, backup: BackupManifest) -> bool:
-        """Whether it was verified recently and is unchanged since then: one head for each file."""
+        """Whether it was verified recently and has not changed since: one head request for each file."""
         if not self._known.covers(backup.label, self._since, ()):
             return False
         store, stored = self.repository.store, []
@@ -129,7 +129,7 @@ class OneRepository:
         return self._known.covers(backup.label, self._since, stored)
 
     def _lasting(self) -> None:
-        """The records that are never removed, what is foreign, and the files beside the segments."""
+        """Check the records that are never removed, foreign objects, and the files beside the segments."""
         repository, out, found = self.repository, self._out, self.survey
         systems = {b.system_identifier for b in self.contents.catalog.backups}
         self._found += required(repository, found.records, systems, found.systems)
@@ -147,7 +147,7 @@ class OneRepository:
             self.texts[layout.wal(system, history_name(timeline))] = text
 
     def _unfinished(self) -> None:
-        """Files without a record that nobody is writing: never finished, or their record was deleted."""
+        """Report files without a record that are not being written: never finished, or their record was deleted."""
         cluster, old = self.repository.layout.cluster, clock.now() - self._grace
         left = {copy.name: copy.stored for copy in self.copies if not copy.finished}
         for label in self.contents.catalog.unfinished:
@@ -160,9 +160,9 @@ class OneRepository:
 
     def _without_record(self, name: str) -> Tuple[str, LifeboatError]:
         return name.rsplit("/", 1)[-1] if name.startswith("backups/") else name, ObjectMissing(
-            f"{name} has files in repository {self.repository.location} and no record, since longer than"
+            f"{name} has had files in repository {self.repository.location} but no record for longer than"
             " retention.grace_hours: it was never finished, or its record was deleted.",
-            "Bring the record from another repository: lifeboat verify --repair. What was never finished goes by"
+            "If another repository has the record, copy it: lifeboat verify --repair. Remove unfinished objects with"
             " lifeboat prune.",
             repository=self.repository.name,
         )
@@ -178,13 +178,13 @@ class OneRepository:
                     self._progress.advance(done, total)
             except LifeboatError as exc:
                 if isinstance(exc, ObjectMissing):
-                    exc.hint = "Bring it from another repository: lifeboat verify --repair."
+                    exc.hint = COPY_HINT
                 self._wrong(label, exc, key)
         self._out.bytes_read += done
         self._read.append(label)
 
     def _apart(self) -> None:
-        """Which records count for nothing: not signed as they must be, which is a finding, or not believed."""
+        """Collect the records that do not count: findings if a required signature is missing, otherwise set apart."""
         repository, cluster = self.repository, self.repository.layout.cluster
         look_at_all(repository)
         self.held = frozenset(read_holds(repository))
@@ -222,14 +222,14 @@ class OneRepository:
 
     def _rests_on(self, name: str, lacking: Sequence[str]) -> LifeboatError:
         return BackupMissing(
-            f"{name} is based on {', '.join(lacking)}, which repository {self.repository.location} does not have.",
-            f"Bring it from another repository (lifeboat sync --to {self.repository.name}; with --file-sets, as root,"
-            " where file sets have credentials of their own). Without it that part of the set is not there.",
+            f"{name} is based on {', '.join(lacking)}, missing in repository {self.repository.location}.",
+            f"Copy it from another repository: lifeboat sync --to {self.repository.name} (with --file-sets, as root,"
+            " if file sets have their own credentials). Without it, that part of the set cannot be restored.",
             missing=list(lacking),
         )
 
     def _system(self, system: str, backups: Sequence[BackupManifest], whole: bool) -> None:
-        """The WAL of one cluster identity. The size of its segments changes by pg_resetwal only."""
+        """Verify the WAL of one cluster identity. Only pg_resetwal changes the size of its segments."""
         for size in sorted({b.segment_size for b in backups}):
             self._segments_of(system, size, [b for b in backups if b.segment_size == size], whole)
         if whole:
@@ -240,7 +240,7 @@ class OneRepository:
                 self._found += missing_digests(self.repository, system, sealed, self.survey.digests)
 
     def _segments_of(self, system: str, size: int, backups: Sequence[BackupManifest], whole: bool) -> None:
-        """Segments of one size: all from the oldest backup on, or only what these backups need."""
+        """Verify segments of one size: all from the oldest backup on, or only those that these backups need."""
         repository = self.repository
         timelines = sorted({*(t for t, _text in histories(repository, system)), *(b.timeline for b in backups)})
         have = archived(repository, system, timelines, min(b.start_lsn for b in backups), size)
@@ -250,7 +250,7 @@ class OneRepository:
             lacking = 0
             for segment in segments_between(backup.timeline, backup.start_lsn, backup.stop_lsn, size):
                 needed.setdefault(segment, backup.label)
-                # A record can claim more WAL than fits in memory as names.
+                # A record may claim more WAL than there is memory for the names.
                 lacking += segment not in have
                 if lacking > _TOLD:
                     break
@@ -267,14 +267,14 @@ class OneRepository:
 
     def _absent(self, label: str, segment: Segment) -> LifeboatError:
         return WalGap(
-            f"Backup {label} needs WAL segment {segment.name}, which is not in repository {self.repository.location}.",
-            f"Bring it from another repository: lifeboat sync --to {self.repository.name}. Without it the backup"
-            " cannot be made consistent: make a full backup now.",
+            f"Backup {label} needs WAL segment {segment.name}, missing in repository {self.repository.location}.",
+            f"Copy it from another repository: lifeboat sync --to {self.repository.name}. If none has it, make a full"
+            " backup now: this one cannot become consistent.",
             missing=[segment.name],
         )
 
     def _gaps(self, told: Set[Segment]) -> None:
-        """Every gap that ends a window, reported once, for its first backup."""
+        """Report every gap that ends a window once, for its first backup."""
         for label, run in self.contents.every_run():
             system = self.contents.chains.known[label].system_identifier
             for segment in islice(run.gap, _TOLD):
@@ -282,10 +282,10 @@ class OneRepository:
                     continue
                 told.add(segment)
                 gap = WalGap(
-                    f"WAL segment {segment.name}, behind backup {label}, is not in repository"
-                    f" {self.repository.location}, later ones are.",
-                    f"Bring it from another repository: lifeboat sync --to {self.repository.name}. Without it no"
-                    " restore crosses the gap: make a full backup now.",
+                    f"WAL segment {segment.name}, after backup {label}, is missing in repository"
+                    f" {self.repository.location}, which has later ones.",
+                    f"Copy it from another repository: lifeboat sync --to {self.repository.name}. If none has it, make"
+                    " a full backup now: no restore crosses the gap.",
                     missing=[segment.name],
                     missing_count=run.missing_count,
                 )
@@ -299,10 +299,10 @@ class OneRepository:
 
     def _lost(self, run: Run, segment: Segment) -> WalGap:
         return WalGap(
-            f"WAL segment {segment.name} is not in repository {self.repository.location}, but was archived: it is on"
-            f" record there that all WAL up to {run.lost[-1].name} was.",
-            f"Bring it from another repository: lifeboat sync --to {self.repository.name}. If none has it, what was"
-            " committed in it is lost: make a full backup now.",
+            f"WAL segment {segment.name} is missing in repository {self.repository.location}, although all WAL up to"
+            f" {run.lost[-1].name} is recorded there as archived.",
+            f"Copy it from another repository: lifeboat sync --to {self.repository.name}. If none has it, make a full"
+            " backup now: the commits in it are lost.",
             missing=[segment.name],
             missing_count=len(run.lost),
         )
@@ -320,9 +320,9 @@ class OneRepository:
         def read(item: Tuple[Segment, ObjectInfo]) -> Optional[LifeboatError]:
             segment, info = item
             try:
-                # Compressed and sealed it takes hardly more than itself: anything larger is not fetched.
+                # Compression and sealing add hardly any bytes, so do not fetch anything larger.
                 if info.size > 2 * segment.size:
-                    words = f"{info.key} has {info.size} bytes, which no segment has."
+                    words = f"{info.key} has {info.size} bytes, too many for a segment."
                     raise ObjectCorrupt(words, "Find out who stored it.", key=info.key)
                 content = open_wal(repository, system, segment.name, info.key, repository.store.get(info.key))
             except LifeboatError as exc:
@@ -357,7 +357,7 @@ class OneRepository:
     def record(self, whole: bool, audit_faults: Optional[int] = None) -> None:
         """Record the results; always after a full run, even if nothing had to be read again.
 
-        ``audit_faults`` are those of its audit trail, where that was read too.
+        ``audit_faults``: the number of faults of its audit trail, if that was read too.
         """
         bad = {f.label for f in self._found if f.label}
         spoiled: Dict[str, List[Segment]] = {}

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The permanent records: the owner of the repository, holds, reports of restore tests, erasures, epochs, events
-of incidents.
+"""Check the permanent records: the owner of the repository, holds, reports of restore tests, erasures, epochs and
+events of incidents.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from ..repository.kinds import kind_of
 from ..repository.labels import begun
 from ..repository.layout import Layout
 from ..repository.repository import Repository
-from .report import Finding
+from .report import COPY_HINT, Finding
 
 _PARALLEL = 8
 _APART = timedelta(minutes=10)
-_BROUGHT = "Bring it from another repository: lifeboat verify --repair."
 
 
 def require_sound(layout: Layout, key: str, raw: bytes) -> None:
@@ -33,14 +32,14 @@ def require_sound(layout: Layout, key: str, raw: bytes) -> None:
         if _named(layout, key, raw) == key:
             return
     except ErasureFailed as exc:
-        raise ObjectCorrupt(exc.message, _BROUGHT, key=key) from exc
+        raise ObjectCorrupt(exc.message, COPY_HINT, key=key) from exc
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
-        raise ObjectCorrupt(f"{key} lacks or misspells a field: {exc}.", _BROUGHT, key=key) from exc
-    raise ObjectCorrupt(f"{key} holds the record of something else.", _BROUGHT, key=key)
+        raise ObjectCorrupt(f"{key} has a missing or invalid field: {exc}.", COPY_HINT, key=key) from exc
+    raise ObjectCorrupt(f"{key} contains another object's record.", COPY_HINT, key=key)
 
 
 def _named(layout: Layout, key: str, raw: bytes) -> str:
-    """The key that the record says it has."""
+    """The key that the record must have according to its contents."""
     kind, token = kind_of(layout.cluster, key), key.rsplit("-", 1)[-1][: -len(".json")]
     if kind.name == "erasure":
         erasure = load_erasure(raw, key)
@@ -62,7 +61,7 @@ def _named(layout: Layout, key: str, raw: bytes) -> str:
 
 
 def _named_by_hold(layout: Layout, key: str, data: Mapping[str, Any], token: str) -> str:
-    """Releases of older versions lie beside the holds."""
+    """The key of a hold or release; older versions stored releases beside the holds."""
     label, at, held = data["label"], parse_time(data["at"]), data["held"]
     if "-released-" in key.rsplit("/", 1)[1]:
         return "" if held else layout.hold(label, at, token).replace("-held-", "-released-")
@@ -70,7 +69,7 @@ def _named_by_hold(layout: Layout, key: str, data: Mapping[str, Any], token: str
 
 
 def read_lasting(repository: Repository, keys: Iterable[str]) -> List[Finding]:
-    """Read these records; returns what is wrong with them. The store's errors become findings, too."""
+    """Read these records; the findings, including the store's errors."""
 
     def one(key: str) -> Optional[LifeboatError]:
         try:
@@ -86,7 +85,7 @@ def read_lasting(repository: Repository, keys: Iterable[str]) -> List[Finding]:
 
 
 def name_of(layout: Layout, key: str) -> str:
-    """The name of an object in a finding: a backup's label, else the key without cluster and extension."""
+    """The name of an object in a finding: a backup's label, or else the key without cluster and extension."""
     kind, rest = kind_of(layout.cluster, key), key[len(layout.cluster) + 1 :]
     if kind.name == "backup":
         return kind.owner
@@ -94,8 +93,8 @@ def name_of(layout: Layout, key: str) -> str:
 
 
 def alike(cluster: str, key: str, other: str) -> bool:
-    """Whether these are keys of the same record in two repositories: a hold and a report have a token of their own in
-    each, and a hold a time of its own, since one command holds a backup in one repository after the other.
+    """Whether these are keys of the same record in two repositories. Holds and reports have another token in each;
+    holds also have another time, because one command holds a backup in one repository after the other.
     """
     kinds = (kind_of(cluster, key), kind_of(cluster, other))
     if key == other or kinds[0] != kinds[1] or kinds[0].name not in ("hold", "report"):
@@ -109,23 +108,23 @@ def alike(cluster: str, key: str, other: str) -> bool:
 
 
 def required(repository: Repository, known: Mapping[str, object], backups: Set[str], wal: Set[str]) -> List[Finding]:
-    """The records that must be there, among the keys of ``known``: the repository's own, and one for each system
-    identifier of ``backups`` and of ``wal``. Pure.
+    """Findings for mandatory records that are not among the keys of ``known``: the repository's own, and one for each
+    system identifier of ``backups`` and ``wal``. Pure.
     """
     layout = repository.layout
-    needed: Dict[str, str] = {layout.system(system): f"WAL of {system} is there" for system in wal}
-    needed.update({layout.system(system): f"backups of {system} are there" for system in backups})
+    needed: Dict[str, str] = {layout.system(system): f"it has WAL of {system}" for system in wal}
+    needed.update({layout.system(system): f"it has backups of {system}" for system in backups})
     if needed:
-        needed[layout.repository] = "backups or WAL are there"
+        needed[layout.repository] = "it has backups or WAL"
     return [
         Finding(
             repository.name,
             name_of(layout, key),
             ObjectMissing(
-                f"{key} is not in repository {repository.location}, although {why}: it was deleted, or they are not"
-                " this cluster's.",
-                f"{_BROUGHT} Without another repository the next archived segment or backup of this cluster makes it"
-                " anew.",
+                f"{key} is missing in repository {repository.location}, although {why}: it was deleted, or they belong"
+                " to another cluster.",
+                f"{COPY_HINT} If there is no other one, the next archived segment or backup of this cluster creates it"
+                " again.",
                 key=key,
                 repository=repository.name,
             ),

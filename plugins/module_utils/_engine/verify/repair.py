@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repair objects that are damaged or missing in one repository from a good copy in another one.
+"""Repair objects that are damaged or missing in one repository, from a good copy in another one.
 
-Write once is a promise of the stores: a damaged object has to be removed before the good one is put. The order is one
-that never takes the only copy: the good source is read whole and checked; an object that is nothing else is put and
-deleted, to know that both are allowed; a record of the repair and the damaged bytes are put aside in the same
+Objects are write-once, so a damaged one has to be removed before the good one is put. The order never removes the only
+copy: the good one is read completely and checked; a trial object is put and deleted, to make sure that both are
+allowed; a record of the repair and the damaged bytes are put aside in the same
 repository; then the damaged object is removed, the good one is put, and read back.
 """
 
@@ -36,18 +36,18 @@ from .report import Finding, Verification
 from .run import verify
 from .survey import LASTING
 
-#: What says that the object itself is bad or gone. Any other error tells nothing of it.
+#: Errors that mean that the object itself is damaged or missing. No other error does.
 HEALABLE = ("object_corrupt", "object_missing", "wal_invalid", "wal_gap")
 
 
 def healable(finding: Finding) -> bool:
-    """Whether it names an object that is bad or gone. Pure."""
+    """Whether it names an object that is damaged or missing. Pure."""
     return bool(finding.key) and finding.error.error_code in HEALABLE
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """One object: where the good one came from, where the damaged bytes are, or why it was not repaired."""
+    """One object: the source of the good copy and the key of the damaged bytes, or why it was not repaired."""
 
     repository: str
     key: str
@@ -67,16 +67,16 @@ class Repaired:
         }
 
 
-# Days: what the run before the repair has read.
+# Days, so that what the run before the repair has read counts as known.
 _RECENT = 1.0
-# How many objects an event of the audit trail names.
+# Maximum number of objects to name in an audit event.
 _NAMED = 100
 
 
 def verify_and_repair(
     config: Config, label: Optional[str] = None, progress: Optional[Progress] = None, max_age: Optional[float] = None
 ) -> Tuple[Verification, List[Repaired]]:
-    """Verify, heal what can be, and verify what was healed and all that hung on it, as long as that shows more."""
+    """Verify, repair, and verify again whatever was repaired or depends on it, until that finds nothing more."""
     done, repaired = verify(config, label, progress, max_age), []
     tried: Set[Tuple[str, str]] = set()
     while not done.intact:
@@ -91,9 +91,9 @@ def verify_and_repair(
 
 
 def repair(config: Config, findings: Sequence[Finding], progress: Optional[Progress] = None) -> List[Repaired]:
-    """Heal what these findings name. An object that cannot be healed does not keep the others from it.
+    """Repair the objects in these findings. One that cannot be repaired does not stop the others.
 
-    Memory: one WAL segment, else as for a read of the store.
+    Memory: one WAL segment, otherwise as for a read of the store.
     """
     with audited(config, "repair") as note:
         done = _repair(config, findings, progress or Silent())
@@ -133,7 +133,7 @@ def _repair(config: Config, findings: Sequence[Finding], progress: Progress) -> 
 
 @dataclass(frozen=True)
 class _Good:
-    """A checked object of another repository: its key there, and what its bytes must be."""
+    """A checked object of another repository: its key there, and what its bytes must be equal to."""
 
     source: Repository
     key: str
@@ -150,7 +150,7 @@ def _find(repositories: Repositories, target: Repository, finding: Finding) -> _
         except LifeboatError as exc:
             doubts.append(f"{source.name}: {exc.message}")
     raise RepairRefused(
-        f"No other repository has {finding.key} intact: {'; '.join(doubts) or 'there is no other one'}.",
+        f"No other repository has an intact {finding.key}: {'; '.join(doubts) or 'there is no other one'}.",
         f"Nothing was removed. {_way_out(kind_of(target.layout.cluster, finding.key), finding.key)}",
         repository=target.name,
         key=finding.key,
@@ -158,30 +158,30 @@ def _find(repositories: Repositories, target: Repository, finding: Finding) -> _
 
 
 def _way_out(kind: Kind, key: str) -> str:
-    """What is left to do where nothing is intact: only what retention removes goes by itself. Pure."""
+    """What to do if no copy is intact; only some kinds are eventually removed by retention. Pure."""
     if kind.name == "erasure":
         return (
-            "Set it apart by hand (docs/ransomware.md), then register the erasure again: lifeboat erasure add. Until"
-            " then a restore needs --without-erasures."
+            "Set it apart manually (docs/ransomware.md), then register the erasure again: lifeboat erasure add. Until"
+            " then, a restore needs --without-erasures."
         )
     if kind.name in ("files", "dump"):
         files, name = kind.name == "files", unquote(kind.part)
         again = f"lifeboat files backup {name}" if files else f"lifeboat dump create {name}"
-        return f"Make a new one: {again}. What is damaged goes by retention."
+        return f"Make a new one: {again}. Retention will remove the damaged one."
     if kind.name == "drill":
-        return "Repeat the drill. What is damaged goes by retention."
+        return "Repeat the drill. Retention will remove the damaged one."
     if kind.name == "history":
         return (
-            "Set it and its digest apart by hand (docs/ransomware.md), then archive it again in the server's data"
+            "Set it and its digest apart manually (docs/ransomware.md), then archive it again in the server's data"
             f" directory: lifeboat wal-push pg_wal/{key.rsplit('/', 1)[-1]}. Retention never removes it."
         )
     if kind.name in LASTING:
-        return "Retention never removes it either: set it apart by hand (docs/ransomware.md)."
-    return "Make a full backup (lifeboat backup); what is damaged goes by retention."
+        return "Set it apart manually (docs/ransomware.md): retention never removes it."
+    return "Make a full backup (lifeboat backup); retention will remove the damaged one."
 
 
 def _digest_instead(target: Repository, finding: Finding, good: _Good) -> Tuple[Finding, _Good]:
-    """Of a history that is the good one already, the digest is what is wrong."""
+    """If the history itself is good already, repair its digest instead."""
     kind, name = kind_of(target.layout.cluster, finding.key), finding.key.rsplit("/", 1)[-1]
     if kind.name != "history" or finding.key != target.layout.wal(kind.owner, name):
         return finding, good
@@ -193,10 +193,10 @@ def _digest_instead(target: Repository, finding: Finding, good: _Good) -> Tuple[
 
 
 def _refusal(target: Repository) -> Optional[str]:
-    """Why these credentials may not put and delete there, tried on an object that is nothing else; None: they may."""
+    """Why these credentials cannot put and delete there, found by a trial object; None: they can."""
     key = trial(secrets.token_hex(8))
     try:
-        # To delete what is not there is refused as well: who may not leaves no trial object behind.
+        # Deleting first is refused even if nothing is there, so that no trial object is left behind.
         failures = target.store.delete([key])
         if not failures:
             target.store.put(key, b"repair\n")
@@ -217,13 +217,15 @@ def _heal(target: Repository, finding: Finding, good: _Good, refusal: Optional[s
         _put(target, good)
     except LifeboatError as exc:
         if there:
-            exc.hint = f"The damaged object was removed, the good one of {good.source.name} is untouched: run it again."
+            exc.hint = (
+                f"Run it again: the damaged object was removed, and the good one of {good.source.name} is untouched."
+            )
         raise
     return Repaired(target.name, good.key, good.source.name, aside, there)
 
 
 def _find_good(source: Repository, target: Repository, finding: Finding) -> _Good:
-    """Read the object of ``source`` whole and check it as strictly as can be; its error says why it is not good."""
+    """Read the object of ``source`` completely and check it as strictly as possible; raises if it is not good."""
     kind = kind_of(source.layout.cluster, finding.key)
     if finding.segment is not None:
         return _good_segment(source, target, finding)
@@ -246,7 +248,7 @@ def _find_good(source: Repository, target: Repository, finding: Finding) -> _Goo
 
 
 def _alike(source: Repository, key: str, kind: Kind) -> str:
-    """The key that the record has in ``source``."""
+    """The key of the same record in ``source``."""
     if kind.name not in ("hold", "report") or source.store.head(key):
         return key
     cluster = source.layout.cluster
@@ -255,7 +257,7 @@ def _alike(source: Repository, key: str, kind: Kind) -> str:
 
 
 def _good_small(source: Repository, target: Repository, finding: Finding, kind: Kind) -> _Good:
-    """A permanent record, a timeline history, a digest, or an object besides a segment."""
+    """Check a permanent record, a timeline history, a digest, or another file beside the segments."""
     key = _alike(source, finding.key, kind)
     name = key.rsplit("/", 1)[-1]
     raw = source.get_record(key) if kind.name in LASTING else source.store.get(key)
@@ -264,7 +266,7 @@ def _good_small(source: Repository, target: Repository, finding: Finding, kind: 
         require_sound(source.layout, key, raw)
     elif kind.name == "history" and is_digest:
         if digest_line(source.store.get(source.layout.wal(kind.owner, name)), name) != raw:
-            raise ObjectCorrupt(f"{key} is not the digest of the history there", "")
+            raise ObjectCorrupt(f"{key} does not match the history there", "")
     elif kind.name == "history":
         sound_history(source, kind.owner, name, raw)
     elif is_digest:
@@ -277,7 +279,7 @@ def _good_small(source: Repository, target: Repository, finding: Finding, kind: 
 
 
 def _good_segment(source: Repository, target: Repository, finding: Finding) -> _Good:
-    """A segment in the form in which ``source`` has it, opened where that can be."""
+    """Check a segment in the form in which ``source`` has it, opened if possible."""
     name = finding.segment.name if finding.segment else ""
     for key in source.layout.wal_forms(finding.system, name, is_sealed(finding.key)):
         try:
@@ -287,10 +289,10 @@ def _good_segment(source: Repository, target: Repository, finding: Finding) -> _
         if not is_sealed(key) or source.seal.has_identity:
             open_wal(source, finding.system, name, key, raw)
         elif target.store.head(finding.key) is not None:
-            # A host that can open neither copy does not know which one is damaged.
+            # A host that can open neither copy cannot tell which one is damaged.
             raise ObjectCorrupt(f"{key} is sealed, and this host has no identity to check it", "")
         return _Good(source, key, _file_of(raw))
-    raise ObjectMissing(f"{name} is not there", "")
+    raise ObjectMissing(f"{name} is missing", "")
 
 
 def _file_of(raw: bytes) -> ArchiveFile:
@@ -298,7 +300,7 @@ def _file_of(raw: bytes) -> ArchiveFile:
 
 
 def _put_aside(target: Repository, finding: Finding, good: _Good) -> str:
-    """Keep the damaged bytes beside a record of the repair; gives their key."""
+    """Store the damaged bytes beside a record of the repair; returns their key."""
     now, token = clock.now(), secrets.token_hex(4)
     aside = target.layout.damaged(now, token, "object")
     record = {
@@ -321,20 +323,20 @@ def _remove(target: Repository, key: str, aside: str) -> None:
     if failures or target.store.head(key) is not None:
         # Nothing was repaired: remove what was put aside.
         target.store.delete([aside, f"{aside.rsplit('/', 1)[0]}/repair.json"])
-        raise _refused(target, key, failures[0].reason if failures else "it is still there")
+        raise _refused(target, key, failures[0].reason if failures else "it still exists")
 
 
 def _refused(target: Repository, key: str, why: str) -> RepairRefused:
     return RepairRefused(
-        f"The damaged object {key} cannot be removed from repository {target.location}: {why}.",
-        "A repair needs credentials that may put and delete: those of the identity repairer. Nothing was lost.",
+        f"Cannot remove the damaged object {key} from repository {target.location}: {why}.",
+        "Use credentials that can put and delete, such as those of the identity repairer. Nothing was lost.",
         repository=target.name,
         key=key,
     )
 
 
 def _put(target: Repository, good: _Good) -> None:
-    """Copy, and read back."""
+    """Copy the object, and read it back."""
     if is_sealed(good.key) and is_segment(name := good.key.rsplit("/", 1)[-1][:24]) and good.file.name == "object":
         _put_digest(target, good, name)
     with target.store.writer(good.key) as writer:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The result of a verification: what was read, and what was wrong."""
+"""The result of a verification: what was read, and the findings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from ..base.wal_names import Segment
 from ..repository.records import Aside
 from .survey import Foreign
 
-# A gap may be of a hundred thousand segments: the answer names so many findings.
+# Maximum number of findings to return: a gap may have a hundred thousand segments.
 _TOLD = 1000
+#: The hint for an object that is damaged or missing, but may be intact in another repository.
+COPY_HINT = "Copy it from another repository: lifeboat verify --repair."
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. ``key`` is the object, ``segment`` a WAL segment of the cluster ``system``."""
+    """One fault. ``key`` is the object, ``segment`` a WAL segment of the cluster identity ``system``."""
 
     repository: str
     label: str
@@ -34,11 +36,11 @@ class Verification:
     """What was read, and the findings.
 
     ``labels`` are backups; ``copies`` copies of file sets and dumps, as ``files/SET/LABEL`` and
-    ``dumps/DATABASE/LABEL``. ``skipped`` and ``copies_skipped`` were verified lately, and so not read.
-    ``unrecorded`` are repositories that accepted no record of it. ``unopened`` sealed WAL segments were only found to
-    be there: this host has no identity to open them. ``unchecked`` are the keys of timeline histories without a digest.
-    ``foreign`` has, by repository, the objects that Lifeboat did not put there; ``set_apart`` the records that count
-    for nothing, so that they spoil nothing either. ``ahead`` tells of backups of a time that is yet to come.
+    ``dumps/DATABASE/LABEL``. ``skipped`` and ``copies_skipped`` were verified recently, so they were not read.
+    ``unrecorded``: repositories that did not accept a record of it. ``unopened``: the number of sealed WAL segments
+    that exist, but could not be opened without an identity. ``unchecked``: keys of timeline histories without a digest.
+    ``foreign``: by repository, the objects that Lifeboat did not put there; ``set_apart``: the records that do not
+    count, and so do no harm. ``ahead``: messages about backups that are dated in the future.
     """
 
     labels: Set[str] = field(default_factory=set)
@@ -64,7 +66,7 @@ class Verification:
         return not self.findings
 
     def as_dict(self) -> Dict[str, Any]:
-        """As plain data, with at most 1000 of the findings."""
+        """JSON-serializable data, with at most 1000 of the findings."""
         return {
             "labels": sorted(self.labels),
             "skipped": sorted(self.skipped - self.labels),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read back everything that is stored, in every repository.
+"""Read back all stored objects in every repository.
 
 Objects verified recently are not read again, but their existence and size are checked every time.
 """
@@ -30,7 +30,7 @@ from .compare import Held, compare
 from .one import OneRepository
 from .report import Finding, Verification
 
-# A required repository has a segment before PostgreSQL is told so; what is on its way is there after so many seconds.
+# Seconds after which a segment that is being archived must be in every required repository.
 _ON_ITS_WAY = 600.0
 
 
@@ -41,11 +41,11 @@ def verify(
     max_age: Optional[float] = None,
     record: bool = True,
 ) -> Verification:
-    """Verify one backup with all that its chain needs, or all backups, WAL, dumps and copies of file sets.
+    """Verify one backup with everything that its chain needs, or all backups, WAL, dumps and copies of file sets.
 
-    What a record of the last ``max_age`` days says to be intact is not read again (None: all is read); a named backup
-    always is. Each repository gets a ``record`` of what was read, if it takes one. Memory: as for a read of the store,
-    and four segments.
+    Objects that were recorded as intact within ``max_age`` days are not read again (None: all are read); a named backup
+    always is. A ``record`` of what was read is put into each repository that accepts it. Memory: as for a read of the
+    store, plus four segments.
     """
     with audited(config, "verify", written=record) as note:
         done = _verify(config, label, progress or Silent(), max_age, record)
@@ -93,14 +93,14 @@ def _verify(
 
 
 def _trail(config: Config) -> Optional[AuditTrail]:
-    """None where it cannot be read: what cannot be read at all has a finding already."""
+    """The audit trail; None if it cannot be read: an unreadable repository has a finding already."""
     with suppress(LifeboatError):
         return read_trail(config)
     return None
 
 
 def _faults(known: Optional[AuditTrail]) -> Dict[str, int]:
-    """How much is wrong with the trail in each source: for metrics, since audit verify names the events."""
+    """The number of faults of the trail in each source, for metrics; ``audit verify`` names the events."""
     if known is None:
         return {}
     counted = Counter(fault.source for fault in verified(known).faults)
@@ -108,7 +108,7 @@ def _faults(known: Optional[AuditTrail]) -> Dict[str, int]:
 
 
 def _against_trail(config: Config, seen: Sequence[OneRepository], known: Optional[AuditTrail]) -> List[Finding]:
-    """What the audit trail says was made, for each required repository; none where no trail can be read."""
+    """Findings about objects that the audit trail says were made, in required repositories; none without a trail."""
     asked = [one for one in seen if one.repository.required]
     if not asked or known is None:
         return []
@@ -116,7 +116,7 @@ def _against_trail(config: Config, seen: Sequence[OneRepository], known: Optiona
     found: List[Finding] = []
     for one in asked:
         held, records = _held(config, one), frozenset(one.survey.records)
-        # With as_of, later events do not count.
+        # With as_of, ignore later events.
         sources = [s for s in known.sources if (s.name in past) == (held.name in past)]
         own = AuditTrail(tuple(s for s in sources if s.name == held.name), {}, ()).events()
         there = trail.There(held.name, held.layout, held.finished, held.unfinished, records, _began(one, own))
@@ -125,7 +125,7 @@ def _against_trail(config: Config, seen: Sequence[OneRepository], known: Optiona
 
 
 def _began(one: OneRepository, own: Sequence[Event]) -> Optional[datetime]:
-    """When the repository was made: by its record or by its first event, since a record may claim a later time."""
+    """When the repository was made, by its record or its first event: a record may claim a later time."""
     key, times = one.repository.layout.repository, [event.at for event in own[:1]]
     try:
         times.append(parse_time(open_record(one.repository.get_record(key), key)["created_at"]))
@@ -159,5 +159,5 @@ def _held(config: Config, one: OneRepository) -> Held:
 
 
 def _is_own(kind: Kind, held: Container[str]) -> bool:
-    """Whether a record is of one repository alone: each is released by itself, and sync leaves holds that are over."""
+    """Whether no other repository needs the record: each is released separately, and sync skips released holds."""
     return kind.name == "release" or (kind.name == "hold" and kind.owner not in held)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names in a repository, from one listing: its records, and foreign objects."""
+"""Sort the keys in a repository, from one listing, into records, WAL files and foreign objects."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from ..store.protocol import ObjectInfo
 #: The kinds of the small records that are never removed.
 LASTING = ("core", "hold", "release", "report", "erasure", "epoch", "incident")
 #: What to do with objects that are not Lifeboat's.
-SET_APART = "Lifeboat never reads or removes them. Who put them there? docs/ransomware.md tells how to set them apart."
+SET_APART = (
+    "Find out who put them there, and set them apart (docs/ransomware.md). Lifeboat never reads or removes them."
+)
 _NAMED = 20
 _TOLD = 3
-# What may hold a hundred thousand objects, and is not listed for a quick look.
+# Prefixes that may have a hundred thousand objects, not listed by the quick search.
 _LARGE = ("wal/", "logs/", "audit/")
 
 
 @dataclass
 class Foreign:
-    """Objects below the cluster's prefix that Lifeboat does not write: how many, and the first keys."""
+    """Objects below the cluster's prefix that Lifeboat does not write: their number and the first keys."""
 
     count: int = 0
     keys: List[str] = field(default_factory=list)
@@ -49,9 +51,9 @@ def words_of(foreign: Foreign) -> str:
 
 @dataclass
 class Survey:
-    """``records`` are the small ones that last, and ``histories`` timeline histories and their digests, by key with the
-    time of the store. ``extras`` are ``.backup`` and ``.partial`` files of WAL, ``digests`` the keys of the digests of
-    sealed WAL, ``systems`` the system identifiers that have any WAL.
+    """``records``: the small permanent ones, and ``histories``: timeline histories and their digests, by key with the
+    store's time. ``extras``: ``.backup`` and ``.partial`` files of WAL. ``digests``: the keys of the digests of sealed
+    WAL. ``systems``: the system identifiers that have WAL.
 
     Memory: about 200 bytes for each sealed segment.
     """
@@ -70,7 +72,7 @@ def survey(repository: Repository) -> Survey:
 
 
 def sort_out(layout: Layout, objects: Iterable[ObjectInfo]) -> Survey:
-    """What these objects are. Pure."""
+    """Sort these objects by their keys. Pure."""
     found = Survey()
     digests: Dict[str, str] = {}
     for info in objects:
@@ -93,7 +95,7 @@ def sort_out(layout: Layout, objects: Iterable[ObjectInfo]) -> Survey:
 
 
 def look_for_foreign(repository: Repository) -> Foreign:
-    """As :func:`survey` tells, without WAL, logs and events: of those only the upper levels are listed."""
+    """The foreign objects as of :func:`survey`, listing only the upper levels of WAL, logs and events."""
     layout, found = repository.layout, Foreign()
     for key in _quick(repository):
         if kind_of(layout.cluster, key).name == "foreign":

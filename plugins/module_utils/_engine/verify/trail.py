@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects that the audit trail says were created and that are missing, although no event removed them. Pure.
+"""Objects that are missing although the audit trail has an event of their creation and none of their removal. Pure.
 
-A repository must have what was made since it was created. That a set or database is pruned is told by name since events
-of retention have ``copies``; of an older one nothing made before it is asked for.
+A repository must have what was made since it was created. Events of retention name removed copies and dumps in
+``copies``; older ones do not, so nothing made before such an event is required.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ..repository.layout import MANIFEST, Layout
 from .records import name_of
 from .report import Finding
 
-# An operation puts itself on record when it is done, on its host's clock.
+# An operation is recorded when it is done, by its host's clock.
 _BEFORE, _AFTER = timedelta(minutes=10), timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class There:
-    """What a repository holds: finished backups, copies and dumps by name (``backups/LABEL``, ``files/SET/LABEL``,
-    ``dumps/DATABASE/LABEL``, as in their keys), those with files and no record, and the keys of its lasting records.
-    ``began`` is when it was made.
+    """The contents of a repository: finished backups, copies and dumps by name (``backups/LABEL``, ``files/SET/LABEL``,
+    ``dumps/DATABASE/LABEL``, as in their keys), those with files but no record, and the keys of permanent records.
+    ``began``: when the repository was made.
     """
 
     name: str
@@ -41,8 +41,8 @@ class There:
 
 @dataclass(frozen=True)
 class _Made:
-    """``key`` of what was made; with ``near`` any key that begins so, has one of the ``signs``, and tells a time at the
-    event's does.
+    """The ``key`` of what was made; with ``near``, any key matches that begins with it, has one of the ``signs``, and
+    contains a time near the event's.
     """
 
     key: str
@@ -80,7 +80,7 @@ def _made(there: There, event: Event) -> Iterable[_Made]:
             yield _Made(layout.dump(event.details["database"], name, MANIFEST), event)
         elif event.what in ("hold", "release") and is_label(name) and _took(event, "repositories", there.name):
             near = (f"{layout.holds}{name}/", f"{layout.releases}{name}/")
-            # Releases of older versions lie beside the holds.
+            # Older versions stored releases beside the holds.
             signs = ("-held-",) if event.what == "hold" else ("-released-", "/releases/")
             yield _Made(near[0], event, near, signs)
         elif event.what == "drill" and _took(event, "repositories", there.name):
@@ -96,7 +96,7 @@ def _made(there: There, event: Event) -> Iterable[_Made]:
 
 
 def _took(event: Event, detail: str, repository: str, otherwise: bool = True) -> bool:
-    """Whether the detail names the repository; ``otherwise`` where the event has no such detail."""
+    """Whether the detail names the repository; ``otherwise`` if the event has no such detail."""
     names = event.details.get(detail)
     return repository in names if isinstance(names, list) else otherwise
 
@@ -114,9 +114,9 @@ def _is_there(there: There, made: _Made) -> bool:
 
 
 def _owner(layout: Layout, key: str) -> str:
-    """By what an event of retention names it: a backup's label, also for its holds; else as :class:`There` does.
+    """The name in events of retention: a backup's label, also for its holds; otherwise as in :class:`There`.
 
-    An erasure and an epoch have a name of their own, so that the note of one does not stand for all.
+    Erasures and epochs have their own names, so that a note about one does not cover all.
     """
     rest = key[len(layout.cluster) + 1 :]
     if rest.startswith(("erasures/", "leadership/", "incidents/")):
@@ -125,7 +125,7 @@ def _owner(layout: Layout, key: str) -> str:
 
 
 def _removed(events: Iterable[Event]) -> Tuple[Mapping[str, datetime], Set[datetime]]:
-    """When what was removed last, by its name; and the events that do not name copies."""
+    """When each name was last removed; and the times of the events that do not name copies."""
     removed: Dict[str, datetime] = {}
     unnamed: Set[datetime] = set()
     for event in (e for e in events if e.what == "prune"):
@@ -145,10 +145,10 @@ def _finding(there: There, made: _Made) -> Finding:
         there.name,
         name_of(there.layout, made.key).rstrip("/"),
         ObjectMissing(
-            f"{subject} is not in repository {there.name}, but event {event.number} of {event.chain} in the audit trail"
-            f" says that it was made at {event.at:%Y-%m-%dT%H:%M:%SZ}, and none says that it was removed.",
-            f"Bring it from another repository: lifeboat sync --to {there.name}. If you removed it yourself, put that"
-            f" on record: lifeboat audit note prune --object {_owner(there.layout, made.key)}",
+            f"{subject} is missing in repository {there.name}, but event {event.number} of {event.chain} in the audit"
+            f" trail says that it was made at {event.at:%Y-%m-%dT%H:%M:%SZ}, and none says that it was removed.",
+            f"Copy it from another repository: lifeboat sync --to {there.name}. If you removed it yourself, record"
+            f" that: lifeboat audit note prune --object {_owner(there.layout, made.key)}",
             key=made.key,
             repository=there.name,
             chain=event.chain,

@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One file for each command, named by its verb; imported when it is called."""
+"""One file for each command or group of commands; imported when one is called."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat audit``: what happened, and whether its record is whole."""
+"""``lifeboat audit``: list recorded events, check that none is missing, and add one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_arguments(subparsers: Any) -> None:
         "audit list --what restore",
         'audit list --since "2026-11-22 14:00:00+00"',
     )
-    listing.add_argument("--since", metavar="TIME", help="only from then on")
+    listing.add_argument("--since", metavar="TIME", help="only events from then on")
     listing.add_argument(
         "--what", action="append", default=[], choices=WHATS, metavar="WHAT", help=f"{', '.join(WHATS)} (repeatable)"
     )
@@ -39,23 +39,25 @@ def add_arguments(subparsers: Any) -> None:
     note = actions.add(
         "note",
         run_note,
-        "record what another program did",
+        "record an operation of another program",
         "audit note restore --object main --detail by=snapshot",
         "audit note backup --failed disk_full",
     )
     note.add_argument("what", choices=WHATS)
-    note.add_argument("--object", action="append", default=[], metavar="NAME", help="what it was about (repeatable)")
+    note.add_argument(
+        "--object", action="append", default=[], metavar="NAME", help="what the operation was about (repeatable)"
+    )
     note.add_argument("--detail", action="append", default=[], metavar="NAME=VALUE", help="never a secret (repeatable)")
-    note.add_argument("--failed", metavar="CODE", help="it failed, with this error code")
+    note.add_argument("--failed", metavar="CODE", help="the operation failed with this error code")
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each event, oldest first."""
+    """Print a line for each event, oldest first."""
     since = Target("time", args.since).moment() if args.since else None
     trail = read_trail(load(args.config, args.as_of))
     events = trail.events(since, args.what)
     rows = [[*_row(event), ", ".join(event.objects)] for event in events]
-    lines = [table(["when", "what", "result", "who", "what about"], rows) if rows else "no event"]
+    lines = [table(["when", "what", "result", "who", "object"], rows) if rows else "no events"]
     lines += [f"NOT READ {name}: {exc.message}" for name, exc in trail.unread.items()]
     data = {
         "events": [event.as_dict() for event in events],
@@ -71,7 +73,7 @@ def _row(event: Event) -> List[str]:
 
 
 def run_verify(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 1 where an event is missing, changed or reordered, or a source could not be read."""
+    """Exit status 1 if an event is missing, changed or reordered, or a source cannot be read."""
     done = verify_trail(load(args.config, args.as_of))
     lines = [f"{name}: {count} events" for name, count in done.events.items()]
     lines += [f"{fault.kind.upper()}  {fault.message}" for fault in done.faults]
@@ -82,7 +84,7 @@ def run_verify(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_note(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Write one event."""
+    """Record one event; exit status 1 if a required repository lacks it."""
     details: Dict[str, Any] = {}
     for word in args.detail:
         name, sign, value = word.partition("=")
@@ -93,4 +95,4 @@ def run_note(args: argparse.Namespace, terminal: Terminal) -> Answer:
     written = record(load(args.config, args.as_of), args.what, Note(args.object, details, failed=args.failed))
     stored = list(written.repositories) if written else []
     data = {"repositories": stored, "durable": bool(written and written.durable)}
-    return Answer(data, f"on record in {', '.join(stored) or 'no repository'}", 0 if data["durable"] else 1)
+    return Answer(data, f"recorded in {', '.join(stored) or 'no repository'}", 0 if data["durable"] else 1)

@@ -24,7 +24,7 @@ def add_arguments(subparsers: Any) -> None:
         "--type",
         default="full",
         choices=[*BACKUP_TYPES, "auto"],
-        help="full; differential: what changed since the last full one; incremental: since the last of any kind;"
+        help="full; differential: changes since the last full one; incremental: changes since the last one of any type;"
         " auto: incremental if possible, otherwise full (default: %(default)s)",
     )
     parser.add_argument(
@@ -33,19 +33,19 @@ def add_arguments(subparsers: Any) -> None:
         help="what to do if a differential or incremental one is impossible (default: backup.fallback, else none)",
     )
     parser.add_argument(
-        "--max-age", type=float, metavar="SECONDS", help="do nothing if there is a backup younger than this"
+        "--max-age", type=float, metavar="SECONDS", help="do nothing if there is a newer backup than this"
     )
     parser.add_argument(
         "--accept-new-system",
         action="store_true",
         help="accept a newly created cluster (initdb, pg_upgrade) in this repository",
     )
-    add_plan(parser, "show what would be done, and do nothing")
+    add_plan(parser, "only show what would be done")
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Make a backup, or report one that is recent enough."""
+    """Make a backup, or report a recent one if it is new enough for ``--max-age``."""
     config = load(args.config, args.as_of)
     planned = backup.plan(config, backup.BackupRequest(args.type, args.max_age, args.accept_new_system, args.fallback))
     if args.plan:
@@ -59,6 +59,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
         f"{made.label}: {size(made.data_size)} backed up"
         f" as {size(made.stored_size)} in {duration(sum(made.timings.values()))}{on}"
         if changed
-        else f"{made.label} is fresh enough; nothing was done"
+        else f"{made.label} is recent enough; nothing was done"
     )
     return Answer({"changed": changed, "backup": made.as_dict(), "notes": list(done.notes)}, text)

@@ -25,13 +25,13 @@ def add_arguments(subparsers: Any) -> None:
     """Add the command and its arguments to ``subparsers``."""
     parser = add_command(subparsers, "check", "check", "check --json", "check --nagios")
     parser.add_argument(
-        "--nagios", action="store_true", help="answer in one line with performance data, as monitoring plugins do"
+        "--nagios", action="store_true", help="print one line with performance data, for monitoring plugins"
     )
     parser.set_defaults(handler=run, error_status=lambda exc: UNKNOWN if exc else 130)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each check; exit status 0 if all is well, 1 for a warning, 2 for anything critical."""
+    """Print a line for each check; exit status 0 if all are ok, 1 for a warning, 2 if any is critical."""
     checks = check(load(args.config, args.as_of))
     data = as_dict(checks)
     if args.nagios:
@@ -45,13 +45,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def nagios_line(checks: Sequence[Check]) -> str:
-    """One line as monitoring plugins print it: the status, the worst checks, and what was measured. Pure.
+    """The output line of a monitoring plugin: the status, the worst checks, and the measurements. Pure.
 
     (Monitoring Plugins Development Guidelines: "Plugin Output", "Performance data".)
     """
     status = worst(item.status for item in checks)
     counts = Counter(item.status for item in checks)
-    # Neither a bar nor a new line: they end the text.
+    # Neither bars nor line breaks, which would end the text.
     bad = [f"{item.name}: {item.message}" for item in checks if item.status == status != OK]
     told = re.sub(r"[|\s]+", " ", "; ".join(bad)) or f"{len(checks)} checks"
     summary = ", ".join(f"{counts[word]} {word}" for word in (CRITICAL, WARNING) if counts[word])

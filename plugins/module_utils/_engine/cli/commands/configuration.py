@@ -21,13 +21,13 @@ def add_arguments(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Print every option with its value; secrets are only shown as set."""
+    """Print every option with its value; of secrets, only whether they are set."""
     data = shown(load(args.config, args.as_of))
     return Answer(data, "\n".join(_lines(data, "")))
 
 
 def _lines(value: Any, path: str) -> List[str]:
-    """``repositories[0].store.bucket: backups``; what is not set is left out."""
+    """Lines such as ``repositories[0].store.bucket: backups``, without options that are not set."""
     if isinstance(value, dict):
         return [line for k, v in value.items() for line in _lines(v, f"{path}.{k}" if path else k)]
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all commands share: their help, and the options that may come before or after the command's name."""
+"""Shared by all commands: their help, and the options that may come before or after the command's name."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ DEFAULT_CONFIG = "/etc/lifeboat/main.yml"
 
 
 class Command(argparse.ArgumentParser):
-    """A parser of a command, or of all of them; those of its actions are of this class too."""
+    """The parser of one command, of one of its actions, or of all commands."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         more.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        # An abbreviated option would hide the command after its value from verb_in.
+        # No abbreviations: verb_in would take the value of an abbreviated option for the command.
         more.setdefault("allow_abbrev", False)
         super().__init__(*args, **more)
-        common = self.add_argument_group("options of every command")
-        # No default: an option that is absent after the command's name keeps what was given before it.
+        common = self.add_argument_group("common options")
+        # No default: it would override what was given before the command's name.
         none: Dict[str, Any] = {"default": argparse.SUPPRESS}
         common.add_argument(
             "--config", metavar="FILE", help=f"the cluster's configuration (default: {DEFAULT_CONFIG})", **none
         )
         common.add_argument(
-            "--as-of", metavar="TIME", help="read versioned repositories as of then: 2026-11-22T14:01:59Z", **none
+            "--as-of", metavar="TIME", help="read versioned repositories as of this time: 2026-11-22T14:01:59Z", **none
         )
         common.add_argument("--json", action="store_true", help="print JSON, for programs", **none)
         common.add_argument("--quiet", action="store_true", help="show no progress", **none)
@@ -47,27 +47,27 @@ class Actions:
         self._actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def add(self, name: str, handler: Callable[..., Any], words: str, *examples: str) -> argparse.ArgumentParser:
-        """The parser of one of them, which calls ``handler``; ``words`` and ``examples`` are its help."""
+        """The parser of one action, which calls ``handler``; ``words`` and ``examples`` are its help."""
         parser: argparse.ArgumentParser = self._actions.add_parser(name, **described(words, *examples))
         parser.set_defaults(handler=handler)
         return parser
 
 
 def described(words: str, *examples: str) -> Dict[str, Any]:
-    """The help of a command: a line for the list of commands, the same as its first sentence, and how it is called."""
+    """The help of a command: ``words`` as the line in the list and as the first sentence, and the examples."""
     sentence = words[:1].upper() + words[1:] + "."
     lines = "".join(f"\n  lifeboat {example}" for example in examples)
     return {"help": words, "description": sentence, "epilog": f"examples:{lines}" if examples else ""}
 
 
 def add_plan(parser: argparse.ArgumentParser, words: str) -> None:
-    """The option ``--plan``, and ``--dry-run``, as other tools call it."""
+    """Add the option ``--plan``, with the common alias ``--dry-run``."""
     parser.add_argument("--plan", "--dry-run", dest="plan", action="store_true", help=words)
 
 
 def add_owners(parser: argparse.ArgumentParser, what: str) -> None:
-    """The options that leave out to whom ``what`` belongs, and who may use it."""
+    """Add the options that ignore the owners and privileges of ``what``."""
     parser.add_argument(
-        "--no-owner", action="store_true", help=f"do not restore owners: {what} belong to the connection's user"
+        "--no-owner", action="store_true", help=f"do not restore owners: the connection's user will own {what}"
     )
     parser.add_argument("--no-privileges", action="store_true", help="do not restore privileges")

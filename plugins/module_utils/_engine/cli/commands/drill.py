@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``lifeboat drill-ledger``, ``-survey``, ``-strike``, ``-judge`` and ``-report``.
 
-A failed drill is not a failure of the command: it exits with 0, and ``passed`` or ``result`` has the outcome. The
-handlers import the work, because PostgreSQL starts this program for every segment that it archives.
+A failed drill is not a failed command: the exit status is 0, and ``passed`` or ``result`` has the outcome. Imports are
+in the handlers, because PostgreSQL starts this program for every segment that it archives.
 """
 
 from __future__ import annotations
@@ -25,31 +25,33 @@ Handler = Callable[[argparse.Namespace, Terminal], Answer]
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     ledger = _command(
-        subparsers, "drill-ledger", run_ledger, "commit small transactions and record each acknowledged one"
+        subparsers, "drill-ledger", run_ledger, "commit small transactions and record each acknowledged commit"
     )
     ledger.add_argument("--rate", type=float, default=100.0, metavar="N", help="commits per second (0: no limit)")
-    ledger.add_argument("--duration", type=float, metavar="SECONDS", help="stop after that time")
+    ledger.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this time")
     ledger.add_argument("--stop-file", metavar="FILE", help="stop when this file appears")
     _command(subparsers, "drill-survey", run_survey, "survey the server before the disaster")
-    struck = _command(subparsers, "drill-strike", run_strike, "destroy the drill's own cluster, as a dying host would")
+    struck = _command(
+        subparsers, "drill-strike", run_strike, "destroy the drill's own cluster, as the loss of its host would"
+    )
     struck.add_argument(
-        "--root", required=True, metavar="DIR", help="directory above the cluster with the drill's marker file"
+        "--root", required=True, metavar="DIR", help="directory with the drill's marker file, above the cluster"
     )
     judged = _command(subparsers, "drill-judge", run_judge, "examine a restored server and compare it with the ledger")
-    judged.add_argument("--restore", type=int, required=True, metavar="N", help="which restore: restore-N.json")
+    judged.add_argument("--restore", type=int, required=True, metavar="N", help="number of the restore: restore-N.json")
     reported = _command(subparsers, "drill-report", run_report, "write report.json, report.html and report.txt")
-    reported.add_argument("--output", required=True, metavar="DIR", help="where to write them")
+    reported.add_argument("--output", required=True, metavar="DIR", help="directory for the reports")
 
 
 def _command(subparsers: Any, name: str, handler: Handler, words: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(name, description=f"{words.capitalize()}.")
-    parser.add_argument("--evidence", required=True, metavar="DIR", help="directory of the drill's evidence")
+    parser.add_argument("--evidence", required=True, metavar="DIR", help="directory with the drill's evidence")
     parser.set_defaults(handler=handler)
     return parser
 
 
 def run_ledger(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Write the ledger until it is stopped or the server vanishes."""
+    """Write the ledger until stopped, or until the server is lost."""
     from ...drill.ledger import Pace, write
 
     config = load(args.config)
@@ -59,7 +61,7 @@ def run_ledger(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_survey(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Leave ``survey.json``."""
+    """Write ``survey.json``."""
     from ...drill.survey import environment, survey
 
     config = load(args.config)
@@ -69,14 +71,14 @@ def run_survey(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_strike(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Destroy, and leave ``disaster.json``."""
+    """Destroy the cluster, and write ``disaster.json``."""
     from ...drill.stored import stored
     from ...drill.strike import strike
     from ...drill.survey import inventory
 
     config = load(args.config)
     if not config.data_dir:
-        raise ConfigError(f"{args.config} names no data_dir.", "Set it: only that cluster is destroyed.")
+        raise ConfigError(f"{args.config} has no data_dir.", "Set data_dir: only that cluster is destroyed.")
     found = strike(args.root, config.data_dir, config.bin_dir, config.spool_dir)
     found["inventory"] = inventory(config)
     found["stored"] = stored(found).as_dict() if found["archived_wal"] else None
@@ -88,7 +90,7 @@ def run_strike(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_judge(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Examine one restored server, and leave ``judge-N.json``."""
+    """Examine one restored server, and write ``judge-N.json``."""
     from ...drill.prove import prove
 
     judged = prove(load(args.config), Evidence(args.evidence), args.restore)
@@ -97,7 +99,7 @@ def run_judge(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_report(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Write the report three times: for programs, for a browser, for a terminal."""
+    """Write the report in three formats: JSON, HTML and plain text."""
     from ...drill import page, text
     from ...drill.report import assemble
 
@@ -111,7 +113,7 @@ def run_report(args: argparse.Namespace, terminal: Terminal) -> Answer:
             with open(path, "w", encoding="utf-8") as stream:
                 stream.write(content)
         except OSError as exc:
-            raise ConfigError(f"Cannot write {path}: {exc.strerror}.", "Make the directory.", path=path) from exc
+            raise ConfigError(f"Cannot write {path}: {exc.strerror}.", "Create the directory.", path=path) from exc
     return Answer(
         {"result": report["result"], "report": os.path.join(args.output, "report.html"), "text": words}, words
     )

@@ -34,28 +34,30 @@ def add_arguments(subparsers: Any) -> None:
         "drill keep --report DIR --scenario server --checklist answers.yml",
         "drill keep --report DIR --scenario region --begin",
     )
-    kept.add_argument("--report", required=True, metavar="DIR", help="where drill-report wrote")
+    kept.add_argument("--report", required=True, metavar="DIR", help="the output directory of drill-report")
     kept.add_argument(
-        "--scenario", required=True, metavar="NAME", help="what was rehearsed, such as server or deletion"
+        "--scenario", required=True, metavar="NAME", help="the rehearsed scenario, such as server or deletion"
     )
     kept.add_argument("--checklist", metavar="FILE", help="answers to the checklist's questions, as YAML or JSON")
-    kept.add_argument("--begin", action="store_true", help="also where this cluster was never backed up")
+    kept.add_argument(
+        "--begin", action="store_true", help="also store it in repositories without a backup of this cluster"
+    )
     actions.add(
-        "list", run_list, "list the drills that are kept, and what does not count", "drill list", "drill list --json"
+        "list", run_list, "list stored drills, and records that do not count", "drill list", "drill list --json"
     )
     shown = actions.add(
         "show",
         run_show,
-        "show one drill, and fetch its files with their checksums verified",
+        "show one drill, or fetch its files and verify their checksums",
         "drill show 20261122T020000Z-server",
         "drill show 20261122T020000Z-server --output DIR",
     )
-    shown.add_argument("label", metavar="LABEL", help="as drill list shows it")
-    shown.add_argument("--output", metavar="DIR", help="directory that exists, to write its files to")
+    shown.add_argument("label", metavar="LABEL", help="a label from drill list")
+    shown.add_argument("--output", metavar="DIR", help="existing directory to write its files to")
     page = actions.add(
         "trend",
         run_trend,
-        "write a page that plots the time to recover and the data lost of all drills, by scenario",
+        "write a page that plots recovery time and data loss of all drills, by scenario",
         "drill trend --output drills.html",
         "drill trend --output drills.html --as-of 2026-11-22T14:00:00Z",
     )
@@ -63,14 +65,14 @@ def add_arguments(subparsers: Any) -> None:
 
 
 def run_keep(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Warn about a repository that is not required and did not take it."""
+    """Store a drill; warn about optional repositories that did not accept it."""
     from ...drill.keep import keep
 
     drill, lacking = keep(load(args.config), args.report, args.scenario, _answers(args.checklist), args.begin)
-    words = f"drill {drill.label} is kept: {_result(drill)}"
+    words = f"drill {drill.label} is stored: {_result(drill)}"
     return Answer(
         {"drill": drill.as_dict(), "lacking": list(lacking)},
-        "\n".join([words, *bullets([f"NOT in repository {name}: lifeboat sync brings it" for name in lacking])]),
+        "\n".join([words, *bullets([f"NOT in repository {name}: copy it with lifeboat sync" for name in lacking])]),
     )
 
 
@@ -87,7 +89,7 @@ def _answers(path: Optional[str]) -> Dict[str, Given]:
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each drill of the first repository that answers, oldest first, and what was set apart."""
+    """Print a line for each drill in the first repository that responds, oldest first, and what was set apart."""
     config = load(args.config, args.as_of)
     found, name = _first(config)
     rows = [
@@ -103,7 +105,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
         for drill in found.items
     ]
     head = ["label", "result", "RTO", "RPO", "commits lost", "checks", "host"]
-    lines = [table(head, rows) if rows else f"no drill is kept in repository {name}"]
+    lines = [table(head, rows) if rows else f"no drills in repository {name}"]
     lines += [f"SET APART {item.error.message}" for item in found.aside]
     data = {
         "repository": name,
@@ -114,7 +116,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """From the first repository that has it."""
+    """Print one drill from the first repository that has it, and write its files."""
     from ...drill.keep import fetch
 
     with Repositories.open(load(args.config, args.as_of)) as repositories:
@@ -125,7 +127,7 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
             [
                 f"scenario {drill.scenario}, rehearsed with {printable(drill.rehearsed)} on {printable(drill.host)}",
                 f"from {drill.started_at:%Y-%m-%d %H:%M:%S} to {drill.finished_at:%Y-%m-%d %H:%M:%S} UTC",
-                f"time to recover {_beside(drill.rto, drill.objective_rto)}, data lost"
+                f"recovery time {_beside(drill.rto, drill.objective_rto)}, data loss"
                 f" {_beside(drill.rpo, drill.objective_rpo)}",
                 f"{drill.checks_passed} of {drill.checks} checks passed",
                 *([f"stopped at {printable(drill.failure)}"] if drill.failure else []),
@@ -134,12 +136,12 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
         ),
     ]
     if args.output:
-        lines.append(f"written to {args.output}; sha256sum --check SHA256SUMS there verifies them")
+        lines.append(f"written to {args.output}; verify there with sha256sum --check SHA256SUMS")
     return Answer({"repository": name, "drill": drill.as_dict()}, "\n".join(lines))
 
 
 def run_trend(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Written as a whole."""
+    """Write the page, replacing the file atomically."""
     from ...drill.trend import render
 
     config = load(args.config, args.as_of)
@@ -149,7 +151,7 @@ def run_trend(args: argparse.Namespace, terminal: Terminal) -> Answer:
         replace_file(args.output, page.encode(), mode=0o644)
     except OSError as exc:
         raise ConfigError(
-            f"Cannot write {args.output}: {exc.strerror}.", "Name a file in a directory that exists.", path=args.output
+            f"Cannot write {args.output}: {exc.strerror}.", "Name a file in an existing directory.", path=args.output
         ) from exc
     return Answer(
         {"repository": name, "drills": len(found.items), "page": args.output},
@@ -158,7 +160,7 @@ def run_trend(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def _first(config: Config) -> Tuple[Drills, str]:
-    """The drills of the first repository that answers, and its name; the first error where none does."""
+    """The drills of the first repository that responds, and its name; the first error if none does."""
     errors: List[LifeboatError] = []
     with Repositories.open(config) as repositories:
         for repository in repositories.items:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat erasure``: the register of what was erased, for every later restore."""
+"""``lifeboat erasure``: the register of erased subjects, which every later restore applies again."""
 
 from __future__ import annotations
 
@@ -35,19 +35,23 @@ def add_arguments(subparsers: Any) -> None:
         "erasure add --table customers --column id --plan <key",
     )
     add.add_argument("--table", required=True, metavar="TABLE", help="table or schema.table")
-    add.add_argument("--column", required=True, metavar="COLUMN", help="the column of the subject's key")
+    add.add_argument("--column", required=True, metavar="COLUMN", help="the column with the subject's key")
     add.add_argument("--database", metavar="NAME", help="default: connection.dbname")
     add.add_argument("--clear-key", action="store_true", help="store the key itself, not its hash")
     add.add_argument("--statement-file", metavar="FILE", help="SQL with %%(key_hash)s and %%(salt)s, or %%(key)s")
-    add.add_argument("--parameters-file", metavar="FILE", help="a JSON object: additional parameters of the statement")
-    add.add_argument("--erased-at", metavar="TIME", help="when it was erased (default: now)")
-    add.add_argument("--reference", default="", metavar="TEXT", help="your own record of the request; no personal data")
-    add_plan(add, "register nothing")
-    actions.add("list", run_list, "list what is registered, without keys", "erasure list", "erasure list --json")
+    add.add_argument(
+        "--parameters-file", metavar="FILE", help="JSON object with additional parameters of the statement"
+    )
+    add.add_argument("--erased-at", metavar="TIME", help="time of the erasure (default: now)")
+    add.add_argument(
+        "--reference", default="", metavar="TEXT", help="your own reference for the request, without personal data"
+    )
+    add_plan(add, "only show what would be registered")
+    actions.add("list", run_list, "list registered erasures, without keys", "erasure list", "erasure list --json")
     apply = actions.add(
         "apply",
         run_apply,
-        "apply the register to the running server, e.g. once it is promoted",
+        "apply the register to the running server, for example after promotion",
         "erasure apply",
         "erasure apply --confirm-erasures ID:DIGEST",
     )
@@ -55,18 +59,18 @@ def add_arguments(subparsers: Any) -> None:
 
 
 def add_confirmation(parser: argparse.ArgumentParser) -> None:
-    """The option of whatever applies the register."""
+    """Add the option that confirms erasures, for every command that applies the register."""
     parser.add_argument(
         "--confirm-erasures",
         action="append",
         default=[],
         metavar="ID:DIGEST",
-        help="confirm a custom statement, or an erasure later than --as-of (repeatable; see erasure list)",
+        help="confirm an erasure that has a custom statement or is later than --as-of (repeatable; see erasure list)",
     )
 
 
 def run_add(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Once in every repository."""
+    """Register the erasure once in every repository."""
     config = load(args.config, args.as_of)
     request = ErasureRequest(
         database=args.database or config.connection.dbname,
@@ -82,7 +86,7 @@ def run_add(args: argparse.Namespace, terminal: Terminal) -> Answer:
     done = (register.plan if args.plan else register.apply)(config, request)
     lines = [f"{done.erasure.id}: {done.erasure.table} {'would be' if args.plan else 'is'} registered"]
     if not done.erasure.is_default:
-        lines.append(f"a restore runs its statement with --confirm-erasures {done.erasure.confirmation}")
+        lines.append(f"to run its statement, a restore needs --confirm-erasures {done.erasure.confirmation}")
     lines += bullets([f"in {name}" for name in done.repositories])
     lines += [f"NOT in {name}: {exc.message}" for name, exc in done.missing.items()]
     data = {
@@ -99,7 +103,7 @@ def _read(path: str) -> str:
         with open(path, encoding="utf-8") as stream:
             return stream.read()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path} cannot be read.", "Check the path and its owner.", path=path) from exc
+        raise ConfigError(f"Cannot read {path}.", "Check the path and its owner.", path=path) from exc
 
 
 def _parameters(path: str) -> Dict[str, str]:
@@ -112,11 +116,11 @@ def _parameters(path: str) -> Dict[str, str]:
     except ValueError:
         pass
     # No cause: it may quote the contents of the file.
-    raise ConfigError(f"{path} is no JSON object of texts.", 'Write {"name": "value"}.', path=path) from None
+    raise ConfigError(f"{path} is not a JSON object of strings.", 'Write {"name": "value"}.', path=path) from None
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each erasure, oldest first."""
+    """Print a line for each erasure, oldest first."""
     found = read_register(load(args.config, args.as_of))
     told = [
         (e.id, format_time(e.erased_at)[:19] + "Z", e.database, f"{e.table}.{e.column}", e.by, e.reference)
@@ -124,7 +128,7 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     ]
     rows = [[printable(word) for word in words] for words in told]
     head = ["id", "erased at", "database", "key", "by", "reference"]
-    lines = [table(head, rows) if rows else "nothing is registered"]
+    lines = [table(head, rows) if rows else "no registered erasures"]
     lines += [f"{e.confirmation} runs {printable(e.statement)}" for e in found.erasures if not e.is_default]
     lines += [f"NOT READ {name}: {exc.message}" for name, exc in found.unread.items()]
     data = {
@@ -135,17 +139,17 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_apply(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Apply the whole register: erasures that have been applied already affect no row."""
+    """Apply the whole register; erasures that have been applied already affect no rows."""
     config = load(args.config, args.as_of)
     found = read_register(config)
     require_confirmed(found.erasures, found.late, args.confirm_erasures)
     with audited(config, "erasure", [e.id for e in found.erasures]) as note:
         done = reapply(config.connection, found.erasures)
         note.details["applied"] = True
-    lines = [f"{one.id}: {one.table} {'is not there' if one.absent else f'{one.rows} rows'}" for one in done]
+    lines = [f"{one.id}: {one.table} {'does not exist' if one.absent else f'{one.rows} rows'}" for one in done]
     data = {
         "changed": any(one.rows for one in done),
         "applied": [one.as_dict() for one in done],
         "unread": {name: exc.as_dict() for name, exc in found.unread.items()},
     }
-    return Answer(data, "\n".join(lines) or "nothing is registered")
+    return Answer(data, "\n".join(lines) or "no registered erasures")

@@ -33,12 +33,12 @@ def add_arguments(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 1 if something could not be read and is missing: the index names it."""
+    """Write the archive; exit status 1 if something could not be read. The index lists what is missing."""
     since = Target("time", f"{args.since} 00:00:00+00" if _DAY.match(args.since) else args.since).moment()
     done = write_pack(load(args.config, args.as_of), since, args.output)
     lines = [f"{len(done.files)} files in {done.path}"]
     lines += bullets([f"{name}: {value}" for name, value in done.figures.items()])
     if done.set_apart:
-        lines.append(f"SET APART {done.set_apart} records, which index.json names")
+        lines.append(f"SET APART {done.set_apart} records, listed in index.json")
     lines += [f"NOT READ {printable(name)}: {why}" for name, why in done.unread.items()]
     return Answer(done.as_dict(), "\n".join(lines), 1 if done.unread else 0)

@@ -31,16 +31,18 @@ def add_arguments(subparsers: Any) -> None:
     backup = actions.add(
         "backup",
         run_backup,
-        "store a file set (without a name: every one)",
+        "store a file set (without a name: all of them)",
         "files backup",
         "files backup config --always",
     )
     backup.add_argument("file_set", nargs="?", metavar="SET")
-    backup.add_argument("--always", action="store_true", help="even if nothing has changed since the newest copy")
+    backup.add_argument(
+        "--always", action="store_true", help="make a copy even if nothing has changed since the newest one"
+    )
     push = actions.add(
         "push",
         run_push,
-        "push configuration without secrets to git (a backup does so too)",
+        "push configuration without secrets to git (files backup does so too)",
         "files push",
         "files push config",
     )
@@ -58,23 +60,23 @@ def add_arguments(subparsers: Any) -> None:
     )
     restore.add_argument("file_set", metavar="SET")
     restore.add_argument("--label", help="restore this copy instead of the newest")
-    restore.add_argument("--at", metavar="TIME", help="restore the copy that was the newest at this time")
+    restore.add_argument("--at", metavar="TIME", help="restore the copy that was newest at this time")
     restore.add_argument(
         "--target", default="/", metavar="DIR", help="restore below this directory (default: %(default)s)"
     )
     restore.add_argument(
-        "--only", action="append", default=[], metavar="PATH", help="restore only what is at or below it"
+        "--only", action="append", default=[], metavar="PATH", help="only restore this path and everything below it"
     )
     restore.add_argument(
         "--path", action="append", default=[], metavar="PATH",
-        help="where it may write, instead of the paths in file_sets (repeatable)",
+        help="allow writing below this path, instead of the paths in file_sets (repeatable)",
     )  # fmt: skip
-    restore.add_argument("--diff", action="store_true", help="show what changes in text files")
-    add_plan(restore, "show what differs and would be written, and do nothing")
+    restore.add_argument("--diff", action="store_true", help="show the differences in text files")
+    add_plan(restore, "only show what differs and would be written")
 
 
 def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Store one set, or all of them, where anything changed."""
+    """Store one set, or all, unless nothing has changed."""
     config = load_for_files(args.config, args.as_of)
     names = [args.file_set] if args.file_set else [s.name for s in config.file_sets]
     done = [
@@ -85,7 +87,7 @@ def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:
     ]
     lines = []
     for copy, made in done:
-        what = f"{size(copy.data_size)} stored as {size(copy.file.size)}" if made else "nothing changed since"
+        what = f"{size(copy.data_size)} stored as {size(copy.file.size)}" if made else "nothing has changed since"
         lines.append(f"{copy.file_set}: {copy.label}, {what}")
         lines += [f"  {words}" for words in copy.unsettled]
     data: Dict[str, Any] = {
@@ -93,16 +95,16 @@ def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:
         "file_sets": [copy.as_dict() for copy, _made in done],
     }
     status = _bring(config, lines, terminal)
-    # All copies exist by now: a failed push does not undo them.
+    # All copies are stored by now, and a failed push does not undo them.
     pushed = push_sets(config, [args.file_set] if args.file_set else [])
     if pushed:
         lines.append(_pushed(pushed))
         data["git"] = pushed.as_dict()
-    return Answer(data, "\n".join(lines) or "no file set is configured", status)
+    return Answer(data, "\n".join(lines) or "no file sets are configured", status)
 
 
 def _bring(config: Config, lines: List[str], terminal: Terminal) -> int:
-    """Copy file sets to the repositories that only sync writes, which it cannot without their credentials."""
+    """Copy file sets to the repositories that only sync writes, because sync lacks the credentials of file sets."""
     targets = [r.name for r in config.repositories if not r.required and r.as_of is None]
     if not targets or not has_own(config):
         return 0
@@ -115,12 +117,12 @@ def _bring(config: Config, lines: List[str], terminal: Terminal) -> int:
 
 
 def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Push the sets, or all that go to git."""
+    """Push one set, or all that go to git."""
     pushed = push_sets(load(args.config, args.as_of), args.file_set)
     if pushed is None:
         raise ConfigError(
-            f"{args.config}: nothing goes to git.",
-            "Set git.remote there; sets of kind config go, or those that git.file_sets names.",
+            f"{args.config}: no file sets to push to git.",
+            "Set git.remote; it pushes sets of kind config, or those in git.file_sets.",
         )
     lines = [_pushed(pushed), *(f"  kept out: {path} ({why})" for path, why in pushed.kept_out.items())]
     return Answer({"changed": pushed.commit is not None, "git": pushed.as_dict()}, "\n".join(lines))
@@ -129,13 +131,13 @@ def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
 def _pushed(pushed: Pushed) -> str:
     where = f"{pushed.branch} of {pushed.remote}, below {pushed.prefix}"
     if pushed.commit is None:
-        return f"git: {where} is what is there"
+        return f"git: {where} is up to date"
     counts = ", ".join(f"{len(paths)} {word}" for word, paths in pushed.changes.items() if paths)
     return f"git: {pushed.commit[:12]} on {where}: {counts}, {len(pushed.kept_out)} kept out"
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each copy."""
+    """Print a line for each copy."""
     repositories = Repositories.open(load_for_files(args.config, args.as_of))
     try:
         repository = repositories.readable()
@@ -143,13 +145,13 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
     finally:
         repositories.close()
     rows = [[c.label, c.host, size(c.data_size), size(c.file.size)] for c in copies]
-    text = table(["label", "host", "data", "stored"], rows) if rows else f"no copy of file set {args.file_set}"
+    text = table(["label", "host", "data", "stored"], rows) if rows else f"no copies of file set {args.file_set}"
     lines = [text, *(f"FOREIGN, ignored: {f['message']}" for f in foreign)]
     return Answer({"copies": [c.as_dict() for c in copies], "foreign": list(foreign)}, "\n".join(lines))
 
 
 def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Compare, then extract what differs."""
+    """Compare, then restore the files that differ."""
     config = load_for_files(args.config, args.as_of)
     at = Target("time", args.at).moment() if args.at else None
     shown: List[str] = []
@@ -157,7 +159,9 @@ def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     done = (plan if args.plan else apply)(config, request, terminal, shown.append if args.diff else None)
     verb = "would be restored" if args.plan else "restored"
     lines = [
-        f"{args.file_set}: {done.label} {verb}" if done.changed else f"{args.file_set}: {done.label} is what is there"
+        f"{args.file_set}: {done.label} {verb}"
+        if done.changed
+        else f"{args.file_set}: the files are the same as in {done.label}"
     ]
     data = {"changed": done.changed, "label": done.label, "differences": list(done.differences), "diff": shown}
     data["writes"] = [dict(write) for write in done.writes]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat incident``: open one, see it, say something, end it."""
+"""``lifeboat incident``: open, show, update and close incidents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_arguments(subparsers: Any) -> None:
         "incident open --priority P2 'Reports are slow'",
     )
     start.add_argument("title", metavar="TITLE", help="what is wrong, in a few words")
-    start.add_argument("--priority", choices=PRIORITIES, default="", help="default: that of the cluster")
+    start.add_argument("--priority", choices=PRIORITIES, default="", help="priority (default: incidents.priority)")
     show = _add(
         acts,
         "show",
@@ -48,27 +48,29 @@ def add_arguments(subparsers: Any) -> None:
     _add_report(show)
     acts.add("list", run_list, "list all incidents", "incident list", "incident list --json")
     ack = _add(
-        acts, "ack", run_ack, "acknowledge that you work on it, so that nobody else is woken", "incident ack",
+        acts, "ack", run_ack, "acknowledge that you are working on it, which stops the escalation", "incident ack",
         "incident ack --as 'Ann Example'",
     )  # fmt: skip
-    ack.add_argument("--as", dest="contact", default="", metavar="NAME", help="the contact that you are")
+    ack.add_argument("--as", dest="contact", default="", metavar="NAME", help="your name, as in incidents.contacts")
     for name, handler, words in (
-        ("note", run_note, "note what was seen or done"),
-        ("update", run_update, "tell how things are, which renews the acknowledgement"),
+        ("note", run_note, "record an observation or an action"),
+        ("update", run_update, "report the current state, which renews the acknowledgement"),
     ):
         plain = f"incident {name} 'The standby is intact'"
         named = f"incident {name} --incident 20261122T140159Z-1a2b3c4d 'The standby is intact'"
         more = _add(acts, name, handler, words, plain, named)
         more.add_argument("text", metavar="TEXT")
         if name == "note":
-            more.add_argument("--review", choices=tuple(REVIEW), default="", help="section of the document afterwards")
+            more.add_argument(
+                "--review", choices=tuple(REVIEW), default="", help="section of the post-incident document"
+            )
     _add_action(acts)
     _add_close(acts)
 
 
 def _add(acts: Actions, name: str, handler: Any, words: str, *examples: str) -> argparse.ArgumentParser:
     parser = acts.add(name, handler, words, *examples)
-    parser.add_argument("--incident", metavar="ID", default="", help="default: the only open one")
+    parser.add_argument("--incident", metavar="ID", default="", help="the incident (default: the only open one)")
     return parser
 
 
@@ -78,18 +80,18 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 def _add_action(acts: Actions) -> None:
     parser = _add(
-        acts, "action", run_action, "add something to be done afterwards, or tell that it is done",
+        acts, "action", run_action, "add a follow-up action, or mark one as done",
         "incident action --owner Ann --due 2026-12-24 'Mend the runbook'", "incident action --done 0a1b2c3d",
     )  # fmt: skip
     parser.add_argument("text", nargs="?", default="", metavar="TEXT")
-    parser.add_argument("--owner", default="", metavar="NAME", help="who does it")
-    parser.add_argument("--due", default="", metavar="DATE", help="until when: 2026-12-24")
-    parser.add_argument("--done", default="", metavar="ACTION", help="this one is done")
+    parser.add_argument("--owner", default="", metavar="NAME", help="person responsible")
+    parser.add_argument("--due", default="", metavar="DATE", help="due date: 2026-12-24")
+    parser.add_argument("--done", default="", metavar="ACTION", help="mark this action as done")
 
 
 def _add_close(acts: Actions) -> None:
     parser = _add(
-        acts, "close", run_close, "end an incident", "incident close 'Restored to 14:01, all data is there'",
+        acts, "close", run_close, "close an incident", "incident close 'Restored to 14:01, all data is there'",
         "incident close --went-well 'The drill helped' 'Restored to 14:01'",
     )  # fmt: skip
     parser.add_argument("text", metavar="TEXT", help="what was done, in a few words")
@@ -102,14 +104,14 @@ def _add_close(acts: Actions) -> None:
 
 
 def run_open(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 0 also where only this host has it."""
+    """Open an incident; exit status 0 even if only this host has the record."""
     config = load(args.config)
     added = actions.open_incident(config, args.title, args.priority)
     return _answer(config, added, f"opened {added.incident.priority} incident {added.incident.id}")
 
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """What everybody sees, the newest event last."""
+    """Print the incident, with the newest event last."""
     config = load(args.config)
     incident, look = actions.show(config, args.incident)
     files = write_document(config, incident, args.report, look.now) if args.report else ()
@@ -119,7 +121,7 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each, oldest first."""
+    """Print a line for each incident, oldest first."""
     with opened(load(args.config)) as places:
         look = places.look().require_known()
     every = [incident.as_dict(look.now) for incident in look.incidents.values()]
@@ -129,11 +131,11 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
         for i in every
     ]  # fmt: skip
     head = ["incident", "state", "priority", "began at", "open actions", "title"]
-    return Answer({"incidents": every}, table(head, rows) if rows else "there is no incident")
+    return Answer({"incidents": every}, table(head, rows) if rows else "no incidents")
 
 
 def run_ack(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """The ladder stops."""
+    """Acknowledge the incident, which stops the escalation."""
     config = load(args.config)
     added = actions.acknowledge(config, args.incident, args.contact)
     return _answer(config, added, f"{added.incident.id} is acknowledged by {added.event.by}")
@@ -143,15 +145,17 @@ def run_note(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Also once the incident is closed."""
     config = load(args.config)
     added = actions.note(config, args.text, args.incident, args.review)
-    return _answer(config, added, f"noted as event {added.event.number} of {added.incident.id}")
+    return _answer(config, added, f"recorded as event {added.event.number} of {added.incident.id}")
 
 
 def run_update(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """The next one is asked for after the configured interval."""
+    """Report the state; the next update is requested after the configured interval."""
     config = load(args.config)
     added = actions.update(config, args.text, args.incident)
     after = duration(config.incidents.update_interval)
-    return _answer(config, added, f"told as event {added.event.number} of {added.incident.id}; the next in {after}")
+    return _answer(
+        config, added, f"recorded as event {added.event.number} of {added.incident.id}; next update due in {after}"
+    )
 
 
 def run_action(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -165,7 +169,7 @@ def run_action(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_close(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Nobody is told any more."""
+    """Close the incident, which ends all notifications."""
     config = load(args.config)
     review = {
         key: getattr(args, key) for key in ("went_well", "went_badly", "lucky", "lost_seconds", "lost_transactions")
@@ -179,7 +183,7 @@ def run_close(args: argparse.Namespace, terminal: Terminal) -> Answer:
 def _answer(config: Config, added: Added, words: str) -> Answer:
     data = {**added.event.shown(), "places": list(added.places), "spooled": added.spooled}
     if added.spooled:
-        words += f"\nno repository answers: only this host has it, in {config.incidents.directory()}"
+        words += f"\nno repository responds: only stored on this host, in {config.incidents.directory()}"
     return Answer(data, words)
 
 
@@ -193,7 +197,7 @@ def _people(config: Config) -> Dict[str, Any]:
 
 
 def page(config: Config, incident: Incident, now: datetime, unread: Mapping[str, LifeboatError]) -> List[str]:
-    """The incident for a person: what is known, what is left, who is reached how, and what happened. Pure."""
+    """The incident as text: its state, the time left, the contacts, and the events. Pure."""
     data = incident.as_dict(now)
     left = data["remaining_seconds"]
     clock = "" if left is None else f"{duration(abs(left))} {'left' if left >= 0 else 'OVER the objective'}"
@@ -220,7 +224,7 @@ def _person(person: Mapping[str, Any]) -> str:
 
 
 def _line(event: Event) -> str:
-    """One event as a line that is safe to print."""
+    """One event as a single line that is safe to print."""
     told = event.details
     more = {
         PHASE: f"{told.get('phase')} {told.get('state')}",

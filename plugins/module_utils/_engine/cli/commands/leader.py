@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat leader``: which site leads, and the claim to lead."""
+"""``lifeboat leader``: show which site leads, claim to lead, and check whether this site does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..terminal import Answer, Terminal, bullets, table
 from .described import Actions, add_command, add_plan
 
 _DEPOSED = 2
-# Unlike those of wrong usage or of a broken installation: a unit stops a server by it.
+# Distinct from those of wrong usage or a broken installation, because a unit stops the server because of it.
 _STOP = 77
 _GUARD_SECONDS = 20
 
@@ -32,9 +32,7 @@ def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "leader", "leader show", "leader claim --kind first", "leader check")
     actions = Actions(parser)
-    actions.add(
-        "show", run_show, "list the epochs, and tell which site leads", "leader show", "leader show --json"
-    )
+    actions.add("show", run_show, "list the epochs, and show which site leads", "leader show", "leader show --json")
     lead = actions.add(
         "claim",
         run_claim,
@@ -44,19 +42,21 @@ def add_arguments(subparsers: Any) -> None:
         "leader claim --kind failover --plan",
     )
     lead.add_argument("--kind", required=True, choices=KINDS, help="why this site leads from now on")
-    lead.add_argument("--handover-lsn", metavar="LSN", help="where the site before stopped")
-    lead.add_argument("--timeline", type=int, metavar="N", help="default: that of the server's last checkpoint")
+    lead.add_argument("--handover-lsn", metavar="LSN", help="the LSN where the previous site stopped")
     lead.add_argument(
-        "--token", metavar="TEXT", help="name of this attempt: only a repetition with the same one goes on with it"
+        "--timeline", type=int, metavar="N", help="the timeline (default: that of the server's last checkpoint)"
     )
     lead.add_argument(
-        "--after", type=int, metavar="N", help="refuse if epoch N is not the newest any more (0: if there is any)"
+        "--token", metavar="TEXT", help="name of this attempt: only a repetition with the same name continues it"
     )
-    add_plan(lead, "claim nothing")
+    lead.add_argument(
+        "--after", type=int, metavar="N", help="refuse unless epoch N is still the newest (0: unless there is none)"
+    )
+    add_plan(lead, "only show what would be claimed")
     actions.add(
         "check",
         run_check,
-        "exit with 0 if this site leads or no leadership is kept, with 2 if it is deposed",
+        "exit with 0 if this site leads or leadership is not tracked, with 2 if it is deposed",
         "leader check",
         "leader check --json",
     )
@@ -67,12 +67,12 @@ def add_arguments(subparsers: Any) -> None:
         "leader guard",
         "leader guard --seconds 20",
     )
-    limit = f"limit for the look (default: {_GUARD_SECONDS})"
+    limit = f"time limit (default: {_GUARD_SECONDS})"
     guard.add_argument("--seconds", type=int, default=_GUARD_SECONDS, metavar="N", help=limit)
 
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each epoch that counts, oldest first, and what was set apart."""
+    """Print a line for each valid epoch, oldest first, and the epochs that were set apart."""
     config = load(args.config, args.as_of)
     seen = _look(config)
     rows = [
@@ -80,7 +80,7 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
         for e in (epoch.shown() for epoch in seen.now.epochs)
     ]
     head = ["epoch", "site", "kind", "claimed at", "timeline", "hand-over LSN"]
-    lines = [table(head, rows) if rows else "there is no epoch", _words(config, seen)]
+    lines = [table(head, rows) if rows else "no epochs", _words(config, seen)]
     lines += [f"SET APART epoch {a.number} in {a.repository}: {printable(a.why)}" for a in seen.now.aside]
     lines += [f"NOT READ {name}: {exc.message}" for name, exc in seen.unread.items()]
     return Answer(_data(config, seen), "\n".join(lines))
@@ -91,13 +91,13 @@ def run_check(args: argparse.Namespace, terminal: Terminal) -> Answer:
     config = load(args.config, args.as_of)
     if not config.site:
         data = {"site": None, "leads": False, "deposed": False}
-        return Answer(data, "no leadership is kept: this configuration has no site")
+        return Answer(data, "leadership is not tracked: this configuration has no site")
     seen = _look(config)
     return Answer(_data(config, seen), _words(config, seen), _DEPOSED if seen.now.deposes(config.site) else 0)
 
 
 def run_guard(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 77 only on certain knowledge: a store that does not answer in time stops no server."""
+    """Exit status 77 only if this site is certainly deposed: an unavailable store must not stop a server."""
     config = load(args.config, args.as_of)
     if not config.site or not config.data_dir:
         return Answer({"may_serve": True}, "nothing is guarded: this configuration has no site or no data_dir")
@@ -107,13 +107,13 @@ def run_guard(args: argparse.Namespace, terminal: Terminal) -> Answer:
         with time_limit(args.seconds):
             seen = _look(config)
     except (LifeboatError, TimeoutError) as exc:
-        return Answer({"may_serve": True}, f"who leads is not known, so the server may serve: {exc}")
+        return Answer({"may_serve": True}, f"the leading site is unknown, so the server may serve: {exc}")
     deposed = seen.now.deposes(config.site)
     return Answer({"may_serve": not deposed}, _words(config, seen), _STOP if deposed else 0)
 
 
 def run_claim(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Once in every required repository; again only where it is missing."""
+    """Put the epoch into every required repository that lacks it."""
     config = load(args.config, args.as_of)
     timeline, handover = claim.timeline_of(config, args.timeline), claim.handover_of(args.handover_lsn)
     request = Request(config.site, args.kind, timeline, handover, args.token, args.after)

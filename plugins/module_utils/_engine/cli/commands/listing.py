@@ -25,21 +25,21 @@ def add_arguments(subparsers: Any) -> None:
     parser = add_command(subparsers, "list", "list", "list --json")
     parser.set_defaults(handler=run_list)
     parser = add_command(subparsers, "show", "show latest", "show 20261122T020000Z-full")
-    parser.add_argument("label", metavar="LABEL", help="as lifeboat list shows it, or latest")
+    parser.add_argument("label", metavar="LABEL", help="a label from lifeboat list, or latest")
     parser.set_defaults(handler=run_show)
 
 
 def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A table of the backups, then the windows and gaps."""
+    """Print a table of the backups, then the windows and gaps."""
     data = info.describe(load(args.config, args.as_of))
     rows = [_row(b) for b in data["backups"]]
     lines: List[str] = [f"cluster {data['cluster']} in repository {data['repository']}"]
-    lines += bullets([f"passed over {p['repository']}: {p['message']}" for p in data["passed_over"]])
+    lines += bullets([f"skipped {p['repository']}: {p['message']}" for p in data["passed_over"]])
     lines += [
         "",
         table(["label", "based on", "consistent at", "data", "stored", "timeline", "stop LSN", "restore takes"], rows)
         if rows
-        else "no finished backup",
+        else "no finished backups",
     ]
     for window in data["windows"]:
         lines.append("")
@@ -50,18 +50,18 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
         )
         if window["lost"]:
             lines.append(
-                f"LOST behind it: {window['lost_count']} segments were archived and are not there,"
+                f"LOST after it: {window['lost_count']} segments were archived but are missing,"
                 f" the first is {window['lost'][0]}"
             )
     for gap in data["gaps"]:
         lines.append(
-            f"GAP behind {gap['label']}: {gap['missing_count']} segments are missing, the first is {gap['missing'][0]}"
+            f"GAP after {gap['label']}: {gap['missing_count']} segments are missing, the first is {gap['missing'][0]}"
         )
     lines += [f"held {b['label']}: {b['held']}" for b in data["backups"] if b["held"]]
     verified = [b for b in data["backups"] if b["verified_at"]]
-    lines += [f"verified last: {verified[-1]['label']}, on {verified[-1]['verified_at'][:19]}Z"] if verified else []
+    lines += [f"last verified: {verified[-1]['label']}, on {verified[-1]['verified_at'][:19]}Z"] if verified else []
     tested = [b for b in data["backups"] if b["tested"]]
-    lines += [f"restored last: {tested[-1]['label']}, {_tested(tested[-1]['tested'])}"] if tested else []
+    lines += [f"last restored: {tested[-1]['label']}, {_tested(tested[-1]['tested'])}"] if tested else []
     lines += [f"BROKEN {b['label']}: {b['broken']}" for b in data["backups"] if b["broken"]]
     lines += [f"AHEAD {b['message']}" for b in data["ahead"]]
     lines += [f"DAMAGED {d['label']}: {d['message']}" for d in data["damaged"]]
@@ -72,13 +72,13 @@ def run_list(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def told_apart(aside: Sequence[Dict[str, Any]], count: int) -> List[str]:
-    """A line for each of the first 20 objects that are set apart."""
+    """A line for each of the first 20 objects that are set apart, and the number of the others."""
     lines = [f"SET APART {item['message']}" for item in aside[:_NAMED]]
     return lines + ([f"SET APART {count - _NAMED} more (--json names them)"] if count > _NAMED else [])
 
 
 def _tested(test: Dict[str, Any]) -> str:
-    return f"for a test on {test['at'][:19]}Z: {'proven' if test['proven'] else 'NOT PROVEN'}"
+    return f"as a test on {test['at'][:19]}Z: {'proven' if test['proven'] else 'NOT PROVEN'}"
 
 
 def _row(backup: Dict[str, Any]) -> List[str]:
@@ -96,7 +96,7 @@ def _row(backup: Dict[str, Any]) -> List[str]:
 
 
 def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """All facts of one backup."""
+    """Print all facts about one backup."""
     config = load(args.config, args.as_of)
     repositories = Repositories.open(config)
     try:
@@ -142,14 +142,14 @@ def run_show(args: argparse.Namespace, terminal: Terminal) -> Answer:
         ]
     lines += [
         "",
-        "the new host must have",
+        "the new host needs",
         *bullets([f"{k}: {needs[k]}" for k in ("os", "libc", "machine", "extensions") if needs.get(k)]),
     ]
     lines += bullets([f"{k} = {v}" for k, v in sorted((needs.get("settings") or {}).items())])
     slots = needs.get("replication_slots") or {}
     if slots:
-        lines += ["", "replication slots that no backup brings back"]
+        lines += ["", "replication slots, which no backup contains"]
         lines += bullets([f"{name}: {what}" for name, what in sorted(slots.items())])
     if chain:
-        lines += ["", "by hand, without Lifeboat", data["by_hand"]]
+        lines += ["", "how to restore without Lifeboat", data["by_hand"]]
     return Answer(data, "\n".join(lines))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat log-ship`` and ``lifeboat logs``: store the logs of a host as they are written, and read them back."""
+"""``lifeboat log-ship`` and ``lifeboat logs``: store the logs of a host continuously, and read them back."""
 
 from __future__ import annotations
 
@@ -26,21 +26,24 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     ship = add_command(subparsers, "log-ship", "log-ship", "log-ship --once")
-    ship.add_argument("--once", action="store_true", help="store what is new now, and exit")
+    ship.add_argument("--once", action="store_true", help="store the new lines once, and exit")
     ship.set_defaults(handler=run_ship)
     logs = add_command(subparsers, "logs", "logs postgresql --since 15m", "logs --grep ERROR --since 2h --host db1")
-    logs.add_argument("streams", nargs="*", metavar="STREAM", help="only these (default: all)")
+    logs.add_argument("streams", nargs="*", metavar="STREAM", help="only these streams (default: all)")
     logs.add_argument(
-        "--since", default="1h", metavar="TIME", help="'2026-11-22 14:00:00+00', or 90s, 15m, 2h, 3d ago (default: 1h)"
+        "--since",
+        default="1h",
+        metavar="TIME",
+        help="a time ('2026-11-22 14:00:00+00') or an age (90s, 15m, 2h, 3d; default: 1h)",
     )
-    logs.add_argument("--until", metavar="TIME", help="the same (default: to the end)")
+    logs.add_argument("--until", metavar="TIME", help="a time or an age (default: now)")
     logs.add_argument("--grep", metavar="REGEX", help="only lines that match")
-    logs.add_argument("--host", metavar="NAME", help="only this host's")
+    logs.add_argument("--host", metavar="NAME", help="only lines of this host")
     logs.set_defaults(handler=run_logs)
 
 
 def run_ship(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Work until SIGTERM or SIGINT. A configuration that changed is read again."""
+    """Store logs until SIGTERM or SIGINT. A changed configuration is read again."""
     config: Optional[Config] = load(args.config, args.as_of)
     if args.once and config:
         done = Shipper(config, terminal).once()
@@ -57,7 +60,7 @@ def run_ship(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_logs(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Lines, each as it comes; all at once for programs."""
+    """Print each line as soon as it is read; as JSON, all at once."""
     config = load(args.config, args.as_of)
     now = clock.now()
     query = Query(
@@ -75,7 +78,7 @@ def run_logs(args: argparse.Namespace, terminal: Terminal) -> Answer:
     reading = read_logs(config, query, show)
     for key in reading.damaged:
         terminal.note(f"{key} is damaged in every repository; its lines are missing")
-    # For people the lines were the answer, each as it came.
+    # For people, the lines have been printed already.
     return Answer({"lines": found, "damaged": reading.damaged}, "", 1 if reading.damaged else 0)
 
 
@@ -86,7 +89,8 @@ def _moment(words: str, now: datetime) -> datetime:
     if words[:1].isdigit():
         return Target("time", words).moment()
     raise ConfigError(
-        f"{words!r} is not a time.", "Write '2026-11-22 14:00:00+00', or 90s, 15m, 2h, 3d for so long ago."
+        f"{words!r} is not a time.",
+        "Use a time such as '2026-11-22 14:00:00+00', or an age such as 90s, 15m, 2h or 3d.",
     )
 
 

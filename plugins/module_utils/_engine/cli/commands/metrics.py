@@ -24,13 +24,15 @@ def add_arguments(subparsers: Any) -> None:
     parser = add_command(
         subparsers, "metrics", "metrics", "metrics --output /var/lib/prometheus/node-exporter/lifeboat-main.prom"
     )
-    parser.add_argument("--output", metavar="FILE", help="write them there, replacing the file at once")
-    parser.add_argument("--jobs-dir", metavar="DIR", default=JOBS_DIR, help="where scheduled jobs note how they went")
+    parser.add_argument("--output", metavar="FILE", help="write to this file, replacing it atomically")
+    parser.add_argument(
+        "--jobs-dir", metavar="DIR", default=JOBS_DIR, help="directory with the results of scheduled jobs"
+    )
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Everything that this host knows of its cluster, for the textfile collector of node_exporter."""
+    """Print or write all metrics of this host's cluster, for the textfile collector of node_exporter."""
     config = load(args.config, args.as_of)
     state = read_server(config)
     checks = check_with(config, state)

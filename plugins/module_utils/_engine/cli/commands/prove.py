@@ -23,18 +23,18 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument(
         "--accept-new-system",
         action="store_true",
-        help="this cluster was created anew (initdb, pg_upgrade): let it join the repositories",
+        help="accept a newly created cluster (initdb, pg_upgrade) in the repositories",
     )
-    add_plan(parser, "only check that each required repository belongs to this cluster, or is new")
+    add_plan(parser, "only check that each required repository belongs to this cluster or is new")
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 1 when the segment does not arrive."""
+    """Exit status 1 if the segment is not archived in time."""
     config = load(args.config, args.as_of)
     if args.plan:
         names = proof.plan(config, args.accept_new_system)
-        return Answer({"repositories": list(names)}, f"{', '.join(names)}: this cluster's, or new")
+        return Answer({"repositories": list(names)}, f"{', '.join(names)}: of this cluster, or new")
     proven = proof.apply(config, args.timeout, terminal, args.accept_new_system)
     how = f"after {proven.seconds:g} s" if proven.switched else "already, since the server read its settings"
     return Answer(proven.as_dict(), f"{proven.segment} is archived in {', '.join(proven.repositories)}, {how}")

@@ -28,8 +28,8 @@ _NAMED = 20
 def add_arguments(subparsers: Any) -> None:
     """Add the commands and their arguments to ``subparsers``."""
     parser = add_command(subparsers, "prune", "prune --plan", "prune --plan --keys")
-    add_plan(parser, "show what would be removed and what is kept, and remove nothing")
-    parser.add_argument("--keys", action="store_true", help="list every object, not only counts")
+    add_plan(parser, "only show what would be removed and what is kept")
+    parser.add_argument("--keys", action="store_true", help="list every object instead of counts")
     parser.add_argument(
         "--allow",
         action="append",
@@ -38,9 +38,7 @@ def add_arguments(subparsers: Any) -> None:
         metavar="GUARD",
         help=f"lift a guard: {', '.join(GUARDS)} (repeatable)",
     )
-    parser.add_argument(
-        "--lifecycle", action="store_true", help="show the S3 lifecycle rules that fit the policy; remove nothing"
-    )
+    parser.add_argument("--lifecycle", action="store_true", help="only show the S3 lifecycle rules that fit the policy")
     parser.add_argument(
         "--version-days",
         type=int,
@@ -55,14 +53,14 @@ def add_arguments(subparsers: Any) -> None:
         'hold 20261122T020000Z-full --reason "legal hold 4711"',
         "hold 20261122T020000Z-full --release",
     )
-    parser.add_argument("label", nargs="?", help="without a label: list what is held")
-    parser.add_argument("--reason", default="", help="why: a legal hold, a migration")
+    parser.add_argument("label", nargs="?", help="the backup; without it, list all holds")
+    parser.add_argument("--reason", default="", help="the reason, such as a legal hold or a migration")
     parser.add_argument("--release", action="store_true", help="release the backup")
     parser.set_defaults(handler=run_hold)
 
 
 def run_prune(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 1 for a plan that a guard would refuse, or where a repository could not be looked at."""
+    """Exit status 1 if a guard refuses the plan, or a repository cannot be read."""
     if args.lifecycle:
         return _lifecycle(load(args.config, args.as_of), args.version_days)
     done = (prune.plan if args.plan else prune.apply)(load(args.config, args.as_of), args.allow, terminal)
@@ -74,7 +72,7 @@ def run_prune(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def _lifecycle(config: Config, version_days: int) -> Answer:
-    """For each bucket what ``aws s3api put-bucket-lifecycle-configuration`` takes, with the rules that are there."""
+    """Print, for each bucket, its rules and the new ones in the form of ``put-bucket-lifecycle-configuration``."""
     buckets = ((r.name, bucket_of(r.store)) for r in config.repositories)
     wanted = {name: rules_for(bucket, version_days) for name, bucket in buckets if bucket is not None}
     lines: List[str] = []
@@ -85,15 +83,15 @@ def _lifecycle(config: Config, version_days: int) -> Answer:
         "changed": False,
         "lifecycle": {name: {"Rules": found.rules, "notes": found.notes} for name, found in wanted.items()},
     }
-    return Answer(data, "\n".join(lines) or "no repository is a bucket that takes lifecycle rules")
+    return Answer(data, "\n".join(lines) or "no repository is a bucket with lifecycle rules")
 
 
 def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
     plan = done.plan
     lines = [done.location]
     if done.error:
-        return [*lines, f"  NOT LOOKED AT: {done.error.message}"]
-    verb = "would go" if planned else "are gone"
+        return [*lines, f"  NOT READ: {done.error.message}"]
+    verb = "would be removed" if planned else "removed"
     lines.append(
         f"  {len(plan.removals)} of {plan.objects} objects {verb}: {size(plan.bytes_removed)} of {size(plan.bytes)}"
         f" ({plan.share:.0f} %)"
@@ -104,19 +102,19 @@ def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
     for (label, reason), group in groups.items():
         lines += _group(label, reason, group, keys)
     if plan.due:
-        renewed = "may have to be renewed" if planned else f"looked at, {done.locks.extended} renewed"
-        lines.append(f"  the locks of {len(plan.due)} objects that stay end soon: {renewed}")
+        renewed = "may have to be renewed" if planned else f"checked, {done.locks.extended} renewed"
+        lines.append(f"  the locks of {len(plan.due)} kept objects end soon: {renewed}")
     if done.locked:
         lines.append(f"  {done.locked} of them stay until their locks end")
-    lines += [f"  - the upload of {u.key}, begun {format_time(u.begun)}, never finished" for u in done.uploads]
+    lines += [f"  - the upload of {u.key}, started {format_time(u.begun)}, never finished" for u in done.uploads]
     if plan.kept:
-        lines.append("  these backups stay")
+        lines.append("  these backups are kept")
         lines += [f"    {label}: {'; '.join(why)}" for label, why in sorted(plan.kept.items())]
     if plan.weak:
-        lines.append("  these do not count: nothing is removed because they are there")
+        lines.append("  these do not count: nothing is removed because of them")
         lines += [f"    {name}: {why}" for name, why in sorted(plan.weak.items())]
     if plan.foreign:
-        lines.append("  these are left alone: their records are damaged or cannot be true (docs/retention.md)")
+        lines.append("  these are left alone: their records are damaged or implausible (docs/retention.md)")
         lines += [f"    {name}: {why}" for name, why in sorted(plan.foreign.items())]
     lines += [f"  SET APART {item.error.message}" for item in done.aside[:_NAMED]]
     if len(done.aside) > _NAMED:
@@ -125,7 +123,7 @@ def _describe(done: Pruned, planned: bool, keys: bool) -> List[str]:
 
 
 def _what(removal: Removal) -> str:
-    """What an object is part of: the label of a backup or copy, or WAL."""
+    """What an object belongs to: the label of a backup or copy, or WAL."""
     return "WAL" if "/wal/" in removal.key else removal.key.rsplit("/", 2)[1]
 
 
@@ -138,7 +136,7 @@ def _group(label: str, reason: str, removals: Sequence[Removal], keys: bool) -> 
 
 
 def run_hold(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """In every repository; without a label what is held."""
+    """Hold or release a backup in every repository; without a label, list all holds."""
     config = load(args.config, args.as_of)
     if args.label is None:
         return _held(config)
@@ -156,4 +154,4 @@ def _held(config: Config) -> Answer:
         repositories.close()
     rows = [[name, e.label, e.by, e.reason] for name, found in held.items() for e in found]
     data = {"holds": {name: [e.as_dict() for e in found] for name, found in held.items()}}
-    return Answer(data, table(["repository", "label", "by", "reason"], rows) if rows else "nothing is held")
+    return Answer(data, table(["repository", "label", "by", "reason"], rows) if rows else "no holds")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the resident commands (``wal-agent``, ``wal-stream``) share."""
+"""Shared by the resident commands, such as ``wal-agent`` and ``wal-stream``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..terminal import Terminal
 
 
 def listen() -> List[int]:
-    """The signals SIGTERM and SIGINT that come from now on."""
+    """A list that collects the signals SIGTERM and SIGINT from now on."""
     told: List[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _frame: told.append(caught))
@@ -26,7 +26,7 @@ def listen() -> List[int]:
 
 
 def load_again(path: str, terminal: Terminal, told: Sequence[int]) -> Optional[Config]:
-    """The configuration, as soon as it can be read; None if told to stop before that."""
+    """The configuration, as soon as it can be read; None if stopped before that."""
     words = ""
     while not told:
         try:
@@ -34,13 +34,13 @@ def load_again(path: str, terminal: Terminal, told: Sequence[int]) -> Optional[C
         except ConfigError as exc:
             if exc.message != words:
                 words = exc.message
-                terminal.note(f"waits for a configuration: {words}")
+                terminal.note(f"waiting for a valid configuration: {words}")
             clock.sleep(0.5)
     return None
 
 
 def tell_service_manager() -> None:
-    """systemd's ``Type=notify`` (manual page sd_notify(3)): it has started. No listener is not an error."""
+    """Report the start to systemd (``Type=notify``, sd_notify(3)); it is no error if nobody listens."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:

@@ -18,7 +18,7 @@ from ..terminal import Answer, Terminal, bullets, duration, size
 from .described import add_command, add_plan
 from .erasure import add_confirmation
 
-_AGAIN = "another restore has another --request-id, or none"
+_AGAIN = "for another restore, use another --request-id, or none"
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -33,7 +33,7 @@ def add_arguments(subparsers: Any) -> None:
     target.add_argument("--latest", action="store_true", help="to the end of the archived WAL (default)")
     target.add_argument("--immediate", action="store_true", help="to the end of the backup")
     target.add_argument(
-        "--time", metavar="TIME", help="'2026-11-22 14:02:00+00'; without a zone it is the server's TimeZone"
+        "--time", metavar="TIME", help="'2026-11-22 14:02:00+00'; without a zone, in the server's TimeZone"
     )
     target.add_argument("--lsn", metavar="LSN", help="0/3000028")
     target.add_argument("--xid", metavar="XID", help="a transaction id")
@@ -41,12 +41,12 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument(
         "--without-pieces",
         action="store_true",
-        help="stop after the last complete segment, without what was streamed of the next one",
+        help="stop after the last complete segment, and ignore streamed pieces of the next one",
     )
     parser.add_argument(
         "--without-erasures",
         action="store_true",
-        help="do not reapply registered erasures; say why in your own records",
+        help="do not reapply registered erasures; document the reason yourself",
     )
     add_confirmation(parser)
     parser.add_argument("--exclusive", action="store_true", help="stop just before the target instead of just after it")
@@ -55,26 +55,26 @@ def add_arguments(subparsers: Any) -> None:
     )
     parser.add_argument("--label", help="use this backup instead of the newest one finished before the target")
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="restore there; any other directory than the configured one becomes a clone"
+        "--data-dir", metavar="DIR", help="restore there; a cluster outside of the configured directory is a clone"
     )
     parser.add_argument(
         "--tablespace",
         action="append",
         default=[],
         metavar="OLD=NEW",
-        help="put the tablespace at OLD into NEW (repeatable); an equals sign in a path is written \\=",
+        help="put the tablespace at OLD into NEW (repeatable); write an equals sign in a path as \\=",
     )
-    parser.add_argument("--wal-dir", metavar="DIR", help="put pg_wal there, with a link to it in the data directory")
+    parser.add_argument("--wal-dir", metavar="DIR", help="put pg_wal there, linked from the data directory")
     parser.add_argument(
         "--existing",
         choices=EXISTING,
         default="refuse",
-        help="what to do with directories that are not empty (default: %(default)s)",
+        help="how to treat directories that are not empty (default: %(default)s)",
     )
     parser.add_argument(
         "--delta",
         action="store_true",
-        help="over an existing, stopped data directory of this cluster: keep the files that match the backup, and"
+        help="restore over the stopped data directory of this cluster: keep files that match the backup, and"
         " overwrite the others",
     )
     parser.add_argument(
@@ -99,16 +99,16 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument(
         "--request-id",
         metavar="ID",
-        help="an ID for this restore, e.g. an incident's: a run with the same ID does nothing once the restore is"
+        help="an ID for this restore, such as an incident's: a run with the same ID does nothing once the restore is"
         " finished",
     )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="fail if recovery takes longer")
-    add_plan(parser, "show what would be done, and do nothing")
+    add_plan(parser, "only show what would be done")
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Plan, then apply unless only the plan was requested."""
+    """Plan, then restore, unless only the plan was requested."""
     config = load(args.config, args.as_of)
     planned = restore.plan(config, _request(args))
     if args.plan:
@@ -145,18 +145,18 @@ def _request(args: argparse.Namespace) -> RestoreRequest:
         confirm_erasures=tuple(args.confirm_erasures),
         request_id=args.request_id,
         wal_dir=args.wal_dir,
-        # Only planned: the user wants to know before stopping the server.
+        # With --plan: people want to see the plan before they stop the server.
         assume_stopped=args.plan,
     )
 
 
 def _mapping(words: str) -> Tuple[str, str]:
-    """``OLD=NEW``, with a backslash before an equals sign that belongs to a path, as ``pg_basebackup`` reads it."""
+    """``OLD=NEW``, with a backslash before an equals sign in a path, as for ``pg_basebackup``."""
     parts = re.split(r"(?<!\\)=", words)
     if len(parts) != 2 or not all(parts):
         raise ConfigError(
             f"--tablespace {words!r} is not OLD=NEW.",
-            "Write --tablespace /old/place=/new/place, and an equals sign in a path as \\=.",
+            "Use --tablespace /old/place=/new/place, and write an equals sign in a path as \\=.",
         )
     old, new = (part.replace("\\=", "=") for part in parts)
     return old, new
@@ -171,10 +171,10 @@ def _pairs(words: List[str], option: str) -> Dict[str, str]:
 
 
 def describe_plan(planned: RestorePlan) -> str:
-    """The plan as a person reads it at three in the morning."""
+    """The plan as text, for a person who reads it at three in the morning."""
     data = planned.as_dict()
     if planned.satisfied:
-        return f"{planned.data_dir} already is the result of this restore; nothing to do\n{_AGAIN}"
+        return f"{planned.data_dir} is already the result of this restore; nothing to do\n{_AGAIN}"
     window = data["window"]
     lines = [
         f"restore to {data['target']} on timeline {data['target_timeline']}, then {planned.request.action}",
@@ -191,32 +191,32 @@ def describe_plan(planned: RestorePlan) -> str:
         f"archiving of the restored cluster: {'on' if planned.archiving else 'off'}",
     ]
     words = {
-        "missing": "is made",
-        "empty": "is filled",
-        "unfinished": "holds an unfinished restore, which is replaced",
-        "occupied": "is moved aside and made anew",
-        "kept": "keeps what is as in the backup, all else in it is overwritten",
+        "missing": "will be created",
+        "empty": "will be filled",
+        "unfinished": "has an unfinished restore, which will be replaced",
+        "occupied": "will be moved aside and created again",
+        "kept": "will keep files that match the backup; all else in it will be overwritten",
     }
     if len(planned.chain) > 1:
-        lines.append(f"put together of {len(planned.chain)} backups, each on the one before:")
+        lines.append(f"combined from {len(planned.chain)} backups, each based on the one before:")
         lines += bullets([f"{b.label} ({size(b.data_size)}, {size(b.stored_size)} stored)" for b in planned.chain])
     lines += bullets(
         [
-            f"{p.path} {words[p.state]} ({size(p.size)}{f', and {size(p.staged)} for a while' if p.staged else ''})"
+            f"{p.path} {words[p.state]} ({size(p.size)}{f', and {size(p.staged)} temporarily' if p.staged else ''})"
             for p in planned.places
         ]
     )
-    lines += [f"passed over: {text}" for text in planned.passed_over]
+    lines += [f"skipped: {text}" for text in planned.passed_over]
     return "\n".join([*lines, *planned.notes, *_warnings(planned.warnings)])
 
 
 def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
-    """What was reached, and how long each phase took."""
+    """The result as text: what was reached, and how long each phase took."""
     if planned.satisfied:
-        return f"{planned.data_dir} already is the result of this restore; nothing was done\n{_AGAIN}"
+        return f"{planned.data_dir} is already the result of this restore; nothing was done\n{_AGAIN}"
     commit = f"last commit at {result.reached_time}" if result.reached_time else "no commit was replayed"
     if planned.request.action == "shutdown":
-        commit = "stopped there, before anybody could ask for the last commit"
+        commit = "stopped before the last commit could be read"
     lines = [
         f"restored {result.label} to {result.target}: reached LSN {result.reached_lsn}, {commit}",
         (
@@ -231,17 +231,17 @@ def describe_result(planned: RestorePlan, result: RestoreResult) -> str:
         lines.append(f"replayed to {result.standby['replayed_lsn']}; the repository reaches {ends[-1]} (lag: {lag})")
     told = result.erasures
     if told.get("left_out"):
-        lines.append("the register of erasures was left out: who was erased since is back")
+        lines.append("erasures were not applied again: data erased since then is back")
     for one in told.get("applied", ()):
-        what = "its table is not there" if one["absent"] else f"{one['rows']} rows"
+        what = "its table does not exist" if one["absent"] else f"{one['rows']} rows"
         lines.append(f"erased again: {one['id']} of {one['table']} {one['reference']}".rstrip() + f", {what}")
     if told.get("unconfirmed"):
-        lines.append(f"NOT erased again, since nobody confirmed them: {', '.join(told['unconfirmed'])}")
+        lines.append(f"NOT erased again, not confirmed: {', '.join(told['unconfirmed'])}")
     if told.get("pending"):
-        lines.append(f"{len(told['pending'])} erasures are pending: lifeboat erasure apply, once it is promoted")
-    lines += [f"NOT ASKED what was erased: {name}" for name in told.get("unread", ())]
+        lines.append(f"{len(told['pending'])} erasures are pending: run lifeboat erasure apply after promotion")
+    lines += [f"NOT READ: the erasures in {name}" for name in told.get("unread", ())]
     lines += _warnings(result.warnings)
-    return "\n".join(lines + [f"the former content is kept in {path}" for path in result.moved_aside])
+    return "\n".join(lines + [f"the previous content is kept in {path}" for path in result.moved_aside])
 
 
 def _warnings(words: Sequence[str]) -> List[str]:

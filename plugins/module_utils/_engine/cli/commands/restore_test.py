@@ -17,7 +17,7 @@ from ..terminal import Answer, Terminal, bullets, duration
 def run_test(
     config: Config, request: TestRequest, only_plan: bool, report_dir: Optional[str], terminal: Terminal
 ) -> Answer:
-    """Exit status 1 when anything does not hold."""
+    """Exit status 1 if any check fails."""
     if only_plan:
         planned = plan(config, request)
         return Answer(planned, "\n".join(f"{key}: {value}" for key, value in planned.items()))
@@ -33,4 +33,4 @@ def _lines(done: RestoreTest) -> List[str]:
     for finding in done.findings:
         lines += bullets([f"{finding.name}: {finding.state}, {finding.detail} ({duration(finding.seconds)})"])
         lines += [f"    {line}" for line in finding.lines if finding.state == BROKEN]
-    return [*lines, *(f"{name}: took no report" for name in done.unrecorded)]
+    return [*lines, *(f"{name}: the report could not be stored" for name in done.unrecorded)]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat standby``: how far a standby is, and what a change of the primary needs."""
+"""``lifeboat standby``: the state of a standby, and the steps of a change of the primary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_
 from ..terminal import Answer, Terminal, bullets, duration, size
 from .described import Actions, add_command, add_plan
 
-# Exit status: somebody has to accept the loss.
+# Exit status: a person has to accept the loss.
 _NOT_OK = 2
 
 
@@ -26,14 +26,14 @@ def add_arguments(subparsers: Any) -> None:
     actions.add(
         "status",
         run_status,
-        "show how far it is behind the repository",
+        "show the lag behind the repository",
         "standby status",
         "--json standby status",
     )
     lost = actions.add(
         "loss",
         run_loss,
-        "show what a promotion of this standby would lose, and exit with 2 if somebody has to accept that",
+        "show what a promotion of this standby would lose, and exit with 2 if a person has to accept that",
         "standby loss",
         "standby loss --max-loss 60s",
         "standby loss --max-loss 16MB --accept-loss 0/3000028",
@@ -41,27 +41,29 @@ def add_arguments(subparsers: Any) -> None:
     lost.add_argument(
         "--max-loss",
         metavar="LIMIT",
-        help="what may be lost without that: seconds of commits (60s) or bytes of WAL (16MB); default: objectives.rpo",
+        help="loss that needs no acceptance: seconds of commits (60s) or bytes of WAL (16MB); default: objectives.rpo",
     )
-    lost.add_argument("--accept-loss", metavar="LSN", help="accept the loss that was shown together with this LSN")
+    lost.add_argument("--accept-loss", metavar="LSN", help="accept the loss that was shown with this LSN")
     actions.add(
         "handover",
         run_handover,
-        "store the last WAL of a primary that was stopped in order, so that it can follow the standby",
+        "store the last WAL of a primary that was shut down cleanly, so that it can follow the standby",
         "standby handover",
         "standby handover --json",
     )
     follow = actions.add(
         "follow",
         run_follow,
-        "make a server that was shut down cleanly a standby, without restoring it",
+        "turn a server that was shut down cleanly into a standby, without a restore",
         "standby follow",
         "standby follow --plan",
     )
     follow.add_argument(
-        "--running", action="store_true", help="prepare a primary that is about to be stopped: it starts as a standby"
+        "--running",
+        action="store_true",
+        help="prepare a primary that is about to be stopped, so that it starts as a standby",
     )
-    add_plan(follow, "change nothing")
+    add_plan(follow, "only show what would be changed")
     rest = actions.add(
         "settle",
         run_settle,
@@ -69,23 +71,23 @@ def add_arguments(subparsers: Any) -> None:
         "standby settle",
         "standby settle --plan",
     )
-    add_plan(rest, "store nothing, and compare nothing")
+    add_plan(rest, "only show what would be archived")
     behind = actions.add(
         "diverged",
         run_diverged,
-        "store what an old primary wrote behind the fork of the new timeline, and name its commits",
+        "store the WAL that an old primary wrote after the fork of the new timeline, and list its commits",
         "standby diverged",
         "standby diverged --plan",
     )
-    add_plan(behind, "store nothing")
+    add_plan(behind, "only show what would be stored")
 
 
 def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """On the host of the old primary, which is stopped."""
+    """Run on the host of the stopped old primary."""
     config = load(args.config, args.as_of)
     told = (diverged.plan if args.plan else diverged.apply)(config).as_dict()
     if not told["diverged"]:
-        return Answer(told, "nothing was written behind a fork: this server can follow")
+        return Answer(told, "nothing was written after the fork: this server can follow")
     span = f", from {told['first_commit_at']} to {told['last_commit_at']}" if told["first_commit_at"] else ""
     lines = [
         f"timeline {told['new_timeline']} forked at {told['fork_lsn']}, this server wrote on to {told['end_lsn']}:"
@@ -95,19 +97,19 @@ def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
         more = "" if told["xids_complete"] else f" and {told['commits'] - len(told['xids'])} more"
         lines.append(f"transaction ids {', '.join(map(str, told['xids']))}{more}")
     if told["label"]:
-        lines += bullets([f"stored in {name}" for name in told["repositories"]] or ["it was stored already"])
+        lines += bullets([f"stored in {name}" for name in told["repositories"]] or ["already stored"])
         lines.append(f"label {told['label']}")
     return Answer(told, "\n".join(lines))
 
 
 def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Read-only."""
+    """Print the state of the standby. Read-only."""
     status = standby_status_of(load(args.config, args.as_of))
     return Answer(status.as_dict(), describe(status))
 
 
 def run_loss(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Read-only but for what was heard of the primary, which is kept."""
+    """Print the loss. Read-only, except that the last known position of the primary is saved."""
     config = load(args.config, args.as_of)
     limit = read_limit(args.max_loss, config.objectives.rpo)
     found, verdict = loss.read(config, limit, accepted_lsn(args.accept_loss))
@@ -116,11 +118,11 @@ def run_loss(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def _loss_lines(told: Dict[str, Any]) -> List[str]:
-    """For people."""
+    """The result as text."""
     rest = told["to_replay"]
     commits = "transactions not counted" if rest["commits"] is None else f"{rest['commits']} transactions"
     lines = [
-        f"replayed to {told['replayed_lsn']} on timeline {told['timeline']}, to {told['lsn']} with all that is stored:"
+        f"replayed to {told['replayed_lsn']} on timeline {told['timeline']}, to {told['lsn']} with all stored WAL:"
         f" {size(rest['bytes'])}, {commits}"
     ]
     for stored in told["repositories"]:
@@ -128,12 +130,12 @@ def _loss_lines(told: Dict[str, Any]) -> List[str]:
         lines.append(f"repository {stored['repository']}: complete segments to {stored['archive_end_lsn']}{more}")
     lines += [f"NOT READ {name}: {error['message']}" for name, error in told["unread"].items()]
     if told["primary_lsn"]:
-        lost = f"{size(told['lost_bytes'])} of it are lost" if told["lost_bytes"] else "nothing of it is lost"
+        lost = f"{size(told['lost_bytes'])} of it are lost" if told["lost_bytes"] else "none of it is lost"
         lines.append(f"the primary's WAL went to {told['primary_lsn']} at {told['primary_heard_at']}: {lost}")
     else:
-        lines.append("how far the primary's WAL went is not known: nothing streamed from it to this standby")
+        lines.append("the position of the primary is not known: this standby did not stream from it")
     seconds = told["uncovered_seconds"]
-    uncovered = "nothing tells since when" if seconds is None else f"for the last {duration(seconds)}"
+    uncovered = "for an unknown time" if seconds is None else f"for the last {duration(seconds)}"
     lines.append(f"nothing is known of the primary {uncovered}; what it committed since then is lost")
     lines.append({"ok": "OK", "needs_acceptance": "NEEDS ACCEPTANCE", "refused": "REFUSED"}[told["verdict"]])
     lines += bullets(told["reasons"])
@@ -143,16 +145,16 @@ def _loss_lines(told: Dict[str, Any]) -> List[str]:
 
 
 def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """On the host of the old primary."""
+    """Run on the host of the old primary."""
     done = handover.apply(load(args.config, args.as_of)).as_dict()
-    lines = [f"the WAL of timeline {done['timeline']} ends at {done['handover_lsn']}, behind the shutdown checkpoint"]
+    lines = [f"the WAL of timeline {done['timeline']} ends at {done['handover_lsn']}, after the shutdown checkpoint"]
     lines += bullets([f"archived {pushed['name']}" for pushed in done["pushed"]])
     lines += bullets([f"stored {piece['key']} in {piece['repository']}" for piece in done["pieces"]])
-    return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was stored already"]))
+    return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was already stored"]))
 
 
 def run_follow(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """On the host of an old primary."""
+    """Run on the host of an old primary."""
     config = load(args.config, args.as_of)
     planned = plan_follow(config, args.running)
     done = planned if args.plan else apply_follow(config, planned)
@@ -161,7 +163,7 @@ def run_follow(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def run_settle(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """On the standby that is or will be promoted. Exit status 1 if some WAL is nowhere."""
+    """Run on the standby that is or will be promoted. Exit status 1 if some WAL exists nowhere."""
     config = load(args.config, args.as_of)
     done = (settle.plan if args.plan else settle.apply)(config)
     told = done.as_dict()
@@ -171,14 +173,14 @@ def run_settle(args: argparse.Namespace, terminal: Terminal) -> Answer:
         lines.append(f"repository {name} {'lacks' if args.plan else 'lacked'} {len(names)} segments of it")
         lines += bullets(names)
     if not args.plan:
-        lines.append(f"{len(told['pushed'])} files archived, {told['compared']} compared with what was there")
+        lines.append(f"{len(told['pushed'])} files archived, {told['compared']} compared with stored ones")
     if done.missing:
-        lines += ["MISSING here and there, a restore finds a gap:", *bullets(done.missing)]
+        lines += ["MISSING here and in a repository, a gap for restores:", *bullets(done.missing)]
     return Answer(told, "\n".join(lines), 1 if done.missing else 0)
 
 
 def describe(status: StandbyStatus) -> str:
-    """For people."""
+    """The result as text."""
     told = status.as_dict()
     commit = f"last commit at {told['replayed_commit_at']}" if told["replayed_commit_at"] else "no commit yet"
     more = f", pieces on to {told['pieces_end_lsn']}" if told["pieces_end_lsn"] else ""
@@ -189,5 +191,5 @@ def describe(status: StandbyStatus) -> str:
         f"repository {told['repository']}: complete segments to {told['archive_end_lsn']}{more}; {behind}",
     ]
     if status.obstacles:
-        return "\n".join([*lines, "a promotion now would not be without a gap:", *(f"  {o}" for o in status.obstacles)])
-    return "\n".join([*lines, "it could be promoted without a gap"])
+        return "\n".join([*lines, "a promotion now would leave a gap:", *(f"  {o}" for o in status.obstacles)])
+    return "\n".join([*lines, "it can be promoted without a gap"])

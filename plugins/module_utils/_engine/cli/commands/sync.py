@@ -19,22 +19,25 @@ def add_arguments(subparsers: Any) -> None:
     """Add the command and its arguments to ``subparsers``."""
     parser = add_command(subparsers, "sync", "sync --plan", "sync --from near --to far")
     parser.add_argument(
-        "--from", dest="source", metavar="NAME", help="default: the first that answers, and is no target"
+        "--from",
+        dest="source",
+        metavar="NAME",
+        help="the source (default: the first repository that responds and is not a target)",
     )
-    parser.add_argument("--to", action="append", default=[], metavar="NAME", help="only this one (repeatable)")
+    parser.add_argument("--to", action="append", default=[], metavar="NAME", help="only this target (repeatable)")
     parser.add_argument("--file-sets", action="store_true", help="only file sets, with their own credentials (as root)")
-    add_plan(parser, "show what is missing, and copy nothing")
+    add_plan(parser, "only show what is missing")
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 1 where an object could not be copied, or holds something else."""
+    """Exit status 1 if an object could not be copied, or has other content in the target."""
     config = (load_for_files if args.file_sets else load)(args.config, args.as_of)
     chosen = (config, args.source, args.to, args.file_sets)
     source, done = plan(*chosen) if args.plan else apply(*chosen, terminal)
     lines = [f"from {source}"]
     if config.files_apart:
-        lines.append("file sets have credentials of their own: lifeboat sync --file-sets, as root, copies them")
+        lines.append("file sets have their own credentials: copy them with lifeboat sync --file-sets, as root")
     for target in done:
         lines += _describe(target, args.plan)
     data = {"changed": any(t.lag.lacking for t in done), "source": source, "repositories": [t.as_dict() for t in done]}
@@ -46,13 +49,15 @@ def _describe(target: Synced, planned: bool) -> List[str]:
     if target.error:
         return [f"{target.location}: NOT SYNCED: {target.error.message}", f"  -> {target.error.hint}"]
     lines = [
-        f"{target.location}: {told['lacking']} objects lack, {size(told['lacking_bytes'])}"
+        f"{target.location}: {told['lacking']} objects are missing, {size(told['lacking_bytes'])}"
         + ("" if planned else f"; {target.copied} copied in {duration(target.seconds)}")
     ]
     lines += bullets([f"{count} of {what}" for what, count in told["lacking_of"].items()])
-    lines += bullets([f"CONFLICT {key}: it has other content here, and is left" for key in target.lag.conflicts])
+    lines += bullets([f"CONFLICT {key}: left alone, because it has other content here" for key in target.lag.conflicts])
     if target.lag.conflicts:
-        hint = "lifeboat verify tells which is damaged, and --repair heals it; if neither is, two servers wrote there"
+        hint = (
+            "Find the damaged copy with lifeboat verify, and add --repair; if both are intact, two servers wrote here."
+        )
         lines.append(f"  -> {hint}")
     lines += bullets([f"NOT COPIED {name}: {why}" for name, why in sorted(target.skipped.items())])
     return lines + bullets([f"NOT COPIED {f.key}: {f.error.message}" for f in target.failed])

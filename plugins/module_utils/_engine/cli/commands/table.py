@@ -34,39 +34,39 @@ def add_arguments(subparsers: Any) -> None:
         "table restore shop sales.orders --latest --into rescue",
     )
     back.add_argument("database", metavar="DATABASE")
-    back.add_argument("tables", nargs="+", metavar="TABLE", help="as in SQL: orders, sales.orders")
+    back.add_argument("tables", nargs="+", metavar="TABLE", help="name as in SQL: orders, sales.orders")
     target = back.add_mutually_exclusive_group(required=True)
     target.add_argument("--time", metavar="TIME", help="'2026-11-22 14:02:00+00'")
     target.add_argument("--lsn", metavar="LSN", help="0/3000028")
     target.add_argument("--xid", metavar="XID", help="a transaction id")
     target.add_argument("--name", metavar="NAME", help="a restore point (pg_create_restore_point)")
-    target.add_argument("--latest", action="store_true", help="as of the end of the archived WAL")
+    target.add_argument("--latest", action="store_true", help="to the end of the archived WAL")
     back.add_argument("--exclusive", action="store_true", help="stop just before the target instead of just after it")
     back.add_argument("--timeline", default="latest", help="latest, current or a number (default: %(default)s)")
     back.add_argument("--label", help="recover from this backup")
     place = back.add_mutually_exclusive_group()
     place.add_argument("--suffix", help="suffix of the restored tables' names (default: the time, _20261122_1402)")
     place.add_argument(
-        "--into", metavar="DATABASE", help="into this database, under their own names; created if needed"
+        "--into", metavar="DATABASE", help="restore into this database, under the original names; created if needed"
     )
     add_owners(back, "tables")
     add_confirmation(back)
-    add_plan(back, "show what would be recovered, and do nothing")
+    add_plan(back, "only show what would be recovered")
     find = actions.add(
         "search",
         run_search,
-        "find when rows were deleted or updated, the table truncated or dropped",
+        "find when rows were deleted or updated, or a table was truncated or dropped",
         'table search shop orders --from "2026-11-22 14:00:00+00"',
         'table search shop orders --from "2026-11-22 14:00:00+00" --to "2026-11-22 15:00:00+00"',
     )
     find.add_argument("database", metavar="DATABASE")
-    find.add_argument("tables", nargs="+", metavar="TABLE", help="as in SQL, by the name at --from")
+    find.add_argument("tables", nargs="+", metavar="TABLE", help="name as in SQL, at the time of --from")
     find.add_argument("--from", dest="since", required=True, metavar="TIME", help="'2026-11-22 14:00:00+00'")
     find.add_argument("--to", dest="until", metavar="TIME", help="(default: the end of the archived WAL)")
 
 
 def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Recover a scratch cluster, load, and drop it."""
+    """Recover a scratch cluster, copy the tables out of it, and drop it."""
     config = load(args.config, args.as_of)
     kind = next((k for k in ("time", "lsn", "xid", "name") if getattr(args, k) is not None), "latest")
     request = restore.TableRequest(
@@ -85,12 +85,12 @@ def run_restore(args: argparse.Namespace, terminal: Terminal) -> Answer:
     moment = f"LSN {done.reached_lsn}" + (f", last commit {done.reached_time}" if done.reached_time else "")
     lines.append(f"in database {done.database}, as of {moment}, in {duration(done.seconds)}")
     if done.dropped:
-        lines += ["left out, since a copy neither acts nor refers", *bullets(list(done.dropped))]
+        lines += ["left out, because a copy has no triggers and no references", *bullets(list(done.dropped))]
     return Answer({"changed": True, "restored": done.as_dict()}, "\n".join(lines))
 
 
 def run_search(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """A line for each transaction and table, with the options to restore to just before it."""
+    """Print a line for each transaction and table, with the options to restore to just before it."""
     since = read_aware(args.since, "--from")
     until = read_aware(args.until, "--to") if args.until else None
     request = search.SearchRequest(args.database, tuple(args.tables), since, until)
@@ -104,9 +104,9 @@ def run_search(args: argparse.Namespace, terminal: Terminal) -> Answer:
     ]  # fmt: skip
     lines = [table(["committed at", "table", "what", "rows", "transaction", "just before, with --exclusive"], rows)]
     if not rows:
-        lines = ["nothing was deleted or updated, and no table went"]
+        lines = ["no rows were deleted or updated, and no table was truncated or dropped"]
     lines += [
-        f"{name} was rewritten at {format_time(at)}: to follow it further, search again --from then"
+        f"{name} was rewritten at {format_time(at)}: to find later changes, search again --from then"
         for name, at in done.lost.items()
     ]
     lines.append(f"{done.segments} WAL segments, {format_lsn(done.begin)} to {format_lsn(done.end)}")

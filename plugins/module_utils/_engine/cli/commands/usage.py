@@ -19,15 +19,17 @@ _HEAD = ["kind", "objects", "bytes", "newest"]
 def add_arguments(subparsers: Any) -> None:
     """Add the command and its arguments to ``subparsers``."""
     parser = add_command(subparsers, "usage", "usage", "usage --repository primary --json")
-    parser.add_argument("--repository", metavar="NAME", help="only this one")
+    parser.add_argument("--repository", metavar="NAME", help="only this repository")
     parser.add_argument(
-        "--without-prune", action="store_true", help="only list: read no record, and do not plan what prune would free"
+        "--without-prune",
+        action="store_true",
+        help="only list objects: do not read records to plan what prune would free",
     )
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Exit status 1 where a repository could not be measured."""
+    """Exit status 1 if a repository could not be measured."""
     config = load(args.config, args.as_of)
     found = report(config, args.repository, not args.without_prune, terminal)
     lines = [f"cluster {config.cluster}"]
@@ -62,9 +64,9 @@ def _rows(amounts: Mapping[str, Amount]) -> List[List[str]]:
 
 def _growth(one: RepositoryUsage) -> str:
     if one.stored is None or one.growth is None:
-        return "not known before a whole week has passed"
+        return "unknown until a whole week has passed"
     sign = "-" if one.growth < 0 else ""
-    return f"{sign}{size(abs(one.growth))} a day: {size(one.stored)} are stored, retention removes {size(one.removed)}"
+    return f"{sign}{size(abs(one.growth))} a day: {size(one.stored)} stored, {size(one.removed)} removed by retention"
 
 
 def _prune(one: RepositoryUsage) -> List[str]:
@@ -72,9 +74,9 @@ def _prune(one: RepositoryUsage) -> List[str]:
     if prune is None:
         return []
     if prune.error:
-        return [f"  what the next prune frees is not known: {prune.error.message}"]
-    lines = [f"  the next prune frees {size(prune.bytes)} in {prune.objects} objects"]
+        return [f"  cannot plan the next prune: {prune.error.message}"]
+    lines = [f"  the next prune will free {size(prune.bytes)} in {prune.objects} objects"]
     lines += [f"    {kind}: {size(found.bytes)} in {found.objects} objects" for kind, found in prune.kinds.items()]
     if prune.refused:
-        lines.append(f"  it would be REFUSED by {', '.join(prune.refused)}: look at lifeboat prune --plan")
+        lines.append(f"  it would be REFUSED by {', '.join(prune.refused)}: see lifeboat prune --plan")
     return lines

@@ -40,30 +40,28 @@ def add_arguments(subparsers: Any) -> None:
         type=int,
         default=NOT_FOUND,
         metavar="STATUS",
-        help="exit status for a file that is not there (default: %(default)s)",
+        help="exit status for a missing file (default: %(default)s)",
     )
     parser.add_argument(
         "--source",
         metavar="REPOSITORY",
-        help="ask this one first; if it has no such file, that counts even if another one does not answer",
+        help="try this one first; a file missing there counts as missing even if another one does not respond",
     )
-    parser.add_argument(
-        "--without", metavar="REPOSITORY", action="append", default=[], help="do not ask this repository"
-    )
-    parser.add_argument("--pieces", action="store_true", help="put a missing segment together from its pieces")
+    parser.add_argument("--without", metavar="REPOSITORY", action="append", default=[], help="ignore this repository")
+    parser.add_argument("--pieces", action="store_true", help="assemble a missing segment from its pieces")
     parser.add_argument(
         "--follow",
         action="store_true",
-        help="for a standby: wait a little for new WAL, and hand out no segment that does not go beyond the last one",
+        help="for a standby: wait a little for new WAL, and never return a segment that has nothing new",
     )
     parser.set_defaults(handler=run_fetch, error_status=lambda _: ABORT_RECOVERY)
     parser = subparsers.add_parser("wal-prefetch", description="Fetch WAL ahead of replay. Started by a restore.")
-    parser.add_argument("directory", help="directory with the restore's order; served until standard input ends")
+    parser.add_argument("directory", help="directory with the request of a restore; served until standard input ends")
     parser.set_defaults(handler=run_prefetch)
 
 
 def run_push(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Archive one file; silent when all is well, because PostgreSQL calls it for every segment."""
+    """Archive one file; silent on success, because PostgreSQL calls it for every segment."""
     pushed = push(load(args.config, args.as_of), args.path)
     return Answer({"name": pushed.name, "stored": pushed.stored, "already": list(pushed.already)}, "")
 
@@ -85,7 +83,7 @@ def run_fetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def run_prefetch(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Serve one restore until it ends."""
-    # From its directory, which is closed, files move to the server's, which decides whether a group may read them.
+    # Files move from this closed directory to the server's, whose mode decides whether a group may read them.
     os.umask(0o027)
     fetched = prefetch(load(args.config, args.as_of), args.directory, sys.stdin.fileno())
     return Answer({"fetched": fetched}, "")

@@ -22,11 +22,11 @@ def add_arguments(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Work until SIGTERM or SIGINT. A configuration that changed is read again."""
+    """Archive WAL until SIGTERM or SIGINT. A changed configuration is read again."""
     told = listen()
     config: Optional[Config] = load(args.config, args.as_of)
     while config and not told:
-        terminal.note(f"WAL agent of cluster {config.cluster}: {config.data_dir}, {config.wal.parallel} at once")
+        terminal.note(f"WAL agent of cluster {config.cluster}: {config.data_dir}, {config.wal.parallel} in parallel")
         Agent(config, terminal, lambda: bool(told)).run(tell_service_manager)
         config = load_again(args.config, terminal, told)
     return Answer({"ended": True}, "")

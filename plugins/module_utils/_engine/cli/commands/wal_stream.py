@@ -21,12 +21,14 @@ from .resident import listen, load_again, tell_service_manager
 def add_arguments(subparsers: Any) -> None:
     """Add the command and its arguments to ``subparsers``."""
     parser = add_command(subparsers, "wal-stream", "wal-stream", "wal-stream --drop-slot")
-    parser.add_argument("--drop-slot", action="store_true", help="only drop the replication slot, which would keep WAL")
+    parser.add_argument(
+        "--drop-slot", action="store_true", help="only drop the replication slot, so that it keeps no WAL"
+    )
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
-    """Work until SIGTERM or SIGINT; ends with an error when the server does. A changed configuration is read again."""
+    """Stream until SIGTERM or SIGINT; an error if the server ends. A changed configuration is read again."""
     config = load(args.config, args.as_of)
     if args.drop_slot:
         name = receivewal.slot_name(config.cluster)
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     while wanted and not told:
         if not wanted.wal.stream:
             raise ConfigError(
-                f"{args.config}: wal.stream is off.", "Set wal.stream to true; a restore uses the pieces by itself."
+                f"{args.config}: wal.stream is off.", "Set wal.stream to true; restores use the pieces automatically."
             )
         terminal.note(f"WAL stream of cluster {wanted.cluster}: every {wanted.wal.stream_interval:g} s")
         Stream(wanted, terminal, lambda: bool(told)).run(tell_service_manager)
