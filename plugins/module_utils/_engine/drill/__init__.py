@@ -6,5 +6,9 @@
 ``ledger`` writes and reads the ledger, ``judge`` and ``checks`` decide without I/O, ``survey`` inspects a server,
 ``strike`` destroys the drill's own cluster, ``prove`` examines a restored one, ``report`` and its renderers tell it.
 ``evidence`` names the files that these steps leave for one another, ``keep`` stores report and evidence in the
-repositories of a cluster with a ``checklist``, and ``trend`` plots what is there.
+repositories of a cluster with a ``checklist``, and ``trend`` plots what is there. ``calendar`` proposes the next one.
 """
+
+from .calendar import DISASTERS
+
+__all__ = ["DISASTERS"]
