@@ -98,6 +98,8 @@ def test_it_tells_what_is_true_and_changes_only_with_a_fact(site: Site, installe
     told = company("--check", "--diff")
     assert "plan.md: -| main | verification of repo0 | ✗ never |" in told and company.text() == text
     assert f"plan.md: +| main | {opened} | P1 |" in told and "mend the runbook | Bob | 2026-12-24" in told
+    assert "plan.md: -Next drill of cluster main: server, due now." in told
+    assert "plan.md: +Next drill of cluster main: ransomware, due 20" in told
     assert "drill server_deletion" in told and "| 40 s |" in told
 
 

@@ -104,6 +104,7 @@ def some_facts(cluster: str = "shop", **more: Any) -> Dict[str, Any]:
         "contacts": people,
         "signed": True,
         "leader": None,
+        "next_drill": {"scenario": "ransomware", "due": "2027-01-31T10:00:00Z"},
         "repositories": [a_repository(), a_repository("dublin", region="eu-west-1", required=False)],
         "incidents": [
             {

@@ -132,7 +132,10 @@ def test_an_open_incident_is_shown_once_with_who_has_it(fleets: Fleets) -> None:
     # Whether data can be restored is another question.
     assert verdict.state == GOOD
     page = fleets.page()
-    assert page.count(f"lifeboat incident show --incident {opened.id}") == 1 and "INCIDENT P2" in page
+    assert (
+        page.count(f"lifeboat --config /etc/lifeboat/shop.yml incident show --incident {opened.id}") == 1
+        and "INCIDENT P2" in page
+    )
     assert "the &lt;b&gt;database" in page and "by nobody" in page and "Open incidents: 1." in page
     actions.acknowledge(config, opened.id, "")
     (found,) = fleets.verdicts()["shop"].emergencies

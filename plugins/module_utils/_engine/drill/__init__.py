@@ -9,6 +9,6 @@
 repositories of a cluster with a ``checklist``, and ``trend`` plots what is there. ``calendar`` proposes the next one.
 """
 
-from .calendar import DISASTERS
+from .calendar import DISASTERS, propose
 
-__all__ = ["DISASTERS"]
+__all__ = ["DISASTERS", "propose"]

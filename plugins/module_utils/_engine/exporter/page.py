@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from ..base.version import VERSION
 from ..report.markup import Markup, tag
@@ -61,7 +61,7 @@ def render(
         tag("p", "Lifeboat", cls="kicker"),
         tag("h1", "Can we restore now?"),
         tag("p", _summary(verdicts, unusable), cls="lead"),
-        [_emergency(verdict.cluster, each, now) for verdict in verdicts for each in verdict.emergencies],
+        [_emergency(name, each, now) for name, each in _emergencies(verdicts)],
         _alerts(asked, now) if asked else None,
         [_unusable(item) for item in unusable],
         [_cluster(verdict) for verdict in verdicts],
@@ -87,22 +87,29 @@ def _summary(verdicts: Sequence[Verdict], unusable: Sequence[Unusable]) -> str:
     return f"Clusters: {', '.join(told)}." + (f" Open incidents: {urgent}." if urgent else "")
 
 
+def _emergencies(verdicts: Sequence[Verdict]) -> List[Tuple[str, Emergency]]:
+    """With their clusters, the most urgent first, then the oldest."""
+    found = [(verdict.cluster, each) for verdict in verdicts for each in verdict.emergencies]
+    return sorted(found, key=lambda item: (item[1].priority, item[1].id))
+
+
 def _emergency(cluster: str, found: Emergency, now: datetime) -> Markup:
     """An open incident, and the command that shows it."""
     left = (found.until - now).total_seconds() if found.until else 0.0
     promise = f"{span_words(left)} of its objective are left" if left > 0 else "its objective has passed"
     facts = (
-        Fact("Open", ago(now, found.since)),
+        Fact("Opened", ago(now, found.since)),
         Fact("Acknowledged", f"by {found.by}" if found.by else "by nobody", GOOD if found.by else BAD),
         Fact("Recovery time", promise, GOOD if left > 0 else BAD),
     )
+    urgent = found.priority in ("P1", "P2")
     return tag(
         "section",
-        tag("h2", cluster, tag("span", f"INCIDENT {found.priority}", cls="badge bad")),
+        tag("h2", cluster, tag("span", f"INCIDENT {found.priority}", cls=f"badge {BAD if urgent else WARNED}")),
         tag("p", found.title, cls="answer"),
         [_fact(fact) for fact in facts],
-        tag("pre", f"lifeboat incident show --incident {found.id}"),
-        cls="card cluster failure",
+        tag("pre", f"lifeboat --config /etc/lifeboat/{cluster}.yml incident show --incident {found.id}"),
+        cls="card cluster failure" if urgent else "card cluster",
     )
 
 

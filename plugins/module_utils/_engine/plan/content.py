@@ -246,6 +246,10 @@ def _proofs(told: Company) -> Section:
         blocks.append(Rows(("cluster", "drill", "kept", "result", "checks", "evidence"), tuple(rehearsals)))
     else:
         blocks.append(Words("No drill was kept."))
+    for facts in told.clusters:
+        coming = facts["next_drill"]
+        when = f"due {day(coming['due'])[:10]}" if coming["due"] else "due now"
+        blocks.append(Words(f"Next drill of cluster {facts['cluster']}: {coming['scenario']}, {when}."))
     return Section("Last verifications, restore tests and drills", "proofs", tuple(blocks))
 
 

@@ -8,11 +8,12 @@ time in it is that of an event.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..base.errors import LifeboatError, ObjectCorrupt
 from ..config.described import shown
 from ..config.load import Config, RepositoryConfig
+from ..drill import propose
 from ..incident.places import stored_in
 from ..incident.record import PRIORITIES
 from ..incident.timeline import Incident
@@ -39,11 +40,14 @@ def gather(config: Config) -> Dict[str, Any]:
     found: List[Dict[str, Any]] = []
     incidents: Dict[str, Incident] = {}
     leader: Optional[str] = None
+    drills: Sequence[Drill] = ()
     with Repositories.open(config) as repositories:
         for entry, repository in zip(config.repositories, repositories.items):
             about = _about(entry)
             try:
-                found.append({**about, **_of(config, entry, repository), "error": None})
+                stored = read_stored(config, entry, repository)
+                found.append({**about, **_of(repository, stored), "error": None})
+                drills = max(drills, stored.drills.items, key=len)
                 incidents = {**stored_in(config, repository), **incidents}
                 leader = leader or _leader(repository)
             except LifeboatError as exc:
@@ -65,6 +69,7 @@ def gather(config: Config) -> Dict[str, Any]:
         "contacts": [shown(contact) for contact in sorted(promised.contacts, key=lambda c: (c.order, c.name))],
         "signed": bool(config.signing.signers),
         "leader": leader,
+        "next_drill": _next_drill(config, drills),
         "repositories": found,
         "incidents": [_incident(name, incidents[name]) for name in sorted(incidents)],
     }
@@ -84,8 +89,7 @@ def _about(entry: RepositoryConfig) -> Dict[str, Any]:
     }
 
 
-def _of(config: Config, entry: RepositoryConfig, repository: Repository) -> Dict[str, Any]:
-    stored = read_stored(config, entry, repository)
+def _of(repository: Repository, stored: Stored) -> Dict[str, Any]:
     contents = stored.contents
     newest, way = contents.chains.newest, contents.to_latest()
     tested = max(stored.tests.items(), key=lambda item: item[1].at, default=None)
@@ -133,7 +137,13 @@ def _pace(repository: Repository) -> Dict[str, Any]:
     return {"seconds": None, "seconds_at": None}
 
 
-def _drills(drills: Any) -> List[Dict[str, Any]]:
+def _next_drill(config: Config, drills: Sequence[Drill]) -> Dict[str, Any]:
+    """What is to be rehearsed next, and when (None: now)."""
+    found = propose(drills, config.objectives.max_drill_age, len(config.repositories))
+    return {"scenario": found.scenario, "due": format_time(found.due) if found.due else None}
+
+
+def _drills(drills: Sequence[Drill]) -> List[Dict[str, Any]]:
     """The newest of each scenario, by scenario."""
     newest: Dict[str, Drill] = {drill.scenario: drill for drill in drills}
     return [{key: value for key, value in newest[name].as_dict().items() if key != "files"} for name in sorted(newest)]
