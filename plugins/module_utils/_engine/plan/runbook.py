@@ -112,7 +112,7 @@ def _how(facts: Mapping[str, Any]) -> str:
     seal = " IDENTITY=/path/of/the/identity" if sealed else ""
     return (
         "As the user postgres, with the credentials in the environment: save the lines between begin and end as"
-        f" restore.sh, then PGDATA=/var/lib/postgresql/restored{seal} sh restore.sh. It restores the newest backup and"
+        f" by-hand.sh, then PGDATA=/var/lib/postgresql/restored{seal} sh by-hand.sh. It restores the newest backup and"
         " replays WAL to the end of the archive. For an earlier moment add, before the last line,"
         " recovery_target_time = '2026-11-22 14:01:59+00' and recovery_target_action = 'pause' to"
         ' "$PGDATA/postgresql.auto.conf".'
