@@ -165,7 +165,8 @@ def test_text_of_others_is_never_markup(words: str) -> None:
 
 def test_a_record_adds_no_line_to_the_text_for_a_person() -> None:
     facts = some_facts()
-    facts["repositories"][0]["newest"]["requirements"]["os"] = "Debian\nrm -rf /\x1b[2J"
+    needs = facts["repositories"][0]["newest"]["requirements"]
+    needs["os"], needs["extensions"], needs["settings"] = "Debian\nrm -rf /\x1b[2J", ["postgis"], "on"
     told = a_company(facts)
     text = runbook(told, told.clusters[0])
     assert "  System: Debian rm -rf /\\x1b[2J\n" in text and "\nrm -rf" not in text

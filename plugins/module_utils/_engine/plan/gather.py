@@ -29,6 +29,8 @@ from ..wal.keep import holds_sealed
 
 # Of the reports of restore tests: one may be damaged.
 _LOOKED_AT = 5
+# Whoever may store can open thousands.
+_MOST_INCIDENTS = 50
 
 
 def gather(config: Config) -> Dict[str, Any]:
@@ -71,7 +73,7 @@ def gather(config: Config) -> Dict[str, Any]:
         "leader": leader,
         "next_drill": _next_drill(config, drills),
         "repositories": found,
-        "incidents": [_incident(name, incidents[name]) for name in sorted(incidents)],
+        "incidents": [_incident(name, incidents[name]) for name in _unfinished(incidents)],
     }
 
 
@@ -167,6 +169,12 @@ def _leader(repository: Repository) -> Optional[str]:
         if epoch is not None:
             return epoch.site
     return None
+
+
+def _unfinished(incidents: Mapping[str, Incident]) -> List[str]:
+    """Those that are open, or of which something is left to do: the newest, by name."""
+    left = [n for n, i in incidents.items() if i.is_open or any(not action.done for action in i.actions)]
+    return sorted(left)[-_MOST_INCIDENTS:]
 
 
 def _incident(name: str, incident: Incident) -> Mapping[str, Any]:

@@ -77,6 +77,11 @@ def _line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def _entries(claimed: Any) -> Mapping[str, Any]:
+    """What a record claims as names and values; a record of another shape has none."""
+    return claimed if isinstance(claimed, Mapping) else {}
+
+
 def _off(told: Company, name: str) -> str:
     host = told.primary(name)
     return (
@@ -97,10 +102,10 @@ def _needs(facts: Mapping[str, Any], backup: Mapping[str, Any]) -> Iterator[str]
         if needs.get(key):
             yield f"  {words}: {_line(needs[key])}"
     yield f"  Room: {backup['restored_bytes'] / 1e9:.1f} GB for the data, more for WAL and for each link of a chain"
-    extensions = needs.get("extensions") or {}
+    extensions = _entries(needs.get("extensions"))
     if extensions:
         yield "  Extensions: " + ", ".join(_line(f"{name} {version}") for name, version in sorted(extensions.items()))
-    for name, value in sorted((needs.get("settings") or {}).items()):
+    for name, value in sorted(_entries(needs.get("settings")).items()):
         yield f"  {_line(f'{name} = {value}')}"
     for space in backup["tablespaces"]:
         if not space["in_place"]:
