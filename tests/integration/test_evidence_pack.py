@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import subprocess
 import tarfile
@@ -65,6 +66,8 @@ def site(newest_postgres: Installation, sites: Sites, s3_options: S3Options, tmp
     made.lifeboat("verify", "--restore")
     report = write_report(tmp_path / "report")
     made.lifeboat("drill", "keep", "--report", str(report), "--scenario", "server")
+    made.lifeboat("incident", "open", "the database is wrong")
+    made.lifeboat("incident", "close", "restored")
     made.write(retention={"keep_last": 1, "full_days": 0, "wal_days": 0, "settle_hours": 0, "max_share": 100})
     made.lifeboat("prune", status=None)
     return made
@@ -78,6 +81,12 @@ def test_the_pack_is_whole_and_holds_no_secret(site: Site, tmp_path: Path) -> No
     assert subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=root, check=False).returncode == 0
     names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     assert names == {file["name"] for file in done["files"]}
+    (told,) = (json.loads((root / name).read_text()) for name in names if re.match(r"incidents/.*\.json", name))
+    assert told["title"] == "the database is wrong" and [e["what"] for e in told["incident"]["events"]] == [
+        "opened",
+        "closed",
+    ]
+    assert "restored" in (root / f"incidents/{told['incident']['incident']}.md").read_text()
     assert {f"repositories/repo{n}/{name}" for n in (0, 1) for name in (
         "backups.json", "verifications.jsonl", "restore_tests.jsonl")} <= names  # fmt: skip
     (drill,) = (root / "drills").iterdir()

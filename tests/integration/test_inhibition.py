@@ -140,3 +140,28 @@ def test_without_an_exporter_only_what_nobody_reports_is_left_out(alertmanager: 
     post(alertmanager, [{"alertname": "ExporterDown", "severity": "critical", "instance": "mon"}, *missing])
     wanted = {("BackupMissing", "", "critical"): "suppressed", ("BackupMissing", "near", "critical"): "active"}
     settles(alertmanager, c, wanted)
+
+
+def test_an_open_incident_stands_for_the_hosts_of_its_cluster(alertmanager: str) -> None:
+    c, other = "incident", "calm"
+    fleet = [
+        alert("HostSilent", "critical", c, instance="db1"),
+        alert("ServerDown", "critical", c, instance="db2"),
+        alert("JobFailed", "warning", c, instance="db2", job_name="full"),
+        alert("WalDiskFilling", "critical", c, instance="db2"),
+        alert("RepositoryDown", "critical", c, repository="near"),
+        alert("IncidentUnacknowledged", "critical", c, incident="a"),
+        alert("ServerDown", "critical", other, instance="db3"),
+    ]
+    post(alertmanager, [alert("IncidentOpen", "none", c, incident="a"), *fleet])
+    wanted = {
+        ("IncidentOpen", "", "none"): "active",
+        ("HostSilent", "db1", "critical"): "suppressed",
+        ("ServerDown", "db2", "critical"): "suppressed",
+        ("JobFailed", "db2", "warning"): "suppressed",
+        ("WalDiskFilling", "db2", "critical"): "active",
+        ("RepositoryDown", "near", "critical"): "active",
+        ("IncidentUnacknowledged", "", "critical"): "active",
+    }
+    settles(alertmanager, c, wanted)
+    settles(alertmanager, other, {("ServerDown", "db3", "critical"): "active"})

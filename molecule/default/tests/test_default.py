@@ -117,7 +117,7 @@ def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Di
     told, mailed = host.file("/tmp/told").content_string, host.file("/tmp/mailed").content_string
     assert mailed.startswith("To: dba@lifeboat.test\n")
     assert "drill_reminder of cluster db13 warns" in mailed
-    assert "The quarterly drill of cluster db13 is due" in told and "LIFEBOAT_STATUS=10" in told
+    assert "next drill of cluster db13: server, due now" in told and "LIFEBOAT_STATUS=10" in told
 
 
 def test_the_playbook_proves_a_backup(machines: Dict[str, Host], playbook: Playbooks) -> None:

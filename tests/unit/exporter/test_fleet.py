@@ -21,6 +21,7 @@ from lifeboat.drill.keep import keep
 from lifeboat.exporter.fleet import Fleet, configurations
 from lifeboat.exporter.serve import page_of
 from lifeboat.exporter.status import BAD, GOOD, WARNED, Verdict, judge
+from lifeboat.incident import actions
 from lifeboat.repository.repository import Repository
 from support.drills import write_report
 from support.records import EPOCH, SYSTEM, a_backup, put_backup
@@ -119,6 +120,28 @@ def test_configurations_that_cannot_be_used_are_reported_and_stop_nothing(fleets
         value for each in fleets.fleet.samples() for m, _labels, value in each if m.name.startswith("exporter_unus")
     ]
     assert unusable == 2
+
+
+def test_an_open_incident_is_shown_once_with_who_has_it(fleets: Fleets) -> None:
+    fleets.cluster("shop", 1, 2, places=2)
+    config = load(str(fleets.directory / "shop.yml"))
+    opened = actions.open_incident(config, "the <b>database</b> is wrong", "P2").incident
+    verdict = fleets.verdicts()["shop"]
+    (found,) = verdict.emergencies
+    assert (found.id, found.priority, found.by) == (opened.id, "P2", None)
+    # Whether data can be restored is another question.
+    assert verdict.state == GOOD
+    page = fleets.page()
+    assert (
+        page.count(f"lifeboat --config /etc/lifeboat/shop.yml incident show --incident {opened.id}") == 1
+        and "INCIDENT P2" in page
+    )
+    assert "the &lt;b&gt;database" in page and "by nobody" in page and "Open incidents: 1." in page
+    actions.acknowledge(config, opened.id, "")
+    (found,) = fleets.verdicts()["shop"].emergencies
+    assert found.by and f"by {found.by}" in fleets.page()
+    actions.close(config, "over", opened.id)
+    assert fleets.verdicts()["shop"].emergencies == () and "INCIDENT" not in fleets.page()
 
 
 def test_a_cluster_that_is_removed_is_forgotten(fleets: Fleets) -> None:

@@ -87,7 +87,8 @@ def test_every_rule_is_tested_with_series_that_vanished() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.alert}-{rule.labels['severity']}")
 def test_a_rule_has_what_a_person_needs(rule: Rule) -> None:
     assert metrics_in(rule.expr) <= {metric.full_name for metric in METRICS.values()}
-    assert rule.labels["severity"] in (("none",) if rule.alert == "Watchdog" else ("warning", "critical"))
+    silent = rule.alert in ("Watchdog", "IncidentOpen")
+    assert rule.labels["severity"] in (("none",) if silent else ("warning", "critical"))
     assert set(rule.annotations) == {"summary", "description", "runbook_url"}
     # What a template does not fill in is a sentence.
     assert rule.annotations["summary"].endswith(".")
@@ -130,6 +131,7 @@ def test_amtool_accepts_the_example() -> None:
     ("labels", "receiver"),
     [
         ("alertname=Watchdog severity=none", "watchdog"),
+        ("alertname=IncidentOpen severity=none cluster=shop", "nobody"),
         ("alertname=BackupMissing severity=critical cluster=shop", "pager"),
         ("alertname=JobFailed severity=warning cluster=shop", "mail"),
         ("alertname=Other", "mail"),

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Set
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Set
 
 from ..audit.trail import read_trail, verified
 from ..base.errors import LifeboatError, ObjectCorrupt
 from ..config.described import shown
 from ..config.load import Config, RepositoryConfig
+from ..incident.document import as_dict, document, markdown
+from ..incident.places import stored_in
+from ..incident.timeline import Incident
 from ..listing import read_contents
 from ..records.model import BackupManifest, format_time
 from ..repository.drills import read_drills
@@ -68,13 +71,20 @@ def gather(config: Config, repositories: Repositories, since: datetime, now: dat
     found.figures["Faults of the audit trail"] = len(checked.faults)
     kept: Dict[str, Any] = {}
     drills: Set[str] = set()
+    incidents: Dict[str, Incident] = {}
     for entry, repository in zip(config.repositories, repositories.items):
         try:
             backups = _of_repository(config, entry, repository, since, found, drills)
+            for name, incident in stored_in(config, repository).items():
+                known = incidents.get(name)
+                # A repository that was away has fewer events.
+                if known is None or len(known.events) < len(incident.events):
+                    incidents[name] = incident
         except LifeboatError as exc:
             found.unread[f"repository {repository.name}"] = exc.message
             continue
         kept[repository.name] = backups_kept(backups, since, now, config.objectives.max_backup_age)
+    _incidents(config, since, now, incidents, found)
     found.add("schedule.json", _json({"operations": schedule_kept(events, since, now), "backups": kept}))
     found.figures["Drills"] = len(drills)
     return found
@@ -154,6 +164,18 @@ def _drills(repository: Repository, since: datetime, found: Gathered, drills: Se
             chunks = _reader(repository, f"{place}/{file.name}", file.sha256, file.size)
             found.parts.append(Part(f"drills/{drill.label}/{file.name}", chunks))
         found.add(f"drills/{drill.label}/{MANIFEST}", repository.get_record(f"{place}/{MANIFEST}"))
+
+
+def _incidents(
+    config: Config, since: datetime, now: datetime, incidents: Mapping[str, Incident], found: Gathered
+) -> None:
+    """The events of each incident of that time as data, and the post-incident document."""
+    chosen = {name: i for name, i in incidents.items() if i.events and i.events[-1].when >= since}
+    for name, incident in sorted(chosen.items()):
+        told = document(incident, config.cluster, config.objectives, now)
+        found.add(f"incidents/{name}.json", _json({"incident": incident.as_dict(now), **as_dict(told)}))
+        found.add(f"incidents/{name}.md", markdown(told).encode("utf-8", "backslashreplace"))
+    found.figures["Incidents"] = len(chosen)
 
 
 def _reader(repository: Repository, key: str, sha256: str, size: int) -> Chunks:

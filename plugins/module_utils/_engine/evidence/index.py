@@ -45,6 +45,11 @@ PARTS: Tuple[Shown, ...] = (
     ),
     Shown("repositories/*/verifications.jsonl", "What was read back, and what was damaged", ("5(1)(f)", "A.8.13")),
     Shown("repositories/*/restore_tests.jsonl", "Reports of restore tests", ("32(1)(c)", "32(1)(d)", "A.8.13")),
+    Shown(
+        "incidents/*",
+        "Incidents: who was told and when, what was done, what it cost, and what follows from it",
+        ("CC7.3, CC7.4", "CC7.5", "A.5.29"),
+    ),
     Shown("drills/*", "Reports, evidence and checklists of drills", ("32(1)(c)", "32(1)(d)", "A1.3", "A.8.13")),
 )
 

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from ..base.version import VERSION
 from ..report.markup import Markup, tag
 from ..report.style import CSS
 from .alertmanager import Asked
 from .fleet import Cluster, Unusable
-from .status import BAD, GOOD, WARNED, Fact, Place, Verdict, ago, judge
+from .status import BAD, GOOD, WARNED, Emergency, Fact, Place, Verdict, ago, judge, span_words
 
 _WORDS = {GOOD: "PROTECTED", WARNED: "WARNING", BAD: "AT RISK"}
 _MARKS = {GOOD: ("✓", "good-ink"), WARNED: ("!", "warn-ink"), BAD: ("✗", "bad-ink"), None: ("", "soft")}
@@ -30,7 +30,7 @@ _MORE = """
 .places { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 8px 32px; }
 .fact { display: grid; grid-template-columns: 18px 10.5em 1fr; gap: 8px; padding: 5px 0; font-size: 14px;
   border-bottom: 1px solid var(--line); }
-.fact:last-child { border-bottom: 0; } .fact .name { color: var(--soft); }
+.fact:last-child { border-bottom: 0; } .cluster pre { margin: 10px 0 0; } .fact .name { color: var(--soft); }
 @media (max-width: 480px) { main { padding: 16px 12px 32px; } .card { padding: 14px; }
   .fact { grid-template-columns: 18px 1fr; row-gap: 0; } .fact .value { grid-column: 2; }
   .alert { grid-template-columns: 84px 1fr; } .alert b, .alert .words { order: 1; grid-column: 1 / -1; } }
@@ -61,6 +61,7 @@ def render(
         tag("p", "Lifeboat", cls="kicker"),
         tag("h1", "Can we restore now?"),
         tag("p", _summary(verdicts, unusable), cls="lead"),
+        [_emergency(name, each, now) for name, each in _emergencies(verdicts)],
         _alerts(asked, now) if asked else None,
         [_unusable(item) for item in unusable],
         [_cluster(verdict) for verdict in verdicts],
@@ -82,7 +83,34 @@ def _summary(verdicts: Sequence[Verdict], unusable: Sequence[Unusable]) -> str:
     told = [f"{number} {words[state]}" for state, number in counts.items() if number]
     if unusable:
         told.append(f"{len(unusable)} with an unusable configuration")
-    return f"Clusters: {', '.join(told)}."
+    urgent = sum(len(verdict.emergencies) for verdict in verdicts)
+    return f"Clusters: {', '.join(told)}." + (f" Open incidents: {urgent}." if urgent else "")
+
+
+def _emergencies(verdicts: Sequence[Verdict]) -> List[Tuple[str, Emergency]]:
+    """With their clusters, the most urgent first, then the oldest."""
+    found = [(verdict.cluster, each) for verdict in verdicts for each in verdict.emergencies]
+    return sorted(found, key=lambda item: (item[1].priority, item[1].id))
+
+
+def _emergency(cluster: str, found: Emergency, now: datetime) -> Markup:
+    """An open incident, and the command that shows it."""
+    left = (found.until - now).total_seconds() if found.until else 0.0
+    promise = f"{span_words(left)} of its objective are left" if left > 0 else "its objective has passed"
+    facts = (
+        Fact("Opened", ago(now, found.since)),
+        Fact("Acknowledged", f"by {found.by}" if found.by else "by nobody", GOOD if found.by else BAD),
+        Fact("Recovery time", promise, GOOD if left > 0 else BAD),
+    )
+    urgent = found.priority in ("P1", "P2")
+    return tag(
+        "section",
+        tag("h2", cluster, tag("span", f"INCIDENT {found.priority}", cls=f"badge {BAD if urgent else WARNED}")),
+        tag("p", found.title, cls="answer"),
+        [_fact(fact) for fact in facts],
+        tag("pre", f"lifeboat --config /etc/lifeboat/{cluster}.yml incident show --incident {found.id}"),
+        cls="card cluster failure" if urgent else "card cluster",
+    )
 
 
 def _alerts(asked: Asked, now: datetime) -> Markup:

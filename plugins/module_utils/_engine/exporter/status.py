@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ..config.load import RepositoryConfig
+from ..escalation import taken_care_until
+from ..incident.timeline import Incident
 from ..metrics import Stored
+from ..records.fields import printable
 from ..records.model import BackupManifest
 from ..repository.drills import Drills
 from ..restore import estimate_seconds
 from .fleet import Cluster, Reading
 
 GOOD, WARNED, BAD = "good", "warn", "bad"
+#: Whoever may store can open thousands.
+MOST_INCIDENTS = 20
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,29 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Emergency:
+    """An open incident: when it began, who has acknowledged it (None: nobody, or it lapsed), and what is promised."""
+
+    id: str
+    priority: str
+    title: str
+    since: Optional[datetime]
+    by: Optional[str]
+    until: Optional[datetime]
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """One cluster: the worst state, the answer in a sentence, and its repositories."""
+    """One cluster: the worst state, the answer in a sentence, its repositories, and its open incidents.
+
+    An incident does not change the state: whether data can be restored is another question.
+    """
 
     cluster: str
     state: str
     answer: str
     places: Tuple[Place, ...]
+    emergencies: Tuple[Emergency, ...] = ()
 
 
 def judge(cluster: Cluster, now: datetime) -> Verdict:
@@ -56,14 +77,34 @@ def judge(cluster: Cluster, now: datetime) -> Verdict:
     )
     able = [place for place in places if place.restorable]
     states = {fact.state for place in places for fact in place.facts}
+    urgent = _emergencies(cluster, now)
     if not able:
-        return Verdict(cluster.config.cluster, BAD, f"No: {places[0].why}" if places else "No repository.", places)
+        why = f"No: {places[0].why}" if places else "No repository."
+        return Verdict(cluster.config.cluster, BAD, why, places, urgent)
     worst = BAD if BAD in states else WARNED if WARNED in states or len(able) < len(places) else GOOD
     answer = f"Yes, from {' and '.join(place.name for place in able)}"
     lost = [place.name for place in places if not place.restorable]
-    return Verdict(
-        cluster.config.cluster, worst, f"{answer}; not from {', '.join(lost)}." if lost else f"{answer}.", places
-    )
+    told = f"{answer}; not from {', '.join(lost)}." if lost else f"{answer}."
+    return Verdict(cluster.config.cluster, worst, told, places, urgent)
+
+
+def _emergencies(cluster: Cluster, now: datetime) -> Tuple[Emergency, ...]:
+    """Each open incident once, as the repository with the most events has it: the others lag behind."""
+    found: Dict[str, Incident] = {}
+    for reading in cluster.readings.values():
+        for name, incident in (reading.stored.incidents if reading.stored else {}).items():
+            known = found.get(name)
+            if known is None or len(known.events) < len(incident.events):
+                found[name] = incident
+    return tuple(_emergency(cluster, found[name], now) for name in sorted(found)[-MOST_INCIDENTS:])
+
+
+def _emergency(cluster: Cluster, incident: Incident, now: datetime) -> Emergency:
+    until = taken_care_until(incident, cluster.config.incidents)
+    taken = incident.acknowledgement if until is not None and now < until else None
+    title = incident.opened.text if incident.opened else ""
+    by = printable(taken.by) if taken else None
+    return Emergency(incident.id, incident.priority, printable(title), incident.began, by, incident.deadline)
 
 
 def _place(cluster: Cluster, entry: RepositoryConfig, reading: Reading, now: datetime) -> Place:

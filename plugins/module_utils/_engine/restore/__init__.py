@@ -11,6 +11,7 @@ from .follow import plan as plan_follow
 from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
 from .request import RestorePlan, RestoreRequest, RestoreResult
+from .runbook import restore_by_hand
 from .standby_status import Status as StandbyStatus
 from .standby_status import Stored as StandbyStored
 from .standby_status import read as standby_status_of
@@ -34,6 +35,7 @@ __all__ = [
     "on_path",
     "plan",
     "plan_follow",
+    "restore_by_hand",
     "standby_status_of",
     "standby_walk",
 ]

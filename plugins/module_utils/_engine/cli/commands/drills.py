@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lifeboat drill keep``, ``list``, ``show`` and ``trend``: the evidence of drills in the repositories."""
+"""``lifeboat drill keep``, ``list``, ``show``, ``trend`` and ``next``: drills in the repositories, and the next."""
 
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from typing import Any, Dict, List, Optional, Tuple
 
 from ...base import clock
@@ -19,6 +20,9 @@ from ...repository.drills import Drill, Drills, read_drills
 from ...repository.repository import Repositories
 from ..terminal import Answer, Terminal, bullets, duration, table
 from .described import Actions, add_command
+
+# An error is no announcement.
+_UNKNOWN = 3
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -62,6 +66,17 @@ def add_arguments(subparsers: Any) -> None:
         "drill trend --output drills.html --as-of 2026-11-22T14:00:00Z",
     )
     page.add_argument("--output", required=True, metavar="FILE", help="the HTML file to write")
+    following = actions.add(
+        "next",
+        run_next,
+        "propose the next drill: what was rehearsed longest ago, a quarter after the last one that passed",
+        "drill next",
+        "drill next --announce 14",
+    )
+    following.add_argument(
+        "--announce", type=float, metavar="DAYS", help="end with status 1 if it is due within so many days, or late"
+    )
+    following.set_defaults(error_status=lambda _: _UNKNOWN)
 
 
 def run_keep(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -157,6 +172,33 @@ def run_trend(args: argparse.Namespace, terminal: Terminal) -> Answer:
         {"repository": name, "drills": len(found.items), "page": args.output},
         f"{len(found.items)} drills of repository {name}: {args.output}",
     )
+
+
+def run_next(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """From the first repository that answers."""
+    from ...drill.calendar import propose
+
+    config, now = load(args.config, args.as_of), clock.now()
+    found, name = _first(config)
+    proposal = propose(found.items, config.objectives.max_drill_age, len(config.repositories))
+    near = args.announce is not None and proposal.near(now, args.announce)
+    last = proposal.last
+    people = config.incidents.contacts
+    lines = [
+        f"next drill of cluster {config.cluster}: {proposal.scenario}, {_when(proposal.due, now)}",
+        f"the last one: {last.label}, {_result(last)}" if last else f"no drill is kept in repository {name}",
+        *bullets([f"{printable(c.name)} ({', '.join(c.roles) or 'contact'})" for c in people]),
+        "docs/drill.md of the collection tells how; lifeboat drill keep stores the evidence",
+    ]
+    data = {"repository": name, **proposal.as_dict(now), "contacts": [contact.name for contact in people]}
+    return Answer(data, "\n".join(lines), 1 if near else 0)
+
+
+def _when(due: Optional[datetime], now: datetime) -> str:
+    if due is None:
+        return "due now"
+    days = (due - now).total_seconds() / 86400
+    return f"due on {due:%Y-%m-%d}, " + (f"in {days:.0f} days" if days >= 0 else f"LATE by {-days:.0f} days")
 
 
 def _first(config: Config) -> Tuple[Drills, str]:
