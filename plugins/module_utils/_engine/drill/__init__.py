@@ -6,8 +6,8 @@
 ``ledger`` writes and reads the ledger, ``judge`` and ``checks`` decide without I/O, ``survey`` inspects a server,
 ``strike`` destroys the drill's own cluster, ``prove`` examines a restored one, ``report`` and its renderers report.
 ``evidence`` names the files that these steps write for each other, ``keep`` stores report and evidence in the
-repositories of a cluster with a ``checklist``, ``trend`` plots the stored
-drills, and ``calendar`` proposes the next one.
+repositories of a cluster with a ``checklist``, ``trend`` plots the stored drills, and
+``calendar`` proposes the next one.
 """
 
 from .calendar import DISASTERS, propose
