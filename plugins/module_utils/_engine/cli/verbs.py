@@ -14,6 +14,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "list": ("listing", "list backups, windows and gaps"),
     "show": ("listing", "show one backup, what its host needs, and how to restore it by hand"),
     "check": ("check", "check archiving, the objectives, and gaps"),
+    "assess": ("assess", "show which ways back there are, what each loses and how long it takes"),
     "metrics": ("metrics", "show what is measured here, in the exposition format of Prometheus"),
     "exporter": ("exporter", "serve metrics and a status page of all clusters, from their repositories alone"),
     "usage": ("usage", "show how much each repository holds, when it is full, and what the next prune frees"),
