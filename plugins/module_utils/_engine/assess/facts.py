@@ -23,7 +23,7 @@ class Asked:
 
     ``disaster_at`` is since when nothing is committed any more, ``as_of`` a moment before an attack. ``host``,
     ``new_host`` and ``standby`` are names of the inventory, ``old_host`` is an address. ``fenced``: the old server is
-    off for good.
+    off for good. ``config_file`` is the configuration on the host, for the commands.
     """
 
     disaster: str = ""
@@ -39,6 +39,7 @@ class Asked:
     old_host: str = ""
     fenced: bool = False
     inventory: str = ""
+    config_file: str = ""
 
     def __post_init__(self) -> None:
         if self.disaster and self.disaster not in DISASTERS:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+from ..base.errors import ConfigError
+from ..base.files import replace_file
 from ..base.version import VERSION
 from ..report.markup import Child, Markup, tag
 from ..report.style import CSS
 from .run import Assessment
-from .text import headline, lasts, loses, place_name, place_words, server_words, span
+from .text import headline, lasts, loses, others_silent, place_name, place_words, server_words, span
 from .way import MET, UNMET, Way
 
 _MORE = """
@@ -62,6 +64,16 @@ def render(found: Assessment) -> str:
         tag("footer", f"Lifeboat {VERSION}; the look took {facts.seconds:.1f} s."),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
+
+
+def write(found: Assessment, path: str) -> None:
+    """Write the page into a file that only its owner reads; ConfigError."""
+    try:
+        replace_file(path, render(found).encode(), mode=0o600)
+    except OSError as exc:
+        raise ConfigError(
+            f"Cannot write {path}: {exc.strerror}.", "Name a file in a directory that exists.", path=path
+        ) from exc
 
 
 def _first(steps: Tuple[str, ...]) -> Child:
@@ -119,9 +131,7 @@ def _known(found: Assessment) -> Markup:
         rows += [
             [tag("dt", ""), tag("dd", tag("span", words, cls="warn-ink"))] for words in (*place.findings, *place.frozen)
         ]
-    for name, why in facts.silent:
-        if name not in {place.name for place in (*facts.places, *facts.past)}:
-            rows += [tag("dt", name), tag("dd", tag("span", why, cls="bad-ink"))]
+    rows += [[tag("dt", name), tag("dd", tag("span", why, cls="bad-ink"))] for name, why in others_silent(found)]
     for name, value in (("RPO", facts.rpo), ("RTO", facts.rto)):
         rows += [tag("dt", name), tag("dd", "not set" if value is None else span(value))]
     return tag("section", tag("dl", rows, cls="facts"), cls="card")

@@ -58,7 +58,7 @@ def assess(
     """
     facts = gather(config, asked, loss, seconds)
     require_reachable(facts, asked)
-    source = config.source or "/etc/lifeboat/main.yml"
+    source = asked.config_file or config.source or "/etc/lifeboat/main.yml"
     decision = decide(facts, asked, source)
     return Assessment(asked, facts, decision, tuple(first_steps(facts, asked, decision, source)))
 

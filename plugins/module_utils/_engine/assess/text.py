@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import List, Optional, Tuple
 
 from ..records.model import format_time
-from .facts import PRIMARY, STANDBY, Place
+from .facts import CORRUPTION, DELETION, PRIMARY, RANSOMWARE, REGION, SERVER, STANDBY, Place
 from .run import Assessment
 from .way import MET, UNMET, Way
 
+_WORDS = {
+    SERVER: "a lost server", REGION: "a lost region", DELETION: "deleted data", CORRUPTION: "damaged blocks",
+    RANSOMWARE: "an attack",
+}  # fmt: skip
 MARKS = {MET: "yes", UNMET: "NO"}
 
 
@@ -49,7 +53,7 @@ def lasts(way: Way) -> str:
 def headline(found: Assessment) -> str:
     """The answer in one sentence."""
     best, disaster = found.decision.best, found.decision.disaster
-    what = f"for {disaster}" if found.asked.disaster else f"as it looks like {disaster}" if disaster else ""
+    what = f"against {_WORDS.get(disaster, '')}" if found.asked.disaster else f"it looks like {_WORDS.get(disaster)}"
     if best is not None:
         return f"{best.title} ({what}): loses {loses(best)}, takes {lasts(best)}."
     if not disaster:
@@ -83,6 +87,12 @@ def place_name(place: Place) -> str:
     return f"{place.name}, as of {format_time(place.as_of)}" if place.as_of else place.name
 
 
+def others_silent(found: Assessment) -> List[Tuple[str, str]]:
+    """What gave no answer besides repositories, whose errors are told with them."""
+    told = {place.name for place in (*found.facts.places, *found.facts.past)}
+    return [(name, why) for name, why in found.facts.silent if name not in told]
+
+
 def lines(found: Assessment) -> List[str]:
     """The page for a terminal."""
     facts = found.facts
@@ -99,7 +109,7 @@ def lines(found: Assessment) -> List[str]:
     for place in (*facts.places, *facts.past):
         out.append(f"  repository  {place_name(place)}: {place_words(place)}")
         out += [f"              {words}" for words in (*place.findings, *place.frozen)]
-    out += [f"  NO ANSWER   {name}: {why}" for name, why in facts.silent]
+    out += [f"  NO ANSWER   {name}: {why}" for name, why in others_silent(found)]
     if facts.rpo is None and facts.rto is None:
         out.append("  objectives  none is set (objectives.rpo, objectives.rto)")
     else:

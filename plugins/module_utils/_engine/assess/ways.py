@@ -194,7 +194,7 @@ def table_beside(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
         _answers(facts), table, *_room(facts, backup),
     )  # fmt: skip
     return Way(
-        "table_beside", f"Restore {what} beside the live one", Loss(0.0, "nothing; the live table stays", 0),
+        "table_beside", f"Restore {what} beside the live one", Loss(0.0, "the live table stays as it is", 0),
         lasts(backup, at_most=True), conditions, commands.tables(asked, config_file), "", place.name if place else "",
     )  # fmt: skip
 
@@ -236,7 +236,7 @@ def database_beside(facts: Facts, asked: Asked, config_file: str) -> Optional[Wa
     loses = lost_of(facts, asked, place)
     return Way(
         "database_beside", f"Restore beside the live server, and take {which} out of it with pg_dump",
-        Loss(loses.seconds, f"of this database {loses.words}", loses.transactions), lasts(backup, at_most=True),
+        Loss(loses.seconds, f"in this database {loses.words}", loses.transactions), lasts(backup, at_most=True),
         conditions, commands.beside(asked, config_file), "", place.name if place else "",
     )  # fmt: skip
 

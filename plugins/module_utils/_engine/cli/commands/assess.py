@@ -8,12 +8,9 @@ from __future__ import annotations
 import argparse
 from typing import Any, Callable, Dict, Mapping, Optional
 
-from ...assess import page, text
-from ...assess.facts import DISASTERS, Asked
+from ...assess import DISASTERS, Asked, assess, lines, write
 from ...assess.gather import MOST_SECONDS
-from ...assess.run import assess
-from ...base.errors import ConfigError, PostgresError, StandbyRefused
-from ...base.files import replace_file
+from ...base.errors import PostgresError, StandbyRefused
 from ...config.load import Config, load
 from ...records.model import read_aware
 from ..terminal import Answer, Terminal
@@ -74,13 +71,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     )
     found = assess(config, asked, _loss(config), args.within)
     if args.html:
-        try:
-            replace_file(args.html, page.render(found).encode(), mode=0o600)
-        except OSError as exc:
-            raise ConfigError(
-                f"Cannot write {args.html}: {exc.strerror}.", "Name a file in a directory that exists.", path=args.html
-            ) from exc
-    return Answer({**found.as_dict(), "page": args.html}, "\n".join(text.lines(found)))
+        write(found, args.html)
+    return Answer({**found.as_dict(), "page": args.html}, "\n".join(lines(found)))
 
 
 def _loss(config: Config) -> Callable[[], Optional[Mapping[str, Any]]]:
