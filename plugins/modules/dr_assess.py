@@ -72,6 +72,10 @@ options:
   page:
     description: Where to write the page as HTML, on the host where the module runs.
     type: path
+  amcheck:
+    description: Whether to find damaged relations and blocks with C(pg_amcheck), which reads the whole cluster.
+    type: bool
+    default: false
   within:
     description: Seconds to wait for answers.
     type: float
@@ -101,7 +105,8 @@ RETURN = r"""
 assessment:
   description:
     - C(disaster), C(best) and C(command) (null where no way is open), C(ways), the best first, C(first) (what to do
-      before), C(repositories), C(server), C(silent) (what did not answer, with the reason), C(objectives), C(contacts).
+      before), C(repositories), C(server), C(damages) (of C(pg_amcheck)),
+      C(silent) (what did not answer, with the reason), C(objectives), C(contacts).
     - Each way has C(name), C(title), C(best), C(possible), C(loses) (C(seconds), C(transactions), C(words)), C(lasts)
       (C(seconds), C(source)), C(missed), C(conditions) (C(name), C(state), C(reason)), C(command), C(playbook) and
       C(repository).
@@ -140,6 +145,7 @@ SPEC = ArgumentSpec(
         "fenced": {"type": "bool", "default": False},
         "host_config_file": {"type": "path"},
         "page": {"type": "path"},
+        "amcheck": {"type": "bool", "default": False},
         "within": {"type": "float", "default": 60},
     },
     mutually_exclusive=(("target_time", "label"),),
@@ -160,7 +166,7 @@ def look(module: AnsibleModule, config: Config) -> dict[str, Any]:
         **words,
     )
     told = given["standby_loss"]
-    found = assess(config, asked, (lambda: told) if told else None, given["within"])
+    found = assess(config, asked, (lambda: told) if told else None, given["within"], given["amcheck"])
     if given["page"]:
         write(found, given["page"])
     return {"changed": False, "assessment": found.as_dict(), "lines": lines(found)}

@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from shlex import quote
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from ..base.errors import ConfigError
+from ..postgres.identifiers import conninfo
 from ..records.model import format_time
-from .facts import Asked
+from .facts import Asked, Damage, Server
 
 #: Words of a command that the operator has to replace.
 HOST, NEW_HOST, STANDBY_HOST, DATABASE, TABLE = "HOST", "NEW_HOST", "STANDBY", "DATABASE", "SCHEMA.TABLE"
@@ -41,21 +42,22 @@ def _plain(value: str) -> str:
     )
 
 
-def to_time(target: Optional[datetime]) -> Dict[str, str]:
-    """The variables of a playbook for a point in time; none for the latest moment."""
-    return {} if target is None else {"dr_target": "time", "dr_target_value": format_time(target)}
+def stop_at(asked: Asked) -> Dict[str, str]:
+    """The variables of a playbook for a point in time or a backup; none for the latest moment of the newest one."""
+    target = {} if asked.target is None else {"dr_target": "time", "dr_target_value": format_time(asked.target)}
+    return {**target, "restore_label": asked.label}
 
 
 def rebuild(asked: Asked, lost: str = "", as_of: Optional[datetime] = None) -> str:
     """Rebuild on an empty host, without the repositories that are ``lost``."""
-    more = {"dr_old_host": asked.old_host, **to_time(asked.target), "lifeboat_lost_repositories": lost}
+    more = {"dr_old_host": asked.old_host, **stop_at(asked), "lifeboat_lost_repositories": lost}
     more["dr_as_of"] = format_time(as_of) if as_of else ""
     return playbook(asked, "dr_rebuild", asked.new_host or NEW_HOST, more)
 
 
 def in_place(asked: Asked) -> str:
     """Restore in place."""
-    return playbook(asked, "dr_restore", asked.host or HOST, to_time(asked.target))
+    return playbook(asked, "dr_restore", asked.host or HOST, stop_at(asked))
 
 
 def failover(asked: Asked) -> str:
@@ -74,7 +76,8 @@ def _lifeboat(config_file: str, *words: str) -> str:
 
 
 def _stop(asked: Asked) -> List[str]:
-    return ["--time", quote(format_time(asked.target))] if asked.target else ["--latest"]
+    stop = ["--time", quote(format_time(asked.target))] if asked.target else ["--latest"]
+    return [*stop, *(["--label", quote(asked.label)] if asked.label else [])]
 
 
 def delta(asked: Asked, config_file: str) -> str:
@@ -95,6 +98,15 @@ def search(asked: Asked, config_file: str, since: Optional[datetime]) -> str:
     named = [quote(name) for name in asked.tables] or [TABLE]
     begin = quote(format_time(since)) if since else "TIME"
     return _lifeboat(config_file, "table", "search", quote(asked.database or DATABASE), *named, "--from", begin)
+
+
+def reindex(damaged: Sequence[Damage], server: Server) -> str:
+    """Build indexes again; their names are quoted as SQL quotes them, and only pg_catalog is in the search path."""
+    where = [f"--host={quote(server.host)}"] if server.host else []
+    words = ["sudo -u postgres env PGOPTIONS='-c search_path=pg_catalog,pg_temp' psql --no-psqlrc", *where]
+    words.append(f"--port={server.port}")
+    each = [(quote(conninfo(d.database)), quote(f"REINDEX INDEX {d.relation}")) for d in damaged]
+    return " && ".join(" ".join([*words, f"--dbname={name}", f"--command={what}"]) for name, what in each)
 
 
 def beside(asked: Asked, config_file: str) -> str:

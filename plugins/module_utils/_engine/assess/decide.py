@@ -22,6 +22,7 @@ from .ways import (
     in_place_delta,
     other_repository,
     rebuild,
+    reindex,
     table_beside,
 )
 
@@ -31,7 +32,7 @@ FITTING: Mapping[str, Tuple[Maker, ...]] = {
     SERVER: (failover, rebuild, other_repository),
     REGION: (failover, rebuild, other_repository),
     DELETION: (table_beside, database_dump, database_beside, in_place, in_place_delta),
-    CORRUPTION: (table_beside, failover, in_place_delta, in_place, rebuild, other_repository),
+    CORRUPTION: (reindex, table_beside, failover, in_place_delta, in_place, rebuild, other_repository),
     RANSOMWARE: (as_of,),
 }
 _ALL: Tuple[Maker, ...] = (
@@ -107,6 +108,8 @@ def first_steps(facts: Facts, asked: Asked, decision: Decision, config_file: str
         # A search begins behind a backup: its end itself cannot be reached.
         since = place.backups[-1].finished_at + timedelta(seconds=1) if place and place.backups else None
         steps.append(f"Find the moment, from the newest backup on: {commands.search(asked, config_file, since)}")
+    if decision.disaster == CORRUPTION and facts.damages is None:
+        steps.append("Find out what is damaged: assess again with --amcheck, which reads the whole cluster.")
     if not decision.disaster:
         steps.append("The server answers. Name what is wrong: --disaster corruption, region, ransomware or deletion.")
     if not facts.answering:

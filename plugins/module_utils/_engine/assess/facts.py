@@ -135,13 +135,15 @@ class Server:
     """The server of the configuration, asked where the assessment runs.
 
     ``data_dir`` says whether its data directory exists on this host, ``free`` how many bytes are free beside it (None:
-    not known). ``error`` is why a silent server gave no answer.
+    not known). ``error`` is why a silent server gave no answer. ``host`` and ``port`` are libpq's.
     """
 
     state: str = SILENT
     error: str = ""
     data_dir: bool = False
     free: Optional[int] = None
+    host: str = ""
+    port: int = 5432
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,42 @@ class StandbyFact:
     to_replay: int = 0
 
 
+INDEX, TABLE, SYSTEM = "index", "table", "system"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A damaged relation: its name as SQL quotes it, and the blocks that are known (of an index, the first).
+
+    ``kind``: ``index`` (it can be built again), ``table`` (it can be restored alone) or ``system`` (it cannot).
+    """
+
+    database: str
+    relation: str
+    kind: str
+    blocks: Tuple[int, ...] = ()
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Damages:
+    """What was found in the live cluster. ``unread`` are databases that could not be checked, ``noted`` sentences."""
+
+    found: Tuple[Damage, ...] = ()
+    unread: Tuple[str, ...] = ()
+    noted: Tuple[str, ...] = ()
+
+    def of(self, kind: str) -> Tuple[Damage, ...]:
+        """Those of a kind."""
+        return tuple(damage for damage in self.found if damage.kind == kind)
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything that the decision rests on. ``past`` are the repositories as they were before the attack.
 
-    ``silent`` names what did not answer, each with the reason. ``identity``: sealed objects can be opened here.
+    ``silent`` names what did not answer, each with the reason. ``damages`` is None where nobody looked. ``identity``:
+    sealed objects can be opened here.
     """
 
     cluster: str
@@ -168,6 +201,7 @@ class Facts:
     server: Server = Server()
     standby: Optional[StandbyFact] = None
     past: Tuple[Place, ...] = ()
+    damages: Optional[Damages] = None
     rpo: Optional[float] = None
     rto: Optional[float] = None
     identity: bool = False

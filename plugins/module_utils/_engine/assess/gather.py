@@ -26,11 +26,13 @@ from ..repository.dumps import list_dumps
 from ..repository.repository import Repositories, Repository
 from ..wal import scan
 from .bounded import ask_all
+from .damage import look_for_damage
 from .facts import (
     PRIMARY,
     STANDBY,
     Asked,
     Backup,
+    Damages,
     DrillFact,
     DumpFact,
     Facts,
@@ -45,22 +47,25 @@ MOST_SECONDS = 60.0
 _ATTEMPTS, _CONNECT, _READ = 2, 3.0, 10.0
 # Segments that are read for the last commit, and objects that are named.
 _SEGMENTS, _NAMED = 3, 3
-_SERVER, _LOSS = "the server", "the standby's loss"
-_Answer = Union[Place, Server, StandbyFact, None]
+_SERVER, _LOSS, _DAMAGE = "the server", "the standby's loss", "pg_amcheck"
+_Answer = Union[Place, Server, StandbyFact, Damages, None]
 Loss = Optional[Callable[[], Optional[Mapping[str, Any]]]]
 
 
 def gather(
-    config: Config, asked: Asked, loss: Loss = None, seconds: float = MOST_SECONDS
+    config: Config, asked: Asked, loss: Loss = None, seconds: float = MOST_SECONDS, amcheck: bool = False
 ) -> Facts:
     """Ask the server, the standby and every repository at once.
 
-    ``loss`` gives what ``lifeboat standby loss`` tells, and None where there is no standby.
+    ``loss`` gives what ``lifeboat standby loss`` tells, and None where there is no standby. With ``amcheck`` the live
+    cluster is checked for damage, which reads all of it.
 
     What does not answer within ``seconds`` is named in the facts, and nobody waits for it.
     """
     begin = clock.monotonic()
     questions: Dict[str, Callable[[], _Answer]] = {_SERVER: lambda: read_server(config)}
+    if amcheck:
+        questions[_DAMAGE] = lambda: look_for_damage(config, seconds)
     if loss is not None:
         questions[_LOSS] = lambda: read_loss(loss())
     for entry in config.repositories:
@@ -77,7 +82,7 @@ def gather(
                 answer = answers.get(name)
                 known = answer if isinstance(answer, Place) else None
                 found.append(known or Place(name, required=entry.required, error=silent.get(name, "no answer")))
-    server, standby = answers.get(_SERVER), answers.get(_LOSS)
+    server, standby, damages = answers.get(_SERVER), answers.get(_LOSS), answers.get(_DAMAGE)
     people = sorted(config.incidents.contacts, key=lambda c: (c.order, c.name))
     return Facts(
         config.cluster,
@@ -86,6 +91,7 @@ def gather(
         server if isinstance(server, Server) else Server(error=silent.get(_SERVER, "")),
         standby if isinstance(standby, StandbyFact) else None,
         tuple(earlier),
+        damages if isinstance(damages, Damages) else None,
         config.objectives.rpo,
         config.objectives.rto,
         Seal(config.seal).has_identity,
@@ -111,7 +117,7 @@ def read_server(config: Config) -> Server:
         hasty = replace(config.connection, connect_timeout=min(config.connection.connect_timeout, 5))
         with session(hasty) as sql:
             state = STANDBY if sql.value("SELECT pg_is_in_recovery()") else PRIMARY
-        return Server(state, "", there, free)
+        return Server(state, "", there, free, config.connection.host or "", config.connection.port)
     except LifeboatError as exc:
         return Server(error=exc.message, data_dir=there, free=free)
 

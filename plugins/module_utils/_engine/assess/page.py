@@ -13,7 +13,7 @@ from ..base.version import VERSION
 from ..report.markup import Child, Markup, tag
 from ..report.style import CSS
 from .run import Assessment
-from .text import headline, lasts, loses, others_silent, place_name, place_words, server_words, span
+from .text import damage_words, headline, lasts, loses, others_silent, place_name, place_words, server_words, span
 from .way import MET, UNMET, Way
 
 _MORE = """
@@ -131,6 +131,7 @@ def _known(found: Assessment) -> Markup:
         rows += [
             [tag("dt", ""), tag("dd", tag("span", words, cls="warn-ink"))] for words in (*place.findings, *place.frozen)
         ]
+    rows += [[tag("dt", "Damage"), tag("dd", words)] for words in damage_words(found)]
     rows += [[tag("dt", name), tag("dd", tag("span", why, cls="bad-ink"))] for name, why in others_silent(found)]
     for name, value in (("RPO", facts.rpo), ("RTO", facts.rto)):
         rows += [tag("dt", name), tag("dd", "not set" if value is None else span(value))]

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, Tuple
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Optional, Tuple
 
 from ..config.load import Config
 from ..records.model import format_time
 from .decide import Decision, decide, first_steps
-from .facts import Asked, Facts, Place
+from .facts import Asked, Damages, Facts, Place
 from .gather import MOST_SECONDS, Loss, gather
 from .target import require_reachable
 
@@ -39,6 +39,7 @@ class Assessment:
             "first": list(self.first),
             "repositories": [_place(place) for place in (*facts.places, *facts.past)],
             "server": {"state": facts.server.state, "error": facts.server.error},
+            "damages": _damages(facts.damages),
             "silent": dict(facts.silent),
             "objectives": {"rpo": facts.rpo, "rto": facts.rto},
             "contacts": list(facts.contacts),
@@ -51,16 +52,24 @@ def assess(
     asked: Asked,
     loss: Loss = None,
     seconds: float = MOST_SECONDS,
+    amcheck: bool = False,
 ) -> Assessment:
     """Look for at most ``seconds``, then decide. TargetUnreachable or BackupMissing for a target that nothing reaches.
 
-    ``loss`` gives what ``lifeboat standby loss`` tells, where there is a standby to be asked.
+    ``loss`` and ``amcheck`` as in :func:`.gather.gather`.
     """
-    facts = gather(config, asked, loss, seconds)
+    facts = gather(config, asked, loss, seconds, amcheck)
     require_reachable(facts, asked)
     source = asked.config_file or config.source or "/etc/lifeboat/main.yml"
     decision = decide(facts, asked, source)
     return Assessment(asked, facts, decision, tuple(first_steps(facts, asked, decision, source)))
+
+
+def _damages(found: Optional[Damages]) -> Optional[Dict[str, Any]]:
+    if found is None:
+        return None
+    relations = [{**asdict(damage), "blocks": list(damage.blocks)} for damage in found.found]
+    return {"relations": relations, "unread": list(found.unread), "noted": list(found.noted)}
 
 
 def _place(place: Place) -> Dict[str, Any]:

@@ -32,7 +32,10 @@ def backup_for(place: Optional[Place], asked: Asked) -> Optional[Backup]:
     if asked.target is not None:
         span = reaches(place, asked.target)
         usable = [b for b in usable if span and b.finished_at < asked.target and b.timeline <= span.timeline]
-    return usable[-1] if usable else None
+    proven = [b for b in usable if b.proven] if asked.disaster == CORRUPTION and not asked.label else []
+    # Against damage the newest one that a restore test proved, if there is one.
+    chosen = proven or usable
+    return chosen[-1] if chosen else None
 
 
 def choose(facts: Facts, asked: Asked) -> Choice:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
+from ..records.fields import printable
 from ..records.model import format_time
 from .facts import CORRUPTION, DELETION, PRIMARY, RANSOMWARE, REGION, SERVER, STANDBY, Place
 from .run import Assessment
@@ -87,6 +88,19 @@ def place_name(place: Place) -> str:
     return f"{place.name}, as of {format_time(place.as_of)}" if place.as_of else place.name
 
 
+def damage_words(found: Assessment) -> List[str]:
+    """What is damaged, and what was not checked."""
+    known = found.facts.damages
+    if known is None:
+        return []
+    words = []
+    for damage in known.found:
+        blocks = f", blocks {', '.join(map(str, damage.blocks))}" if damage.blocks else ""
+        words.append(printable(f"{damage.kind} {damage.relation} of {damage.database}{blocks}: {damage.words}"))
+    words += [f"{name}: not checked, it has no extension amcheck" for name in map(printable, known.unread)]
+    return [*(words or ["nothing that pg_amcheck finds"]), *map(printable, known.noted)]
+
+
 def others_silent(found: Assessment) -> List[Tuple[str, str]]:
     """What gave no answer besides repositories, whose errors are told with them."""
     told = {place.name for place in (*found.facts.places, *found.facts.past)}
@@ -109,6 +123,7 @@ def lines(found: Assessment) -> List[str]:
     for place in (*facts.places, *facts.past):
         out.append(f"  repository  {place_name(place)}: {place_words(place)}")
         out += [f"              {words}" for words in (*place.findings, *place.frozen)]
+    out += [f"  damaged     {words}" for words in damage_words(found)]
     out += [f"  NO ANSWER   {name}: {why}" for name, why in others_silent(found)]
     if facts.rpo is None and facts.rto is None:
         out.append("  objectives  none is set (objectives.rpo, objectives.rto)")

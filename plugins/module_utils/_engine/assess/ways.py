@@ -5,12 +5,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional, Tuple
 
 from ..base.units import size
 from ..records.model import format_time
 from . import commands
-from .facts import CORRUPTION, DELETION, PRIMARY, RANSOMWARE, SILENT, STANDBY, Asked, Backup, Facts
+from .facts import (
+    CORRUPTION,
+    DELETION,
+    INDEX,
+    PRIMARY,
+    RANSOMWARE,
+    SILENT,
+    STANDBY,
+    SYSTEM,
+    TABLE,
+    Asked,
+    Backup,
+    Facts,
+    Place,
+)
 from .sources import (
     ALLOWANCE,
     backup_for,
@@ -69,6 +84,59 @@ def _undoes(asked: Asked) -> Tuple[Condition, ...]:
     return _moment(asked) if asked.disaster == DELETION else ()
 
 
+def _damaged_tables(facts: Facts, asked: Asked) -> Asked:
+    """What was asked, with the damaged tables where nobody named any; of one database, since a command is of one."""
+    tables = facts.damages.of(TABLE) if facts.damages and asked.disaster == CORRUPTION and not asked.tables else ()
+    if not tables:
+        return asked
+    database = tables[0].database
+    return replace(asked, database=database, tables=tuple(d.relation for d in tables if d.database == database))
+
+
+def _table(facts: Facts, asked: Asked) -> Condition:
+    """Whether it is known which tables are wrong, and they alone are."""
+    if asked.disaster == CORRUPTION and facts.damages is not None:
+        if facts.damages.of(SYSTEM):
+            return Condition("table", UNMET, f"More than tables is damaged: {facts.damages.of(SYSTEM)[0].relation}.")
+        tables = facts.damages.of(TABLE)
+        if not tables and not asked.tables:
+            return Condition("table", UNMET, "No table is damaged.")
+        if len({d.database for d in tables}) > 1:
+            return Condition("table", UNKNOWN, "Tables of several databases are damaged: repeat it for each.")
+    if asked.tables and asked.database:
+        return Condition("table", MET, f"It is {', '.join(asked.tables)} of {asked.database}.")
+    # A table that is not known must not be taken for the smallest mend.
+    state = UNMET if asked.disaster == CORRUPTION else UNKNOWN
+    return Condition("table", state, "Name it: --database, --table.")
+
+
+def _from_backup(asked: Asked, place: Optional[Place], backup: Optional[Backup]) -> Asked:
+    """What was asked, with the backup to be named in commands, where a restore would take another one."""
+    if asked.disaster != CORRUPTION or asked.target or place is None or backup is None or backup == place.backups[-1]:
+        return asked
+    return replace(asked, label=backup.label)
+
+
+def reindex(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
+    """Build the damaged indexes again, which needs no backup."""
+    indexes = facts.damages.of(INDEX) if facts.damages else ()
+    if facts.damages is None:
+        found = Condition("damage", UNMET, "Nobody looked which relations are damaged: assess again with --amcheck.")
+    elif not indexes:
+        found = Condition("damage", UNMET, "No index is damaged.")
+    elif len(indexes) < len(facts.damages.found):
+        others = [d.relation for d in facts.damages.found if d.kind != INDEX]
+        found = Condition("damage", UNMET, f"Not only indexes are damaged: {others[0]}.")
+    else:
+        found = Condition("damage", MET, f"Only indexes are damaged: {', '.join(d.relation for d in indexes)}.")
+    command = commands.reindex(indexes, facts.server) if indexes else "REINDEX INDEX NAME"
+    return Way(
+        "reindex", "Build the damaged indexes again", Loss(0.0, "an index is made of its table", 0),
+        Lasts(None, "as long as an index takes to build, while its table is not written"), (found, _answers(facts)),
+        command,
+    )  # fmt: skip
+
+
 def _room(facts: Facts, backup: Optional[Backup]) -> Tuple[Condition, ...]:
     """Whether the restored cluster fits beside what is there."""
     if backup is None:
@@ -120,7 +188,7 @@ def in_place(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
     )  # fmt: skip
     return Way(
         "in_place", title, lost_of(facts, asked, place), lasts(backup, at_most=asked.target is not None), conditions,
-        commands.in_place(asked), "dr_restore", place.name if place else "",
+        commands.in_place(_from_backup(asked, place, backup)), "dr_restore", place.name if place else "",
     )  # fmt: skip
 
 
@@ -135,7 +203,8 @@ def in_place_delta(facts: Facts, asked: Asked, config_file: str) -> Optional[Way
     )  # fmt: skip
     return Way(
         "in_place_delta", "Restore in place, only what differs (delta)", lost_of(facts, asked, place),
-        lasts(backup, at_most=True), conditions, commands.delta(asked, config_file), "", place.name if place else "",
+        lasts(backup, at_most=True), conditions, commands.delta(_from_backup(asked, place, backup), config_file), "",
+        place.name if place else "",
     )  # fmt: skip
 
 
@@ -149,7 +218,7 @@ def rebuild(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
     )  # fmt: skip
     return Way(
         "rebuild", "Rebuild on an empty host", lost_of(facts, asked, place), _rebuilt(facts, backup), conditions,
-        commands.rebuild(asked, lost), "dr_rebuild", place.name if place else "",
+        commands.rebuild(_from_backup(asked, place, backup), lost), "dr_rebuild", place.name if place else "",
     )  # fmt: skip
 
 
@@ -184,14 +253,11 @@ def other_repository(facts: Facts, asked: Asked, config_file: str) -> Optional[W
 def table_beside(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
     """Single tables beside the live ones."""
     place, backup = choose(facts, asked)
-    named = asked.tables and asked.database
-    what = f"{', '.join(asked.tables)} of {asked.database}" if named else "one table"
-    table = Condition(
-        "table", MET if named else UNKNOWN, f"It is {what}." if named else "Name it: --database, --table."
-    )
+    asked = _from_backup(_damaged_tables(facts, asked), place, backup)
+    what = f"{', '.join(asked.tables)} of {asked.database}" if asked.tables and asked.database else "one table"
     conditions = (
         *_moment(asked), has_backup(place, backup, asked), *identity(facts, backup), *readable_at_once(place),
-        _answers(facts), table, *_room(facts, backup),
+        _answers(facts), _table(facts, asked), *_room(facts, backup),
     )  # fmt: skip
     return Way(
         "table_beside", f"Restore {what} beside the live one", Loss(0.0, "the live table stays as it is", 0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Callable, Dict, Mapping, Optional
 
-from ...assess import DISASTERS, Asked, assess, lines, write
+from ...assess import DISASTERS, Asked, assess, find_sound, lines, write
 from ...assess.gather import MOST_SECONDS
 from ...base.errors import PostgresError, StandbyRefused
 from ...config.load import Config, load
@@ -25,6 +25,8 @@ def add_arguments(subparsers: Any) -> None:
         "assess",
         "assess --disaster server --html assessment.html",
         "assess --disaster deletion --database shop --table sales.orders --target-time 2026-11-22T14:01:59Z",
+        "assess --disaster corruption --amcheck --within 3600",
+        "assess --disaster corruption --bisect",
         "--as-of 2026-11-22T14:01:59Z assess --disaster ransomware",
     )
     parser.add_argument("--disaster", choices=DISASTERS, default="", help="what happened (default: what it looks like)")
@@ -44,6 +46,16 @@ def add_arguments(subparsers: Any) -> None:
         parser.add_argument(f"--{name}", default="", metavar=name.upper().replace("-", "_"), help=words)
     parser.add_argument("--fenced", action="store_true", help="the old server is off for good")
     parser.add_argument("--html", metavar="FILE", help="also write the page as one HTML file")
+    parser.add_argument(
+        "--amcheck",
+        action="store_true",
+        help="find damaged relations and blocks with pg_amcheck, which reads the whole cluster (see --within)",
+    )
+    parser.add_argument(
+        "--bisect",
+        action="store_true",
+        help="before that, find the newest sound backup by restore tests in scratch clusters, however long that takes",
+    )
     parser.add_argument(
         "--within", type=float, default=MOST_SECONDS, metavar="SECONDS", help="wait no longer (default: %(default)g)"
     )
@@ -69,10 +81,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
         args.fenced,
         args.inventory,
     )
-    found = assess(config, asked, _loss(config), args.within)
+    sound, tested = find_sound(config, terminal) if args.bisect else (None, [])
+    found = assess(config, asked, _loss(config), args.within, args.amcheck)
     if args.html:
         write(found, args.html)
-    return Answer({**found.as_dict(), "page": args.html}, "\n".join(lines(found)))
+    data = {**found.as_dict(), "page": args.html, "sound": sound, "tested": [[name, held] for name, held in tested]}
+    told = [f"restore test of {name}: {'sound' if held else 'DAMAGED'}" for name, held in tested]
+    return Answer(data, "\n".join([*told, *lines(found)]))
 
 
 def _loss(config: Config) -> Callable[[], Optional[Mapping[str, Any]]]:
