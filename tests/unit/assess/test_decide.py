@@ -16,8 +16,13 @@ from hypothesis import strategies as st
 from lifeboat.assess.decide import FITTING, decide, first_steps, suggested
 from lifeboat.assess.facts import (
     DISASTERS,
+    INDEX,
+    SYSTEM,
+    TABLE,
     Asked,
     Backup,
+    Damage,
+    Damages,
     DrillFact,
     DumpFact,
     Facts,
@@ -72,6 +77,10 @@ def places(draw: st.DrawFn) -> Place:
     )  # fmt: skip
 
 
+DAMAGE = st.builds(
+    Damage, st.sampled_from(["shop", "it's"]), st.sampled_from(['"a"."b"', "\"a\".\"$(id); \"\"rm '\""]),
+    st.sampled_from([INDEX, TABLE, SYSTEM]), st.sampled_from([(), (1, 2)]),
+)  # fmt: skip
 FACTS = st.builds(
     Facts,
     cluster=st.just("shop"),
@@ -84,6 +93,7 @@ FACTS = st.builds(
     standby=st.none()
     | st.builds(StandbyFact, st.sampled_from(["ok", "needs_acceptance", "refused"]), uncovered=AMOUNT),
     past=st.lists(places(), max_size=2).map(tuple),
+    damages=st.none() | st.builds(Damages, st.lists(DAMAGE, max_size=3).map(tuple)),
     rpo=AMOUNT,
     rto=AMOUNT,
     identity=st.booleans(),

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
+from ..records.fields import printable
+from ..records.model import format_time
 from . import commands
 from .facts import CORRUPTION, DELETION, RANSOMWARE, REGION, SERVER, SILENT, Asked, Facts
 from .sources import first_answering
@@ -100,6 +102,14 @@ _FIRST: Dict[str, Tuple[str, ...]] = {
 }
 
 
+def _before(name: str, key: str, at: datetime) -> str:
+    earlier = format_time(at.replace(microsecond=0) - timedelta(minutes=1))
+    return (
+        f"In repository {name} the first object put over another one is {printable(key)}, at {format_time(at)}."
+        f" Look at the time before it: --as-of {earlier}. What was only hidden before that is not seen by this."
+    )
+
+
 def first_steps(facts: Facts, asked: Asked, decision: Decision, config_file: str) -> List[str]:
     """What to do before any way back, in order."""
     steps = list(_FIRST.get(decision.disaster, ()))
@@ -110,6 +120,8 @@ def first_steps(facts: Facts, asked: Asked, decision: Decision, config_file: str
         steps.append(f"Find the moment, from the newest backup on: {commands.search(asked, config_file, since)}")
     if decision.disaster == CORRUPTION and facts.damages is None:
         steps.append("Find out what is damaged: assess again with --amcheck, which reads the whole cluster.")
+    if decision.disaster == RANSOMWARE and asked.as_of is None:
+        steps += [_before(place.name, *place.strange) for place in facts.places if place.strange]
     if not decision.disaster:
         steps.append("The server answers. Name what is wrong: --disaster corruption, region, ransomware or deletion.")
     if not facts.answering:

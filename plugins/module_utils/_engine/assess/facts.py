@@ -103,7 +103,7 @@ class Place:
     ``spans`` and ``backups`` are oldest first; the last span is the one that a restore to latest takes.
     ``last_commit`` is that of the archived WAL, where it was looked up; ``pieces_at`` when the newest piece behind it
     was stored. ``rate`` are commits a second. ``findings`` are sentences about what is wrong, ``frozen`` about objects
-    that cannot be read at once.
+    that cannot be read at once. ``strange`` is the first object that was put over another one, and when.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Place:
     drills: Tuple[DrillFact, ...] = ()
     findings: Tuple[str, ...] = ()
     frozen: Tuple[str, ...] = ()
+    strange: Optional[Tuple[str, datetime]] = None
 
     @property
     def end(self) -> Optional[datetime]:

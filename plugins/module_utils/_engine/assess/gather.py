@@ -24,11 +24,13 @@ from ..records.model import parse_time
 from ..repository.drills import read_drills
 from ..repository.dumps import list_dumps
 from ..repository.repository import Repositories, Repository
+from ..store import first_replaced
 from ..wal import scan
 from .bounded import ask_all
 from .damage import look_for_damage
 from .facts import (
     PRIMARY,
+    RANSOMWARE,
     STANDBY,
     Asked,
     Backup,
@@ -69,7 +71,7 @@ def gather(
     if loss is not None:
         questions[_LOSS] = lambda: read_loss(loss())
     for entry in config.repositories:
-        questions[entry.name] = lambda entry=entry: read_place(config, entry)  # type: ignore[misc]
+        questions[entry.name] = lambda entry=entry: read_place(config, entry, asked.disaster == RANSOMWARE)  # type: ignore[misc]
         if asked.as_of is not None and entry.store.traits.versions:
             past = replace(entry, as_of=asked.as_of)
             questions[_past(entry.name)] = lambda past=past: read_place(config, past)  # type: ignore[misc]
@@ -136,11 +138,25 @@ def read_loss(told: Optional[Mapping[str, Any]]) -> Optional[StandbyFact]:
     )
 
 
-def read_place(config: Config, entry: RepositoryConfig) -> Place:
-    """One repository, with few attempts and short timeouts; its error where it cannot be read."""
+def read_place(config: Config, entry: RepositoryConfig, strange: bool = False) -> Place:
+    """One repository, with few attempts and short timeouts; its error where it cannot be read.
+
+    With ``strange`` the versions of its backups are searched for what was put over something.
+    """
     store = entry.store.hasty(_ATTEMPTS, _CONNECT, _READ)
     own = replace(config, repositories=(replace(entry, store=store, required=True),))
-    told = describe(own)
+    found = None
+    if strange and entry.store.traits.versions:
+        with suppress(LifeboatError):
+            found = first_replaced(store, f"{config.cluster}/")
+    try:
+        told = describe(own)
+    except LifeboatError as exc:
+        # After an attack nothing may be readable but the versions.
+        if found is None:
+            raise
+        versions = entry.store.traits.versions
+        return Place(entry.name, required=entry.required, versioned=versions, error=exc.message, strange=found)
     place = Place(
         entry.name,
         str(told["repository"]),
@@ -169,6 +185,7 @@ def read_place(config: Config, entry: RepositoryConfig) -> Place:
         rate=commits.rate if commits else None,
         pieces_at=_pieces_at(told["windows"]),
         dumps=tuple(dumps),
+        strange=found,
         drills=tuple(drills.values()),
     )
 

@@ -23,6 +23,7 @@ from .facts import (
     TABLE,
     Asked,
     Backup,
+    Damage,
     Facts,
     Place,
 )
@@ -129,7 +130,7 @@ def reindex(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
         found = Condition("damage", UNMET, f"Not only indexes are damaged: {others[0]}.")
     else:
         found = Condition("damage", MET, f"Only indexes are damaged: {', '.join(d.relation for d in indexes)}.")
-    command = commands.reindex(indexes, facts.server) if indexes else "REINDEX INDEX NAME"
+    command = commands.reindex(indexes or (Damage(commands.DATABASE, "SCHEMA.INDEX", INDEX),), facts.server)
     return Way(
         "reindex", "Build the damaged indexes again", Loss(0.0, "an index is made of its table", 0),
         Lasts(None, "as long as an index takes to build, while its table is not written"), (found, _answers(facts)),
