@@ -13,12 +13,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from lifeboat.base.wal_names import parse_lsn
 from lifeboat.config.load import DirectoryOptions, S3Options
 from lifeboat.store.s3.client import checksum_params, connect
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites, entry, restore_arguments
-from support.processes import free_port
+from support.processes import free_port, until
+from support.standby import Standby
+from support.walstream import Streams, reach, streamed_site
 
 pytestmark = pytest.mark.integration
 
@@ -115,3 +118,33 @@ def test_a_region_that_is_gone_with_its_repository_is_rebuilt_from_the_other(
     clone = site.clone("clone")
     site.lifeboat(*restore_arguments(clone))
     assert rows(clone) == expected(ledger.entries)
+
+
+def test_a_standby_that_is_asked_where_it_runs_is_compared_with_a_rebuild(
+    newest_postgres: Installation, sites: Sites, streams: Streams
+) -> None:
+    site = streamed_site(sites, newest_postgres)
+    ledger, stream = Ledger(site.cluster), streams(site)
+    ledger.write(2)
+    site.cluster.switch_wal()
+    standby = Standby(site)
+    standby.restore()
+    ledger.write(2)
+    end = parse_lsn(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
+    until(lambda: reach(site) >= end, "pieces of all that was written")
+    site.cluster.kill9()
+    stream.close()
+    words = ("assess", "--disaster", "region", "--standby", "db3", "--old-host", "192.0.2.9")
+    told = standby.lifeboat("standby", "loss", status=2).data
+    found = standby.lifeboat(*words).data
+    ways = {way["name"]: way for way in found["ways"]}
+    failover, rebuild = ways["failover"], ways["rebuild"]
+    assert failover["loses"]["seconds"] == pytest.approx(told["uncovered_seconds"], abs=30)
+    assert failover["conditions"][0]["reason"] == "; ".join(told["reasons"])
+    # The rebuild reads the same pieces; the standby is there sooner.
+    assert found["best"] == "failover" and failover["lasts"]["seconds"] < rebuild["lasts"]["seconds"]
+    assert failover["command"] == (
+        "ansible-playbook -i INVENTORY lifeboat.postgres.dr_failover -e lifeboat_hosts=db3 -e dr_old_host=192.0.2.9"
+    )
+    # A standby has deleted what its primary has deleted.
+    assert standby.lifeboat("assess", "--disaster", "deletion").data["best"] is None

@@ -134,3 +134,13 @@ def test_a_chosen_way_back_that_is_not_open_is_refused_before_anything_is_touche
     wrong = ("-e", "dr_target=time", "-e", "dr_target_value=2020-01-01T00:00:00Z")
     told = ways(installed, copy.root.parent, tmp_path / "reports", *words, *wrong, status=2)
     assert "The nearest that can be reached is " in told
+
+
+def test_the_playbook_of_a_chosen_way_back_follows_and_no_other(installed: Path, copy: Copy, tmp_path: Path) -> None:
+    # For its inventory of a host that answers.
+    rebuild(installed, [{"name": "kept", "type": "directory", "path": str(copy.root.parent)}])
+    words = ("-i", installed / "inventory.yml", "lifeboat.postgres.dr", "--check", "-e", "dr_look_from=localhost")
+    words += ("-e", "dr_way=rebuild", "-e", f"dr_report_dir={tmp_path}")
+    told = ansible(installed, "ansible-playbook", *words)
+    assert "=> Rebuild on an empty host" in told and "is to become the lost server" in told
+    assert "goes back in time" not in told and "failed=0" in told and "changed=0" in told

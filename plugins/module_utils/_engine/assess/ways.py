@@ -91,7 +91,9 @@ def _damaged_tables(facts: Facts, asked: Asked) -> Asked:
     if not tables:
         return asked
     database = tables[0].database
-    return replace(asked, database=database, tables=tuple(d.relation for d in tables if d.database == database))
+    # A table is there twice where its TOAST table is damaged too.
+    names = dict.fromkeys(d.relation for d in tables if d.database == database)
+    return replace(asked, database=database, tables=tuple(names))
 
 
 def _table(facts: Facts, asked: Asked) -> Condition:
