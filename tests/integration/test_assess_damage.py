@@ -122,7 +122,7 @@ def test_a_look_that_takes_too_long_is_named_and_leaves_no_program_behind(shop: 
     (slow / "pg_amcheck").chmod(0o755)
     config = shop.write(tmp_path / "slow.yml", bin_dir=str(slow))
     found = shop.lifeboat(*CORRUPT, "--amcheck", "--within", "6", config_file=config).data
-    assert "pg_amcheck" in found["silent"] and found["damages"] is None and found["ways"]
+    assert "the look for damage" in found["silent"] and found["damages"] is None and found["ways"]
     pid = int((tmp_path / "pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

@@ -49,7 +49,7 @@ MOST_SECONDS = 60.0
 _ATTEMPTS, _CONNECT, _READ = 2, 3.0, 10.0
 # Segments that are read for the last commit, and objects that are named.
 _SEGMENTS, _NAMED = 3, 3
-_SERVER, _LOSS, _DAMAGE = "the server", "the standby's loss", "pg_amcheck"
+_SERVER, _LOSS, _DAMAGE = "the server", "the standby's loss", "the look for damage"
 _Answer = Union[Place, Server, StandbyFact, Damages, None]
 Loss = Optional[Callable[[], Optional[Mapping[str, Any]]]]
 
