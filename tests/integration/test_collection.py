@@ -97,3 +97,50 @@ def test_an_unknown_target_is_named(installed: Path, copy: Copy) -> None:
     repository = {"name": "kept", "type": "directory", "path": str(copy.root.parent)}
     told = rebuild(installed, [repository], status=2, dr_target="time")
     assert "dr_target is time and dr_target_value is ''" in told
+
+
+def ways(home: Path, store: Path, reports: Path, *words: str, status: int = 0) -> str:
+    """Run the playbook dr for a host that does not answer."""
+    of_host = {
+        "ansible_host": "127.0.0.1", "ansible_port": free_port(), "lifeboat_clusters": [{"name": "main"}],
+        "lifeboat_repositories": [{"name": "kept", "type": "directory", "path": str(store)}],
+        "lifeboat_objectives": {"rto": 900}, "dr_report_dir": str(reports),
+    }  # fmt: skip
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {"all": {"hosts": {"db1": of_host, "localhost": local}}}
+    (home / "ways.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
+    all_words = ("-i", home / "ways.yml", "lifeboat.postgres.dr", "-e", "lifeboat_hosts=db1", *words)
+    return ansible(home, "ansible-playbook", *all_words, status=status)
+
+
+def test_one_playbook_shows_the_ways_back_of_a_host_that_does_not_answer(
+    installed: Path, copy: Copy, tmp_path: Path
+) -> None:
+    told = ways(installed, copy.root.parent, tmp_path / "reports", "-e", "dr_look_from=localhost")
+    command = f"ansible-playbook -i {installed}/ways.yml lifeboat.postgres.dr_rebuild -e lifeboat_hosts=NEW_HOST"
+    page = (tmp_path / "reports/db1/assessment-main.html").read_text(encoding="utf-8")
+    assert command in told and command in page and "=> Rebuild on an empty host" in told
+    assert "failed=0" in told and "changed=0" in told and "unreachable=0" in told
+
+
+def test_a_chosen_way_back_that_is_not_open_is_refused_before_anything_is_touched(
+    installed: Path, copy: Copy, tmp_path: Path
+) -> None:
+    words = ("-e", "dr_look_from=localhost", "-e", "dr_disaster=deletion")
+    told = ways(installed, copy.root.parent, tmp_path / "reports", *words, "-e", "dr_way=in_place", status=2)
+    assert "in_place is not open: No moment is named" in told and "Nothing was touched" in told
+    told = ways(installed, copy.root.parent, tmp_path / "reports", *words, "-e", "dr_way=rebuild", status=2)
+    assert "rebuild is not a way back here: " in told
+    wrong = ("-e", "dr_target=time", "-e", "dr_target_value=2020-01-01T00:00:00Z")
+    told = ways(installed, copy.root.parent, tmp_path / "reports", *words, *wrong, status=2)
+    assert "The nearest that can be reached is " in told
+
+
+def test_the_playbook_of_a_chosen_way_back_follows_and_no_other(installed: Path, copy: Copy, tmp_path: Path) -> None:
+    # For its inventory of a host that answers.
+    rebuild(installed, [{"name": "kept", "type": "directory", "path": str(copy.root.parent)}])
+    words = ("-i", installed / "inventory.yml", "lifeboat.postgres.dr", "--check", "-e", "dr_look_from=localhost")
+    words += ("-e", "dr_way=rebuild", "-e", f"dr_report_dir={tmp_path}")
+    told = ansible(installed, "ansible-playbook", *words)
+    assert "=> Rebuild on an empty host" in told and "is to become the lost server" in told
+    assert "goes back in time" not in told and "failed=0" in told and "changed=0" in told

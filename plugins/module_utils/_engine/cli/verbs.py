@@ -14,6 +14,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "list": ("listing", "list backups, windows and gaps"),
     "show": ("listing", "show one backup, what its host needs, and how to restore it without Lifeboat"),
     "check": ("check", "check archiving, the objectives, and gaps"),
+    "assess": ("assess", "show which ways back there are, what each loses and how long it takes"),
     "metrics": ("metrics", "show this host's metrics in Prometheus' exposition format"),
     "exporter": ("exporter", "serve metrics and a status page of all clusters, from their repositories alone"),
     "usage": ("usage", "show the size of each repository, when it will be full, and what the next prune will free"),

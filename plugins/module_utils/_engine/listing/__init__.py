@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contents of a repository, and the moments that a restore can reach. Read-only."""
 
-from .contents import Contents, look_apart, read_contents, words_of
+from .contents import Contents, describe, look_apart, read_contents, words_of
 
-__all__ = ["Contents", "look_apart", "read_contents", "words_of"]
+__all__ = ["Contents", "describe", "look_apart", "read_contents", "words_of"]

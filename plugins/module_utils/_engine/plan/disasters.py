@@ -55,6 +55,8 @@ def disasters(told: Company) -> Section:
 def _disaster(told: Company, name: str, commands: Callable[[Company, Mapping[str, Any]], List[Block]]) -> Section:
     blocks: List[Block] = [Words(_SIGNS[name])]
     for facts in told.clusters:
+        line = _assess(told, told.primary(str(facts["cluster"])), name)
+        blocks.append(Commands(f"Cluster {facts['cluster']}: the ways back, and what each loses", (line,)))
         blocks += commands(told, facts)
         drill = rehearsed(facts, name)
         if drill is None:
@@ -187,9 +189,9 @@ _COMMANDS: Mapping[str, Callable[[Company, Mapping[str, Any]], List[Block]]] = {
 }
 
 
-def _assess(told: Company, host: Mapping[str, Any]) -> str:
-    """The command that looks and changes nothing, for a host that need not answer."""
-    return _play(told, "dr_assess", lifeboat_hosts=host["name"])
+def _assess(told: Company, host: Mapping[str, Any], disaster: str = "") -> str:
+    """The command that shows the ways back and changes nothing, for a host that need not answer."""
+    return _play(told, "dr", lifeboat_hosts=host["name"], dr_disaster=disaster)
 
 
 def _play(told: Company, playbook: str, **variables: Any) -> str:

@@ -15,10 +15,11 @@ from .at_rest import AtRest, at_rest
 from .directory.store import DirectoryStore
 from .protocol import Store, Term
 from .room import Room, room_of
-from .s3.bucket import Locks, bucket_of, open_locks
+from .s3.bucket import Locks, bucket_of, first_replaced, open_locks
 
 __all__ = [
-    "AtRest", "Locks", "Room", "Store", "Term", "at_rest", "bucket_of", "open_locks", "open_store", "room_of",
+    "AtRest", "Locks", "Room", "Store", "Term", "at_rest", "bucket_of", "first_replaced", "open_locks", "open_store",
+    "room_of",
 ]  # fmt: skip
 
 

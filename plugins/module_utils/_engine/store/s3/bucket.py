@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Optional, Protocol
+from typing import Optional, Protocol, Tuple
 
+from ...base import clock
 from ...config.store_options import S3Options, StoreOptions
 
 
@@ -27,6 +28,25 @@ class Locks(Protocol):
 def bucket_of(options: StoreOptions) -> Optional[S3Options]:
     """The bucket whose settings and lifecycle rules can be read and put; None for every other kind of store."""
     return options if isinstance(options, S3Options) else None
+
+
+def first_replaced(options: StoreOptions, prefix: str) -> Optional[Tuple[str, datetime]]:
+    """The key of the first object that was put over another one below the prefix, and when; None if there is none.
+
+    NotVersioned where nothing would be left of the other one. Requests: one for each "directory".
+    """
+    bucket = bucket_of(options)
+    if bucket is None:
+        return None
+    # This imports boto3, which is slow.
+    from .versions import S3StoreAsOf
+
+    store = S3StoreAsOf(bucket, clock.now())
+    try:
+        found = store.first_replaced(prefix)
+    finally:
+        store.close()
+    return (found.key, found.modified) if found else None
 
 
 def open_locks(options: StoreOptions) -> Optional[Locks]:

@@ -60,6 +60,15 @@ def as_it_was(versions: Iterable[Version], moment: datetime) -> Dict[str, Versio
     return {key: version for key, version in newest.items() if not version.marker}
 
 
+def replaced(versions: Iterable[Version]) -> List[Version]:
+    """Of each key the second version that was put, where there are two; markers are no versions. Pure."""
+    by_key: Dict[str, List[Version]] = {}
+    for version in versions:
+        if not version.marker:
+            by_key.setdefault(version.key, []).append(version)
+    return [sorted(found, key=lambda v: v.modified)[1] for found in by_key.values() if len(found) > 1]
+
+
 class S3StoreAsOf:
     """The bucket of these options as it was at ``moment`` (aware).
 
@@ -184,6 +193,21 @@ class S3StoreAsOf:
 
         A page may end between the versions of a key, so they are only compared after the last page.
         """
+        versions, directories = self._versions(prefix)
+        return as_it_was(versions, self._moment), directories
+
+    def first_replaced(self, prefix: str) -> Optional[Version]:
+        """The earliest version below the prefix that was put over another one: Lifeboat replaces nothing."""
+        found: List[Version] = []
+        waiting = [prefix]
+        while waiting:
+            versions, directories = self._versions(waiting.pop())
+            found += replaced(versions)
+            waiting += directories
+        return min(found, key=lambda version: (version.modified, version.key), default=None)
+
+    def _versions(self, prefix: str) -> Tuple[List[Version], List[str]]:
+        """All versions of the objects of one level, whenever they were put, and its "directories"."""
         self._require_versioned()
         params: Dict[str, Any] = {"Prefix": self._prefix + prefix, "Delimiter": "/"}
         timed = self._told_by_ids()
@@ -195,7 +219,7 @@ class S3StoreAsOf:
             versions += [self._version(item, timed, marker=True) for item in page.get("DeleteMarkers", [])]
             directories += [item["Prefix"][len(self._prefix) :] for item in page.get("CommonPrefixes", [])]
             if not page.get("IsTruncated"):
-                return as_it_was(versions, self._moment), directories
+                return versions, directories
             params["KeyMarker"] = page["NextKeyMarker"]
             params.pop("VersionIdMarker", None)
             if page.get("NextVersionIdMarker"):
