@@ -27,6 +27,7 @@ from ..postgres.controldata import SHUT_DOWN, ControlData, read_control
 from ..postgres.facts import replay_position
 from ..postgres.server import serves
 from ..postgres.timeline import TimelinePath, path_to
+from ..repository.hasty import open_answering
 from ..repository.histories import digest_line, read_histories
 from ..repository.layout import is_sealed, wal_name
 from ..repository.repository import Repositories, Repository
@@ -120,7 +121,7 @@ def lacking(
 
 def plan(config: Config) -> Settled:
     """What :func:`apply` would push; nothing is written, nothing compared."""
-    with Repositories.open(config) as repositories:
+    with open_answering(config) as repositories:
         return _plan(config, repositories)[0]
 
 
@@ -130,7 +131,7 @@ def apply(config: Config) -> Settled:
     Deposed if another site leads: claim first. WalConflict if a repository holds something else; WalInvalid for a
     segment that is not whole. Memory: four segments, twice.
     """
-    with audited(config, "settle") as note, Repositories.open(config) as repositories:
+    with audited(config, "settle") as note, open_answering(config) as repositories:
         planned, here, system = _plan(config, repositories)
         Watch(config.site, repositories.required).require(system)
         data_dir = data_dir_of(config)

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for a store that could not be opened, so that one failing repository does not hide the others."""
+"""Stands in for a store that could not be opened, or does not answer, so that one failing repository does not hide or
+delay the others."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Unfinished, Writt
 
 
 class UnopenedStore:
-    """Every operation raises the error that opening the store raised."""
+    """Every operation raises the error that opening the store, or asking it, raised."""
 
     def __init__(self, location: str, error: StoreError) -> None:
         self._location, self._error = location, error
 
     @property
     def location(self) -> str:
-        """The location that could not be opened."""
+        """The location of the store that it stands in for."""
         return self._location
 
     def put(self, key: str, data: bytes) -> Written:

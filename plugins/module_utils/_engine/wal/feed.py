@@ -26,6 +26,7 @@ from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
 from ..postgres.server import refuse_root, serves
+from ..repository.hasty import open_answering
 from ..repository.repository import Repositories, Repository
 from .fetch import Fetched, Source, longest, look_up, write_wal
 
@@ -105,7 +106,7 @@ def feed(config: Config, name: str, path: str, source: Source, data_dir: Optiona
     if not is_wal_file(name):
         return Fed(None)
     system = read_system_identifier(data_dir)
-    repositories = Repositories.open(config)
+    repositories = open_answering(config)
     try:
         return _Feed(repositories, system, name, os.path.join(data_dir, path), source).wait(data_dir)
     finally:
