@@ -10,9 +10,8 @@ short_description: Remove lost repositories from the list
 version_added: 0.1.0
 author: The Lifeboat authors (@lifeboat)
 description:
-  - Removes the lost repositories, or with O(keep) moves them to the end, makes them no longer required, and lets one request
-    with short timeouts do for each of them. WAL is then archived without them, and C(lifeboat sync) copies what they lack once
-    they are back.
+  - Removes the lost repositories, or with O(keep) moves them to the end, makes them no longer required, and waits only
+    briefly for them. WAL is then archived without them, and C(lifeboat sync) copies what they lack once they are back.
   - If none of the others is required, the first of them becomes required, because one has to be.
 positional: _input, lost
 options:

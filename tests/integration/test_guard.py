@@ -30,7 +30,7 @@ def site(
 ) -> Site:
     """The old primary's host, at the site east, which leads; its own store is named first, and is S3."""
     (tmp_path / "far").mkdir()
-    own = replace(s3_options, endpoint_url=fault_proxy.endpoint_url, read_timeout=2)
+    own = replace(s3_options, endpoint_url=fault_proxy.endpoint_url, read_timeout=3, max_attempts=6)
     far = DirectoryOptions(str(tmp_path / "far"))
     made = sites(newest_postgres, own, far, start=False, options={"site": "east"})
     with Repositories.open(made.config) as repositories:

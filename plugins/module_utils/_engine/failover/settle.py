@@ -217,7 +217,10 @@ def _compare(repository: Repository, system: str, data_dir: str, names: Sequence
     """How many of these segments it has. WalConflict for the first that is another one there."""
 
     def one(name: str) -> int:
-        content = _content(data_dir, name, system)
+        content = _kept(data_dir, name, system)
+        if content is None:
+            # The checkpoint of the promotion removes segments meanwhile.
+            return 0
         try:
             if _same(repository, system, name, content):
                 return 1
@@ -268,10 +271,24 @@ def _names(data_dir: str) -> List[str]:
 
 
 def _content(data_dir: str, name: str, system: str) -> bytes:
+    content = _kept(data_dir, name, system)
+    if content is None:
+        raise WalInvalid(
+            f"{name} was removed from {data_dir}/pg_wal before it was archived.",
+            "Run it again: it tells what is missing.",
+            name=name,
+        )
+    return content
+
+
+def _kept(data_dir: str, name: str, system: str) -> Optional[bytes]:
+    """The segment in ``pg_wal``; None if PostgreSQL has removed it since it was listed."""
     path = os.path.join(data_dir, "pg_wal", name)
     try:
         with open_to_read(path) as stream:
             content = stream.read()
+    except FileNotFoundError:
+        return None
     except OSError as exc:
         raise WalInvalid(f"Cannot read {path}: {exc.strerror}.", "Run it again.", name=name) from exc
     check_segment(name, content, system)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Tuple
 
-from ..base.errors import ForeignRepository, LifeboatError, StoreUnavailable
+from ..base.errors import BucketMissing, ForeignRepository, LifeboatError, StoreUnavailable
 from ..config.load import Config, RepositoryConfig
 from ..store.unopened import UnopenedStore
 from .locks import term_of
@@ -33,7 +33,7 @@ def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repos
 def open_answering(config: Config) -> Repositories:
     """Every repository, after one short request to each, all at the same time.
 
-    A repository that does not answer it is not asked again: each operation on it raises that StoreUnavailable at once.
+    A repository that does not answer it is not asked again: each operation on it raises that error at once.
     So a store that is down costs some seconds once, and not its timeouts and attempts at every request. The others keep
     their own timeouts. A single repository is not asked beforehand: nothing else could answer in its place.
     """
@@ -49,7 +49,7 @@ def _if_it_answers(repository: Repository, entry: RepositoryConfig, config: Conf
     asked = _open(replace(entry, as_of=None), config, _LOOKS, _SILENT)
     try:
         asked.store.head(asked.layout.repository)
-    except StoreUnavailable as exc:
+    except (StoreUnavailable, BucketMissing) as exc:
         repository.store.close()
         return replace(repository, store=UnopenedStore(repository.store.location, exc))
     except LifeboatError:
