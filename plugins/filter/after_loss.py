@@ -10,8 +10,8 @@ short_description: Remove lost repositories from the list
 version_added: 0.1.0
 author: The Lifeboat authors (@lifeboat)
 description:
-  - Removes the lost repositories, or with O(keep) moves them to the end and makes them no longer required. WAL is then
-    archived without them, and C(lifeboat sync) copies what they lack once they are back.
+  - Removes the lost repositories, or with O(keep) moves them to the end, makes them no longer required, and waits only
+    briefly for them. WAL is then archived without them, and C(lifeboat sync) copies what they lack once they are back.
   - If none of the others is required, the first of them becomes required, because at least one must be.
 positional: _input, lost
 options:
@@ -47,6 +47,9 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 
+# Attempts, and seconds.
+_BRIEFLY = {"max_attempts": 1, "connect_timeout": 3, "read_timeout": 10}
+
 
 def after_loss(repositories: Sequence[Mapping[str, Any]], lost: Any, keep: bool = False) -> List[Dict[str, Any]]:
     """The remaining repositories; AnsibleFilterError for an unknown name, and if none would remain."""
@@ -67,8 +70,15 @@ def after_loss(repositories: Sequence[Mapping[str, Any]], lost: Any, keep: bool 
         )
     if gone and not any(item.get("required", True) for item in left):
         left[0]["required"] = True
-    away = [{**item, "required": False} for item, name in zip(repositories, known) if name in gone]
+    away = [{**item, **_given_up(item)} for item, name in zip(repositories, known) if name in gone]
     return left + away if keep else left
+
+
+def _given_up(item: Mapping[str, Any]) -> Dict[str, Any]:
+    """The options of a repository that is lost: nobody waits long for one that is likely not to answer."""
+    if item.get("type", "directory") == "directory":
+        return {"required": False}
+    return {"required": False, **{name: min(item.get(name, most), most) for name, most in _BRIEFLY.items()}}
 
 
 class FilterModule:

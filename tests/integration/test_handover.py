@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any, Dict
 
 import pytest
@@ -17,7 +15,7 @@ from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites
 from support.processes import until
-from support.standby import Standby, follow
+from support.standby import Standby, follow, fork_of
 from support.walstream import Streams, streamed_site
 
 pytestmark = pytest.mark.integration
@@ -25,11 +23,6 @@ pytestmark = pytest.mark.integration
 
 def handover(site: Site, config_file: Any = None) -> Dict[str, Any]:
     return dict(site.lifeboat("standby", "handover", config_file=config_file).data)
-
-
-def fork_of(data_dir: Path, timeline: int) -> str:
-    text = (data_dir / "pg_wal" / f"{timeline:08X}.history").read_text()
-    return re.findall(r"^\d+\t(\S+)\t", text, re.MULTILINE)[-1]
 
 
 def test_the_primary_changes_there_and_back_without_loss_or_rewind(

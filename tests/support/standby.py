@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -90,3 +91,9 @@ def follow(site: Site, cluster: Cluster, config_file: Path) -> None:
     assert done["changed"] and done["data_dir"] == str(cluster.data_dir)
     assert not site.lifeboat("standby", "follow", "--plan", config_file=config_file).data["changed"]
     cluster.start()
+
+
+def fork_of(data_dir: Path, timeline: int) -> str:
+    """Where this timeline began, by its history in ``pg_wal``."""
+    text = (data_dir / "pg_wal" / f"{timeline:08X}.history").read_text()
+    return re.findall(r"^\d+\t(\S+)\t", text, re.MULTILINE)[-1]

@@ -35,7 +35,15 @@ def test_without_a_loss_nothing_changes() -> None:
 @pytest.mark.parametrize("lost", ["near", ["near"], " near ", "near,"])
 def test_the_lost_one_is_left_out_or_asked_last(lost: Any) -> None:
     assert left([NEAR, FAR, COLD], lost) == [FAR, COLD]
-    assert left([NEAR, FAR, COLD], lost, keep=True) == [FAR, COLD, {**NEAR, "required": False}]
+    briefly = {"max_attempts": 1, "connect_timeout": 3, "read_timeout": 10}
+    assert left([NEAR, FAR, COLD], lost, keep=True) == [FAR, COLD, {**NEAR, "required": False, **briefly}]
+
+
+def test_nobody_waits_long_for_the_lost_one() -> None:
+    (gone,) = left([{**NEAR, "connect_timeout": 1, "read_timeout": 60}, FAR], "near", keep=True)[1:]
+    assert (gone["max_attempts"], gone["connect_timeout"], gone["read_timeout"]) == (1, 1, 10)
+    # A directory has neither timeouts nor attempts.
+    assert left([COLD, FAR], "cold", keep=True)[1] == {**COLD, "required": False}
 
 
 def test_something_has_to_be_required() -> None:

@@ -51,6 +51,7 @@ class Watcher:
 
     def once(self) -> List[Told]:
         """Look once, and send what is due. The store's error where nothing is known."""
+        self.places.ask_again()
         look = self.places.look().require_known()
         out: List[Told] = []
         for incident in look.incidents.values():

@@ -30,6 +30,7 @@ from ..postgres.server import serves
 from ..postgres.timeline import TimelinePath, path_to
 from ..records.fields import SHA256, Fields
 from ..records.model import FORMAT, format_time, open_fields, seal_record
+from ..repository.hasty import open_answering
 from ..repository.histories import read_histories
 from ..repository.kinds import kind_of
 from ..repository.labels import stamp
@@ -130,7 +131,7 @@ def fork_between(old: TimelinePath, new: TimelinePath) -> Optional[int]:
 
 def plan(config: Config) -> Kept:
     """What is behind the fork; nothing is stored."""
-    with Repositories.open(config) as repositories:
+    with open_answering(config) as repositories:
         return Kept(_Old(config, repositories).look())
 
 
@@ -139,7 +140,7 @@ def apply(config: Config) -> Kept:
 
     DataDirectoryRefused if a server runs there; WalGap if a part of it is neither here nor in a repository.
     """
-    with audited(config, "diverged") as note, Repositories.open(config) as repositories:
+    with audited(config, "diverged") as note, open_answering(config) as repositories:
         repositories.require_signing("diverged")
         old = _Old(config, repositories)
         found = old.look()

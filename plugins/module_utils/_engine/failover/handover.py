@@ -23,6 +23,7 @@ from ..config.load import Config
 from ..leadership.watch import Watch
 from ..postgres.controldata import SHUT_DOWN, SHUT_DOWN_IN_RECOVERY, ControlData, read_control
 from ..postgres.server import serves
+from ..repository.hasty import open_answering
 from ..repository.repository import Repositories, Repository
 from ..wal import scan
 from ..wal.backlog import ready_files, wal_path
@@ -89,7 +90,7 @@ def apply(config: Config) -> HandedOver:
     repository holds something else; ConfigError for a sealed cluster.
     """
     end = _read_end(config)
-    with audited(config, "handover") as note, Repositories.open(config) as repositories:
+    with audited(config, "handover") as note, open_answering(config) as repositories:
         refuse_sealed(config)
         note.objects.append(f"{end.system}/{end.timeline}/{format_lsn(end.lsn)}")
         Watch(config.site, repositories.required).require(end.system)

@@ -23,8 +23,9 @@ from ..postgres.connection import Session, session
 from ..postgres.facts import Position, read_facts, replay_position
 from ..postgres.timeline import TimelinePath, path_to
 from ..records.model import format_time
+from ..repository.hasty import open_answering
 from ..repository.histories import Histories, read_histories
-from ..repository.repository import Repositories, Repository
+from ..repository.repository import Repository
 from ..restore import StandbyStored, latest_timeline, standby_walk
 from ..wal import scan
 from ..wal.contact import Contact, update
@@ -131,7 +132,7 @@ def read(config: Config, limit: Limit, accepted: Optional[int] = None) -> Tuple[
             )
         at, contact = replay_position(sql, facts.segment_size), update(config, sql)
         received = _received(sql)
-    with Repositories.open(config) as repositories:
+    with open_answering(config) as repositories:
         system, size = facts.system_identifier, facts.segment_size
         told, unread = _histories(repositories.items, system)
         texts = {t: text for known in told.values() for t, text in known.texts.items()}

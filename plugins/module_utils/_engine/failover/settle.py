@@ -27,6 +27,7 @@ from ..postgres.controldata import SHUT_DOWN, ControlData, read_control
 from ..postgres.facts import replay_position
 from ..postgres.server import serves
 from ..postgres.timeline import TimelinePath, path_to
+from ..repository.hasty import open_answering
 from ..repository.histories import digest_line, read_histories
 from ..repository.layout import is_sealed, wal_name
 from ..repository.repository import Repositories, Repository
@@ -120,7 +121,7 @@ def lacking(
 
 def plan(config: Config) -> Settled:
     """What :func:`apply` would push; nothing is written, nothing compared."""
-    with Repositories.open(config) as repositories:
+    with open_answering(config) as repositories:
         return _plan(config, repositories)[0]
 
 
@@ -130,7 +131,7 @@ def apply(config: Config) -> Settled:
     Deposed if another site leads: claim first. WalConflict if a repository holds something else; WalInvalid for a
     segment that is not whole. Memory: four segments, twice.
     """
-    with audited(config, "settle") as note, Repositories.open(config) as repositories:
+    with audited(config, "settle") as note, open_answering(config) as repositories:
         planned, here, system = _plan(config, repositories)
         Watch(config.site, repositories.required).require(system)
         data_dir = data_dir_of(config)
@@ -216,7 +217,10 @@ def _compare(repository: Repository, system: str, data_dir: str, names: Sequence
     """How many of these segments it has. WalConflict for the first that is another one there."""
 
     def one(name: str) -> int:
-        content = _content(data_dir, name, system)
+        content = _kept(data_dir, name, system)
+        if content is None:
+            # The checkpoint of the promotion removes segments meanwhile.
+            return 0
         try:
             if _same(repository, system, name, content):
                 return 1
@@ -267,10 +271,24 @@ def _names(data_dir: str) -> List[str]:
 
 
 def _content(data_dir: str, name: str, system: str) -> bytes:
+    content = _kept(data_dir, name, system)
+    if content is None:
+        raise WalInvalid(
+            f"{name} was removed from {data_dir}/pg_wal before it was archived.",
+            "Run it again: it tells what is missing.",
+            name=name,
+        )
+    return content
+
+
+def _kept(data_dir: str, name: str, system: str) -> Optional[bytes]:
+    """The segment in ``pg_wal``; None if PostgreSQL has removed it since it was listed."""
     path = os.path.join(data_dir, "pg_wal", name)
     try:
         with open_to_read(path) as stream:
             content = stream.read()
+    except FileNotFoundError:
+        return None
     except OSError as exc:
         raise WalInvalid(f"Cannot read {path}: {exc.strerror}.", "Run it again.", name=name) from exc
     check_segment(name, content, system)

@@ -54,16 +54,20 @@ def say(config: Config, what: str, text: str = "", incident: str = "", **details
     IncidentMissing where that is not clear, IncidentRefused where the incident is over.
     """
     with opened(config) as places:
-        known = chosen_of(places.look().require_known(), incident, what in _AFTERWARDS)
+        return _say(places, what, text, incident, **details)
 
-        def make(state: Incident, now: datetime) -> Event:
-            if state.closed is not None and what not in _AFTERWARDS:
-                raise IncidentRefused(
-                    f"Incident {state.id} was closed by {state.closed.by}.", "Open another one: lifeboat incident open."
-                )
-            return draft(what, now, words(text, "text") if text else "", **details)
 
-        return _add(places, known.id, what, make)
+def _say(places: Places, what: str, text: str, incident: str, **details: str) -> Added:
+    known = chosen_of(places.look().require_known(), incident, what in _AFTERWARDS)
+
+    def make(state: Incident, now: datetime) -> Event:
+        if state.closed is not None and what not in _AFTERWARDS:
+            raise IncidentRefused(
+                f"Incident {state.id} was closed by {state.closed.by}.", "Open another one: lifeboat incident open."
+            )
+        return draft(what, now, words(text, "text") if text else "", **details)
+
+    return _add(places, known.id, what, make)
 
 
 def acknowledge(config: Config, incident: str = "", contact: str = "") -> Added:
@@ -96,7 +100,7 @@ def phase_once(
         if last and (last.details["state"], last.text) == (state, shown):
             having = {f.repository for f in look.found if f.event and f.event.digest == last.digest}
             return Added(last, known, tuple(sorted(having))), False
-    return say(config, PHASE, text, incident, phase=name, state=state, **details), True
+        return _say(places, PHASE, text, incident, phase=name, state=state, **details), True
 
 
 def add_action(config: Config, text: str, owner: str, due: str, incident: str = "") -> Added:

@@ -28,6 +28,7 @@ from ..base.errors import (
     ObjectExists,
     ObjectMissing,
     StoreError,
+    StoreUnavailable,
 )
 from ..base.files import make_directory
 from ..config.load import Config, DirectoryOptions, RepositoryConfig
@@ -88,13 +89,21 @@ class Added:
 
 @dataclass
 class Places:
-    """The repositories in the order in which they decide, and the directory of this host. One thread uses it."""
+    """The repositories in the order in which they decide, and the directory of this host. One thread uses it.
+
+    A repository that did not answer is not asked again until :meth:`ask_again`: a later event brings it what it lacks.
+    """
 
     config: Config
     repositories: Tuple[Repository, ...]
     here: Repository
     _known: Dict[_Stamp, Found] = field(default_factory=dict)
     _begun: Set[str] = field(default_factory=set)
+    _silent: Dict[str, LifeboatError] = field(default_factory=dict)
+
+    def ask_again(self) -> None:
+        """Ask those again that did not answer: a process that runs on does so at each turn."""
+        self._silent.clear()
 
     def look(self, incident: str = "") -> Look:
         """All incidents, or one."""
@@ -102,6 +111,7 @@ class Places:
         with ThreadPoolExecutor(len(every), "lifeboat-incidents") as pool:
             answers = list(pool.map(lambda r: self._ask(r, incident), every))
         unread = {r.name: a for r, a in zip(every, answers) if isinstance(a, LifeboatError)}
+        self._silent.update({name: exc for name, exc in unread.items() if isinstance(exc, StoreUnavailable)})
         answered = tuple(r for r in self.repositories if r.name not in unread)
         found = [f for answer in answers if isinstance(answer, list) for f in answer]
         return Look(tuple(found), answered, unread, self._now(answered))
@@ -115,6 +125,8 @@ class Places:
 
     def _ask(self, repository: Repository, incident: str) -> object:
         layout = repository.layout
+        if repository.name in self._silent:
+            return self._silent[repository.name]
         try:
             if repository is not self.here and repository.name not in self._begun:
                 # It may be a mount point without its mount.
@@ -197,6 +209,8 @@ class Places:
                     return ()
             except StoreError as exc:
                 failed.append(exc)
+                if isinstance(exc, StoreUnavailable):
+                    self._silent[repository.name] = exc
         if took:
             return tuple(took)
         try:

@@ -31,7 +31,8 @@ from ..base.wal_names import parse_lsn
 from ..config.load import Config
 from ..postgres.controldata import read_control
 from ..records.model import seal_record
-from ..repository.repository import Repositories, Repository
+from ..repository.hasty import open_answering
+from ..repository.repository import Repository
 from .decide import Leadership, Request, begun_already, taken
 from .read import look, system_of
 from .record import KINDS, MOST_BYTES, TOKEN, Epoch, load_epoch
@@ -149,7 +150,7 @@ def _put_everywhere(order: List[Repository], step: _Step, note: Note) -> Claimed
 @contextmanager
 def _opened(config: Config) -> Iterator[Tuple[List[Repository], str]]:
     """The required repositories by name, and the system identifier, which all of them must know."""
-    repositories = Repositories.open(config)
+    repositories = open_answering(config)
     try:
         order = sorted(repositories.required, key=lambda r: r.name)
         system = system_of(config, order)

@@ -12,7 +12,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Dict, List, Mapping, Sequence, Tuple, Union
 
-from ..base.errors import DataDirectoryRefused, LeadershipUnsure, LifeboatError, ObjectCorrupt, ObjectMissing
+from ..base.errors import (
+    DataDirectoryRefused,
+    LeadershipUnsure,
+    LifeboatError,
+    ObjectCorrupt,
+    ObjectMissing,
+    StoreError,
+)
 from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
 from ..repository.layout import epoch_place
@@ -98,12 +105,23 @@ def system_of(config: Config, repositories: Sequence[Repository]) -> str:
     if config.data_dir:
         with suppress(DataDirectoryRefused):
             return read_system_identifier(config.data_dir)
-    known = repositories[0].systems()
+    repository, known = _first_known(repositories)
     if len(known) == 1:
         return known[0]
     raise LeadershipUnsure(
-        f"Repository {repositories[0].location} knows {len(known)} system identifiers, and this host has no cluster in"
+        f"Repository {repository.location} knows {len(known)} system identifiers, and this host has no cluster in"
         f" {config.data_dir or 'data_dir, which is not set'}.",
         "Run it on a host of the cluster, with data_dir in its configuration.",
         known=known,
     )
+
+
+def _first_known(repositories: Sequence[Repository]) -> Tuple[Repository, List[str]]:
+    """The first repository that answers, and the system identifiers that it knows; the first error if none does."""
+    errors: List[StoreError] = []
+    for repository in repositories:
+        try:
+            return repository, repository.systems()
+        except StoreError as exc:
+            errors.append(exc)
+    raise errors[0]

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Tuple
 
-from ..base.errors import ForeignRepository
+from ..base.errors import BucketMissing, ForeignRepository, LifeboatError, StoreUnavailable
 from ..config.load import Config, RepositoryConfig
+from ..store.unopened import UnopenedStore
 from .locks import term_of
-from .repository import Repository
+from .repository import Repositories, Repository
 
 # Seconds.
 _CONNECT, _READ = 3.0, 10.0
+# For the question whether a repository answers. Without a required one nothing goes on: it may miss one request.
+_LOOKS, _SILENT = 2, 5.0
 
 
 def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repository, ...]:
@@ -24,6 +28,36 @@ def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repos
     """
     chosen = [r if past else replace(r, as_of=None) for r in config.repositories if r.as_of or not past]
     return tuple(_open(r, config, attempts) for r in chosen)
+
+
+def open_answering(config: Config) -> Repositories:
+    """Every repository, after one short request to each, all at the same time.
+
+    A repository that does not answer it is not asked again: each operation on it raises that error at once.
+    So a store that is down costs some seconds once, and not its timeouts and attempts at every request. The others keep
+    their own timeouts. A single repository is not asked beforehand: nothing else could answer in its place.
+    """
+    repositories = Repositories.open(config)
+    if len(repositories.items) > 1:
+        with ThreadPoolExecutor(len(repositories.items), "lifeboat-answering") as pool:
+            configs = [config] * len(repositories.items)
+            repositories.items = tuple(pool.map(_if_it_answers, repositories.items, config.repositories, configs))
+    return repositories
+
+
+def _if_it_answers(repository: Repository, entry: RepositoryConfig, config: Config) -> Repository:
+    asked = _open(replace(entry, as_of=None), config, _LOOKS, _SILENT)
+    try:
+        asked.store.head(asked.layout.repository)
+    except (StoreUnavailable, BucketMissing) as exc:
+        repository.store.close()
+        return replace(repository, store=UnopenedStore(repository.store.location, exc))
+    except LifeboatError:
+        # It answers, if only by a refusal.
+        pass
+    finally:
+        asked.store.close()
+    return repository
 
 
 def require_begun(repository: Repository) -> None:
@@ -36,6 +70,6 @@ def require_begun(repository: Repository) -> None:
         )
 
 
-def _open(entry: RepositoryConfig, config: Config, attempts: int) -> Repository:
-    store = entry.store.hasty(attempts, _CONNECT, _READ)
+def _open(entry: RepositoryConfig, config: Config, attempts: int, read: float = _READ) -> Repository:
+    store = entry.store.hasty(attempts, _CONNECT, read)
     return Repository.open(replace(entry, store=store), config.cluster, term=term_of(config))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Collection, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..base import clock
 from ..base.errors import ForeignRepository, LifeboatError, ObjectCorrupt, ObjectExists, StoreError
@@ -167,6 +167,11 @@ class Repositories:
     def required(self) -> Tuple[Repository, ...]:
         """The repositories that must have an object before it counts as stored."""
         return tuple(r for r in self.items if r.required)
+
+    @property
+    def silent(self) -> Dict[str, StoreError]:
+        """Why those could not be opened, or did not answer, that cannot be asked at all, by name."""
+        return {r.name: r.store.error for r in self.items if isinstance(r.store, UnopenedStore)}
 
     def named(self, name: str) -> Optional[Repository]:
         """The repository of that name."""

@@ -24,8 +24,8 @@ from ..postgres.recovery import (
     without_recovery,
 )
 from ..postgres.timeline import TimelinePath, path_to
+from ..repository.hasty import open_answering
 from ..repository.histories import read_histories
-from ..repository.repository import Repositories
 from .places import refuse_running
 from .standby import require_not_always
 from .target import latest_timeline
@@ -83,7 +83,7 @@ def plan(config: Config, running: bool = False) -> Follow:
     following = _follows(config, config.data_dir)
     if not running and not following:
         refuse_running([config.data_dir], config.bin_dir)
-    with Repositories.open(config) as repositories:
+    with open_answering(config) as repositories:
         repository = repositories.readable()
         repository.owns(control.system_identifier)
         told = read_histories(repository, control.system_identifier)

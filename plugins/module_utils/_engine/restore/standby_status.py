@@ -18,8 +18,9 @@ from ..postgres.connection import session
 from ..postgres.facts import Position, read_facts, replay_position
 from ..postgres.timeline import TimelinePath, path_to
 from ..records.model import format_time
+from ..repository.hasty import open_answering
 from ..repository.histories import read_histories
-from ..repository.repository import Repositories, Repository
+from ..repository.repository import Repository
 from ..wal.inventory import Archived, archived
 from ..wal.pieces import Piece, contiguous, list_pieces
 from .target import latest_timeline
@@ -126,7 +127,7 @@ def read(config: Config, connection: Optional[ConnectionConfig] = None) -> Statu
                 "The server is a primary, not a standby.", "Run this with the configuration of the standby's host."
             )
         at = replay_position(sql, facts.segment_size)
-    repositories = Repositories.open(config)
+    repositories = open_answering(config)
     try:
         repository = repositories.readable()
         return Status(at, _stored(repository, facts.system_identifier, facts.segment_size, at), clock.now())

@@ -8,7 +8,8 @@ replays to the end of the pieces, finds no valid record there, and asks for the 
 segment again only once there is more of it; until then the answer is "not there", and it uses its own copy.
 
 In standby mode "not there" does not end recovery: PostgreSQL asks again (``WaitForWALToBecomeAvailable`` in
-``xlogrecovery.c``). So doubt, which stops a restore, does not stop a standby: it serves readers, and waits.
+``xlogrecovery.c``). So doubt, which stops a restore, does not stop a standby: it serves readers, and waits. A store that does
+not answer does not hold back WAL that another store has.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from ..base.errors import LifeboatError, WalConflict
 from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
+from ..postgres.recovery import RECOVERY, STANDBY
 from ..postgres.server import refuse_root, serves
+from ..repository.hasty import open_answering
 from ..repository.repository import Repositories, Repository
 from .fetch import Fetched, Source, longest, look_up, write_wal
 
 #: In pg_wal, which no base backup contains.
 STATE = "lifeboat_standby.json"
+_PROMOTED = "lifeboat_promoted"
 # Seconds that the command itself waits, because starting it costs more than asking a store, and between two requests.
 # Afterwards PostgreSQL looks for a new timeline.
 _PATIENCE, _POLL = 5.0, 1.0
@@ -105,7 +109,7 @@ def feed(config: Config, name: str, path: str, source: Source, data_dir: Optiona
     if not is_wal_file(name):
         return Fed(None)
     system = read_system_identifier(data_dir)
-    repositories = Repositories.open(config)
+    repositories = open_answering(config)
     try:
         return _Feed(repositories, system, name, os.path.join(data_dir, path), source).wait(data_dir)
     finally:
@@ -118,13 +122,40 @@ def waits(data_dir: str) -> bool:
     A starting server must read its own copy of the segment before it accepts connections.
     Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``pg_ctl promote`` creates the file ``promote``.
     """
-    if os.path.exists(os.path.join(data_dir, "promote")):
+    if _promoted(data_dir):
         return False
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
             return [line.strip() for line in stream][7] in _STATES
     except (OSError, IndexError):
         return False
+
+
+def _promoted(data_dir: str) -> bool:
+    """Whether somebody promotes this server. It removes ``promote`` before its last questions: so that is written down."""
+    mark, server = os.path.join(data_dir, "pg_wal", _PROMOTED), " ".join(_server(data_dir))
+    with contextlib.suppress(OSError):
+        if os.path.exists(os.path.join(data_dir, "promote")):
+            with open(mark, "w", encoding="utf-8") as stream:
+                stream.write(server)
+            return True
+        with open(mark, encoding="utf-8") as stream:
+            return stream.read() == server != ""
+    return os.path.exists(os.path.join(data_dir, "promote"))
+
+
+def doubt_ends_nothing(data_dir: str, name: str) -> bool:
+    """Whether "not there" is harmless where a store is in doubt: only of a standby, which asks again.
+
+    A server that is promoted removes ``standby.signal``, and then asks for the history of the timeline that it leaves
+    (``writeTimeLineHistory`` in ``timeline.c``). It has its own copy of that; timeline 1 has none. An error would end
+    the server, half promoted.
+    """
+    if os.path.exists(os.path.join(data_dir, STANDBY)):
+        return True
+    if os.path.exists(os.path.join(data_dir, RECOVERY)) or not is_history(name):
+        return False
+    return int(name[:8], 16) == 1 or os.path.exists(os.path.join(data_dir, "pg_wal", name))
 
 
 def _server(data_dir: str) -> Tuple[str, ...]:
@@ -142,8 +173,9 @@ class _Feed:
 
     def __init__(self, repositories: Repositories, system: str, name: str, path: str, source: Source) -> None:
         self._repositories, self._system, self._name, self._path = repositories, system, name, path
-        self._source = source
-        self._whole = Source(source.name, source.without)
+        self._silent = {n: exc for n, exc in repositories.silent.items() if n not in source.without}
+        without = (*source.without, *self._silent)
+        self._source, self._whole = Source(source.name, without, source.pieces), Source(source.name, without)
         self._wal_dir = os.path.dirname(path)
         self._notes: List[str] = []
 
@@ -162,13 +194,13 @@ class _Feed:
                 fetched = self._ask(1 if more else 3)
                 if fetched is not None:
                     return Fed(fetched, tuple(self._notes))
+                doubt = next(iter(self._silent.values()), None)
             except WalConflict:
                 raise
             except LifeboatError as exc:
                 doubt = exc
             if not more or clock.monotonic() >= until:
-                if doubt and not os.path.exists(os.path.join(data_dir, "standby.signal")):
-                    # Not a standby: here "not there" would be the end of WAL.
+                if doubt and not doubt_ends_nothing(data_dir, self._name):
                     raise doubt
                 if doubt:
                     self._notes.append(f"{self._name} cannot be fetched now: {doubt.message} [{doubt.error_code}]")

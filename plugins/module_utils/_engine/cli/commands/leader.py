@@ -18,7 +18,7 @@ from ...leadership.read import Seen, look, system_of
 from ...leadership.record import KINDS
 from ...postgres.recovery import RECOVERY, STANDBY
 from ...records.fields import printable
-from ...repository.repository import Repositories
+from ...repository.hasty import open_answering
 from ..terminal import Answer, Terminal, bullets, table
 from .described import Actions, add_command, add_plan
 
@@ -125,7 +125,7 @@ def run_claim(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 
 def _look(config: Config) -> Seen:
-    with Repositories.open(config) as repositories:
+    with open_answering(config) as repositories:
         return look(repositories.required, system_of(config, repositories.required))
 
 
