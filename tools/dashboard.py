@@ -209,6 +209,11 @@ ROWS: Dict[str, List[Panel]] = {
             steps=BAD,
             text="Objects that count for nothing: damaged, not plausible or of no writer.",
         ),
+        stat("Lacks", of("max", "repository", "repository_lag_bytes"), "{{repository}}", "bytes"),
+        stat("Contradicts another", of("max", "repository", "repository_conflicts"), "{{repository}}", steps=BAD),
+        stat(
+            "Retention ran, ago", age("retention_last_success_timestamp_seconds", "repository"), "{{repository}}", "s"
+        ),
         graph("Stored", (of("max", "repository, kind", "repository_bytes"), "{{repository}} {{kind}}"), unit="bytes"),
         graph("Objects", (of("max", "repository, kind", "repository_objects"), "{{repository}} {{kind}}")),
         graph(

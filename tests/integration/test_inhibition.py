@@ -140,3 +140,33 @@ def test_without_an_exporter_only_what_nobody_reports_is_left_out(alertmanager: 
     post(alertmanager, [{"alertname": "ExporterDown", "severity": "critical", "instance": "mon"}, *missing])
     wanted = {("BackupMissing", "", "critical"): "suppressed", ("BackupMissing", "near", "critical"): "active"}
     settles(alertmanager, c, wanted)
+
+
+def test_an_open_incident_stands_for_what_fails_on_the_hosts_but_not_for_what_gets_worse(alertmanager: str) -> None:
+    c = "disaster"
+    post(
+        alertmanager,
+        [
+            alert("IncidentOpen", "warning", c, incident="20261122T020000Z-a"),
+            alert("IncidentUnacknowledged", "critical", c, incident="20261122T020000Z-a"),
+            alert("HostSilent", "critical", c, instance="db1"),
+            alert("ServerDown", "critical", c, instance="db2"),
+            alert("JobFailed", "warning", c, instance="db2", job_name="full"),
+            alert("CommitsExposed", "critical", c),
+            alert("WalDiskFilling", "critical", c, instance="db2"),
+            alert("BackupMissing", "critical", c, repository="near"),
+            alert("HostSilent", "critical", "elsewhere", instance="db9"),
+        ],
+    )
+    wanted = {
+        ("IncidentOpen", "", "warning"): "active",
+        ("IncidentUnacknowledged", "", "critical"): "active",
+        ("HostSilent", "db1", "critical"): "suppressed",
+        ("ServerDown", "db2", "critical"): "suppressed",
+        ("JobFailed", "db2", "warning"): "suppressed",
+        ("CommitsExposed", "", "critical"): "active",
+        ("WalDiskFilling", "db2", "critical"): "active",
+        ("BackupMissing", "near", "critical"): "active",
+    }
+    settles(alertmanager, c, wanted)
+    settles(alertmanager, "elsewhere", {("HostSilent", "db9", "critical"): "active"})

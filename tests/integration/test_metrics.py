@@ -29,7 +29,7 @@ Scrape = Dict[Tuple[str, Tuple[Tuple[str, str], ...]], float]
 # Figures that this cluster has not: a standby, a stream, locks, and repositories that are full.
 ELSEWHERE = {
     "standby_lag_seconds", "stream_up", "stream_lag_bytes", "slot_retained_bytes", "lock_until_timestamp_seconds",
-    "wal_agent_up", "log_last_shipped_timestamp_seconds",
+    "wal_agent_up", "log_last_shipped_timestamp_seconds", "repository_lag_bytes", "repository_conflicts",
 }  # fmt: skip
 
 
@@ -86,6 +86,7 @@ def test_metrics_of_the_host(protected: Site, tmp_path: Path) -> None:
     site.lifeboat("files", "backup", config_file=config)
     site.lifeboat("verify", "--restore", config_file=config)
     site.lifeboat("verify", config_file=config)
+    site.lifeboat("prune", config_file=config)
     site.lifeboat("notify", "test", status=1, config_file=config)
     report = str(write_report(tmp_path / "drill", rto=40.0, rpo=1.5, lost=7))
     site.lifeboat("drill", "keep", "--report", report, "--scenario", "server", config_file=config)
@@ -136,6 +137,7 @@ def test_metrics_of_the_host(protected: Site, tmp_path: Path) -> None:
     assert value(central, "wal_missing_segments", severs="latest") == 0
     assert value(central, "repository_bytes", kind="backup") > 1e5 and value(central, "repository_free_bytes") > 1e6
     assert value(central, "window_end_timestamp_seconds") >= last
+    assert abs(value(central, "retention_last_success_timestamp_seconds") - time.time()) < 120
     assert value(central, "restore_test_last_proven") == 1
     assert value(central, "drill_last_passed") == 1
     assert abs(value(central, "drill_last_success_timestamp_seconds") - time.time()) < 120
@@ -230,3 +232,24 @@ def test_the_exporter_outlives_the_store_and_tells_of_it(protected: Site, tmp_pa
             away.rename(store)
         until(lambda: value(scraped(read(f"{url}/metrics")), "repository_up") == 1, "the store to be back")
         until(lambda: "Can we restore now?" in (tmp_path / "index.html").read_text(), "the page as a file")
+
+
+def test_what_a_second_repository_lacks_and_contradicts(sites: Sites, a_postgres: Installation, tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("near", "far")]
+    for place in places:
+        place.mkdir()
+    site = sites(a_postgres, *(DirectoryOptions(str(place)) for place in places), fresh=True)
+    label = site.backup()["label"]
+    (tmp_path / "fleet").mkdir()
+    shutil.copy(site.config_file, tmp_path / "fleet/main.yml")
+    base = places[1] / "main/backups" / label / "base.tar.zst"
+    segment = max((places[1] / "main/wal").rglob("*.zst"))
+    lacking = segment.stat().st_size
+    segment.unlink()
+    base.chmod(0o600)
+    base.write_bytes(base.read_bytes()[:-100])
+    with exporter(site, tmp_path / "fleet") as url:
+        found = scraped(read(f"{url}/metrics"))
+    lag = {name: value(found, "repository_lag_bytes", repository=name) for name in ("repo0", "repo1")}
+    assert lag == {"repo0": 0, "repo1": lacking}
+    assert [value(found, "repository_conflicts", repository=name) for name in ("repo0", "repo1")] == [1, 1]

@@ -27,7 +27,7 @@ from ..repository.repository import Repository
 from ..repository.restore_tests import Tested, look_at_tests
 from ..repository.verifications import Known, read_known
 from ..restore import Pace, estimate_seconds, last_pace
-from ..usage import RepositoryUsage
+from ..usage import Difference, RepositoryUsage
 from .samples import Samples
 
 # Whoever may store can open thousands.
@@ -50,15 +50,30 @@ class Stored:
     incidents: Mapping[str, Incident] = field(default_factory=dict)
 
 
-def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
-    """The samples of what a repository holds, and of its limit. Pure."""
-    samples = Samples(cluster=config.cluster, repository=found.repository)
-    for kind, amount in found.usage.kinds.items():
+@dataclass(frozen=True)
+class Measured:
+    """What takes a listing of everything, and is looked at less often: what the repository holds, what it lacks that
+    another one has (None: there is no other one), and when retention last ended well in it, if that is known.
+    """
+
+    usage: RepositoryUsage
+    difference: Optional[Difference] = None
+    pruned: Optional[datetime] = None
+
+
+def measured_samples(config: Config, found: Measured) -> Samples:
+    """The samples of what was measured in a repository. Pure."""
+    samples = Samples(cluster=config.cluster, repository=found.usage.repository)
+    for kind, amount in found.usage.usage.kinds.items():
         samples.add("repository_bytes", amount.bytes, kind=kind)
         samples.add("repository_objects", amount.objects, kind=kind)
-    if found.limit:
-        samples.add("repository_quota_bytes", found.limit.bytes)
-        samples.add("repository_free_bytes", found.limit.free)
+    if limit := found.usage.limit:
+        samples.add("repository_quota_bytes", limit.bytes)
+        samples.add("repository_free_bytes", limit.free)
+    if found.difference:
+        samples.add("repository_lag_bytes", found.difference.lag)
+        samples.add("repository_conflicts", found.difference.conflicts)
+    samples.add("retention_last_success_timestamp_seconds", found.pruned)
     return samples
 
 
