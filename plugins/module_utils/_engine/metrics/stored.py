@@ -143,6 +143,7 @@ def stored_samples(
         last = max(stored.tests.values(), key=lambda test: test.at)
         samples.add("restore_test_last_timestamp_seconds", last.at)
         samples.add("restore_test_last_proven", last.proven)
+        samples.add("restore_test_last_duration_seconds", last.seconds)
     _drills(samples, stored.drills)
     samples.add("lock_until_timestamp_seconds", stored.locked_until)
     # A file set that was never stored is told by 0: an age rule would be silent about it.
@@ -216,6 +217,7 @@ def _wal(samples: Samples, stored: Stored) -> None:
         last = contents.windows[-1]
         samples.add("window_start_timestamp_seconds", last.start)
         samples.add("window_end_timestamp_seconds", last.end)
+        samples.add("stream_newest_piece_timestamp_seconds", last.pieces.stored_at)
     if way:
         samples.add("wal_newest_object_timestamp_seconds", way.run.archived_at)
         seconds, _basis = estimate_seconds(contents.chains.whole[way.backup.label], len(way.run.segments), stored.pace)
