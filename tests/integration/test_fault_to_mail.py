@@ -99,12 +99,12 @@ class Watch:
         self.mail.mails.clear()
 
 
-def host(watch: Watch, textfile: Path, config: Path) -> None:
+def host(watch: Watch, textfile: Path, config: Path, pause: float = 0.5) -> None:
     """What the timer lifeboat-metrics does, until the host is lost."""
     words = ["metrics", "--jobs-dir", str(watch.job.jobs), "--output", str(textfile)]
     while watch.host_lives.is_set():
         watch.site.lifeboat(*words, config_file=config, status=None)
-        time.sleep(0.5)
+        time.sleep(pause)
 
 
 def exporting(textfiles: Path, address: str) -> List[Any]:
@@ -289,7 +289,8 @@ def test_a_truncated_database_is_an_anomaly_and_a_small_change_is_not(watch: Wat
 
 @only_all
 def test_an_idle_primary_and_its_standby_are_silent(watch: Watch, tmp_path: Path) -> None:
-    # For longer than may be lost nothing is written.
+    # For longer than may be lost nothing is written; what autovacuum commits does not wait for a segment to be full.
+    watch.site.cluster.execute("ALTER SYSTEM SET archive_timeout = 2", "SELECT pg_reload_conf()")
     watch.site.write(watch.config, objectives={"rpo": 10, "rto": 3600, "max_backup_age": 90000})
     standby = Standby(watch.site, own=True)
     standby.restore()
@@ -297,7 +298,7 @@ def test_an_idle_primary_and_its_standby_are_silent(watch: Watch, tmp_path: Path
     (tmp_path / "standby").mkdir()
     address = f"127.0.0.1:{free_port()}"
     textfile = tmp_path / "standby/lifeboat-main.prom"
-    writer = threading.Thread(target=host, args=(watch, textfile, standby.config_file))
+    writer = threading.Thread(target=host, args=(watch, textfile, standby.config_file, 5))
     node = exporting(tmp_path / "standby", address)
     with serving(node, f"http://{address}/metrics", tmp_path / "standby.log"):
         writer.start()
