@@ -198,6 +198,7 @@ ROWS: Dict[str, List[Panel]] = {
         ),
         stat("Agent", of("min", "instance", "wal_agent_up"), "{{instance}}", steps=GOOD, words=YES_NO),
         stat("Stream", of("min", "instance", "stream_up"), "{{instance}}", steps=GOOD, words=YES_NO),
+        stat("Newest piece, ago", age("stream_newest_piece_timestamp_seconds", "repository"), "{{repository}}", "s"),
     ],
     "Repositories": [
         stat("Readable", of("min", "repository", "repository_up"), "{{repository}}", steps=GOOD, words=YES_NO),
@@ -208,6 +209,11 @@ ROWS: Dict[str, List[Panel]] = {
             "{{repository}}",
             steps=BAD,
             text="Objects that do not count: damaged, implausible or foreign.",
+        ),
+        stat("Lacks", of("max", "repository", "repository_lag_bytes"), "{{repository}}", "bytes"),
+        stat("Contradicts another", of("max", "repository", "repository_conflicts"), "{{repository}}", steps=BAD),
+        stat(
+            "Retention ran, ago", age("retention_last_success_timestamp_seconds", "repository"), "{{repository}}", "s"
         ),
         graph("Stored", (of("max", "repository, kind", "repository_bytes"), "{{repository}} {{kind}}"), unit="bytes"),
         graph("Objects", (of("max", "repository, kind", "repository_objects"), "{{repository}} {{kind}}")),
@@ -234,7 +240,14 @@ ROWS: Dict[str, List[Panel]] = {
         ),
         stat("Drill passed", DRILLED, "{{repository}}", steps=GOOD, words=YES_NO, width=6),
         stat("Drilled", age("drill_last_success_timestamp_seconds", "repository"), "{{repository}} ago", "s", width=6),
-        stat("Lost in the drill", of("max", "repository", "drill_last_lost_transactions"), "{{repository}}", width=12),
+        stat("Lost in the drill", of("max", "repository", "drill_last_lost_transactions"), "{{repository}}", width=6),
+        stat(
+            "The last restore test took",
+            of("max", "repository", "restore_test_last_duration_seconds"),
+            "{{repository}}",
+            "s",
+            width=6,
+        ),
         drilled("Time to recover in drills", "rto"),
         drilled("Data lost in drills", "rpo"),
     ],

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any, List, Mapping
@@ -14,7 +13,6 @@ import yaml
 from support.choice import only_all
 from support.controller import ansible
 from support.lost import Copy
-from support.monitoring import ROOT, rules
 from support.processes import free_port
 
 
@@ -64,18 +62,6 @@ def test_a_host_that_does_not_answer_is_assessed_from_here(installed: Path, copy
     for text in (told, page):
         assert "kept: answers, 2 backups" in text and f"last good backup   {copy.lost.second['label']}" in text
     assert "unreachable=0" in told and not (tmp_path / "reports/db1/incident.json").exists()
-
-
-def test_the_rulebook_only_assesses_and_knows_its_alerts() -> None:
-    (book,) = yaml.safe_load((ROOT / "extensions/eda/rulebooks/assess.yml").read_text(encoding="utf-8"))
-    (rule,) = book["rules"]
-    assert rule["action"] == {"run_playbook": {"name": "lifeboat.postgres.dr_assess"}}
-    named = set(re.findall(r'"([A-Z]\w+)"', rule["condition"]))
-    assert len(named) == 4 and named <= {r.alert for r in rules() if r.labels["severity"] == "critical"}
-    (play,) = yaml.safe_load((ROOT / "playbooks/dr_assess.yml").read_text(encoding="utf-8"))
-    (task,) = play["tasks"]
-    assert task["ansible.builtin.include_role"] == {"name": "lifeboat.postgres.incident"}
-    assert play["vars"]["incident_assess_only"] is True and "become" not in play
 
 
 def test_a_host_given_up_is_not_queried(installed: Path, copy: Copy) -> None:

@@ -6,46 +6,28 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
 import time
 import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Dict, Tuple
 
 import pytest
 from lifeboat.config.load import DirectoryOptions
 from lifeboat.metrics.catalogue import METRICS, PROGRAM, REPOSITORY
-from prometheus_client.parser import text_string_to_metric_families
 from support.drills import write_report
 from support.installations import Installation
+from support.monitoring import read
 from support.postgres import Site, Sites
 from support.processes import until
+from support.scraping import exporter, scraped, value
 
 pytestmark = pytest.mark.integration
 
-Scrape = Dict[Tuple[str, Tuple[Tuple[str, str], ...]], float]
-# Figures that this cluster has not: a standby, a stream, locks, and repositories that are full.
+# Figures that this cluster has not: test_metrics_more.py, and the last test here, have them.
 ELSEWHERE = {
     "standby_lag_seconds", "stream_up", "stream_lag_bytes", "slot_retained_bytes", "lock_until_timestamp_seconds",
-    "wal_agent_up", "log_last_shipped_timestamp_seconds",
+    "wal_agent_up", "log_last_shipped_timestamp_seconds", "repository_lag_bytes", "repository_conflicts",
+    "stream_newest_piece_timestamp_seconds",
 }  # fmt: skip
-
-
-def scraped(text: str) -> Scrape:
-    found: Scrape = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            key = sample.name, tuple(sorted(sample.labels.items()))
-            assert key not in found and sample.timestamp is None
-            found[key] = sample.value
-    return found
-
-
-def value(scrape: Scrape, name: str, **labels: str) -> float:
-    (found,) = [v for (n, own), v in scrape.items() if n == f"lifeboat_{name}" and labels.items() <= dict(own).items()]
-    return found
 
 
 @pytest.fixture
@@ -86,6 +68,7 @@ def test_metrics_of_the_host(protected: Site, tmp_path: Path) -> None:
     site.lifeboat("files", "backup", config_file=config)
     site.lifeboat("verify", "--restore", config_file=config)
     site.lifeboat("verify", config_file=config)
+    site.lifeboat("prune", config_file=config)
     site.lifeboat("notify", "test", status=1, config_file=config)
     report = str(write_report(tmp_path / "drill", rto=40.0, rpo=1.5, lost=7))
     site.lifeboat("drill", "keep", "--report", report, "--scenario", "server", config_file=config)
@@ -136,7 +119,9 @@ def test_metrics_of_the_host(protected: Site, tmp_path: Path) -> None:
     assert value(central, "wal_missing_segments", severs="latest") == 0
     assert value(central, "repository_bytes", kind="backup") > 1e5 and value(central, "repository_free_bytes") > 1e6
     assert value(central, "window_end_timestamp_seconds") >= last
+    assert abs(value(central, "retention_last_success_timestamp_seconds") - time.time()) < 120
     assert value(central, "restore_test_last_proven") == 1
+    assert 0 < value(central, "restore_test_last_duration_seconds") < 3600
     assert value(central, "drill_last_passed") == 1
     assert abs(value(central, "drill_last_success_timestamp_seconds") - time.time()) < 120
     figures = {
@@ -175,38 +160,6 @@ def test_a_broken_audit_trail_is_reported_once_it_was_verified(protected: Site, 
         until(lambda: value(scraped(read(f"{url}/metrics")), "audit_faults") >= 1, "the fault")
 
 
-class exporter:
-    """The exporter of a directory of configurations, on a free port."""
-
-    def __init__(self, site: Site, directory: Path, *more: str) -> None:
-        words = ["exporter", "--config-dir", str(directory), "--listen", "127.0.0.1:0", *more]
-        self._process = subprocess.Popen([site.command, *words], stderr=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> str:
-        assert self._process.stderr
-        line = next(line for line in self._process.stderr if "listening on" in line)
-        url = f"http://{line.split()[-1]}"
-        until(lambda: self._healthy(url), "the repositories to be read")
-        return url
-
-    def _healthy(self, url: str) -> bool:
-        try:
-            return read(f"{url}/healthz") == "ok\n"
-        except urllib.error.HTTPError:
-            return False
-
-    def __exit__(self, *_exc: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(30) == 0
-        assert self._process.stderr
-        self._process.stderr.close()
-
-
-def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as response:
-        return str(response.read().decode())
-
-
 def test_the_exporter_outlives_the_store_and_tells_of_it(protected: Site, tmp_path: Path) -> None:
     site = protected
     site.backup()
@@ -230,3 +183,24 @@ def test_the_exporter_outlives_the_store_and_tells_of_it(protected: Site, tmp_pa
             away.rename(store)
         until(lambda: value(scraped(read(f"{url}/metrics")), "repository_up") == 1, "the store to be back")
         until(lambda: "Can we restore now?" in (tmp_path / "index.html").read_text(), "the page as a file")
+
+
+def test_what_a_second_repository_lacks_and_contradicts(sites: Sites, a_postgres: Installation, tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("near", "far")]
+    for place in places:
+        place.mkdir()
+    site = sites(a_postgres, *(DirectoryOptions(str(place)) for place in places), fresh=True)
+    label = site.backup()["label"]
+    (tmp_path / "fleet").mkdir()
+    shutil.copy(site.config_file, tmp_path / "fleet/main.yml")
+    base = places[1] / "main/backups" / label / "base.tar.zst"
+    segment = max((places[1] / "main/wal").rglob("*.zst"))
+    lacking = segment.stat().st_size
+    segment.unlink()
+    base.chmod(0o600)
+    base.write_bytes(base.read_bytes()[:-100])
+    with exporter(site, tmp_path / "fleet") as url:
+        found = scraped(read(f"{url}/metrics"))
+    lag = {name: value(found, "repository_lag_bytes", repository=name) for name in ("repo0", "repo1")}
+    assert lag == {"repo0": 0, "repo1": lacking}
+    assert [value(found, "repository_conflicts", repository=name) for name in ("repo0", "repo1")] == [1, 1]

@@ -119,7 +119,7 @@ def test_a_real_prometheus_understands_all_of_it(told: Site, tmp_path: Path) -> 
 #: What fires or is about to: a job failed by this test, and metrics that are all 1.
 EXPECTED = {
     "JobFailed", "Deposed", "Watchdog", "AuditBroken", "LockExpiring", "LogShippingStopped", "UpdateOverdue",
-    "IncidentRtoAtRisk", "IncidentOpen",
+    "IncidentRtoAtRisk", "IncidentOpen", "RepositoriesDiffer",
 }  # fmt: skip
 
 

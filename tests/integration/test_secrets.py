@@ -75,6 +75,7 @@ def test_secrets_stay_in_the_configuration(
         cluster.switch_wal()
         assert say(site.config_file, "list").status == 0
         assert say(site.config_file, "check").status == 0
+        assert "lifeboat_server_up" in say(site.config_file, "metrics").stdout
         refused = say(bad_server, "backup")
         assert (refused.error["error_code"], "keeper" in refused.error["message"]) == ("postgres_error", True)
         assert say(bad_server, "check").status == 2

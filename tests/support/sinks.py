@@ -24,7 +24,7 @@ from .processes import free_port
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate of this machine."""
+    """A self-signed certificate of this machine; ``name`` may be an IPv4 address."""
 
     pem: Path
     key: Path
@@ -32,9 +32,10 @@ class Certificate:
     @classmethod
     def make(cls, directory: Path, name: str = "localhost") -> Certificate:
         pem, key = directory / f"{name}.pem", directory / f"{name}.key"
+        kind = "IP" if name[0].isdigit() else "DNS"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-             "-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key), "-out", str(pem)],
+             "-addext", f"subjectAltName={kind}:{name}", "-keyout", str(key), "-out", str(pem)],
             check=True, capture_output=True,
         )  # fmt: skip
         return cls(pem, key)
@@ -48,7 +49,11 @@ class Certificate:
 
 @dataclass
 class MailSink:
-    """A mail server. ``answers`` are its next replies to mails; ``refused`` are recipients that it always rejects."""
+    """A mail server. ``answers`` are its next replies to mails; ``refused`` are recipients that it always rejects.
+
+    ``address`` is the one to listen on, to be reached from elsewhere. If ``dies``, it accepts no connection after its
+    last answer.
+    """
 
     certificate: Optional[Certificate] = None
     login: Optional[tuple[str, str]] = None
@@ -57,6 +62,8 @@ class MailSink:
     mails: List[EmailMessage] = field(default_factory=list)
     encrypted: List[bool] = field(default_factory=list)
     attempts: int = 0
+    address: str = "127.0.0.1"
+    dies: bool = False
 
     def __enter__(self) -> MailSink:
         more: Dict[str, Any] = {}
@@ -65,7 +72,7 @@ class MailSink:
         if self.login:
             more.update(authenticator=self._authenticate, auth_required=True)
         self.port = free_port()
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, server_hostname="localhost", **more)
+        self._controller = Controller(self, hostname=self.address, port=self.port, server_hostname="localhost", **more)
         self._controller.start()
         return self
 
@@ -88,6 +95,8 @@ class MailSink:
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
         self.attempts += 1
         if self.answers:
+            if self.dies and len(self.answers) == 1:
+                self._controller.server.close()
             return self.answers.pop(0)
         self.encrypted.append(session.ssl is not None)
         parsed = email.message_from_bytes(cast(bytes, envelope.content), policy=default)

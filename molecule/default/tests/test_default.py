@@ -10,7 +10,20 @@ import re
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from steps import ALL, HOSTS, PREFIX, STORE_ROUTE, Playbooks, changes, lifeboat, only_all, podman, sql, wait_archived
+from steps import (
+    ALL,
+    CHECKOUT,
+    HOSTS,
+    PREFIX,
+    STORE_ROUTE,
+    Playbooks,
+    changes,
+    lifeboat,
+    only_all,
+    podman,
+    sql,
+    wait_archived,
+)
 from testinfra.host import Host
 
 VERSIONS = {"db13": "17", "db12": "15"}
@@ -94,6 +107,13 @@ def test_the_exporter_serves_what_the_repositories_know(machines: Dict[str, Host
         "python3 -c %s", ask % "/metrics"
     )
     assert "Can we restore now?" in host.check_output("python3 -c %s", ask % "/")
+
+
+def test_the_rules_are_where_prometheus_finds_them(machines: Dict[str, Host]) -> None:
+    rules = {path.name: path.read_text(encoding="utf-8") for path in (CHECKOUT / "monitoring/rules").glob("*.yml")}
+    place = machines["db13"].file("/etc/prometheus/lifeboat")
+    assert {name: machines["db13"].file(f"{place.path}/{name}").content_string for name in place.listdir()} == rules
+    assert not machines["db12"].file("/etc/prometheus").exists
 
 
 def test_every_installed_job_runs_and_a_reminder_reaches_its_reader(machines: Dict[str, Host]) -> None:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import email
-from datetime import datetime, timezone
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from email.policy import default
 from pathlib import Path
 from typing import Any, Callable, Dict
@@ -15,8 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.base.errors import ChannelRefused, ChannelUnavailable
+from lifeboat.check import ServerState
 from lifeboat.config.load import Config
 from lifeboat.config.notifications import SmtpOptions
+from lifeboat.metrics import expose, host_samples
+from lifeboat.notify import read_deliveries
 from lifeboat.notify.deliver import tell, try_channels
 from lifeboat.notify.notice import RESOLVED, Notice
 from lifeboat.notify.smtp import message
@@ -61,6 +66,32 @@ def test_the_second_relay_takes_what_a_dead_one_does_not(
 ) -> None:
     done = tell(configure(channel(certificate, free_port(), mail.port)), NOTICE)
     assert (done.delivered, done.sent[0].attempts, len(mail.mails)) == (("mail",), 1, 1)
+
+
+def test_a_relay_that_says_451_and_then_dies_is_told_by_the_metrics_once_no_other_one_takes_it(
+    configure: Made, certificate: Certificate
+) -> None:
+    with MailSink(certificate) as second:
+        with MailSink(certificate, answers=["451 come back later"], dies=True) as first:
+            second.answers += ["451 not yet"]
+            config = configure(channel(certificate, first.port, second.port))
+            done = tell(config, NOTICE)
+            # Tried again after both had put it off: the first is gone by then.
+            assert (done.delivered, done.sent[0].attempts) == (("mail",), 2)
+            assert (first.attempts, second.attempts, len(second.mails)) == (1, 2, 1)
+        assert told_of(config) == {"last_success": NOW.timestamp(), "failures": 0}
+    later = NOW + timedelta(minutes=5)
+    assert not tell(config, replace(NOTICE, key="other", at=later)).delivered
+    assert told_of(config) == {"last_success": NOW.timestamp(), "failures": 1}
+
+
+def told_of(config: Config) -> Dict[str, float]:
+    """What the host's metrics tell of the channel."""
+    deliveries = read_deliveries(str(config.notifications.state_dir))
+    text = expose([host_samples(config, ServerState(), [], {}, deliveries, NOW)]).decode()
+    found = re.findall(r'^lifeboat_notification_(\w+){channel="mail",cluster="main"} (\S+)$', text, re.MULTILINE)
+    names = {"failures_total": "failures", "last_success_timestamp_seconds": "last_success"}
+    return {names[name]: float(value) for name, value in found}
 
 
 def test_a_relay_that_refuses_for_good_is_not_asked_again(

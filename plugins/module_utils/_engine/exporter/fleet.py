@@ -10,39 +10,49 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..audit.latest import last_pruned
 from ..base import clock
 from ..base.errors import ConfigError, LifeboatError
 from ..base.version import VERSION
-from ..config.load import Config, load
+from ..config.load import Config, RepositoryConfig, load
 from ..metrics import (
+    Measured,
     Samples,
     Stored,
+    measured_samples,
     objective_samples,
     read_stored,
     stored_samples,
-    usage_samples,
 )
-from ..repository.repository import Repositories
-from ..usage import RepositoryUsage, measured
+from ..repository.repository import Repositories, Repository
+from ..usage import RepositoryUsage, differences, measured
 
 _MEASURED_EVERY = timedelta(hours=1)
+# Clocks of a store and of this machine may differ.
+_AGAIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Reading:
     """One repository: the data last read, when, and the error of the last attempt, if it failed.
 
-    ``usage``: its size and limit, up to an hour old, because measuring takes a listing of everything.
+    ``measured`` may be up to an hour old, because measuring takes a listing of everything.
     """
 
     stored: Optional[Stored] = None
     read_at: Optional[datetime] = None
     error: Optional[LifeboatError] = None
-    usage: Optional[RepositoryUsage] = None
+    measured: Optional[Measured] = None
+
+    @property
+    def usage(self) -> Optional[RepositoryUsage]:
+        """What it holds, and may hold."""
+        return self.measured.usage if self.measured else None
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class Fleet:
         self._clusters: Dict[str, Cluster] = {}
         self._unusable: Tuple[Unusable, ...] = ()
         self._refreshed: Optional[datetime] = None
+        self._compared: Dict[str, datetime] = {}
 
     def refresh(self) -> None:
         """Read every configuration and every repository again, one after the other."""
@@ -117,12 +128,26 @@ class Fleet:
                         before, stored=read_stored(config, entry, repository), read_at=clock.now(), error=None
                     )
                     if before.usage is None or clock.now() - before.usage.at >= _MEASURED_EVERY:
-                        found = replace(found, usage=measured(entry, repository))
+                        found = replace(found, measured=_measured(entry, repository, before.measured))
                 except LifeboatError as exc:
                     found = replace(before, error=exc)
                 self._keep(path, config, entry.name, found)
+            self._compare(path, config, repositories.items)
         finally:
             repositories.close()
+
+    def _compare(self, path: str, config: Config, repositories: Sequence[Repository]) -> None:
+        """Hourly, what each repository lacks; while one of them cannot be read, what was known stays."""
+        readings = {r.name: self._reading(path, r.name) for r in repositories}
+        last = self._compared.get(path)
+        if len(readings) < 2 or (last is not None and clock.now() - last < _MEASURED_EVERY):
+            return
+        with suppress(LifeboatError):
+            for name, difference in differences(config.cluster, repositories).items():
+                if found := readings[name].measured:
+                    found = replace(found, difference=difference)
+                    self._keep(path, config, name, replace(readings[name], measured=found))
+            self._compared[path] = clock.now()
 
     def _reading(self, path: str, name: str) -> Reading:
         with self._lock:
@@ -158,6 +183,13 @@ class Fleet:
                     continue
                 up = reading.error is None
                 out.append(stored_samples(cluster.config, entry, reading.stored, reading.read_at, up))
-                if reading.usage:
-                    out.append(usage_samples(cluster.config, reading.usage))
+                if reading.measured:
+                    out.append(measured_samples(cluster.config, reading.measured))
         return out
+
+
+def _measured(entry: RepositoryConfig, repository: Repository, before: Optional[Measured]) -> Measured:
+    """Of the audit trail only what is new is read."""
+    since = before.usage.at - _AGAIN if before else None
+    pruned = last_pruned(repository, since) or (before.pruned if before else None)
+    return Measured(measured(entry, repository), before.difference if before else None, pruned)

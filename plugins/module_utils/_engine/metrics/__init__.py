@@ -8,22 +8,24 @@ from .exposition import expose
 from .host import host_samples
 from .samples import Samples
 from .stored import (
+    Measured,
     Stored,
+    measured_samples,
     objective_samples,
     read_stored,
     stored_samples,
-    usage_samples,
 )
 
 __all__ = [
     "METRICS",
+    "Measured",
     "Metric",
     "Samples",
     "Stored",
     "expose",
     "host_samples",
+    "measured_samples",
     "objective_samples",
     "read_stored",
     "stored_samples",
-    "usage_samples",
 ]

@@ -27,7 +27,7 @@ from ..repository.repository import Repository
 from ..repository.restore_tests import Tested, look_at_tests
 from ..repository.verifications import Known, read_known
 from ..restore import Pace, estimate_seconds, last_pace
-from ..usage import RepositoryUsage
+from ..usage import Difference, RepositoryUsage
 from .samples import Samples
 
 # Limit, because a writer could open thousands.
@@ -50,15 +50,30 @@ class Stored:
     incidents: Mapping[str, Incident] = field(default_factory=dict)
 
 
-def usage_samples(config: Config, found: RepositoryUsage) -> Samples:
-    """The samples of a repository's size and limit. Pure."""
-    samples = Samples(cluster=config.cluster, repository=found.repository)
-    for kind, amount in found.usage.kinds.items():
+@dataclass(frozen=True)
+class Measured:
+    """Figures that take a listing of everything: the size of the repository, what it lacks that another one has (None
+    without another one), and when retention last succeeded in it, if known.
+    """
+
+    usage: RepositoryUsage
+    difference: Optional[Difference] = None
+    pruned: Optional[datetime] = None
+
+
+def measured_samples(config: Config, found: Measured) -> Samples:
+    """The samples of what was measured in a repository. Pure."""
+    samples = Samples(cluster=config.cluster, repository=found.usage.repository)
+    for kind, amount in found.usage.usage.kinds.items():
         samples.add("repository_bytes", amount.bytes, kind=kind)
         samples.add("repository_objects", amount.objects, kind=kind)
-    if found.limit:
-        samples.add("repository_quota_bytes", found.limit.bytes)
-        samples.add("repository_free_bytes", found.limit.free)
+    if limit := found.usage.limit:
+        samples.add("repository_quota_bytes", limit.bytes)
+        samples.add("repository_free_bytes", limit.free)
+    if found.difference:
+        samples.add("repository_lag_bytes", found.difference.lag)
+        samples.add("repository_conflicts", found.difference.conflicts)
+    samples.add("retention_last_success_timestamp_seconds", found.pruned)
     return samples
 
 
@@ -128,6 +143,7 @@ def stored_samples(
         last = max(stored.tests.values(), key=lambda test: test.at)
         samples.add("restore_test_last_timestamp_seconds", last.at)
         samples.add("restore_test_last_proven", last.proven)
+        samples.add("restore_test_last_duration_seconds", last.seconds)
     _drills(samples, stored.drills)
     samples.add("lock_until_timestamp_seconds", stored.locked_until)
     # A file set that was never stored has time 0, because an age rule would ignore a missing sample.
@@ -201,6 +217,7 @@ def _wal(samples: Samples, stored: Stored) -> None:
         last = contents.windows[-1]
         samples.add("window_start_timestamp_seconds", last.start)
         samples.add("window_end_timestamp_seconds", last.end)
+        samples.add("stream_newest_piece_timestamp_seconds", last.pieces.stored_at)
     if way:
         samples.add("wal_newest_object_timestamp_seconds", way.run.archived_at)
         seconds, _basis = estimate_seconds(contents.chains.whole[way.backup.label], len(way.run.segments), stored.pace)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..base.errors import ObjectCorrupt, ObjectExists, ObjectMissing
 from ..records.fields import LABEL, MOST_SMALL, Fields
@@ -23,12 +23,13 @@ from .repository import Repository
 
 @dataclass(frozen=True)
 class Tested:
-    """When a backup was last restored for a test, and whether it passed."""
+    """When a backup was last restored for a test, whether it passed, and how many seconds it took, if that is known."""
 
     __test__ = False
 
     at: datetime
     proven: bool
+    seconds: Optional[float] = None
 
     def as_dict(self) -> Dict[str, Any]:
         return {"at": format_time(self.at), "proven": self.proven}
@@ -64,10 +65,12 @@ def _last(records: Iterable[StoredRecord]) -> Tuple[Dict[str, Tested], Tuple[Asi
         try:
             fields, at = _believed(record)
             label, proven = fields.text("label", LABEL), fields.flag("proven")
+            began = fields.moment("began_at") if "began_at" in fields.data else None
         except ObjectCorrupt as exc:
             aside.append(Aside(record.key, exc))
             continue
-        tested = Tested(settled(at, record.info.modified), proven)
+        seconds = None if began is None or began > at else (at - began).total_seconds()
+        tested = Tested(settled(at, record.info.modified), proven, seconds)
         if label not in found or found[label].at < tested.at:
             found[label] = tested
     return found, tuple(aside)

@@ -119,7 +119,7 @@ def apply(config: Config, lifted: Collection[str] = (), progress: Optional[Progr
             _require_locks(done)
         finally:
             repositories.close()
-        note.skip = not any(p.plan.removals for p in done)
+        # On record even if nothing was due: lifeboat_retention_last_success_timestamp_seconds is read from it.
         return done
 
 
@@ -147,6 +147,7 @@ def _put_on_record(planned: Sequence[Pruned], lifted: Collection[str], note: Not
         foreign={p.repository: sorted(p.plan.foreign)[:_NAMED] for p in planned if p.plan.foreign},
         lifted=sorted(lifted),
         copies=sorted(copies),
+        unread=[p.repository for p in planned if p.error],
     )
     if cuts:
         note.details["audit_removed"] = cuts

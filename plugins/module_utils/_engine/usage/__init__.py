@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much space a repository uses, how much there is, and when it will be full."""
 
+from .differences import Difference, differences
 from .forecast import forecast, growth_per_day, judge, removed_per_day, stored_per_day
 from .limit import Limit, has_limit, limit_of
 from .measure import Amount, Usage, measure
@@ -10,9 +11,11 @@ from .report import RepositoryUsage, measured, report
 
 __all__ = [
     "Amount",
+    "Difference",
     "Limit",
     "RepositoryUsage",
     "Usage",
+    "differences",
     "forecast",
     "growth_per_day",
     "has_limit",

@@ -8,8 +8,8 @@ replays to the end of the pieces, finds no valid record there, and asks for the 
 segment again only once there is more of it; until then the answer is "not there", and it uses its own copy.
 
 In standby mode "not there" does not end recovery: PostgreSQL asks again (``WaitForWALToBecomeAvailable`` in
-``xlogrecovery.c``). So doubt, which stops a restore, does not stop a standby: it serves readers, and waits. A store that does
-not answer does not hold back WAL that another store has.
+``xlogrecovery.c``). So doubt, which stops a restore, does not stop a standby: it serves readers, and waits. A store
+that does not answer does not hold back WAL that another store has.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def waits(data_dir: str) -> bool:
 
 
 def _promoted(data_dir: str) -> bool:
-    """Whether somebody promotes this server. It removes ``promote`` before its last questions: so that is written down."""
+    """Whether this server is being promoted. It removes ``promote`` before its last requests, so a file of ours records it."""
     mark, server = os.path.join(data_dir, "pg_wal", _PROMOTED), " ".join(_server(data_dir))
     with contextlib.suppress(OSError):
         if os.path.exists(os.path.join(data_dir, "promote")):
