@@ -132,7 +132,7 @@ def waits(data_dir: str) -> bool:
 
 
 def _promoted(data_dir: str) -> bool:
-    """Whether this server is being promoted. It removes ``promote`` before its last requests, so a file of ours records it."""
+    """Whether this server is being promoted. It removes ``promote`` before its last requests: a file records that."""
     mark, server = os.path.join(data_dir, "pg_wal", _PROMOTED), " ".join(_server(data_dir))
     with contextlib.suppress(OSError):
         if os.path.exists(os.path.join(data_dir, "promote")):
