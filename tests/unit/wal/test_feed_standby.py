@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Tuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.base.errors import WalConflict, WalInvalid
+from lifeboat.base.errors import BucketMissing, StoreError, WalConflict, WalInvalid
 from lifeboat.base.wal_names import Segment
 from lifeboat.codec import zstd
 from lifeboat.config.load import DirectoryOptions, RepositoryConfig
 from lifeboat.repository.repository import Repositories, Repository
+from lifeboat.store.unopened import UnopenedStore
 from lifeboat.wal import feed
 from lifeboat.wal.feed import NOTHING, STATE, Handed, leads_to, read_handed, write_handed
 from lifeboat.wal.fetch import Source
@@ -78,7 +80,12 @@ class Server:
         self.repository.store.put(self.repository.layout.system(SYSTEM), b"{}")
         self.repositories = Repositories((self.repository,))
         monkeypatch.setattr(feed, "read_system_identifier", lambda _: SYSTEM)
-        monkeypatch.setattr(feed.Repositories, "open", lambda _: self.repositories)
+        monkeypatch.setattr(feed, "open_answering", lambda _: self.repositories)
+
+    def away(self, name: str) -> None:
+        """A second repository, which does not answer."""
+        store = UnopenedStore(name, BucketMissing(f"{name} is away.", "Bring it back."))
+        self.repositories.items += (replace(self.repository, name=name, store=store),)
 
     def piece(self, start: int, stop: int, data: Optional[bytes] = None) -> str:
         key = self.repository.layout.wal_piece(SYSTEM, NAME, start, stop)
@@ -191,6 +198,50 @@ def test_doubt_is_a_note_for_a_standby_and_an_error_for_any_other_recovery(serve
     (server.data / "standby.signal").unlink()
     with pytest.raises(WalInvalid):
         server.ask()
+
+
+def test_doubt_does_not_end_a_server_that_is_half_promoted(server: Server) -> None:
+    """It has removed the signal, and asks for the history of the timeline that it leaves."""
+    server.away("other")
+    assert server.ask()[0] is None
+    (server.data / "standby.signal").unlink()
+    with pytest.raises(StoreError):
+        server.ask()
+    assert server.ask("00000001.history")[0] is None
+    with pytest.raises(StoreError):
+        server.ask("00000003.history")
+    (server.data / "pg_wal" / "00000003.history").touch()
+    assert server.ask("00000003.history")[0] is None
+    # A restore that somebody began with the settings of a standby.
+    (server.data / "recovery.signal").touch()
+    with pytest.raises(StoreError):
+        server.ask("00000003.history")
+
+
+def test_a_repository_that_is_away_keeps_nothing_back(server: Server) -> None:
+    server.away("other")
+    server.piece(0, 1000)
+    assert server.ask() == (padded(1000), "")
+    given, notes = server.ask()
+    assert given is None and "cannot be had now" in notes
+
+
+def test_a_promotion_leaves_out_the_number_of_one_that_was_never_finished(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_server", lambda data_dir: ("4711", "1764000000"))
+    layout, store = server.repository.layout, server.repository.store
+    store.put(layout.wal(SYSTEM, "00000002.history"), b"1\t0/3000000\tno recovery target specified\n")
+    assert server.ask("00000002.history")[0] is None
+    promote = server.data / "promote"
+    promote.touch()
+    assert server.ask("00000002.history")[0] is None, "it may still be looking for what to follow"
+    promote.unlink()
+    assert server.ask("00000002.history")[0], "the number is taken"
+    assert server.ask("00000003.history")[0] is None
+    # Another server in this directory was not promoted.
+    monkeypatch.setattr(feed, "_server", lambda data_dir: ("4712", "1764000000"))
+    assert server.ask("00000002.history")[0] is None
 
 
 @pytest.mark.parametrize(("status", "promote", "expected"), [

@@ -122,7 +122,7 @@ def waits(data_dir: str) -> bool:
     A starting server must read its own copy of the segment before it accepts connections.
     Line 8 of ``postmaster.pid`` is the status (``miscadmin.h``); ``pg_ctl promote`` creates the file ``promote``.
     """
-    if _promoted(data_dir):
+    if promotion_asked(data_dir) or promotion_began(data_dir):
         return False
     try:
         with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8") as stream:
@@ -131,17 +131,25 @@ def waits(data_dir: str) -> bool:
         return False
 
 
-def _promoted(data_dir: str) -> bool:
-    """Whether this server is being promoted. It removes ``promote`` before its last requests: a file records that."""
-    mark, server = os.path.join(data_dir, "pg_wal", _PROMOTED), " ".join(_server(data_dir))
+def promotion_asked(data_dir: str) -> bool:
+    """Whether a promotion of this server was requested, and has not begun. It is recorded for later calls."""
+    if not os.path.exists(os.path.join(data_dir, "promote")):
+        return False
     with contextlib.suppress(OSError):
-        if os.path.exists(os.path.join(data_dir, "promote")):
-            with open(mark, "w", encoding="utf-8") as stream:
-                stream.write(server)
-            return True
-        with open(mark, encoding="utf-8") as stream:
-            return stream.read() == server != ""
-    return os.path.exists(os.path.join(data_dir, "promote"))
+        with open(os.path.join(data_dir, "pg_wal", _PROMOTED), "w", encoding="utf-8") as stream:
+            stream.write(" ".join(_server(data_dir)))
+    return True
+
+
+def promotion_began(data_dir: str) -> bool:
+    """Whether this server is being promoted: it has removed ``promote``, and asks its last questions."""
+    server = " ".join(_server(data_dir))
+    if not server or promotion_asked(data_dir):
+        return False
+    with contextlib.suppress(OSError):
+        with open(os.path.join(data_dir, "pg_wal", _PROMOTED), encoding="utf-8") as stream:
+            return stream.read() == server
+    return False
 
 
 def doubt_ends_nothing(data_dir: str, name: str) -> bool:
@@ -178,6 +186,7 @@ class _Feed:
         self._source, self._whole = Source(source.name, without, source.pieces), Source(source.name, without)
         self._wal_dir = os.path.dirname(path)
         self._notes: List[str] = []
+        self._ends = False
 
     def wait(self, data_dir: str) -> Fed:
         """Ask until there is something new; for a segment up to some seconds, else once."""
@@ -187,7 +196,7 @@ class _Feed:
             if began and _server(data_dir) != began:
                 # The server was killed: its successor may ask for another file at the same path.
                 return Fed(None)
-            more = waits(data_dir)
+            more, self._ends = waits(data_dir), promotion_began(data_dir)
             doubt: Optional[LifeboatError] = None
             self._notes.clear()
             try:
@@ -256,13 +265,14 @@ class _Feed:
         """A history, if there is WAL of its timeline or a later one.
 
         A promotion archives the history first: an unfinished or forged one would lead every standby to a timeline
-        without WAL.
+        without WAL. But a server that is being promoted itself only looks for an unused number.
         """
         found = look_up(self._repositories, self._system, self._name, self._whole, rounds)
         if found is None:
             return None
         repository, content = found
-        if int(self._name[:8], 16) > leads_to(repository.store.list_names(repository.layout.wal_root(self._system))):
+        names = repository.store.list_names(repository.layout.wal_root(self._system))
+        if not self._ends and int(self._name[:8], 16) > leads_to(names):
             self._notes.append(f"{self._name} is not followed yet: there is no WAL of its timeline")
             return None
         return self._hand_out(repository, content)
