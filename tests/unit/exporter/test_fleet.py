@@ -144,6 +144,19 @@ def test_an_open_incident_is_shown_once_with_who_has_it(fleets: Fleets) -> None:
     assert fleets.verdicts()["shop"].emergencies == () and "INCIDENT" not in fleets.page()
 
 
+def test_an_incident_that_is_closed_while_a_repository_is_lost_is_over(fleets: Fleets) -> None:
+    """The last reading of the lost one must not inhibit the alerts of the cluster's hosts forever."""
+    _near, far = fleets.cluster("shop", 1, 2, places=2)
+    config = load(str(fleets.directory / "shop.yml"))
+    opened = actions.open_incident(config, "the region is lost", "P1").incident
+    assert len(fleets.verdicts()["shop"].emergencies) == 1
+    far.rename(far.with_name("away"))
+    assert len(fleets.verdicts()["shop"].emergencies) == 1
+    actions.close(config, "over", opened.id)
+    assert fleets.verdicts()["shop"].emergencies == ()
+    assert not any("incident" in labels for each in fleets.fleet.samples() for _metric, labels, _value in each)
+
+
 def test_a_cluster_that_is_removed_is_forgotten(fleets: Fleets) -> None:
     fleets.cluster("shop", 1, 2)
     fleets.cluster("gone", 1, 2)

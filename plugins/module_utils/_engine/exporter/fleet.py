@@ -63,6 +63,14 @@ class Cluster:
     config: Config
     readings: Mapping[str, Reading] = field(default_factory=dict)
 
+    @property
+    def current(self) -> Mapping[str, Reading]:
+        """The readings of the repositories that can be read now; all of them if none can.
+
+        Only these show incidents: one that has been closed since stays open in the last reading of a lost repository.
+        """
+        return {name: r for name, r in self.readings.items() if r.error is None} or self.readings
+
 
 @dataclass(frozen=True)
 class Unusable:
@@ -128,7 +136,7 @@ class Fleet:
                         before, stored=read_stored(config, entry, repository), read_at=clock.now(), error=None
                     )
                     if before.usage is None or clock.now() - before.usage.at >= _MEASURED_EVERY:
-                        found = replace(found, measured=_measured(entry, repository, before.measured))
+                        found = replace(found, measured=_measured(config, entry, repository, before.measured))
                 except LifeboatError as exc:
                     found = replace(before, error=exc)
                 self._keep(path, config, entry.name, found)
@@ -181,15 +189,20 @@ class Fleet:
                 reading = cluster.readings.get(entry.name)
                 if reading is None:
                     continue
-                up = reading.error is None
-                out.append(stored_samples(cluster.config, entry, reading.stored, reading.read_at, up))
+                up, stored = reading.error is None, reading.stored
+                if stored and entry.name not in cluster.current:
+                    stored = replace(stored, incidents={})
+                out.append(stored_samples(cluster.config, entry, stored, reading.read_at, up))
                 if reading.measured:
                     out.append(measured_samples(cluster.config, reading.measured))
         return out
 
 
-def _measured(entry: RepositoryConfig, repository: Repository, before: Optional[Measured]) -> Measured:
-    """Of the audit trail only what is new is read."""
+def _measured(
+    config: Config, entry: RepositoryConfig, repository: Repository, before: Optional[Measured]
+) -> Measured:
+    """Of the audit trail only what is new is read. A difference from a repository that was removed is dropped."""
     since = before.usage.at - _AGAIN if before else None
     pruned = last_pruned(repository, since) or (before.pruned if before else None)
-    return Measured(measured(entry, repository), before.difference if before else None, pruned)
+    difference = before.difference if before and len(config.repositories) > 1 else None
+    return Measured(measured(entry, repository), difference, pruned)

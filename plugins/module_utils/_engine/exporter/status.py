@@ -91,7 +91,7 @@ def judge(cluster: Cluster, now: datetime) -> Verdict:
 def _emergencies(cluster: Cluster, now: datetime) -> Tuple[Emergency, ...]:
     """Each open incident once, as the repository with the most events has it: the others lag behind."""
     found: Dict[str, Incident] = {}
-    for reading in cluster.readings.values():
+    for reading in cluster.current.values():
         for name, incident in (reading.stored.incidents if reading.stored else {}).items():
             known = found.get(name)
             if known is None or len(known.events) < len(incident.events):
