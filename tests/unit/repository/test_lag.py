@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.repository.kinds import kind_of
 from lifeboat.repository.labels import make_label
-from lifeboat.repository.lag import by_owner, find_lag
+from lifeboat.repository.lag import Lag, by_owner, find_lag
 from lifeboat.repository.layout import Layout
 from lifeboat.store.protocol import ObjectInfo
 from support.records import SYSTEM, moment
@@ -63,6 +63,12 @@ def test_another_content_under_the_same_name_is_reported() -> None:
     assert not lag.lacking
     # WAL may be compressed in another way, and each repository has a record of its own.
     assert set(lag.conflicts) == {*RECORDS, *DATA, *REPORTS, *CORE[2:], *AUDIT, *ERASURES}
+
+
+def test_an_incident_may_have_another_event_elsewhere() -> None:
+    event = LAYOUT.incident_event("20261122T020000Z-db1", 2)
+    assert find_lag("main", infos([event]), sizes({event}, 11)) == Lag((), ())
+    assert [item.info.key for item in find_lag("main", infos([event]), {}).lacking] == [event]
 
 
 def test_pieces_are_copied_until_their_segment_is_complete() -> None:

@@ -21,8 +21,9 @@ _RANKS = {
 }  # fmt: skip
 # The acknowledgement before its WAL, so that WAL not yet copied is known to be missing.
 _MARK, _RECORD = 2, 5
-# Objects with the same bytes in every repository. WAL may be compressed differently.
-_SAME = ("backup", "files", "dump", "drill", "history", "erasure", "epoch", "incident", "diverged", "audit", "log")
+# Objects with the same bytes in every repository. WAL may be compressed differently, and repositories that did not see
+# each other may have different events of an incident under the same number.
+_SAME = ("backup", "files", "dump", "drill", "history", "erasure", "epoch", "diverged", "audit", "log")
 
 
 @dataclass(frozen=True)
