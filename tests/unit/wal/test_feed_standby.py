@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ from lifeboat.repository.repository import Repositories, Repository
 from lifeboat.store.unopened import UnopenedStore
 from lifeboat.wal import feed
 from lifeboat.wal.feed import NOTHING, STATE, Handed, leads_to, read_handed, write_handed
-from lifeboat.wal.fetch import Source
+from lifeboat.wal.fetch import Source, look_up
 
 SIZE = 2**20
 SYSTEM = "7"
@@ -223,7 +223,7 @@ def test_a_repository_that_is_away_keeps_nothing_back(server: Server) -> None:
     server.piece(0, 1000)
     assert server.ask() == (padded(1000), "")
     given, notes = server.ask()
-    assert given is None and "cannot be had now" in notes
+    assert given is None and "cannot be fetched now" in notes
 
 
 def test_a_promotion_leaves_out_the_number_of_one_that_was_never_finished(
@@ -242,6 +242,25 @@ def test_a_promotion_leaves_out_the_number_of_one_that_was_never_finished(
     # Another server in this directory was not promoted.
     monkeypatch.setattr(feed, "_server", lambda data_dir: ("4712", "1764000000"))
     assert server.ask("00000002.history")[0] is None
+
+
+def test_a_promotion_that_is_requested_during_the_last_question_is_noticed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL removes the file right after the answer: no later call sees it."""
+    monkeypatch.setattr(feed, "_server", lambda data_dir: ("4711", "1764000000"))
+    layout, store = server.repository.layout, server.repository.store
+    store.put(layout.wal(SYSTEM, "00000002.history"), b"1\t0/3000000\tno recovery target specified\n")
+
+    def requested(*given: Any) -> Any:
+        (server.data / "promote").touch()
+        return look_up(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(feed, "look_up", requested)
+        assert server.ask("00000003.history")[0] is None
+    (server.data / "promote").unlink()
+    assert server.ask("00000002.history")[0], "the number is taken"
 
 
 @pytest.mark.parametrize(("status", "promote", "expected"), [

@@ -209,6 +209,8 @@ class _Feed:
             except LifeboatError as exc:
                 doubt = exc
             if not more or clock.monotonic() >= until:
+                # Once more: after this answer, a promotion that was requested meanwhile begins at once.
+                promotion_asked(data_dir)
                 if doubt and not doubt_ends_nothing(data_dir, self._name):
                     raise doubt
                 if doubt:
