@@ -78,7 +78,12 @@ def _given_up(item: Mapping[str, Any]) -> Dict[str, Any]:
     """The options of a repository that is lost: nobody waits long for one that is likely not to answer."""
     if item.get("type", "directory") == "directory":
         return {"required": False}
-    return {"required": False, **{name: min(item.get(name, most), most) for name, most in _BRIEFLY.items()}}
+    limits = dict(_BRIEFLY)
+    for name, most in _BRIEFLY.items():
+        # None means the default.
+        if isinstance(item.get(name), (int, float)):
+            limits[name] = min(item[name], most)
+    return {"required": False, **limits}
 
 
 class FilterModule:

@@ -42,6 +42,8 @@ def test_the_lost_one_is_left_out_or_asked_last(lost: Any) -> None:
 def test_nobody_waits_long_for_the_lost_one() -> None:
     (gone,) = left([{**NEAR, "connect_timeout": 1, "read_timeout": 60}, FAR], "near", keep=True)[1:]
     assert (gone["max_attempts"], gone["connect_timeout"], gone["read_timeout"]) == (1, 1, 10)
+    (gone,) = left([{**NEAR, "connect_timeout": None, "max_attempts": None}, FAR], "near", keep=True)[1:]
+    assert (gone["max_attempts"], gone["connect_timeout"], gone["read_timeout"]) == (1, 3, 10)
     # A directory has neither timeouts nor attempts.
     assert left([COLD, FAR], "cold", keep=True)[1] == {**COLD, "required": False}
 
