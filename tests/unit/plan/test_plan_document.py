@@ -181,3 +181,8 @@ def test_what_does_not_fit_is_refused() -> None:
         company("", [], [a_host("db1", "crm")], [some_facts()])
     with pytest.raises(ConfigError, match="is no name of a cluster"):
         company("", [], [a_host("db1", "../crm")], [some_facts("../crm")])
+    hosts, elsewhere = [a_host("db1"), a_host("db2")], some_facts(repositories=[a_repository("paris")])
+    with pytest.raises(ConfigError, match="Two clusters are called shop"):
+        company("", [], hosts, [some_facts(), elsewhere])
+    # One site has lost a repository.
+    assert company("", [], hosts, [some_facts(), some_facts(repositories=[a_repository("dublin")])]).clusters

@@ -11,7 +11,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.errors import ConfigError
 from ..records.model import parse_time
@@ -54,10 +54,15 @@ class Company:
 
 
 def company(title: str, inventory: Sequence[str], hosts: Any, facts: Sequence[Mapping[str, Any]]) -> Company:
-    """Each cluster once, in the order of the hosts; ConfigError where a cluster has no facts."""
+    """Each cluster once, in the order of the hosts; ConfigError where a cluster has no facts, or two have one name."""
     known: Dict[str, Mapping[str, Any]] = {}
     for found in facts:
-        known.setdefault(str(found["cluster"]), found)
+        other = known.setdefault(str(found["cluster"]), found)
+        if other is not found and not _locations(other) & _locations(found):
+            raise ConfigError(
+                f"Two clusters are called {found['cluster']}: they have no repository in common.",
+                "Write a plan for each of them, into its own dr_plan_dir: -e lifeboat_hosts=HOSTS.",
+            )
     wanted = [name for host in hosts for name in names_of(host)]
     odd = [name for name in wanted if not _NAME.match(name)]
     if odd:
@@ -69,6 +74,10 @@ def company(title: str, inventory: Sequence[str], hosts: Any, facts: Sequence[Ma
         )
     clusters = tuple(known[name] for name in dict.fromkeys(wanted))
     return Company(title, tuple(inventory), tuple(hosts), clusters)
+
+
+def _locations(facts: Mapping[str, Any]) -> Set[str]:
+    return {str(repository["location"]) for repository in facts["repositories"]}
 
 
 def names_of(host: Mapping[str, Any]) -> List[str]:

@@ -126,7 +126,13 @@ def _region(told: Company, facts: Mapping[str, Any]) -> List[Block]:
             lifeboat_lost_repositories=lost,
         )
         return [words, Commands(f"Cluster {name}: fail over to the standby {standby['name']}", (line,))]
-    line = _play(told, "dr_rebuild", lifeboat_hosts="NEW_HOST", lifeboat_lost_repositories=lost)
+    line = _play(
+        told,
+        "dr_rebuild",
+        lifeboat_hosts="NEW_HOST",
+        dr_old_host=host["address"],
+        lifeboat_lost_repositories=lost,
+    )
     return [words, Commands(f"Cluster {name}: rebuild in the other region", (line,))]
 
 

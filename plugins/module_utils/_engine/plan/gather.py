@@ -48,13 +48,16 @@ def gather(config: Config) -> Dict[str, Any]:
             about = _about(entry)
             try:
                 stored = read_stored(config, entry, repository)
-                found.append({**about, **_of(repository, stored), "error": None})
-                drills = max(drills, stored.drills.items, key=len)
-                incidents = {**stored_in(config, repository), **incidents}
-                leader = leader or _leader(repository)
+                facts = {**about, **_of(repository, stored), "error": None}
+                told, leads = stored_in(config, repository), _leader(repository)
             except LifeboatError as exc:
                 errors.append(exc)
                 found.append({**about, "error": exc.message})
+                continue
+            found.append(facts)
+            drills = max(drills, stored.drills.items, key=len)
+            incidents = {**told, **incidents}
+            leader = leader or leads
     if len(errors) == len(found):
         raise errors[0]
     promised = config.incidents

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from typing import Any, Iterator, List, Mapping, Tuple
 
@@ -135,10 +136,10 @@ def _repository(cluster: str, repository: Mapping[str, Any]) -> Iterator[str]:
         return
     yield f"  {credentials}"
     if repository["kind"] == "s3" and repository["endpoint"] != "AWS":
-        yield f"  export AWS_ENDPOINT_URL={repository['endpoint']}"
+        yield f"  export AWS_ENDPOINT_URL={shlex.quote(repository['endpoint'])}"
     if repository["kind"] == "s3" and repository["region"]:
-        yield f"  export AWS_DEFAULT_REGION={repository['region']}"
-    yield "  " + listing.format(url=f"{repository['location']}/{cluster}") + "   # what there is"
+        yield f"  export AWS_DEFAULT_REGION={shlex.quote(repository['region'])}"
+    yield "  " + listing.format(url=shlex.quote(f"{repository['location']}/{cluster}")) + "   # what there is"
     yield f"  Backup {repository['by_hand']['label']}, consistent {day(repository['newest']['finished_at'])}:"
     yield ""
     begin, end = _fence(repository["name"])
