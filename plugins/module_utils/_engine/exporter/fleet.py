@@ -198,9 +198,7 @@ class Fleet:
         return out
 
 
-def _measured(
-    config: Config, entry: RepositoryConfig, repository: Repository, before: Optional[Measured]
-) -> Measured:
+def _measured(config: Config, entry: RepositoryConfig, repository: Repository, before: Optional[Measured]) -> Measured:
     """Of the audit trail only what is new is read. A difference from a repository that was removed is dropped."""
     since = before.usage.at - _AGAIN if before else None
     pruned = last_pruned(repository, since) or (before.pruned if before else None)
