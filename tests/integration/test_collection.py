@@ -70,7 +70,7 @@ def test_a_host_given_up_is_not_queried(installed: Path, copy: Copy) -> None:
     told = rebuild(installed, [gone, kept], lifeboat_lost_repositories="gone")
     assert "not required any more: gone." in told and "CANNOT BE USED" not in told
     told = rebuild(installed, [gone, kept], status=2, lifeboat_lost_repositories="went")
-    assert "lifeboat_lost_repositories names went; lifeboat_repositories has gone, kept" in told
+    assert "lifeboat_lost_repositories names went, but lifeboat_repositories has gone, kept" in told
 
 
 def test_without_a_backup_it_ends(installed: Path, tmp_path: Path) -> None:
