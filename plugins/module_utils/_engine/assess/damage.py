@@ -132,4 +132,3 @@ def _all_blocks(
             break
         blocks += more
     return replace(damage, blocks=tuple(sorted(set(blocks))))
-
