@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from ..base import clock
-from ..base.errors import LifeboatError
+from ..base.errors import ConfigError, LifeboatError
+from ..base.process import end_awaited
 from ..base.wal_names import Segment, parse_lsn
 from ..codec.age import Seal
 from ..config.load import Config, RepositoryConfig
@@ -46,10 +47,12 @@ from .facts import (
 
 #: Seconds for everything together.
 MOST_SECONDS = 60.0
+_LONGEST = 7 * 86400.0
 _ATTEMPTS, _CONNECT, _READ = 2, 3.0, 10.0
 # Segments that are read for the last commit, and objects that are named.
 _SEGMENTS, _NAMED = 3, 3
 _SERVER, _LOSS, _DAMAGE = "the server", "the standby's loss", "the look for damage"
+_AWAY = "the look is from another host, which does not ask it"
 _Answer = Union[Place, Server, StandbyFact, Damages, None]
 Loss = Optional[Callable[[], Optional[Mapping[str, Any]]]]
 
@@ -62,11 +65,18 @@ def gather(
     ``loss`` gives what ``lifeboat standby loss`` tells, and None where there is no standby. With ``amcheck`` the live
     cluster is checked for damage, which reads all of it.
 
-    What does not answer within ``seconds`` is named in the facts, and nobody waits for it.
+    What does not answer within ``seconds`` is named in the facts, and nobody waits for it. ConfigError for a time that
+    nobody can wait.
     """
+    if not 0 < seconds <= _LONGEST:
+        raise ConfigError(f"The time to wait is {seconds:g} s.", f"Choose more than 0, and at most {_LONGEST:g} s.")
     begin = clock.monotonic()
-    questions: Dict[str, Callable[[], _Answer]] = {_SERVER: lambda: read_server(config)}
-    if amcheck:
+    # On another host than the cluster's, a server that answers is some other one.
+    here = asked.config_file in ("", config.source)
+    questions: Dict[str, Callable[[], _Answer]] = {}
+    if here:
+        questions[_SERVER] = lambda: read_server(config)
+    if here and amcheck:
         questions[_DAMAGE] = lambda: look_for_damage(config, seconds)
     if loss is not None:
         questions[_LOSS] = lambda: read_loss(loss())
@@ -75,7 +85,11 @@ def gather(
         if asked.as_of is not None and entry.store.traits.versions:
             past = replace(entry, as_of=asked.as_of)
             questions[_past(entry.name)] = lambda past=past: read_place(config, past)  # type: ignore[misc]
-    answers, silent = ask_all(questions, seconds)
+    try:
+        answers, silent = ask_all(questions, seconds)
+    finally:
+        # What was given up may still wait for a program, such as pg_amcheck.
+        end_awaited()
     places: List[Place] = []
     earlier: List[Place] = []
     for entry in config.repositories:
@@ -90,7 +104,7 @@ def gather(
         config.cluster,
         clock.now(),
         tuple(places),
-        server if isinstance(server, Server) else Server(error=silent.get(_SERVER, "")),
+        server if isinstance(server, Server) else Server(error=silent.get(_SERVER, "" if here else _AWAY)),
         standby if isinstance(standby, StandbyFact) else None,
         tuple(earlier),
         damages if isinstance(damages, Damages) else None,
