@@ -54,6 +54,12 @@ def test_a_name_that_two_relations_share_or_that_is_in_no_catalog_is_never_built
     assert [d.kind for d in parse(text, named("shop", ROWS))] == [SYSTEM, SYSTEM]
 
 
+def test_a_name_with_control_characters_gets_no_statement() -> None:
+    rows = [("public", "x\x1b[2Jy", "i", "public", "x\x1b[2Jy")]
+    (damage,) = parse('btree index "shop.public.x\x1b[2Jy":\n    ERROR:  x\n', named("shop", rows))
+    assert damage.kind == SYSTEM
+
+
 def test_the_name_of_an_index_is_one_word_of_the_command_and_one_identifier_of_the_statement() -> None:
     (damage,) = parse('btree index "shop.public.x"; DROP":\n    ERROR:  x\n', named("shop", ROWS))
     words = shlex.split(reindex([damage], Server("primary", host="/run/my sockets")))

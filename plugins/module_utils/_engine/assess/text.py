@@ -131,7 +131,8 @@ def lines(found: Assessment) -> List[str]:
         out.append(f"  objectives  RPO {_objective(facts.rpo)}, RTO {_objective(facts.rto)}")
     if facts.contacts:
         out += ["", "Contacts", *(f"  {person}" for person in facts.contacts)]
-    return out
+    # What stores, records and owners of relations say gets as far as an error message or a condition.
+    return [printable(line) for line in out]
 
 
 def _objective(seconds: Optional[float]) -> str:
