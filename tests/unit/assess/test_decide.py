@@ -335,6 +335,20 @@ def test_against_damage_the_backup_that_is_told_is_the_one_that_the_command_take
     )  # fmt: skip
 
 
+def test_only_what_differs_is_rewritten_from_a_full_backup() -> None:
+    facts = shop()
+    (place,) = facts.places
+    more = replace(place.backups[0], label="20261122T120000Z-incr", finished_at=NOW - timedelta(hours=2))
+    for target in (None, NOW - timedelta(hours=1)):
+        asked = Asked("deletion", target=target)
+        both = replace(facts, places=(replace(place, backups=(*place.backups, more)),))
+        (way,) = [w for w in decide(both, asked, CONFIG).ways if w.name == "in_place_delta"]
+        assert way.command.endswith(" --label b1")
+        only = replace(facts, places=(replace(place, backups=(more,)),))
+        (way,) = [w for w in decide(only, asked, CONFIG).ways if w.name == "in_place_delta"]
+        assert not way.possible and "This needs a full one." in way.conditions[0].reason
+
+
 def test_indexes_are_not_all_that_is_damaged_for_sure_where_a_database_was_not_checked() -> None:
     damage = Damage("shop", '"s"."i"', INDEX)
     cases: List[Tuple[Tuple[str, ...], str]] = [((), MET), (("other",), UNKNOWN)]

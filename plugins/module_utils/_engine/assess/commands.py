@@ -84,14 +84,15 @@ def _lifeboat(config_file: str, *words: str) -> str:
     return " ".join(["sudo -u postgres lifeboat --config", quote(config_file), *words])
 
 
-def _stop(asked: Asked) -> List[str]:
+def _stop(asked: Asked, label: str = "") -> List[str]:
     stop = ["--time", quote(format_time(asked.target))] if asked.target else ["--latest"]
-    return [*stop, *(["--label", quote(asked.label)] if asked.label else [])]
+    named = label or asked.label
+    return [*stop, *(["--label", quote(named)] if named else [])]
 
 
-def delta(asked: Asked, config_file: str) -> str:
-    """Rewrite what differs, on the stopped server."""
-    return _lifeboat(config_file, "restore", "--delta", *_stop(asked))
+def delta(asked: Asked, config_file: str, label: str = "") -> str:
+    """Rewrite what differs, on the stopped server, from the backup ``label``."""
+    return _lifeboat(config_file, "restore", "--delta", *_stop(asked, label))
 
 
 def tables(asked: Asked, config_file: str) -> str:

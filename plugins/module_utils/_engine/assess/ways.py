@@ -217,17 +217,22 @@ def in_place(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
 
 
 def in_place_delta(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
-    """Rewrite only the files that differ: needs no room, and keeps nothing of the present data."""
-    place, backup = choose(facts, asked)
+    """Rewrite only the files that differ: needs no room but a full backup, and keeps nothing of the present data."""
+    place = first_answering(facts.places)
+    whole = tuple(b for b in place.backups if not b.label.endswith(("-diff", "-incr"))) if place else ()
+    backup = backup_for(replace(place, backups=whole), asked) if place else None
+    label = backup.label if place and backup and backup != place.backups[-1] else ""
+    has = has_backup(place, backup, asked)
+    if place and backup is None:
+        has = replace(has, reason=f"{has.reason} This needs a full one.")
     state = UNMET if facts.server.state == PRIMARY else UNKNOWN
     stopped = Condition("stopped", state, "The server must be stopped, and what differs is overwritten.")
     conditions = (
-        has_backup(place, backup, asked), *identity(facts, backup), *readable_at_once(place), *_undoes(asked),
-        _here(facts), stopped,
+        has, *identity(facts, backup), *readable_at_once(place), *_undoes(asked), _here(facts), stopped,
     )  # fmt: skip
     return Way(
         "in_place_delta", "Restore in place, only what differs (delta)", lost_of(facts, asked, place),
-        lasts(backup, at_most=True), conditions, commands.delta(_from_backup(asked, place, backup), config_file), "",
+        lasts(backup, at_most=True), conditions, commands.delta(asked, config_file, label), "",
         place.name if place else "",
     )  # fmt: skip
 
