@@ -9,7 +9,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..base import clock
 from ..base.errors import ConfigError, LifeboatError
@@ -53,7 +53,7 @@ _ATTEMPTS, _CONNECT, _READ = 2, 3.0, 10.0
 _SEGMENTS, _NAMED = 3, 3
 _SERVER, _LOSS, _DAMAGE = "the server", "the standby's loss", "the look for damage"
 _AWAY = "the look is from another host, which does not ask it"
-_Answer = Union[Place, Server, StandbyFact, Damages, None]
+_Answer = Union[Place, Server, StandbyFact, Damages, Tuple[str, datetime], None]
 Loss = Optional[Callable[[], Optional[Mapping[str, Any]]]]
 
 
@@ -81,7 +81,10 @@ def gather(
     if loss is not None:
         questions[_LOSS] = lambda: read_loss(loss())
     for entry in config.repositories:
-        questions[entry.name] = lambda entry=entry: read_place(config, entry, asked.disaster == RANSOMWARE)  # type: ignore[misc]
+        questions[entry.name] = lambda entry=entry: read_place(config, entry)  # type: ignore[misc]
+        if asked.disaster == RANSOMWARE and asked.as_of is None and entry.store.traits.versions:
+            # Apart, since it may take longer than everything else.
+            questions[_versions(entry.name)] = lambda entry=entry: read_strange(config, entry)  # type: ignore[misc]
         if asked.as_of is not None and entry.store.traits.versions:
             past = replace(entry, as_of=asked.as_of)
             questions[_past(entry.name)] = lambda past=past: read_place(config, past)  # type: ignore[misc]
@@ -97,7 +100,10 @@ def gather(
             if name in questions:
                 answer = answers.get(name)
                 known = answer if isinstance(answer, Place) else None
-                found.append(known or Place(name, required=entry.required, error=silent.get(name, "no answer")))
+                place = known or Place(name, required=entry.required, error=silent.get(name, "no answer"))
+                # After an attack nothing may be readable but the versions.
+                strange = answers.get(_versions(name))
+                found.append(replace(place, strange=strange if isinstance(strange, tuple) else None))
     server, standby, damages = answers.get(_SERVER), answers.get(_LOSS), answers.get(_DAMAGE)
     people = sorted(config.incidents.contacts, key=lambda c: (c.order, c.name))
     return Facts(
@@ -119,6 +125,10 @@ def gather(
 
 def _past(name: str) -> str:
     return f"{name} as it was"
+
+
+def _versions(name: str) -> str:
+    return f"{name}, its versions"
 
 
 def read_server(config: Config) -> Server:
@@ -152,25 +162,16 @@ def read_loss(told: Optional[Mapping[str, Any]]) -> Optional[StandbyFact]:
     )
 
 
-def read_place(config: Config, entry: RepositoryConfig, strange: bool = False) -> Place:
-    """One repository, with few attempts and short timeouts; its error where it cannot be read.
+def read_strange(config: Config, entry: RepositoryConfig) -> Optional[Tuple[str, datetime]]:
+    """The first object of a versioned repository that was put over another one, and when; reads all its versions."""
+    return first_replaced(entry.store.hasty(_ATTEMPTS, _CONNECT, _READ), f"{config.cluster}/")
 
-    With ``strange`` the versions of its backups are searched for what was put over something.
-    """
+
+def read_place(config: Config, entry: RepositoryConfig) -> Place:
+    """One repository, with few attempts and short timeouts; LifeboatError where it cannot be read."""
     store = entry.store.hasty(_ATTEMPTS, _CONNECT, _READ)
     own = replace(config, repositories=(replace(entry, store=store, required=True),))
-    found = None
-    if strange and entry.store.traits.versions:
-        with suppress(LifeboatError):
-            found = first_replaced(store, f"{config.cluster}/")
-    try:
-        told = describe(own)
-    except LifeboatError as exc:
-        # After an attack nothing may be readable but the versions.
-        if found is None:
-            raise
-        versions = entry.store.traits.versions
-        return Place(entry.name, required=entry.required, versioned=versions, error=exc.message, strange=found)
+    told = describe(own)
     place = Place(
         entry.name,
         str(told["repository"]),
@@ -199,7 +200,6 @@ def read_place(config: Config, entry: RepositoryConfig, strange: bool = False) -
         rate=commits.rate if commits else None,
         pieces_at=_pieces_at(told["windows"]),
         dumps=tuple(dumps),
-        strange=found,
         drills=tuple(drills.values()),
     )
 
