@@ -110,7 +110,7 @@ def gather(
         config.cluster,
         clock.now(),
         tuple(places),
-        server if isinstance(server, Server) else Server(error=silent.get(_SERVER, "" if here else _AWAY)),
+        server if isinstance(server, Server) else Server(error=silent.get(_SERVER, "" if here else _AWAY), asked=here),
         standby if isinstance(standby, StandbyFact) else None,
         tuple(earlier),
         damages if isinstance(damages, Damages) else None,

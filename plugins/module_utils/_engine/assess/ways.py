@@ -71,6 +71,8 @@ def _answers(facts: Facts) -> Condition:
         return Condition("server", MET, "The server answers.")
     if facts.server.state == STANDBY:
         return Condition("server", UNMET, "The server here is a standby: ask on the host of the primary.")
+    if not facts.server.asked:
+        return Condition("server", UNKNOWN, "Not looked at from here: the server must answer.")
     return Condition("server", UNMET, f"The server does not answer: {facts.server.error or 'it was not asked'}")
 
 
