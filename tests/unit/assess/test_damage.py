@@ -8,8 +8,9 @@ from __future__ import annotations
 import shlex
 
 from lifeboat.assess.commands import reindex
-from lifeboat.assess.damage import named, parse
+from lifeboat.assess.damage import environment, named, parse
 from lifeboat.assess.facts import INDEX, SYSTEM, TABLE, Damage, Server
+from lifeboat.config.sections import ConnectionConfig
 
 ROWS = [
     ("public", "orders", "r", "public", "orders"),
@@ -65,6 +66,12 @@ def test_the_name_of_an_index_is_one_word_of_the_command_and_one_identifier_of_t
     words = shlex.split(reindex([damage], Server("primary", host="/run/my sockets")))
     assert words[-1] == '--command=REINDEX INDEX "public"."x""; DROP"' and "--host=/run/my sockets" in words
     assert "PGOPTIONS=-c search_path=pg_catalog,pg_temp" in words
+
+
+def test_the_name_of_a_database_leads_pg_amcheck_to_no_other_server() -> None:
+    # Whoever may create databases would otherwise get the password.
+    told = environment(ConnectionConfig(host="/run/postgresql", password="secret", dbname="host=192.0.2.1 user=x"))
+    assert (told["PGHOST"], told["PGDATABASE"]) == ("/run/postgresql", "dbname='host=192.0.2.1 user=x'")
 
 
 def test_a_database_is_named_as_a_connection_string() -> None:

@@ -21,7 +21,7 @@ from ..config.load import Config
 from ..config.sections import ConnectionConfig
 from ..postgres.connection import libpq_environment, session
 from ..postgres.controldata import program
-from ..postgres.identifiers import quoted
+from ..postgres.identifiers import conninfo, quoted
 from ..records.fields import printable
 from .facts import INDEX, SYSTEM, TABLE, Damage, Damages
 
@@ -106,12 +106,17 @@ def parse(text: str, known: Dict[str, Optional[Damage]]) -> List[Damage]:
     return found
 
 
+def environment(where: ConnectionConfig) -> Dict[str, str]:
+    """libpq's variables for pg_amcheck, which takes the name of a database with ``=`` for a connection string. Pure."""
+    return {**libpq_environment(where), "PGDATABASE": conninfo(where.dbname)}
+
+
 def _amcheck(config: Config, where: ConnectionConfig, words: Sequence[str], deadline: float) -> str:
     argv = [program(config.bin_dir, "pg_amcheck"), "--no-password", *words]
     left = deadline - clock.monotonic()
     if left <= 0:
         raise ProcessFailed("The time for pg_amcheck is over.", "Give it more time: --within.")
-    done = run(argv, check=False, env={**libpq_environment(where), "PGDATABASE": where.dbname}, timeout=left)
+    done = run(argv, check=False, env=environment(where), timeout=left)
     if done.status not in (0, 2):
         raise LifeboatError(
             f"pg_amcheck ended with status {done.status}: {(done.stderr or done.stdout).strip()[:300]}",
