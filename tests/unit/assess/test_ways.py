@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from lifeboat.assess.commands import tables
 from lifeboat.assess.decide import decide
 from lifeboat.assess.facts import Asked, Backup, Facts, Place, Server, Span
 
@@ -27,3 +28,8 @@ def test_from_another_host_a_deletion_is_still_mended_by_the_way_that_loses_noth
     asked = Asked("deletion", target=NOW - timedelta(hours=1), database="shop", tables=("orders",))
     found = decide(Facts("shop", NOW, (PLACE,), server), asked, "/etc/lifeboat/main.yml").best
     assert found is not None and found.name == best
+
+
+def test_the_name_of_a_database_is_no_option() -> None:
+    asked = Asked("corruption", database="--into=postgres", tables=('"public"."orders"',))
+    assert tables(asked, "/etc/lifeboat/main.yml").endswith(""" table restore DATABASE '"public"."orders"' --latest""")

@@ -90,6 +90,11 @@ def _stop(asked: Asked, label: str = "") -> List[str]:
     return [*stop, *(["--label", quote(named)] if named else [])]
 
 
+def _name(name: str, otherwise: str) -> str:
+    """A name as an argument, unless it would be an option."""
+    return quote(name) if name and not name.startswith("-") else otherwise
+
+
 def delta(asked: Asked, config_file: str, label: str = "") -> str:
     """Rewrite what differs, on the stopped server, from the backup ``label``."""
     return _lifeboat(config_file, "restore", "--delta", *_stop(asked, label))
@@ -97,17 +102,15 @@ def delta(asked: Asked, config_file: str, label: str = "") -> str:
 
 def tables(asked: Asked, config_file: str) -> str:
     """Restore tables beside the live ones."""
-    named = [quote(name) for name in asked.tables] or [TABLE]
-    return _lifeboat(
-        config_file, "table", "restore", quote(asked.database or DATABASE), *named, *_stop(asked)
-    )
+    named = [_name(name, TABLE) for name in asked.tables] or [TABLE]
+    return _lifeboat(config_file, "table", "restore", _name(asked.database, DATABASE), *named, *_stop(asked))
 
 
 def search(asked: Asked, config_file: str, since: Optional[datetime]) -> str:
     """Find the statement that deleted or changed rows."""
-    named = [quote(name) for name in asked.tables] or [TABLE]
+    named = [_name(name, TABLE) for name in asked.tables] or [TABLE]
     begin = quote(format_time(since)) if since else "TIME"
-    return _lifeboat(config_file, "table", "search", quote(asked.database or DATABASE), *named, "--from", begin)
+    return _lifeboat(config_file, "table", "search", _name(asked.database, DATABASE), *named, "--from", begin)
 
 
 def reindex(damaged: Sequence[Damage], server: Server) -> str:
