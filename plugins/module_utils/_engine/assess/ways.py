@@ -169,7 +169,7 @@ def _given_up(lost: Sequence[str]) -> Tuple[Condition, ...]:
     """That they are gone must be found out: what only this host does not reach must not be given up."""
     if not lost:
         return ()
-    words = f"{', '.join(lost)}: no answer from here, and the command gives it up. If it is not gone, leave that out."
+    words = f"{', '.join(lost)}: not readable from here, and the command gives it up: leave that out if it is not gone."
     return (Condition("lost", UNKNOWN, words),)
 
 
