@@ -67,7 +67,9 @@ options:
     description: The inventory, for the commands.
     type: str
   host_config_file:
-    description: The configuration of the cluster on its own host, for the commands. By default O(config_file).
+    description:
+      - The configuration of the cluster on its own host, for the commands. By default O(config_file).
+      - If it is another file than O(config_file), the module runs on another host, and asks no server.
     type: path
   page:
     description: Where to write the page as HTML, on the host where the module runs.

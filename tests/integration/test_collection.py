@@ -117,6 +117,9 @@ def test_a_chosen_way_back_that_is_not_open_is_refused_before_anything_is_touche
     assert "in_place is not open: No moment is named" in told and "Nothing was touched" in told
     told = ways(installed, copy.root.parent, tmp_path / "reports", *words, "-e", "dr_way=rebuild", status=2)
     assert "rebuild is not a way back here: " in told
+    past = ("-e", "dr_look_from=localhost", "-e", "dr_as_of=2026-01-01T00:00:00Z", "-e", "dr_way=rebuild")
+    told = ways(installed, copy.root.parent, tmp_path / "reports", *past, status=2)
+    assert "dr_as_of goes only with dr_way=as_of" in told
     wrong = ("-e", "dr_target=time", "-e", "dr_target_value=2020-01-01T00:00:00Z")
     told = ways(installed, copy.root.parent, tmp_path / "reports", *words, *wrong, status=2)
     assert "The nearest that can be reached is " in told

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import thread as pools
+from typing import List
 
 from lifeboat.assess.bounded import ask_all
 from lifeboat.base.errors import StoreUnavailable
@@ -33,6 +36,25 @@ def test_one_hangs_one_fails_and_the_others_are_heard() -> None:
     assert silent == {
         "down": "The store is down.", "wrong": "KeyError: 'label'", "hangs": "no answer within 0.5 s",
     }  # fmt: skip
+
+
+def test_the_pool_of_an_abandoned_question_does_not_keep_the_process() -> None:
+    never, begun = threading.Event(), threading.Event()
+    workers: List[threading.Thread] = []
+
+    def hanging() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            workers.append(pool.submit(threading.current_thread).result())
+            begun.set()
+            pool.submit(never.wait).result()
+
+    threading.Thread(target=hanging, daemon=True).start()
+    try:
+        assert begun.wait(60)
+        ask_all({"hangs": never.wait}, 0.1)
+        assert workers[0].is_alive() and workers[0] not in getattr(pools, "_threads_queues")  # noqa: B009
+    finally:
+        never.set()
 
 
 def test_nothing_to_ask() -> None:

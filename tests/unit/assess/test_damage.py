@@ -8,8 +8,9 @@ from __future__ import annotations
 import shlex
 
 from lifeboat.assess.commands import reindex
-from lifeboat.assess.damage import named, parse
+from lifeboat.assess.damage import environment, named, parse
 from lifeboat.assess.facts import INDEX, SYSTEM, TABLE, Damage, Server
+from lifeboat.config.sections import ConnectionConfig
 
 ROWS = [
     ("public", "orders", "r", "public", "orders"),
@@ -54,11 +55,23 @@ def test_a_name_that_two_relations_share_or_that_is_in_no_catalog_is_never_built
     assert [d.kind for d in parse(text, named("shop", ROWS))] == [SYSTEM, SYSTEM]
 
 
+def test_a_name_with_control_characters_gets_no_statement() -> None:
+    rows = [("public", "x\x1b[2Jy", "i", "public", "x\x1b[2Jy")]
+    (damage,) = parse('btree index "shop.public.x\x1b[2Jy":\n    ERROR:  x\n', named("shop", rows))
+    assert damage.kind == SYSTEM
+
+
 def test_the_name_of_an_index_is_one_word_of_the_command_and_one_identifier_of_the_statement() -> None:
     (damage,) = parse('btree index "shop.public.x"; DROP":\n    ERROR:  x\n', named("shop", ROWS))
     words = shlex.split(reindex([damage], Server("primary", host="/run/my sockets")))
     assert words[-1] == '--command=REINDEX INDEX "public"."x""; DROP"' and "--host=/run/my sockets" in words
     assert "PGOPTIONS=-c search_path=pg_catalog,pg_temp" in words
+
+
+def test_the_name_of_a_database_leads_pg_amcheck_to_no_other_server() -> None:
+    # Whoever may create databases would otherwise get the password.
+    told = environment(ConnectionConfig(host="/run/postgresql", password="secret", dbname="host=192.0.2.1 user=x"))
+    assert (told["PGHOST"], told["PGDATABASE"]) == ("/run/postgresql", "dbname='host=192.0.2.1 user=x'")
 
 
 def test_a_database_is_named_as_a_connection_string() -> None:

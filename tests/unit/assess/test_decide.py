@@ -249,6 +249,123 @@ def test_ransomware_asks_for_a_time_and_for_versions() -> None:
     assert way.best and way.command.endswith("-e dr_as_of=2026-11-22T12:00:00Z")
 
 
+def test_what_an_attacker_removed_is_a_target_where_the_past_has_it() -> None:
+    facts = shop()
+    (past,) = facts.places
+    start = NOW - timedelta(hours=1)
+    left = replace(
+        past, spans=(Span(1, "b2", start, NOW),), backups=(replace(past.backups[0], label="b2", finished_at=start),)
+    )
+    target = NOW - timedelta(hours=3)
+    facts = replace(facts, places=(left,))
+    with pytest.raises(TargetUnreachable):
+        require_reachable(facts, Asked("ransomware", target=target))
+    moment = NOW - timedelta(hours=2)
+    facts = replace(facts, past=(replace(past, as_of=moment),))
+    asked = Asked("ransomware", target=target, as_of=moment)
+    require_reachable(facts, asked)
+    found = decide(facts, asked, CONFIG)
+    assert found.best is not None and found.best.name == "as_of"
+
+
+def test_a_host_with_several_clusters_is_told_which_one() -> None:
+    facts = shop(Server("primary"))
+    moment = NOW - timedelta(hours=1)
+    (place,) = facts.places
+    dumped = replace(place, dumps=(DumpFact("20261121T000000Z-dump", "my shop", moment - timedelta(hours=1), 5),))
+    asked = Asked("deletion", target=moment, database="my shop", host="db1")
+    made = {way.name: way for way in decide(replace(facts, places=(dumped,)), asked, CONFIG).ways}
+    assert "-e lifeboat_hosts=db1 -e dr_cluster=shop -e dr_target=time" in made["in_place"].command
+    # A name with a space gets to Ansible whole.
+    words = shlex.split(made["database_dump"].command)
+    assert "dr_cluster=shop" in words and words[-1] == '{"dr_database": "my shop"}'
+
+
+@pytest.mark.parametrize("name", ["{{ lookup('pipe', 'id') }}", "a\x1b[2J"])
+def test_a_database_that_ansible_would_take_for_a_template_is_left_to_be_replaced(name: str) -> None:
+    asked = Asked("deletion", target=NOW - timedelta(hours=1), database=name)
+    (place,) = shop().places
+    dumped = replace(place, dumps=(DumpFact("d1", name, NOW - timedelta(hours=2), 5),))
+    (way,) = [w for w in decide(shop(places=(dumped,)), asked, CONFIG).ways if w.name == "database_dump"]
+    assert "-e dr_database=DATABASE" in way.command
+
+
+def test_a_standby_is_not_restored_in_place() -> None:
+    ways = {way.name: way for way in decide(shop(Server("standby", data_dir=True)), Asked("corruption"), CONFIG).ways}
+    assert not ways["in_place"].possible and not ways["in_place_delta"].possible
+
+
+def test_the_other_repository_is_the_first_that_is_left() -> None:
+    facts = shop()
+    (place,) = facts.places
+    empty = replace(place, name="empty", required=False, spans=(), backups=())
+    far = replace(place, name="far", spans=(replace(place.spans[0], end=NOW - timedelta(seconds=10)),))
+    found = decide(replace(facts, places=(empty, place, far)), Asked("server"), CONFIG)
+    assert found.best is not None and found.best.repository == "far"
+    assert found.best.command.endswith("-e lifeboat_lost_repositories=empty,near")
+
+
+def test_a_repository_that_does_not_answer_is_given_up_only_by_who_knows_that_it_is_gone() -> None:
+    facts = shop(standby=StandbyFact("ok", uncovered=2.0))
+    gone = Place("far", error="no answer within 60 s")
+    ways = decide(replace(facts, places=(gone, *facts.places)), Asked("region", standby="db2"), CONFIG).ways
+    for way in ways:
+        assert way.command.endswith("-e lifeboat_lost_repositories=far")
+        assert "lost" in {c.name for c in way.conditions if c.state == UNKNOWN}
+    # Not all can be given up.
+    ways = decide(replace(facts, places=(gone,)), Asked("region", standby="db2"), CONFIG).ways
+    assert not any("lifeboat_lost_repositories" in way.command for way in ways)
+
+
+def test_against_damage_the_backup_that_is_told_is_the_one_that_the_command_takes() -> None:
+    facts = shop()
+    (place,) = facts.places
+    newer = Backup("b2", NOW - timedelta(hours=1), 600.0, "100 MB/s", 10**9)
+    both = replace(place, backups=(*place.backups, newer))
+    empty, one = replace(place, name="empty", spans=(), backups=()), replace(both, name="one")
+    facts = replace(facts, places=(empty, one))
+    (way,) = [w for w in decide(facts, Asked("corruption"), CONFIG).ways if w.name == "other_repository"]
+    assert "-e restore_label=b1" in way.command and way.conditions[0].reason.startswith("b1 ")
+    # A restore to a time takes the newest backup before it, proven or not.
+    facts = replace(facts, places=(both,))
+    asked = Asked("corruption", target=NOW - timedelta(minutes=5))
+    (way,) = [w for w in decide(facts, asked, CONFIG).ways if w.name == "in_place"]
+    assert "restore_label" not in way.command and (way.conditions[0].state, "b2" in way.conditions[0].reason) == (
+        UNKNOWN, True,
+    )  # fmt: skip
+
+
+def test_only_what_differs_is_rewritten_from_a_full_backup() -> None:
+    facts = shop()
+    (place,) = facts.places
+    more = replace(place.backups[0], label="20261122T120000Z-incr", finished_at=NOW - timedelta(hours=2))
+    for target in (None, NOW - timedelta(hours=1)):
+        asked = Asked("deletion", target=target)
+        both = replace(facts, places=(replace(place, backups=(*place.backups, more)),))
+        (way,) = [w for w in decide(both, asked, CONFIG).ways if w.name == "in_place_delta"]
+        assert way.command.endswith(" --label b1")
+        only = replace(facts, places=(replace(place, backups=(more,)),))
+        (way,) = [w for w in decide(only, asked, CONFIG).ways if w.name == "in_place_delta"]
+        assert not way.possible and "This needs a full one." in way.conditions[0].reason
+
+
+def test_indexes_are_not_all_that_is_damaged_for_sure_where_a_database_was_not_checked() -> None:
+    damage = Damage("shop", '"s"."i"', INDEX)
+    cases: List[Tuple[Tuple[str, ...], str]] = [((), MET), (("other",), UNKNOWN)]
+    for unread, state in cases:
+        facts = shop(Server("primary"), damages=Damages((damage,), unread))
+        decision = decide(facts, Asked("corruption"), CONFIG)
+        assert decision.best is not None and decision.best.name == "reindex"
+        assert decision.best.conditions[0].state == state
+
+
+def test_no_control_character_gets_to_the_terminal() -> None:
+    facts = shop(places=(Place("near", error="it says\n\t\x1b[2J"),))
+    told = lines(Assessment(Asked("server"), facts, decide(facts, Asked("server"), CONFIG), ()))
+    assert any(line.endswith("it says \\x1b[2J") for line in told)
+    assert not set("\n\t\x1b") & set("".join(told))
+
+
 @pytest.mark.parametrize("name", ["a b", "$(id)", "x'y", "{{ lookup('pipe', 'id') }}", "-e", "", "a\nb"])
 def test_a_name_that_shell_or_ansible_reads_as_something_else_is_refused(name: str) -> None:
     asked = Asked("server", new_host=name)

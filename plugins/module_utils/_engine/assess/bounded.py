@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Callable, Dict, Mapping, Tuple, TypeVar, Union
+from concurrent.futures import thread
+from typing import Callable, Dict, Mapping, MutableMapping, Tuple, TypeVar, Union
 
 from ..base import clock
 from ..base.errors import LifeboatError
 
+# Private to Python: the threads of every pool, which it waits for when the process ends.
+_POOLS: MutableMapping[threading.Thread, object] = getattr(thread, "_threads_queues", {})
 _Answer = TypeVar("_Answer")
 
 
@@ -20,7 +23,8 @@ def ask_all(
 ) -> Tuple[Dict[str, _Answer], Dict[str, str]]:
     """The answers by name, and why there is none: an error's message, or that the time is over.
 
-    Each question has a thread of its own, which is abandoned once the time is over: a store that hangs keeps nobody.
+    Each question has a thread of its own, which is abandoned once the time is over: a store that hangs keeps nobody,
+    nor does it keep the process from ending.
     """
     answers: queue.Queue[Tuple[str, Union[_Answer, Exception]]] = queue.Queue()
 
@@ -48,4 +52,14 @@ def ask_all(
             found[name] = answer
     missing = [name for name in questions if name not in found and name not in silent]
     silent.update(dict.fromkeys(missing, f"no answer within {seconds:g} s"))
+    if missing:
+        _let_go()
     return found, silent
+
+
+def _let_go() -> None:
+    """Let the process end without the pools of abandoned questions, whose queues Python would first work off."""
+    for worker in threading.enumerate():
+        # Inherited from the question's thread.
+        if worker.daemon:
+            _POOLS.pop(worker, None)

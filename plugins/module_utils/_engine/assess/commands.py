@@ -9,6 +9,7 @@ checked. What the operator did not name is a word in capitals.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from shlex import quote
@@ -16,6 +17,7 @@ from typing import Dict, List, Optional, Sequence
 
 from ..base.errors import ConfigError
 from ..postgres.identifiers import conninfo
+from ..records.fields import printable
 from ..records.model import format_time
 from .facts import Asked, Damage, Server
 
@@ -55,49 +57,60 @@ def rebuild(asked: Asked, lost: str = "", as_of: Optional[datetime] = None) -> s
     return playbook(asked, "dr_rebuild", asked.new_host or NEW_HOST, more)
 
 
-def in_place(asked: Asked) -> str:
-    """Restore in place."""
-    return playbook(asked, "dr_restore", asked.host or HOST, stop_at(asked))
+def in_place(asked: Asked, cluster: str) -> str:
+    """Restore this cluster in place: without its name the playbook would take the first one of the host."""
+    return playbook(asked, "dr_restore", asked.host or HOST, {"dr_cluster": cluster, **stop_at(asked)})
 
 
-def failover(asked: Asked) -> str:
-    """Promote the standby."""
-    return playbook(asked, "dr_failover", asked.standby or STANDBY_HOST, {"dr_old_host": asked.old_host})
+def failover(asked: Asked, lost: str = "") -> str:
+    """Promote the standby, without the repositories that are ``lost``."""
+    more = {"dr_old_host": asked.old_host, "lifeboat_lost_repositories": lost}
+    return playbook(asked, "dr_failover", asked.standby or STANDBY_HOST, more)
 
 
-def from_dump(asked: Asked, label: str) -> str:
-    """Restore a database from a dump."""
-    more = {"dr_database": asked.database or DATABASE, "dr_dump_label": label}
-    return playbook(asked, "dr_dump", asked.host or HOST, more)
+def from_dump(asked: Asked, label: str, cluster: str) -> str:
+    """Restore a database of this cluster from a dump; what Ansible would take for a template is left to be replaced."""
+    name = asked.database or DATABASE
+    if "{" in name or name != printable(name):
+        name = DATABASE
+    plain = _PLAIN.match(name) is not None
+    more = {"dr_cluster": cluster, "dr_database": name if plain else "", "dr_dump_label": label}
+    line = playbook(asked, "dr_dump", asked.host or HOST, more)
+    # Only as JSON a value can have spaces and quotes.
+    return line if plain else f"{line} -e {quote(json.dumps({'dr_database': name}))}"
 
 
 def _lifeboat(config_file: str, *words: str) -> str:
     return " ".join(["sudo -u postgres lifeboat --config", quote(config_file), *words])
 
 
-def _stop(asked: Asked) -> List[str]:
+def _stop(asked: Asked, label: str = "") -> List[str]:
     stop = ["--time", quote(format_time(asked.target))] if asked.target else ["--latest"]
-    return [*stop, *(["--label", quote(asked.label)] if asked.label else [])]
+    named = label or asked.label
+    return [*stop, *(["--label", quote(named)] if named else [])]
 
 
-def delta(asked: Asked, config_file: str) -> str:
-    """Rewrite what differs, on the stopped server."""
-    return _lifeboat(config_file, "restore", "--delta", *_stop(asked))
+def _name(name: str, otherwise: str) -> str:
+    """A name as an argument, unless it would be an option."""
+    return quote(name) if name and not name.startswith("-") else otherwise
+
+
+def delta(asked: Asked, config_file: str, label: str = "") -> str:
+    """Rewrite what differs, on the stopped server, from the backup ``label``."""
+    return _lifeboat(config_file, "restore", "--delta", *_stop(asked, label))
 
 
 def tables(asked: Asked, config_file: str) -> str:
     """Restore tables beside the live ones."""
-    named = [quote(name) for name in asked.tables] or [TABLE]
-    return _lifeboat(
-        config_file, "table", "restore", quote(asked.database or DATABASE), *named, *_stop(asked)
-    )
+    named = [_name(name, TABLE) for name in asked.tables] or [TABLE]
+    return _lifeboat(config_file, "table", "restore", _name(asked.database, DATABASE), *named, *_stop(asked))
 
 
 def search(asked: Asked, config_file: str, since: Optional[datetime]) -> str:
     """Find the statement that deleted or changed rows."""
-    named = [quote(name) for name in asked.tables] or [TABLE]
+    named = [_name(name, TABLE) for name in asked.tables] or [TABLE]
     begin = quote(format_time(since)) if since else "TIME"
-    return _lifeboat(config_file, "table", "search", quote(asked.database or DATABASE), *named, "--from", begin)
+    return _lifeboat(config_file, "table", "search", _name(asked.database, DATABASE), *named, "--from", begin)
 
 
 def reindex(damaged: Sequence[Damage], server: Server) -> str:

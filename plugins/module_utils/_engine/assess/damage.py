@@ -15,13 +15,14 @@ from dataclasses import replace
 from typing import Dict, Iterable, List, Optional, Sequence
 
 from ..base import clock
-from ..base.errors import LifeboatError
+from ..base.errors import LifeboatError, ProcessFailed
 from ..base.process import run
 from ..config.load import Config
 from ..config.sections import ConnectionConfig
 from ..postgres.connection import libpq_environment, session
 from ..postgres.controldata import program
-from ..postgres.identifiers import quoted
+from ..postgres.identifiers import conninfo, quoted
+from ..records.fields import printable
 from .facts import INDEX, SYSTEM, TABLE, Damage, Damages
 
 _HEAD = re.compile(r'(heap table|btree index) "(.*)"(?:, block (\d+).*)?:\Z')
@@ -65,14 +66,18 @@ def look_for_damage(config: Config, seconds: float) -> Damages:
 
 
 def named(database: str, rows: Iterable[Sequence[object]]) -> Dict[str, Optional[Damage]]:
-    """The relations by what pg_amcheck calls them; None for a name that two of them have. Pure."""
+    """The relations by what pg_amcheck calls them; None for a name that no command may have. Pure.
+
+    Such a name is one that two relations have, or one that a terminal would not show as it is.
+    """
     known: Dict[str, Optional[Damage]] = {}
     for row in rows:
         schema, name, kind, of_schema, of_name = map(str, row)
         what = SYSTEM if of_schema in _OWN else INDEX if kind == "i" else TABLE
         damage = Damage(database, f"{quoted(of_schema)}.{quoted(of_name)}", what)
         word = f"{database}.{schema}.{name}"
-        known[word] = None if word in known else damage
+        hidden = printable(damage.relation) != damage.relation
+        known[word] = None if word in known or hidden else damage
     return known
 
 
@@ -101,10 +106,17 @@ def parse(text: str, known: Dict[str, Optional[Damage]]) -> List[Damage]:
     return found
 
 
+def environment(where: ConnectionConfig) -> Dict[str, str]:
+    """libpq's variables for pg_amcheck, which takes the name of a database with ``=`` for a connection string. Pure."""
+    return {**libpq_environment(where), "PGDATABASE": conninfo(where.dbname)}
+
+
 def _amcheck(config: Config, where: ConnectionConfig, words: Sequence[str], deadline: float) -> str:
     argv = [program(config.bin_dir, "pg_amcheck"), "--no-password", *words]
-    left = max(1.0, deadline - clock.monotonic())
-    done = run(argv, check=False, env={**libpq_environment(where), "PGDATABASE": where.dbname}, timeout=left)
+    left = deadline - clock.monotonic()
+    if left <= 0:
+        raise ProcessFailed("The time for pg_amcheck is over.", "Give it more time: --within.")
+    done = run(argv, check=False, env=environment(where), timeout=left)
     if done.status not in (0, 2):
         raise LifeboatError(
             f"pg_amcheck ended with status {done.status}: {(done.stderr or done.stdout).strip()[:300]}",

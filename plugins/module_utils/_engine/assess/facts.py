@@ -136,7 +136,8 @@ class Server:
     """The server of the configuration, asked where the assessment runs.
 
     ``data_dir`` says whether its data directory exists on this host, ``free`` how many bytes are free beside it (None:
-    not known). ``error`` is why a silent server gave no answer. ``host`` and ``port`` are libpq's.
+    not known). ``error`` is why a silent server gave no answer. ``host`` and ``port`` are libpq's. ``asked`` is False
+    where the assessment runs on another host, so that it is not known whether the server answers.
     """
 
     state: str = SILENT
@@ -145,6 +146,7 @@ class Server:
     free: Optional[int] = None
     host: str = ""
     port: int = 5432
+    asked: bool = True
 
 
 @dataclass(frozen=True)

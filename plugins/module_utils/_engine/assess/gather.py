@@ -9,10 +9,11 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..base import clock
-from ..base.errors import LifeboatError
+from ..base.errors import ConfigError, LifeboatError
+from ..base.process import end_awaited
 from ..base.wal_names import Segment, parse_lsn
 from ..codec.age import Seal
 from ..config.load import Config, RepositoryConfig
@@ -46,11 +47,13 @@ from .facts import (
 
 #: Seconds for everything together.
 MOST_SECONDS = 60.0
+_LONGEST = 7 * 86400.0
 _ATTEMPTS, _CONNECT, _READ = 2, 3.0, 10.0
 # Segments that are read for the last commit, and objects that are named.
 _SEGMENTS, _NAMED = 3, 3
 _SERVER, _LOSS, _DAMAGE = "the server", "the standby's loss", "the look for damage"
-_Answer = Union[Place, Server, StandbyFact, Damages, None]
+_AWAY = "the look is from another host, which does not ask it"
+_Answer = Union[Place, Server, StandbyFact, Damages, Tuple[str, datetime], None]
 Loss = Optional[Callable[[], Optional[Mapping[str, Any]]]]
 
 
@@ -62,20 +65,34 @@ def gather(
     ``loss`` gives what ``lifeboat standby loss`` tells, and None where there is no standby. With ``amcheck`` the live
     cluster is checked for damage, which reads all of it.
 
-    What does not answer within ``seconds`` is named in the facts, and nobody waits for it.
+    What does not answer within ``seconds`` is named in the facts, and nobody waits for it. ConfigError for a time that
+    nobody can wait.
     """
+    if not 0 < seconds <= _LONGEST:
+        raise ConfigError(f"The time to wait is {seconds:g} s.", f"Choose more than 0, and at most {_LONGEST:g} s.")
     begin = clock.monotonic()
-    questions: Dict[str, Callable[[], _Answer]] = {_SERVER: lambda: read_server(config)}
-    if amcheck:
+    # On another host than the cluster's, a server that answers is some other one.
+    here = asked.config_file in ("", config.source)
+    questions: Dict[str, Callable[[], _Answer]] = {}
+    if here:
+        questions[_SERVER] = lambda: read_server(config)
+    if here and amcheck:
         questions[_DAMAGE] = lambda: look_for_damage(config, seconds)
     if loss is not None:
         questions[_LOSS] = lambda: read_loss(loss())
     for entry in config.repositories:
-        questions[entry.name] = lambda entry=entry: read_place(config, entry, asked.disaster == RANSOMWARE)  # type: ignore[misc]
+        questions[entry.name] = lambda entry=entry: read_place(config, entry)  # type: ignore[misc]
+        if asked.disaster == RANSOMWARE and asked.as_of is None and entry.store.traits.versions:
+            # Apart, since it may take longer than everything else.
+            questions[_versions(entry.name)] = lambda entry=entry: read_strange(config, entry)  # type: ignore[misc]
         if asked.as_of is not None and entry.store.traits.versions:
             past = replace(entry, as_of=asked.as_of)
             questions[_past(entry.name)] = lambda past=past: read_place(config, past)  # type: ignore[misc]
-    answers, silent = ask_all(questions, seconds)
+    try:
+        answers, silent = ask_all(questions, seconds)
+    finally:
+        # What was given up may still wait for a program, such as pg_amcheck.
+        end_awaited()
     places: List[Place] = []
     earlier: List[Place] = []
     for entry in config.repositories:
@@ -83,14 +100,17 @@ def gather(
             if name in questions:
                 answer = answers.get(name)
                 known = answer if isinstance(answer, Place) else None
-                found.append(known or Place(name, required=entry.required, error=silent.get(name, "no answer")))
+                place = known or Place(name, required=entry.required, error=silent.get(name, "no answer"))
+                # After an attack nothing may be readable but the versions.
+                strange = answers.get(_versions(name))
+                found.append(replace(place, strange=strange if isinstance(strange, tuple) else None))
     server, standby, damages = answers.get(_SERVER), answers.get(_LOSS), answers.get(_DAMAGE)
     people = sorted(config.incidents.contacts, key=lambda c: (c.order, c.name))
     return Facts(
         config.cluster,
         clock.now(),
         tuple(places),
-        server if isinstance(server, Server) else Server(error=silent.get(_SERVER, "")),
+        server if isinstance(server, Server) else Server(error=silent.get(_SERVER, "" if here else _AWAY), asked=here),
         standby if isinstance(standby, StandbyFact) else None,
         tuple(earlier),
         damages if isinstance(damages, Damages) else None,
@@ -105,6 +125,10 @@ def gather(
 
 def _past(name: str) -> str:
     return f"{name} as it was"
+
+
+def _versions(name: str) -> str:
+    return f"{name}, its versions"
 
 
 def read_server(config: Config) -> Server:
@@ -138,25 +162,16 @@ def read_loss(told: Optional[Mapping[str, Any]]) -> Optional[StandbyFact]:
     )
 
 
-def read_place(config: Config, entry: RepositoryConfig, strange: bool = False) -> Place:
-    """One repository, with few attempts and short timeouts; its error where it cannot be read.
+def read_strange(config: Config, entry: RepositoryConfig) -> Optional[Tuple[str, datetime]]:
+    """The first object of a versioned repository that was put over another one, and when; reads all its versions."""
+    return first_replaced(entry.store.hasty(_ATTEMPTS, _CONNECT, _READ), f"{config.cluster}/")
 
-    With ``strange`` the versions of its backups are searched for what was put over something.
-    """
+
+def read_place(config: Config, entry: RepositoryConfig) -> Place:
+    """One repository, with few attempts and short timeouts; LifeboatError where it cannot be read."""
     store = entry.store.hasty(_ATTEMPTS, _CONNECT, _READ)
     own = replace(config, repositories=(replace(entry, store=store, required=True),))
-    found = None
-    if strange and entry.store.traits.versions:
-        with suppress(LifeboatError):
-            found = first_replaced(store, f"{config.cluster}/")
-    try:
-        told = describe(own)
-    except LifeboatError as exc:
-        # After an attack nothing may be readable but the versions.
-        if found is None:
-            raise
-        versions = entry.store.traits.versions
-        return Place(entry.name, required=entry.required, versioned=versions, error=exc.message, strange=found)
+    told = describe(own)
     place = Place(
         entry.name,
         str(told["repository"]),
@@ -185,7 +200,6 @@ def read_place(config: Config, entry: RepositoryConfig, strange: bool = False) -
         rate=commits.rate if commits else None,
         pieces_at=_pieces_at(told["windows"]),
         dumps=tuple(dumps),
-        strange=found,
         drills=tuple(drills.values()),
     )
 

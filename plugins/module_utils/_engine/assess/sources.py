@@ -32,8 +32,9 @@ def backup_for(place: Optional[Place], asked: Asked) -> Optional[Backup]:
     if asked.target is not None:
         span = reaches(place, asked.target)
         usable = [b for b in usable if span and b.finished_at < asked.target and b.timeline <= span.timeline]
-    proven = [b for b in usable if b.proven] if asked.disaster == CORRUPTION and not asked.label else []
-    # Against damage the newest one that a restore test proved, if there is one.
+    # Against damage the newest one that a restore test proved, if there is one. A time takes the newest one before it.
+    free = asked.disaster == CORRUPTION and not asked.label and asked.target is None
+    proven = [b for b in usable if b.proven] if free else []
     chosen = proven or usable
     return chosen[-1] if chosen else None
 

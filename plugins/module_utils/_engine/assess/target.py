@@ -28,11 +28,12 @@ def reaches(place: Place, target: datetime) -> Optional[Span]:
 
 
 def require_reachable(facts: Facts, asked: Asked) -> None:
-    """TargetUnreachable or BackupMissing unless a repository that answered reaches what was asked for.
+    """TargetUnreachable or BackupMissing unless a repository that answered reaches what was asked for, now or before.
 
     Nothing is refused where no repository answered: the assessment tells that.
     """
-    places = tuple(p for p in facts.answering if p.backups)
+    # What an attacker removed is still there in the past.
+    places = tuple(p for p in (*facts.places, *facts.past) if p.backups and not p.error)
     if not places:
         return
     if asked.label:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import List, Optional, Tuple
 
 from ..records.fields import printable
@@ -18,6 +19,8 @@ _WORDS = {
     RANSOMWARE: "an attack",
 }  # fmt: skip
 MARKS = {MET: "yes", UNMET: "NO"}
+# libpq's messages have several lines.
+_BREAK = re.compile(r"\s*[\t\n]\s*")
 
 
 def span(seconds: Optional[float]) -> str:
@@ -131,7 +134,8 @@ def lines(found: Assessment) -> List[str]:
         out.append(f"  objectives  RPO {_objective(facts.rpo)}, RTO {_objective(facts.rto)}")
     if facts.contacts:
         out += ["", "Contacts", *(f"  {person}" for person in facts.contacts)]
-    return out
+    # What stores, records and owners of relations say gets as far as an error message or a condition.
+    return [printable(_BREAK.sub(" ", line)) for line in out]
 
 
 def _objective(seconds: Optional[float]) -> str:

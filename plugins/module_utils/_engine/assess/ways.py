@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from ..base.units import size
 from ..records.model import format_time
@@ -58,6 +58,9 @@ def _fenced(facts: Facts, asked: Asked) -> Condition:
 
 def _here(facts: Facts) -> Condition:
     """Whether the host of the cluster can be worked on."""
+    if facts.server.state == STANDBY:
+        # Restored in place it would be a second primary.
+        return Condition("host", UNMET, "The server here is a standby: assess on the host of the primary.")
     if facts.server.state != SILENT or facts.server.data_dir:
         return Condition("host", MET, "The data directory is on this host.")
     return Condition("host", UNKNOWN, "Not looked at from here: the host must answer, and have its data directory.")
@@ -68,6 +71,8 @@ def _answers(facts: Facts) -> Condition:
         return Condition("server", MET, "The server answers.")
     if facts.server.state == STANDBY:
         return Condition("server", UNMET, "The server here is a standby: ask on the host of the primary.")
+    if not facts.server.asked:
+        return Condition("server", UNKNOWN, "Not looked at from here: the server must answer.")
     return Condition("server", UNMET, f"The server does not answer: {facts.server.error or 'it was not asked'}")
 
 
@@ -131,7 +136,11 @@ def reindex(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
         others = [d.relation for d in facts.damages.found if d.kind != INDEX]
         found = Condition("damage", UNMET, f"Not only indexes are damaged: {others[0]}.")
     else:
-        found = Condition("damage", MET, f"Only indexes are damaged: {', '.join(d.relation for d in indexes)}.")
+        words = f"Only indexes are damaged: {', '.join(d.relation for d in indexes)}."
+        unread = ", ".join(facts.damages.unread)
+        found = Condition("damage", MET, words)
+        if unread:
+            found = Condition("damage", UNKNOWN, f"{words} Not checked, for want of amcheck: {unread}.")
     command = commands.reindex(indexes or (Damage(commands.DATABASE, "SCHEMA.INDEX", INDEX),), facts.server)
     return Way(
         "reindex", "Build the damaged indexes again", Loss(0.0, "an index is made of its table", 0),
@@ -149,6 +158,19 @@ def _room(facts: Facts, backup: Optional[Backup]) -> Tuple[Condition, ...]:
         return (Condition("room", UNKNOWN, f"{size(backup.size)} must be free beside the data directory."),)
     words = f"{size(backup.size)} are needed beside the data directory, and {size(free)} are free."
     return (Condition("room", MET if free >= backup.size else UNMET, words),)
+
+
+def _lost(facts: Facts) -> List[str]:
+    """The required repositories that do not answer; a command has to give them up, or nothing could be archived."""
+    return [p.name for p in facts.places if p.error and p.required] if facts.answering else []
+
+
+def _given_up(lost: Sequence[str]) -> Tuple[Condition, ...]:
+    """That they are gone must be found out: what only this host does not reach must not be given up."""
+    if not lost:
+        return ()
+    words = f"{', '.join(lost)}: not readable from here, and the command gives it up: leave that out if it is not gone."
+    return (Condition("lost", UNKNOWN, words),)
 
 
 def failover(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
@@ -172,12 +194,13 @@ def failover(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
         loses = Loss(known.uncovered, words, counted)
         seconds = _PROMOTION + known.to_replay / _SEGMENT * _SEGMENT_SECONDS
         estimate = Lasts(seconds, f"a guess: {size(known.to_replay)} to replay; no failover was rehearsed")
-    conditions: Tuple[Condition, ...] = (verdict, _fenced(facts, asked))
+    lost = _lost(facts)
+    conditions: Tuple[Condition, ...] = (verdict, _fenced(facts, asked), *_given_up(lost))
     if asked.target is not None:
         conditions += (Condition("moment", UNMET, "A standby has the latest moment only."),)
     return Way(
-        "failover", "Fail over to the standby", loses, drilled or estimate, conditions, commands.failover(asked),
-        "dr_failover",
+        "failover", "Fail over to the standby", loses, drilled or estimate, conditions,
+        commands.failover(asked, ",".join(lost)), "dr_failover",
     )  # fmt: skip
 
 
@@ -191,22 +214,27 @@ def in_place(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
     )  # fmt: skip
     return Way(
         "in_place", title, lost_of(facts, asked, place), lasts(backup, at_most=asked.target is not None), conditions,
-        commands.in_place(_from_backup(asked, place, backup)), "dr_restore", place.name if place else "",
+        commands.in_place(_from_backup(asked, place, backup), facts.cluster), "dr_restore", place.name if place else "",
     )  # fmt: skip
 
 
 def in_place_delta(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
-    """Rewrite only the files that differ: needs no room, and keeps nothing of the present data."""
-    place, backup = choose(facts, asked)
+    """Rewrite only the files that differ: needs no room but a full backup, and keeps nothing of the present data."""
+    place = first_answering(facts.places)
+    whole = tuple(b for b in place.backups if not b.label.endswith(("-diff", "-incr"))) if place else ()
+    backup = backup_for(replace(place, backups=whole), asked) if place else None
+    label = backup.label if place and backup and backup != place.backups[-1] else ""
+    has = has_backup(place, backup, asked)
+    if place and backup is None:
+        has = replace(has, reason=f"{has.reason} This needs a full one.")
     state = UNMET if facts.server.state == PRIMARY else UNKNOWN
     stopped = Condition("stopped", state, "The server must be stopped, and what differs is overwritten.")
     conditions = (
-        has_backup(place, backup, asked), *identity(facts, backup), *readable_at_once(place), *_undoes(asked),
-        _here(facts), stopped,
+        has, *identity(facts, backup), *readable_at_once(place), *_undoes(asked), _here(facts), stopped,
     )  # fmt: skip
     return Way(
         "in_place_delta", "Restore in place, only what differs (delta)", lost_of(facts, asked, place),
-        lasts(backup, at_most=True), conditions, commands.delta(_from_backup(asked, place, backup), config_file), "",
+        lasts(backup, at_most=True), conditions, commands.delta(asked, config_file, label), "",
         place.name if place else "",
     )  # fmt: skip
 
@@ -214,14 +242,14 @@ def in_place_delta(facts: Facts, asked: Asked, config_file: str) -> Optional[Way
 def rebuild(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
     """Rebuild on an empty host, from the repository whose WAL goes furthest."""
     place, backup = choose(facts, asked)
-    lost = ",".join(p.name for p in facts.places if p.error and p.required)
+    lost = _lost(facts)
     conditions = (
         has_backup(place, backup, asked), *identity(facts, backup), *readable_at_once(place), _fenced(facts, asked),
-        _empty(asked),
+        _empty(asked), *_given_up(lost),
     )  # fmt: skip
     return Way(
         "rebuild", "Rebuild on an empty host", lost_of(facts, asked, place), _rebuilt(facts, backup), conditions,
-        commands.rebuild(_from_backup(asked, place, backup), lost), "dr_rebuild", place.name if place else "",
+        commands.rebuild(_from_backup(asked, place, backup), ",".join(lost)), "dr_rebuild", place.name if place else "",
     )  # fmt: skip
 
 
@@ -242,14 +270,18 @@ def other_repository(facts: Facts, asked: Asked, config_file: str) -> Optional[W
     place, backup = choose_among(rest, asked)
     if place is None or backup is None:
         return None
-    gone = [p.name for p in facts.places if p.required and (p.error or (chosen and p.name == chosen.name))]
+    # A restore takes the first one that answers, so that all that answer before this one are left out.
+    names = [p.name for p in facts.places]
+    ahead = names[: names.index(place.name)]
+    gone = [p.name for p in facts.places if (p.required if p.error else p.name in ahead)]
     conditions = (
         has_backup(place, backup, asked), *identity(facts, backup), *readable_at_once(place), _fenced(facts, asked),
-        _empty(asked),
+        _empty(asked), *_given_up(_lost(facts)),
     )  # fmt: skip
     return Way(
         "other_repository", f"Rebuild from the other repository, {place.name}", lost_of(facts, asked, place),
-        _rebuilt(facts, backup), conditions, commands.rebuild(asked, ",".join(gone)), "dr_rebuild", place.name,
+        _rebuilt(facts, backup), conditions, commands.rebuild(_from_backup(asked, place, backup), ",".join(gone)),
+        "dr_rebuild", place.name,
     )  # fmt: skip
 
 
@@ -289,7 +321,7 @@ def database_dump(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]
     conditions: Tuple[Condition, ...] = (*_moment(asked), has, _answers(facts))
     if dump is not None and dump.sealed and not facts.identity:
         conditions += (Condition("identity", UNKNOWN, "The dump is sealed: pass lifeboat_identity from your vault."),)
-    command = commands.from_dump(asked, dump.label if dump else "")
+    command = commands.from_dump(asked, dump.label if dump else "", facts.cluster)
     return Way("database_dump", "Restore one database from a dump", loses, took, conditions, command, "dr_dump",
                place.name if place else "")  # fmt: skip
 
