@@ -215,7 +215,7 @@ def test_a_wrong_password_is_refused_and_not_shown(plain: Site, tmp_path: Path) 
         hba.write_text("local all guarded scram-sha-256\nlocal replication guarded reject\n" + text)
         plain.cluster.pg_ctl("reload")
         config = as_user(plain, tmp_path / "x.yml", user="guarded", password="right")
-        assert "pg_hba.conf" in refused(plain, "server_not_ready", "guarded replicate", config_file=config)["hint"]
+        assert "pg_hba.conf" in refused(plain, "server_not_ready", "replication by guarded", config_file=config)["hint"]
     finally:
         hba.write_text(text)
         plain.cluster.pg_ctl("reload")
