@@ -66,7 +66,7 @@ def test_a_backup_that_fails_is_mailed_and_so_is_its_end(
         assert str(broken["To"]) == "dba@lifeboat.test" and "unreadable" in broken.get_content()
         assert host.run(JOB).rc == 0
         assert [str(mail["Subject"]) for mail in sink.mails[2:]] == [
-            "[lifeboat] db13: full of cluster db13 is well again"
+            "[lifeboat] db13: full of cluster db13 works again"
         ]
         assert sink.encrypted == [True, True, True]
 

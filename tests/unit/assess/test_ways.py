@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from lifeboat.assess.commands import tables
 from lifeboat.assess.decide import decide
 from lifeboat.assess.facts import Asked, Backup, Facts, Place, Server, Span
+from lifeboat.assess.way import Lasts, Loss, Way, ranked
 
 NOW = datetime(2026, 11, 22, 14, tzinfo=timezone.utc)
 BEGIN = NOW - timedelta(days=1)
@@ -33,3 +35,10 @@ def test_from_another_host_a_deletion_is_still_mended_by_the_way_that_loses_noth
 def test_the_name_of_a_database_is_no_option() -> None:
     asked = Asked("corruption", database="--into=postgres", tables=('"public"."orders"',))
     assert tables(asked, "/etc/lifeboat/main.yml").endswith(""" table restore DATABASE '"public"."orders"' --latest""")
+
+
+def test_a_little_more_loss_is_equal_and_the_shorter_way_is_taken() -> None:
+    slow = Way("slow", "", Loss(1.5, "", None), Lasts(180.0, ""), (), "", "")
+    quick = replace(slow, name="quick", loses=Loss(6.0, "", None), lasts=Lasts(60.0, ""))
+    lossy = replace(quick, name="lossy", loses=Loss(7.0, "", None))
+    assert [way.name for way in ranked((slow, lossy, quick))] == ["quick", "slow", "lossy"]

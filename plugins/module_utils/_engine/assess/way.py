@@ -84,12 +84,18 @@ def beside_objectives(way: Way, rpo: Optional[float], rto: Optional[float]) -> W
     return replace(way, missed=missed)
 
 
-def rank(way: Way) -> Tuple[int, int, float, float, int]:
+#: Seconds of loss by which two ways do not differ: each was measured at its own moment.
+_EQUAL = 5.0
+
+
+def rank(way: Way, least: float = 0.0) -> Tuple[int, int, float, float, int]:
     """The lower the better: possible, the objectives missed, what is lost, how long it lasts, what is unknown.
 
-    What is not known counts as the worst.
+    What is not known counts as the worst. ``least`` is the smallest loss of a possible way, in seconds: losses up to
+    5 s above it are equal.
     """
     loses = inf if way.loses.seconds is None else way.loses.seconds
+    loses = least if loses <= least + _EQUAL else loses
     lasts = inf if way.lasts.seconds is None else way.lasts.seconds
     doubts = sum(condition.state == UNKNOWN for condition in way.conditions)
     return (0 if way.possible else 1, len(way.missed), loses, lasts, doubts)
@@ -97,7 +103,9 @@ def rank(way: Way) -> Tuple[int, int, float, float, int]:
 
 def ranked(ways: Iterable[Way], choose: bool = True) -> Tuple[Way, ...]:
     """The best first, and marked if it is possible and ``choose`` is set; of equals the earlier one is better."""
-    ordered = sorted((replace(way, best=False) for way in ways), key=rank)
+    made = [replace(way, best=False) for way in ways]
+    least = min((way.loses.seconds for way in made if way.possible and way.loses.seconds is not None), default=0.0)
+    ordered = sorted(made, key=lambda way: rank(way, least))
     if choose and ordered and ordered[0].possible:
         ordered[0] = replace(ordered[0], best=True)
     return tuple(ordered)
