@@ -44,7 +44,7 @@ class exporter:
 
     def __enter__(self) -> str:
         assert self._process.stderr
-        line = next(line for line in self._process.stderr if "listens on" in line)
+        line = next(line for line in self._process.stderr if "listening on" in line)
         url = f"http://{line.split()[-1]}"
         until(lambda: self._healthy(url), "the repositories to be read")
         return url
