@@ -133,7 +133,7 @@ def test_a_summarizer_that_is_late_is_waited_for(newest_postgres: Installation, 
         site.cluster.execute(
             "CREATE TABLE much AS SELECT n, repeat('x', 900) AS filler FROM generate_series(1, 85000) n"
         )
-        error = refused(site, "summaries_late", "makes no progress for 1.5 s", config_file=config)
+        error = refused(site, "summaries_late", "has made no progress for 1.5 s", config_file=config)
         assert error["details"]["pending"] in error["message"]
         # One that wakes up in time is all right.
         waiting = subprocess.Popen(
