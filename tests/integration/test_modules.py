@@ -56,7 +56,7 @@ def test_a_backup_is_proved(installed: Path, site: Site, tmp_path: Path) -> None
         told = module(installed, "pg_backup_verify", status=status, report_dir=str(tmp_path / "report"), **config)
         assert not told["changed"] and (tmp_path / "report" / "report.html").exists()
         if status:
-            assert told["error_code"] == "backup_unproven" and "enough: gives" in told["msg"]
+            assert told["error_code"] == "backup_unproven" and "enough: returns" in told["msg"]
             assert not told["details"]["report"]["proven"]
         else:
             assert told["report"]["proven"]
