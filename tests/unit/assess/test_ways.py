@@ -42,3 +42,5 @@ def test_a_little_more_loss_is_equal_and_the_shorter_way_is_taken() -> None:
     quick = replace(slow, name="quick", loses=Loss(6.0, "", None), lasts=Lasts(60.0, ""))
     lossy = replace(quick, name="lossy", loses=Loss(7.0, "", None))
     assert [way.name for way in ranked((slow, lossy, quick))] == ["quick", "slow", "lossy"]
+    free = replace(slow, name="free", loses=Loss(0.0, "", 0))
+    assert ranked((quick, free))[0].name == "free"

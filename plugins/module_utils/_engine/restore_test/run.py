@@ -15,7 +15,16 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .. import restore
 from ..audit.scope import audited
 from ..base import clock
-from ..base.errors import BackupUnproven, ConfigError, LifeboatError
+from ..base.errors import (
+    BackupUnproven,
+    ConfigError,
+    DependencyMissing,
+    DiskFull,
+    IdentityMissing,
+    LifeboatError,
+    StoreAccessDenied,
+    StoreUnavailable,
+)
 from ..base.progress import Progress, Silent
 from ..base.version import VERSION
 from ..config.load import Config
@@ -28,6 +37,8 @@ from ..scratch import clear_dead, scratch_config, scratch_place, scratch_plan, s
 from .questions import BROKEN, HELD, LEFT_OUT, Finding, ask_all, broken
 
 FORMAT = 1
+# Failures of this host or of the way to the store: they prove nothing about the backup, so no report is stored.
+_NO_PROOF = (ConfigError, DependencyMissing, DiskFull, IdentityMissing, StoreAccessDenied, StoreUnavailable)
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,8 @@ def _tried(config: Config, planned: RestorePlan, progress: Progress) -> Tuple[Op
     begin = clock.monotonic()
     try:
         result = restore.apply(own, planned, progress)
+    except _NO_PROOF:
+        raise
     except LifeboatError as exc:
         return None, [Finding("restore", BROKEN, exc.message, clock.monotonic() - begin)]
     last = result.reached_time or "before the backup"
