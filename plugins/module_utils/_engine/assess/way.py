@@ -95,7 +95,7 @@ def rank(way: Way, least: float = 0.0) -> Tuple[int, int, float, float, int]:
     5 s above it are equal, but none equals no loss.
     """
     loses = inf if way.loses.seconds is None else way.loses.seconds
-    loses = least if 0 < least and loses <= least + _EQUAL else loses
+    loses = least if least > 0 and loses <= least + _EQUAL else loses
     lasts = inf if way.lasts.seconds is None else way.lasts.seconds
     doubts = sum(condition.state == UNKNOWN for condition in way.conditions)
     return (0 if way.possible else 1, len(way.missed), loses, lasts, doubts)
