@@ -11,7 +11,7 @@ from ..base.errors import ConfigError
 from ..base.files import replace_file
 from ..base.version import VERSION
 from ..report.markup import Child, Markup, tag
-from ..report.style import CSS
+from ..report.page import whole_page
 from .run import Assessment
 from .text import damage_words, headline, lasts, loses, others_silent, place_name, place_words, server_words, span
 from .way import MET, UNMET, Way
@@ -39,15 +39,8 @@ _MARK = {MET: ("✓", "good-ink"), UNMET: ("✗", "bad-ink")}
 def render(found: Assessment) -> str:
     """The whole page; it needs nothing else."""
     facts, best = found.facts, found.decision.best
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"Assessment of {facts.cluster}"),
-        tag("style", Markup(CSS + _MORE)),
-    )
-    body = tag(
-        "main",
+    return whole_page(
+        f"Assessment of {facts.cluster}",
         tag("div", "Lifeboat · assessment", cls="kicker"),
         tag("h1", facts.cluster),
         tag("p", headline(found), cls="lead"),
@@ -62,8 +55,8 @@ def render(found: Assessment) -> str:
         if facts.contacts
         else None,
         tag("footer", f"Lifeboat {VERSION}; the look took {facts.seconds:.1f} s."),
+        style=_MORE,
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
 
 
 def write(found: Assessment, path: str) -> None:

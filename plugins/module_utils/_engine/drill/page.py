@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..records.model import parse_time
 from ..report.markup import Child, Markup, count, join, moment, rate, seconds, size, table, tag
-from ..report.style import CSS
+from ..report.page import whole_page
 from .picture import strip
 from .report import links, promises
 from .saved import saved
@@ -22,9 +22,8 @@ _LOSS = "The price of going back: {n} acknowledged commits are after the target,
 
 def render(report: Mapping[str, Any]) -> str:
     """The whole page."""
-    title = f"Disaster recovery drill: {report['result']}"
-    body = tag(
-        "main",
+    return whole_page(
+        f"Disaster recovery drill: {report['result']}",
         _head(report),
         _failure(report["failure"]),
         _failed_checks(report),
@@ -40,14 +39,6 @@ def render(report: Mapping[str, Any]) -> str:
             f"Lifeboat {report['lifeboat']}, report format {report['format']}. The same data as JSON: report.json.",
         ),
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        tag("style", Markup(CSS)),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
 
 
 def _head(report: Mapping[str, Any]) -> Markup:

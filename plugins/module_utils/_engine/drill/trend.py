@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..base.version import VERSION
 from ..report.markup import Markup, count, join, seconds, table, tag
-from ..report.style import CSS
+from ..report.page import whole_page
 from ..repository.drills import Drill
 
 _WIDTH, _HEIGHT = 520.0, 190.0
@@ -31,16 +31,9 @@ def render(cluster: str, drills: Sequence[Drill], now: datetime) -> str:
     for drill in drills:
         by_scenario.setdefault(drill.scenario, []).append(drill)
     passed = sum(drill.passed for drill in drills)
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"Drills of {cluster}"),
-        tag("style", Markup(CSS + _MORE)),
-    )
     lead = f"Drills: {len(drills)}, passed: {passed}." if drills else "No drills have been stored yet."
-    body = tag(
-        "main",
+    return whole_page(
+        f"Drills of {cluster}",
         tag("div", "Lifeboat · drills", cls="kicker"),
         tag("h1", cluster),
         tag("p", lead, cls="lead"),
@@ -49,8 +42,8 @@ def render(cluster: str, drills: Sequence[Drill], now: datetime) -> str:
         else None,
         [_scenario(name, found) for name, found in sorted(by_scenario.items())],
         tag("footer", f"Lifeboat {VERSION}; page of {now:%Y-%m-%d %H:%M:%S} UTC."),
+        style=_MORE,
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
 
 
 def _scenario(name: str, drills: Sequence[Drill]) -> Markup:

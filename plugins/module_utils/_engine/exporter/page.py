@@ -10,7 +10,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from ..base.version import VERSION
 from ..report.markup import Markup, tag
-from ..report.style import CSS
+from ..report.page import whole_page
 from .alertmanager import Asked
 from .fleet import Cluster, Unusable
 from .status import BAD, GOOD, WARNED, Emergency, Fact, Place, Verdict, ago, judge, span_words
@@ -48,16 +48,8 @@ def render(
     verdicts = sorted((judge(cluster, now) for cluster in clusters), key=lambda v: (_rank(v.state), v.cluster))
     bad = sum(v.state == BAD for v in verdicts) + len(unusable)
     title = f"Lifeboat: {bad} of {len(verdicts) + len(unusable)} at risk" if bad else "Lifeboat: all protected"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="refresh", content="60"),
-        tag("title", title),
-        tag("style", Markup(CSS + _MORE)),
-    )
-    body = tag(
-        "main",
+    return whole_page(
+        title,
         tag("p", "Lifeboat", cls="kicker"),
         tag("h1", "Can we restore now?"),
         tag("p", _summary(verdicts, unusable), cls="lead"),
@@ -67,8 +59,9 @@ def render(
         [_cluster(verdict) for verdict in verdicts],
         tag("footer", f"Lifeboat {VERSION}. Read from the repositories {ago(now, refreshed)}; page of "
             f"{now:%Y-%m-%d %H:%M:%S} UTC."),
+        style=_MORE,
+        refresh=60,
     )  # fmt: skip
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
 
 
 def _rank(state: str) -> int:

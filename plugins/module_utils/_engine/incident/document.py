@@ -14,7 +14,7 @@ from ..config.sections import ObjectivesConfig
 from ..records.fields import printable
 from ..records.model import format_time
 from ..report.markup import Child, Markup, table, tag
-from ..report.style import CSS
+from ..report.page import whole_page
 from .record import ACKNOWLEDGED, ACTION, CLAIMED, CLOSED, NOTE, PHASE, SENT, UPDATE, Event
 from .timeline import Incident
 
@@ -159,13 +159,6 @@ def _plain(text: str) -> str:
 
 def page(told: Document, made: datetime) -> str:
     """The whole, self-contained page."""
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"Incident: {told.title}"),
-        tag("style", Markup(CSS)),
-    )
     parts = [
         tag(
             "header",
@@ -183,8 +176,7 @@ def page(told: Document, made: datetime) -> str:
     if told.doubts:
         parts.append(tag("section", tag("h3", "Records that do not count"), _list(told.doubts), cls="card failure"))
     footer = tag("footer", f"Made from the record at {format_time(made)}. The same as text: incident.md.")
-    body = tag("main", parts, footer)
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
+    return whole_page(f"Incident: {told.title}", parts, footer)
 
 
 def _facts(rows: Sequence[Tuple[str, str]]) -> Markup:

@@ -13,7 +13,7 @@ from typing import List, Sequence, Tuple, Union
 
 from ..records.fields import printable
 from ..report.markup import Child, Markup, tag
-from ..report.style import CSS
+from ..report.page import whole_page
 
 
 @dataclass(frozen=True)
@@ -142,24 +142,17 @@ h3 { break-after: avoid; } .card h3:not(:first-child) { margin-top: 26px; }
 
 def page(told: Document) -> str:
     """The whole, self-contained page, for a screen, a phone and paper."""
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", told.title),
-        tag("style", Markup(CSS + _MORE)),
-    )
     links = [tag("li", tag("a", section.title, href=f"#{section.anchor}")) for section in told.sections]
-    body = tag(
-        "main",
+    return whole_page(
+        told.title,
         tag("div", "Lifeboat · disaster recovery plan", cls="kicker"),
         tag("h1", told.title),
         tag("p", told.lead, cls="lead"),
         tag("nav", tag("ol", links, cls="contents"), cls="card"),
         [_chapter(section) for section in told.sections],
         tag("footer", "The same as text: plan.md. For each cluster without Lifeboat: by-hand-CLUSTER.txt."),
+        style=_MORE,
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
 
 
 def _chapter(section: Section) -> Markup:

@@ -12,7 +12,7 @@ from typing import Any, Mapping, Optional
 from ..base.errors import ConfigError
 from ..base.files import make_directory, replace_file
 from ..report.markup import Markup, moment, seconds, size, table, tag
-from ..report.style import CSS
+from ..report.page import whole_page
 from .questions import BROKEN, HELD
 
 _MARKS = {HELD: ("✓", "good-ink"), BROKEN: ("✗", "bad-ink")}
@@ -42,15 +42,8 @@ def write_report(report: Mapping[str, Any], directory: Optional[str]) -> Optiona
 def render(report: Mapping[str, Any]) -> str:
     """The whole, self-contained page."""
     verdict = "proven" if report["proven"] else "not proven"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"Restore test of {report['cluster']}: {verdict}"),
-        tag("style", Markup(CSS)),
-    )
-    body = tag(
-        "main",
+    return whole_page(
+        f"Restore test of {report['cluster']}: {verdict}",
         _head(report),
         tag("section", _findings(report), cls="card"),
         tag("section", tag("h3", "What was restored"), _facts(report), cls="card"),
@@ -60,7 +53,6 @@ def render(report: Mapping[str, Any]) -> str:
             " report.json, also in the repository below restore_tests/, has the same data.",
         ),
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, tag('body', body), lang='en')}\n"
 
 
 def _head(report: Mapping[str, Any]) -> Markup:
