@@ -105,7 +105,6 @@ def gather(
                 strange = answers.get(_versions(name))
                 found.append(replace(place, strange=strange if isinstance(strange, tuple) else None))
     server, standby, damages = answers.get(_SERVER), answers.get(_LOSS), answers.get(_DAMAGE)
-    people = sorted(config.incidents.contacts, key=lambda c: (c.order, c.name))
     return Facts(
         config.cluster,
         clock.now(),
@@ -117,7 +116,10 @@ def gather(
         config.objectives.rpo,
         config.objectives.rto,
         Seal(config.seal).has_identity,
-        tuple(f"{c.name} ({', '.join(c.roles)}): {', '.join(filter(None, (c.phone, c.mail)))}" for c in people),
+        tuple(
+            f"{c.name} ({', '.join(c.roles)}): {', '.join(filter(None, (c.phone, c.mail)))}"
+            for c in config.incidents.in_order
+        ),
         tuple(sorted(silent.items())),
         clock.monotonic() - begin,
     )

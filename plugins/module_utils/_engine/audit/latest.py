@@ -33,9 +33,9 @@ def last_pruned(repository: Repository, since: Optional[datetime] = None) -> Opt
     listed.sort(key=lambda info: (info.modified, info.key), reverse=True)
     for record in read_listed(repository, listed[:_MOST]):
         with suppress(ObjectCorrupt):
-            if record.error is None and pruned(load_event(record.raw, record.key), repository.name):
+            if record.error is None and pruned(event := load_event(record.raw, record.key), repository.name):
                 # An event is a claim, and cannot be younger than its object.
-                return min(load_event(record.raw, record.key).at, record.info.modified)
+                return min(event.at, record.info.modified)
     return None
 
 

@@ -99,8 +99,12 @@ class IncidentsConfig:
     def having(self, roles: Iterable[str]) -> Tuple[ContactConfig, ...]:
         """The contacts with any of these roles, by their ``order``."""
         wanted = set(roles)
-        found = (c for c in self.contacts if wanted & set(c.roles))
-        return tuple(sorted(found, key=lambda c: (c.order, c.name)))
+        return tuple(c for c in self.in_order if wanted & set(c.roles))
+
+    @property
+    def in_order(self) -> Tuple[ContactConfig, ...]:
+        """All contacts, by their ``order``."""
+        return tuple(sorted(self.contacts, key=lambda c: (c.order, c.name)))
 
     @property
     def needed(self) -> FrozenSet[str]:

@@ -92,8 +92,7 @@ def drafts(incident: Incident, cluster: str, now: datetime) -> Tuple[str, str]:
 
 def people(config: IncidentsConfig) -> List[str]:
     """Everybody who can be called, a line each."""
-    every = sorted(config.contacts, key=lambda c: (c.order, c.name))
-    return ["Contacts:", *(f"  {c.name} ({', '.join(c.roles)}): {c.phone or c.mail}" for c in every)]
+    return ["Contacts:", *(f"  {c.name} ({', '.join(c.roles)}): {c.phone or c.mail}" for c in config.in_order)]
 
 
 def minutes(seconds: float) -> str:

@@ -110,11 +110,12 @@ def _block(block: Block) -> List[str]:
 def plain(text: str) -> str:
     """One line of text that is no markup."""
     # An underscore inside a word is none of markup, and stands in most names.
-    return re.sub(r"([\\`*{}\[\]<>#|!&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", _one_line(text))
+    return re.sub(r"([\\`*{}\[\]<>#|!&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", one_line(text))
 
 
-def _one_line(text: str) -> str:
-    return printable(re.sub(r"\s+", " ", text)).strip()
+def one_line(text: object) -> str:
+    """Text of a record as one line: another one could pass for a line of the document."""
+    return printable(" ".join(str(text).split()))
 
 
 # --- HTML -----------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def gather(config: Config) -> Dict[str, Any]:
         "escalate": promised.escalate,
         "removes": True,
         "ladder": [{"after": rung.after, "roles": list(rung.roles)} for rung in promised.ladder],
-        "contacts": [shown(contact) for contact in sorted(promised.contacts, key=lambda c: (c.order, c.name))],
+        "contacts": [shown(contact) for contact in promised.in_order],
         "signed": bool(config.signing.signers),
         "leader": leader,
         "next_drill": _next_drill(config, drills),

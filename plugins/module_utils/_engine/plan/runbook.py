@@ -10,6 +10,7 @@ import textwrap
 from typing import Any, Iterator, List, Mapping, Tuple
 
 from ..records.fields import printable
+from .blocks import one_line
 from .company import Company, day, newest, read
 
 #: How what a repository has is listed, and what its tool reads its credentials from, by the kind of its store.
@@ -73,11 +74,6 @@ def _people(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {contact['name']} ({roles}): {contact['phone'] or '-'}, {contact['mail'] or '-'}"
 
 
-def _line(text: object) -> str:
-    """What a record claims, as one line: another one could pass for a line of this text."""
-    return " ".join(str(text).split())
-
-
 def _entries(claimed: Any) -> Mapping[str, Any]:
     """What a record claims as names and values; a record of another shape has none."""
     return claimed if isinstance(claimed, Mapping) else {}
@@ -101,13 +97,14 @@ def _needs(facts: Mapping[str, Any], backup: Mapping[str, Any]) -> Iterator[str]
     yield f"  Programs: {', '.join(sorted(filter(None, tools)))}"
     for key, words in (("os", "System"), ("libc", "C library"), ("machine", "Machine")):
         if needs.get(key):
-            yield f"  {words}: {_line(needs[key])}"
+            yield f"  {words}: {one_line(needs[key])}"
     yield f"  Room: {backup['restored_bytes'] / 1e9:.1f} GB for the data, more for WAL and for each link of a chain"
     extensions = _entries(needs.get("extensions"))
     if extensions:
-        yield "  Extensions: " + ", ".join(_line(f"{name} {version}") for name, version in sorted(extensions.items()))
+        named = (one_line(f"{name} {version}") for name, version in sorted(extensions.items()))
+        yield f"  Extensions: {', '.join(named)}"
     for name, value in sorted(_entries(needs.get("settings")).items()):
-        yield f"  {_line(f'{name} = {value}')}"
+        yield f"  {one_line(f'{name} = {value}')}"
     for space in backup["tablespaces"]:
         if not space["in_place"]:
             yield f"  Tablespace {space['oid']}: {space['location']}, empty, or TABLESPACE_{space['oid']}=/another/path"

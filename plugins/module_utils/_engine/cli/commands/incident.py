@@ -191,7 +191,7 @@ def _people(config: Config) -> Dict[str, Any]:
     return {
         "contacts": [
             {"name": c.name, "roles": list(c.roles), "phone": c.phone, "mail": c.mail}
-            for c in sorted(config.incidents.contacts, key=lambda c: (c.order, c.name))
+            for c in config.incidents.in_order
         ]
     }
 
