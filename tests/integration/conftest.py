@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, List
@@ -15,6 +16,7 @@ from lifeboat.config.load import S3Options
 from lifeboat.repository.layout import Layout
 from lifeboat.store import open_store
 from lifeboat.store.protocol import Store
+from lifeboat.store.s3.client import connect
 from support.controller import install
 from support.faultproxy import FaultProxy
 from support.installations import Installation
@@ -106,6 +108,17 @@ def proxied(proxied_options: S3Options) -> Iterator[Store]:
     opened = open_store(proxied_options)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def versioned(s3_options: S3Options) -> S3Options:
+    """A bucket with versioning."""
+    options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
+    admin = connect(options)
+    admin.call("create_bucket")
+    admin.call("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})
+    admin.close()
+    return options
 
 
 @pytest.fixture

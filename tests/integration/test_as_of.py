@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Tuple
@@ -21,17 +19,6 @@ from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites, entry, restore_arguments
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def versioned(s3_options: S3Options) -> S3Options:
-    """A bucket with versioning."""
-    options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
-    admin = connect(options)
-    admin.call("create_bucket")
-    admin.call("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})
-    admin.close()
-    return options
 
 
 @pytest.fixture

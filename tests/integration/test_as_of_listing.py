@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -21,17 +19,6 @@ from support.postgres import Sites, restore_arguments
 pytestmark = pytest.mark.integration
 # More than one answer to ListObjectVersions tells.
 MANY = 1100
-
-
-@pytest.fixture
-def versioned(s3_options: S3Options) -> S3Options:
-    """A bucket with versioning."""
-    options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
-    admin = connect(options)
-    admin.call("create_bucket")
-    admin.call("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})
-    admin.close()
-    return options
 
 
 def test_a_key_that_begins_like_a_directory_is_listed_too(versioned: S3Options) -> None:

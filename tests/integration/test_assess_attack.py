@@ -5,36 +5,22 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from lifeboat.base.wal_names import parse_lsn
 from lifeboat.config.load import DirectoryOptions, S3Options
 from lifeboat.store.s3.client import checksum_params, connect
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites, entry, restore_arguments
-from support.processes import free_port, until
+from support.processes import free_port
 from support.standby import Standby
-from support.walstream import Streams, reach, streamed_site
+from support.walstream import Streams, stored_up_to, streamed_site
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def versioned(s3_options: S3Options) -> S3Options:
-    """A bucket that keeps versions."""
-    options = replace(s3_options, bucket=f"past-{secrets.token_hex(4)}")
-    admin = connect(options)
-    admin.call("create_bucket")
-    admin.call("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})
-    admin.close()
-    return options
 
 
 def attack(options: S3Options) -> None:
@@ -130,8 +116,7 @@ def test_a_standby_that_is_asked_where_it_runs_is_compared_with_a_rebuild(
     standby = Standby(site)
     standby.restore()
     ledger.write(2)
-    end = parse_lsn(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
-    until(lambda: reach(site) >= end, "pieces of all that was written")
+    stored_up_to(site)
     site.cluster.kill9()
     stream.close()
     words = ("assess", "--disaster", "region", "--standby", "db3", "--old-host", "192.0.2.9")

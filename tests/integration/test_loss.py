@@ -18,7 +18,7 @@ from support.ledger import Ledger, expected, rows
 from support.postgres import Sites
 from support.processes import run_program, until
 from support.standby import Standby
-from support.walstream import Streams, reach, streamed_site
+from support.walstream import Streams, stored_up_to, streamed_site
 
 pytestmark = pytest.mark.integration
 
@@ -44,8 +44,7 @@ def test_what_the_repository_adds_is_counted_and_a_stale_number_is_refused(
     ledger.write(3)
     site.cluster.execute("SELECT pg_switch_wal()")
     ledger.write(4)
-    end = parse_lsn(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
-    until(lambda: reach(site) >= end, "pieces of all that was written")
+    end = stored_up_to(site)
     site.cluster.kill9()
     stream.close()
 

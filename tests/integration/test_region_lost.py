@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Set
 
 import pytest
-from lifeboat.base.wal_names import parse_lsn
 from lifeboat.config.load import DirectoryOptions, S3Options
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites, restore_arguments
 from support.processes import until
 from support.standby import Standby, follow, fork_of
-from support.walstream import Streams, opened, reach, streamed_site
+from support.walstream import Streams, opened, stored_up_to, streamed_site
 
 pytestmark = pytest.mark.integration
 
@@ -64,8 +63,7 @@ def test_a_site_is_lost_and_comes_back(
     assert not west.cluster.value("SELECT count(*) FROM pg_stat_wal_receiver")
 
     # The site is gone, with what was never stored.
-    end = parse_lsn(east.cluster.value("SELECT pg_current_wal_flush_lsn()"))
-    until(lambda: reach(east, WEST) >= end, "pieces of all that was written")
+    stored_up_to(east, WEST)
     stream.close()
     saved = list(ledger.entries)
     ledger.write(2)

@@ -19,7 +19,7 @@ from support.lost import Lost
 from support.postgres import Site, Sites, restore_arguments
 from support.processes import run_program, until
 from support.standby import Standby, fed_by_segments
-from support.walstream import StreamProcess, Streams, reach, streamed_site
+from support.walstream import StreamProcess, Streams, reach, stored_up_to, streamed_site
 
 pytestmark = pytest.mark.integration
 
@@ -57,11 +57,6 @@ def directory_of(site: Site) -> Path:
 
 def current_segment(site: Site) -> str:
     return str(site.cluster.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())"))
-
-
-def stored_up_to(site: Site) -> None:
-    lsn = parse_lsn(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
-    until(lambda: reach(site) >= lsn, "pieces of all that was written")
 
 
 def fed(site: Site, streams: Streams) -> Tuple[Ledger, StreamProcess, Standby]:

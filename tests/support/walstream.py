@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Tuple
 
+from lifeboat.base.wal_names import parse_lsn
 from lifeboat.config.load import StoreOptions
 from lifeboat.repository.layout import piece_of
 from lifeboat.repository.repository import Repository
@@ -77,6 +78,13 @@ def reach(site: Site, number: int = 0) -> int:
             break
         end = max(end, stop)
     return (int(name[8:16], 16) << 32) + int(name[16:], 16) * SEGMENT + end
+
+
+def stored_up_to(site: Site, number: int = 0) -> int:
+    """Wait until the repository has pieces of all that the server has written; the LSN of its end."""
+    end = parse_lsn(site.cluster.value("SELECT pg_current_wal_flush_lsn()"))
+    until(lambda: reach(site, number) >= end, "pieces of all that was written")
+    return end
 
 
 def streamed_site(sites: Sites, installation: Installation, *stores: StoreOptions, **settings: Any) -> Site:
