@@ -104,13 +104,13 @@ def test_a_bucket_name_that_cannot_be(s3_options: S3Options) -> None:
         open_store(replace(s3_options, bucket="not/a bucket")).get("x")
 
 
-def test_without_boto3(s3_options: S3Options, tmp_path: Path) -> None:
+def test_without_botocore(s3_options: S3Options, tmp_path: Path) -> None:
     script = """
 from lifeboat.config.load import S3Options
 from lifeboat.store import open_store
 open_store(S3Options('b'))
 """
-    (tmp_path / "boto3.py").write_text("raise ImportError('none here', name='boto3')")
+    (tmp_path / "botocore.py").write_text("raise ImportError('none here', name='botocore')")
     found = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}/.build/lib"},

@@ -70,9 +70,14 @@ def _load() -> None:
         if found.name != "lifeboat.run":
             with contextlib.suppress(ImportError):
                 import_module(found.name)
-    for library in ("boto3.s3.inject", "s3transfer.manager", "azure.storage.blob", "google.auth", "yaml"):
+    for library in ("azure.storage.blob", "google.auth", "yaml"):
         with contextlib.suppress(ImportError):
             import_module(library)
+    # A client that is never used: so botocore's descriptions are read before the fork.
+    options = import_module("lifeboat.config.load").S3Options(
+        "none", endpoint_url="https://[::1]", access_key_id="x", secret_access_key="x"
+    )
+    import_module("lifeboat.store.s3.client").connect(options).close()
     import_module("lifeboat.base.memory").few_arenas()
     gc.collect()
     gc.freeze()

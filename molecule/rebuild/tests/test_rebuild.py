@@ -45,7 +45,7 @@ from lifeboat.drill.records import Ledger
 
 CUT_OFF_SECONDS = 60 if ALL else 20
 # Where the application is at last.
-LAST = "again13" if ALL else "empty13"
+LAST = "again12" if ALL else "empty12"
 PROVISION = CHECKOUT / "molecule" / "rebuild" / "tasks" / "provision.yml"
 PHASES = ["provision", "server", "configuration", "database", "application", "verify", "re-arm"]
 # Where Ctrl-C is typed: behind the page, in each phase, and before the report.
@@ -73,9 +73,9 @@ def contents(host: Host) -> Dict[str, Any]:
 @pytest.fixture(scope="module")
 def ledger(machines: Dict[str, Host], playbook: Playbooks) -> Iterator[Path]:
     """A writer in the application's database; it ends with its host."""
-    config = yaml.safe_load(machines["db13"].file("/etc/lifeboat/shop.yml").content_string)
+    config = yaml.safe_load(machines["db12"].file("/etc/lifeboat/shop.yml").content_string)
     config["connection"]["dbname"] = "rusty_saas"
-    name, inside = f"{PREFIX}-db13", f"/evidence/{playbook.run_dir.name}"
+    name, inside = f"{PREFIX}-db12", f"/evidence/{playbook.run_dir.name}"
     put = ["sh", "-c", "umask 077; cat >/tmp/ledger.yml"]
     podman("exec", "--user=postgres", "--interactive", name, *put, input=yaml.safe_dump(config))
     words = ["lifeboat", "--config", "/tmp/ledger.yml", "drill-ledger", "--evidence", inside, "--rate=50"]
@@ -134,13 +134,13 @@ def test_there_is_such_a_task_to_interrupt(task: str) -> None:
 
 
 def test_the_spares_are_empty(machines: Dict[str, Host]) -> None:
-    for name in ("empty13", "again13"):
+    for name in ("empty12", "again12"):
         assert machines[name].run("dpkg-query --list 'postgresql*' 'python3-boto3'").rc != 0
         assert not machines[name].file("/etc/postgresql").exists
 
 
 def test_the_installed_cron_entry_makes_a_backup(machines: Dict[str, Host]) -> None:
-    host = machines["db13"]
+    host = machines["db12"]
     lines = host.file("/etc/cron.d/lifeboat-shop").content_string.splitlines()
     settings = dict(line.split("=", 1) for line in lines if re.match(r"^[A-Z_]+=", line))
     (entry,) = [line for line in lines if re.match(r"^[0-9*].* shop full$", line)]
@@ -154,7 +154,7 @@ def test_the_installed_cron_entry_makes_a_backup(machines: Dict[str, Host]) -> N
 
 
 def test_archiving_catches_up_after_the_store_was_away(machines: Dict[str, Host], ledger: Path) -> None:
-    host = machines["db13"]
+    host = machines["db12"]
     host.check_output("ip route add blackhole %s", STORE_ROUTE)
     try:
         end = time.monotonic() + CUT_OFF_SECONDS
@@ -169,31 +169,31 @@ def test_archiving_catches_up_after_the_store_was_away(machines: Dict[str, Host]
 
 
 def test_a_server_that_answers_stops_the_rebuild(machines: Dict[str, Host], playbook: Playbooks) -> None:
-    address = machines["db13"].check_output("hostname -I").split()[0]
-    told = playbook("dr_rebuild", "empty13", "-e", "dr_confirm=yes", "-e", f"dr_old_host={address}", status=2)
+    address = machines["db12"].check_output("hostname -I").split()[0]
+    told = playbook("dr_rebuild", "empty12", "-e", "dr_confirm=yes", "-e", f"dr_old_host={address}", status=2)
     assert "The old server still lives" in told and "Phase" not in told
-    assert not machines["empty13"].file("/etc/postgresql").exists
+    assert not machines["empty12"].file("/etc/postgresql").exists
 
 
 @only_all
 def test_another_word_than_yes_touches_nothing(machines: Dict[str, Host], playbook: Playbooks) -> None:
-    assert "Not confirmed" in playbook("dr_rebuild", "empty13", word="well", status=2)
-    assert not machines["empty13"].file("/etc/postgresql").exists
+    assert "Not confirmed" in playbook("dr_rebuild", "empty12", word="well", status=2)
+    assert not machines["empty12"].file("/etc/postgresql").exists
 
 
 @pytest.fixture(scope="module")
 def ticks(machines: Dict[str, Host]) -> None:
     """A line in the journal each second; they end with the host."""
-    podman("exec", "--detach", f"{PREFIX}-db13", "sh", "-c", "while sleep 1; do logger --tag tick here; done")
+    podman("exec", "--detach", f"{PREFIX}-db12", "sh", "-c", "while sleep 1; do logger --tag tick here; done")
 
 
 def logs(host: Host, words: str) -> List[Dict[str, Any]]:
     """Stored lines of the host that is gone."""
-    return list(lifeboat(host, "shop", f"logs --since 3h --host db13 {words}")["lines"])
+    return list(lifeboat(host, "shop", f"logs --since 3h --host db12 {words}")["lines"])
 
 
 def test_configuration_is_in_git_and_no_secret(machines: Dict[str, Host]) -> None:
-    host, app = machines["db13"], "/opt/rusty-saas/config/app.ini"
+    host, app = machines["db12"], "/opt/rusty-saas/config/app.ini"
     push = "lifeboat --config /etc/lifeboat/shop.yml --json files backup"
 
     def stored(words: str = "grep --text -h -e '' main") -> str:
@@ -203,7 +203,7 @@ def test_configuration_is_in_git_and_no_secret(machines: Dict[str, Host]) -> Non
     assert told["commit"] and told["kept_out"]["/opt/rusty-saas/.env"] == "its name"
     assert host.file(app).content_string.strip() in stored()
     names = stored("ls-tree -r --name-only main").splitlines()
-    assert f"db13/config{app}" in names and not any(name.endswith(".env") for name in names)
+    assert f"db12/config{app}" in names and not any(name.endswith(".env") for name in names)
     before = host.file(app).content_string
     host.check_output("echo 'aws_key = %s' >>%s", "AKIA" + "IOSFODNN7EXAMPL3", app)
     refused = host.run(push)
@@ -213,7 +213,7 @@ def test_configuration_is_in_git_and_no_secret(machines: Dict[str, Host]) -> Non
     look = "lifeboat --config /etc/lifeboat/shop.yml files restore config --target /root/look && cat /root/look%s"
     assert "AKIA" in host.check_output(look, app)
     put = ["sh", "-c", f"cat >{app}"]
-    podman("exec", "--interactive", f"{PREFIX}-db13", *put, input=before)
+    podman("exec", "--interactive", f"{PREFIX}-db12", *put, input=before)
     assert host.run(push).rc == 0
 
 
@@ -243,7 +243,7 @@ for path in sorted({*paths, *(r for r in roots if os.path.isfile(r))}):
 
 
 def test_what_the_application_keeps_is_stored_as_it_changes(machines: Dict[str, Host]) -> None:
-    host = machines["db13"]
+    host = machines["db12"]
     make = r"""
 import os, struct
 data = "/opt/rusty-saas/data"
@@ -271,7 +271,7 @@ os.chmod(f"{data}/upload 3", 0o640)
 
 
 def test_logs_leave_the_host_as_they_are_written(machines: Dict[str, Host], ticks: None) -> None:
-    host = machines["db13"]
+    host = machines["db12"]
     assert host.service("lifeboat-log-ship@shop").is_running
     host.check_output("logger --priority authpriv.notice --tag sudo 'somebody became root'")
     host.check_output("logger --tag shop 'the cart of somebody'")
@@ -285,10 +285,10 @@ def test_logs_leave_the_host_as_they_are_written(machines: Dict[str, Host], tick
 def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Path, playbook: Playbooks) -> None:
     time.sleep(3)
     at = datetime.now(timezone.utc)
-    podman("rm", "--force", "--time=0", f"{PREFIX}-db13")
+    podman("rm", "--force", "--time=0", f"{PREFIX}-db12")
     happened = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    playbook("dr_rebuild", "empty13", "-e", f"dr_disaster_at={happened}", word="yes")
-    host, told = machines["empty13"], playbook.report("empty13")
+    playbook("dr_rebuild", "empty12", "-e", f"dr_disaster_at={happened}", word="yes")
+    host, told = machines["empty12"], playbook.report("empty12")
     assert told["result"] == "recovered" and told["recovery_time"]["kept"]
     restored, window = told["restored"]["shop"], told["sources"]["shop"]["window"]
     target = WalTarget(parse_lsn(restored["reached_lsn"]), parse_lsn(window["end_lsn"]))
@@ -318,7 +318,7 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     ],
 )
 def test_a_second_run_changes_nothing(name: str, arguments: Tuple[str, ...], playbook: Playbooks) -> None:
-    assert changes(playbook(name, "empty13", "-e", "dr_confirm=yes", *arguments)) == 0
+    assert changes(playbook(name, "empty12", "-e", "dr_confirm=yes", *arguments)) == 0
 
 
 def to_a_time() -> List[str]:
@@ -337,21 +337,21 @@ def to_a_time() -> List[str]:
 def test_while_a_server_still_archives_a_rebuild_ends_before_the_database(
     machines: Dict[str, Host], playbook: Playbooks
 ) -> None:
-    host = machines["empty13"]
-    podman("stop", "--time=0", f"{PREFIX}-again13")
+    host = machines["empty12"]
+    podman("stop", "--time=0", f"{PREFIX}-again12")
     for task in BEFORE_THE_DATABASE:
-        playbook.interrupted("dr_rebuild", "again13", *to_a_time(), at=task)
+        playbook.interrupted("dr_rebuild", "again12", *to_a_time(), at=task)
     writer = subprocess.Popen(
-        ["podman", "exec", "--user=postgres", f"{PREFIX}-empty13", "sh", "-c",
+        ["podman", "exec", "--user=postgres", f"{PREFIX}-empty12", "sh", "-c",
          "while sleep 2; do psql -Xqc 'SELECT pg_switch_wal(), txid_current()' >/dev/null; done"]
     )  # fmt: skip
     try:
-        told = playbook("dr_rebuild", "again13", *to_a_time(), "-e", "dr_watch=20", status=2)
+        told = playbook("dr_rebuild", "again12", *to_a_time(), "-e", "dr_watch=20", status=2)
     finally:
         writer.kill()
     assert "New WAL arrived in the repository while this playbook looked" in told
-    assert not machines["again13"].file("/var/lib/postgresql/17/main/PG_VERSION").exists
-    assert host.service("postgresql@17-main").is_running
+    assert not machines["again12"].file("/var/lib/postgresql/15/main/PG_VERSION").exists
+    assert host.service("postgresql@15-main").is_running
 
 
 @only_all
@@ -359,19 +359,19 @@ def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
     machines: Dict[str, Host], playbook: Playbooks
 ) -> None:
     at = datetime.now(timezone.utc)
-    podman("rm", "--force", "--time=0", f"{PREFIX}-empty13", f"{PREFIX}-s3")
+    podman("rm", "--force", "--time=0", f"{PREFIX}-empty12", f"{PREFIX}-s3")
     words = [*to_a_time(), "-e", "dr_fenced=yes"]
     # Behind the page: what the restore does in the background after an interruption may be done before the next run.
-    page = playbook.interrupted("dr_rebuild", "again13", *words, at=BEHIND_THE_PAGE)
+    page = playbook.interrupted("dr_rebuild", "again12", *words, at=BEHIND_THE_PAGE)
     assert "primary: CANNOT BE USED" in page and "far: answers" in page
     # As the page says.
     given_up = "lifeboat_lost_repositories=primary"
     assert given_up in page
     words += ["-e", given_up]
     for task in FROM_THE_DATABASE_ON:
-        playbook.interrupted("dr_rebuild", "again13", *words, at=task)
-    playbook("dr_rebuild", "again13", *words)
-    host, told = machines["again13"], playbook.report("again13")
+        playbook.interrupted("dr_rebuild", "again12", *words, at=task)
+    playbook("dr_rebuild", "again12", *words)
+    host, told = machines["again12"], playbook.report("again12")
     assert told["restored"]["shop"]["repository"].startswith("far ")
     assert any("Repository primary is not required any more" in action for action in told["open_actions"])
     repositories = yaml.safe_load(host.file("/etc/lifeboat/shop.yml").content_string)["repositories"]
@@ -410,4 +410,4 @@ def test_a_table_that_is_dropped_comes_back_beside(machines: Dict[str, Host]) ->
     words = f"table restore rusty_saas keepsake --lsn {event['lsn']} --exclusive --suffix _back"
     assert lifeboat(host, "shop", words)["restored"]["rows"] == {'"public"."keepsake_back"': 1000}
     assert sql(host, "SELECT sum(n) FROM keepsake_back", "rusty_saas") == "500500"
-    assert host.run("ls -d /var/lib/postgresql/17/lifeboat-verify-*").rc != 0
+    assert host.run("ls -d /var/lib/postgresql/15/lifeboat-verify-*").rc != 0

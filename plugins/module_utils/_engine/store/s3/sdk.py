@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""boto3 and its dependencies, imported in one place: ``DependencyMissing`` instead of a traceback without them."""
+"""botocore (which boto3 wraps) and its dependencies, imported in one place, so that a missing one is a
+``DependencyMissing`` and no traceback.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,21 @@ class _Absent:
 
 def _load() -> Optional[str]:
     """Set this module's names; returns the missing library, or None."""
-    global boto3, exceptions, Config, ResponseParserError, HTTPError  # noqa: PLW0603
+    global Session, create_loader, exceptions, Config, ResponseParserError, HTTPError  # noqa: PLW0603
     try:
-        boto3 = importlib.import_module("boto3")
+        Session = importlib.import_module("botocore.session").Session
+        create_loader = importlib.import_module("botocore.loaders").create_loader
         exceptions = importlib.import_module("botocore.exceptions")
         Config = importlib.import_module("botocore.config").Config
         ResponseParserError = importlib.import_module("botocore.parsers").ResponseParserError
         HTTPError = importlib.import_module("urllib3.exceptions").HTTPError
     except ImportError as exc:
-        return exc.name or "boto3"
+        return exc.name or "botocore"
     return None
 
 
-boto3: Any = _Absent()
+Session: Any = Never
+create_loader: Any = Never
 exceptions: Any = _Absent()
 Config: Any = Never
 ResponseParserError: Any = Never
