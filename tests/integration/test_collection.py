@@ -16,10 +16,8 @@ from support.lost import Copy
 from support.processes import free_port
 
 
-def rebuild(
-    home: Path, repositories: List[Mapping[str, Any]], *arguments: str, status: int = 0, **variables: Any
-) -> str:
-    """Assess a rebuild of this machine."""
+def write_inventory(home: Path, repositories: List[Mapping[str, Any]], **variables: Any) -> None:
+    """The inventory of this machine as a database host."""
     inventory = {
         "all": {
             "hosts": {"here": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
@@ -33,6 +31,13 @@ def rebuild(
         }
     }
     (home / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+
+
+def rebuild(
+    home: Path, repositories: List[Mapping[str, Any]], *arguments: str, status: int = 0, **variables: Any
+) -> str:
+    """Assess a rebuild of this machine."""
+    write_inventory(home, repositories, **variables)
     words = ("-i", home / "inventory.yml", "lifeboat.postgres.dr_rebuild", "--check", *arguments)
     return ansible(home, "ansible-playbook", *words, status=status)
 
@@ -115,6 +120,11 @@ def test_a_chosen_way_back_that_is_not_open_is_refused_before_anything_is_touche
     words = ("-e", "dr_look_from=localhost", "-e", "dr_disaster=deletion")
     told = ways(installed, copy.root.parent, tmp_path / "reports", *words, "-e", "dr_way=in_place", status=2)
     assert "in_place is not open: No moment is named" in told and "Nothing was touched" in told
+
+
+@only_all
+def test_a_way_back_that_cannot_be_is_refused(installed: Path, copy: Copy, tmp_path: Path) -> None:
+    words = ("-e", "dr_look_from=localhost", "-e", "dr_disaster=deletion")
     told = ways(installed, copy.root.parent, tmp_path / "reports", *words, "-e", "dr_way=rebuild", status=2)
     assert "rebuild is not a way back here: " in told
     past = ("-e", "dr_look_from=localhost", "-e", "dr_as_of=2026-01-01T00:00:00Z", "-e", "dr_way=rebuild")
@@ -126,8 +136,7 @@ def test_a_chosen_way_back_that_is_not_open_is_refused_before_anything_is_touche
 
 
 def test_the_playbook_of_a_chosen_way_back_follows_and_no_other(installed: Path, copy: Copy, tmp_path: Path) -> None:
-    # For its inventory of a host that answers.
-    rebuild(installed, [{"name": "kept", "type": "directory", "path": str(copy.root.parent)}])
+    write_inventory(installed, [{"name": "kept", "type": "directory", "path": str(copy.root.parent)}])
     words = ("-i", installed / "inventory.yml", "lifeboat.postgres.dr", "--check", "-e", "dr_look_from=localhost")
     words += ("-e", "dr_way=rebuild", "-e", f"dr_report_dir={tmp_path}")
     told = ansible(installed, "ansible-playbook", *words)

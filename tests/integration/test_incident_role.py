@@ -18,6 +18,7 @@ from lifeboat.incident import actions
 from lifeboat.incident.places import opened
 from lifeboat.incident.timeline import Incident
 from lifeboat.repository.repository import Repositories
+from support.choice import represented
 from support.postgres import entry
 from support.records import SYSTEM
 from support.stores import ROOT
@@ -134,6 +135,7 @@ def test_an_incident_that_a_person_opened_is_used(tmp_path: Path) -> None:
     assert incident.id == first and told(incident) == ["server began", "server done"]
 
 
+@represented(case=["no repository", "no place"])
 @pytest.mark.parametrize("case", ["no repository", "no place", "not wanted"])
 def test_a_restore_goes_on_where_nothing_can_be_recorded(tmp_path: Path, case: str) -> None:
     more = {"incident_write_events": False} if case == "not wanted" else {}
