@@ -22,6 +22,7 @@ class BarmanCloud:
     options = "--zstd, two jobs; WAL is fetched four segments at a time (-p 4)"
     programs = ("barman-cloud",)
     wal_segments: Optional[int] = 30
+    newest_server = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -40,7 +41,7 @@ class BarmanCloud:
         # What PostgreSQL calls has no environment of its own.
         wrapper = self._place.work / "barman"
         lines = [f"export {name}='{value}'" for name, value in self.env.items()]
-        wrapper.write_text("\n".join(["#!/bin/sh", *lines, 'program=$1; shift', f'exec "{_BIN}/$program" "$@"', ""]))
+        wrapper.write_text("\n".join(["#!/bin/sh", *lines, "program=$1; shift", f'exec "{_BIN}/$program" "$@"', ""]))
         wrapper.chmod(0o700)
 
     @property

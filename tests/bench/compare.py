@@ -35,14 +35,14 @@ from lifeboat_tool import Lifeboat  # noqa: E402
 from limits import limits, machine  # noqa: E402
 from meter import Meter, adopt_orphans  # noqa: E402
 from page import Facts, Failure, page  # noqa: E402
-from pgbackrest_tool import PgBackRest  # noqa: E402
+from pgbackrest_tool import NewestPgBackRest, PgBackRest  # noqa: E402
 from support.installations import installations  # noqa: E402
 from support.postgres import Cluster  # noqa: E402
 from tls_store import BUCKET, TlsStore  # noqa: E402
 from tool import Place, Tool  # noqa: E402
 from turn import Cases, Turn  # noqa: E402
 
-TOOLS = (Lifeboat, PgBackRest, BarmanCloud)
+TOOLS: Tuple[Type[Tool], ...] = (Lifeboat, NewestPgBackRest, PgBackRest, BarmanCloud)
 OUT = CHECKOUT / ".build" / "bench"
 
 
@@ -57,14 +57,14 @@ class Bench:
         self.tools = [t for t in TOOLS if t.missing() is None and t.name in arguments.tools]
         self._load = os.getloadavg()[0]
         titles = len(arguments.sizes) + bool(arguments.tables)
-        turns = arguments.rounds * (titles * len(self.tools) + len(arguments.sizes) * self._twice)
+        turns = arguments.rounds * (titles * len(self.tools) + len(arguments.sizes) * len(self._twice))
         self.contest = Contest(turns, self.save)
         self._over = False
 
     @property
-    def _twice(self) -> bool:
-        """Whether Lifeboat is also measured with the newest server."""
-        return Lifeboat in self.tools and self._newest.major > self._oldest.major
+    def _twice(self) -> List[Type[Tool]]:
+        """What is also measured with the newest server."""
+        return [t for t in self.tools if t.newest_server] if self._newest.major > self._oldest.major else []
 
     def measure(self, title: str, fill: Callable[[Cluster], None], cases: Cases) -> None:
         """Create a cluster of each version, measure every tool in turn, drop the clusters."""
@@ -72,13 +72,13 @@ class Bench:
         root.mkdir()
         made: List[Cluster] = []
         try:
-            for installation in [self._oldest] + [self._newest] * (cases.incremental and self._twice):
+            for installation in [self._oldest] + [self._newest] * (cases.incremental and bool(self._twice)):
                 self.contest.say(f"{title}: making it with PostgreSQL {installation.version}")
                 made.append(clusters.make(installation, root / f"data-{installation.major}"))
                 fill(made[-1])
             self.contest.limits[title] = limits(made[0], self._store, clusters.size(made[0]), root)
             players = [(kind, made[0], cases) for kind in self.tools]
-            players += [(Lifeboat, cluster, replace(cases, segments=0)) for cluster in made[1:]]
+            players += [(kind, c, replace(cases, segments=0)) for c in made[1:] for kind in self._twice]
             self._rounds(title, root, players)
         except Exception as exc:
             why = f"{type(exc).__name__}: {exc}"
@@ -96,7 +96,7 @@ class Bench:
             turn = number % len(players)
             for kind, cluster, cases in [*players[turn:], *players[:turn]]:
                 self.contest.next_turn()
-                name = f"{kind.name.lower()}-{cluster.installation.major}-{number}"
+                name = f"{kind.__name__.lower()}-{cluster.installation.major}-{number}"
                 place = Place(cluster, self._store, f"{root.name}/{name}", root / name)
                 Turn(self.contest, self._meter, title, kind, place, cases, number).run()
             self.contest.rounds[title] = number + 1

@@ -19,6 +19,7 @@ class Lifeboat:
     options = "defaults; WAL by lifeboat wal-agent and lifeboat-wal-push"
     programs = ("lifeboat",)
     wal_segments: Optional[int] = None
+    newest_server = True
 
     def __init__(self, place: Place) -> None:
         place.work.mkdir(parents=True)

@@ -13,6 +13,11 @@ from typing import Dict, List, Mapping, Protocol, Sequence, Tuple
 from meter import Cost
 
 OURS = "Lifeboat"
+#: The ratios that Lifeboat is to reach, by the beginnings of an operation and of a tool.
+GOALS = {
+    ("full backup", "pgBackRest"): 2.0, ("full backup", "barman"): 3.0, ("archive", ""): 2.0, ("replay", ""): 1.7,
+    ("restore", ""): 1.2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ def page(facts: Facts, found: Found) -> str:
         *(f"- **{name}** could not run: {why}" for name, why in facts.missing.items()), "",
         "CPU seconds cover everything but the store: the tool, the server that it works with, its daemons.",
         "Memory is the peak of the tool's own processes (proportional set size). The ratio is Lifeboat's rate divided",
-        "by the tool's: above 1, Lifeboat is faster. MB (10^6 bytes) refer to the cluster's data, for an incremental",
+        "by the tool's: above 1, Lifeboat is faster; in bold below what it is to be (full backups 2, against barman 3;",
+        "archive 2, replay 1.7, restores 1.2). MB (10^6 bytes) refer to the cluster's data, for an incremental",
         "backup too. *MB in* and *MB out* are what the store received and sent. The data compresses to a third.",
         "WAL consists of messages, for which replay does nothing: the rate of replay is that of fetching. *Files*",
         "ends with the files in place, already checked in Lifeboat's case, *open* with a server that accepts",
@@ -113,6 +119,13 @@ def _shown(values: Sequence[float], digits: int = 0) -> str:
     return "" if any(isnan(v) for v in values) else f"{median(values):.{digits}f}"
 
 
+def _ratio(operation: str, tool: str, ratio: float) -> str:
+    """The ratio, in bold below its goal."""
+    goals = [g for (what, who), g in GOALS.items() if operation.startswith(what) and tool.startswith(who)]
+    shown = f"{ratio:.2f}"
+    return f"**{shown}**" if tool != OURS and goals and ratio < goals[0] else shown
+
+
 def _table(operation: str, figures: Sequence[Figure]) -> List[str]:
     unit = figures[0].unit
     rows: Dict[Tuple[str, int], List[Figure]] = {}
@@ -130,7 +143,8 @@ def _table(operation: str, figures: Sequence[Figure]) -> List[str]:
         # Of the same server where there is one, else of the other.
         ours = rates.get((OURS, server)) or next((rate for row, rate in rates.items() if row[0] == OURS), None)
         values = [
-            str(server), f"{rates[tool, server]:.1f}", f"{ours / rates[tool, server]:.2f}" if ours else "",
+            str(server), f"{rates[tool, server]:.1f}",
+            _ratio(operation, tool, ours / rates[tool, server]) if ours else "",
             f"{median(c.seconds for c in costs):.1f}",
             f"{median(f.amount for f in found):.0f}", _shown([c.cpu for c in costs], 1),
             _shown([c.store_cpu for c in costs], 1), _shown([c.memory for c in costs]),

@@ -1,17 +1,20 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pgBackRest of the distribution, with asynchronous archiving, bundling and zstd."""
+"""pgBackRest with asynchronous archiving, bundling and zstd: the distribution's, and the newest (``tools/newest``)."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from typing import List, Mapping, Optional
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional
 
 from support.postgres import Cluster
 from tls_store import BUCKET, REGION
 from tool import Place, output
+
+NEWEST = Path(__file__).resolve().parents[2] / ".build" / "newest" / "pgbackrest" / "bin" / "pgbackrest"
 
 
 class PgBackRest:
@@ -21,6 +24,9 @@ class PgBackRest:
     options = "process-max=2, zst (level 3, its default), repo-bundle, archive-async; incremental by file"
     programs = ("pgbackrest",)
     wal_segments: Optional[int] = None
+    newest_server = False
+    program = "pgbackrest"
+    more: Mapping[str, str] = {}
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -31,15 +37,15 @@ class PgBackRest:
         """Why it cannot run here."""
         return None if shutil.which("pgbackrest") else "it is not installed (apt-get install pgbackrest)"
 
-    @staticmethod
-    def version() -> str:
-        return output("pgbackrest", "version")
+    @classmethod
+    def version(cls) -> str:
+        return output(cls.program, "version")
 
     def prepare(self) -> None:
         place = self._place
         for name in ("spool", "lock", "log"):
             (place.work / name).mkdir(parents=True)
-        settings = {
+        settings: Dict[str, object] = {
             "repo1-type": "s3", "repo1-path": f"/{place.prefix}", "repo1-s3-bucket": BUCKET, "repo1-s3-region": REGION,
             "repo1-s3-endpoint": "localhost", "repo1-storage-port": place.store.https_port,
             "repo1-s3-uri-style": "path",
@@ -47,6 +53,7 @@ class PgBackRest:
             "compress-type": "zst", "process-max": 2, "archive-async": "y", "start-fast": "y",
             "spool-path": place.work / "spool", "lock-path": place.work / "lock", "log-path": place.work / "log",
             "log-level-console": "warn", "log-level-file": "off",
+            **self.more,
         }  # fmt: skip
         # In the file, which only its owner reads: PostgreSQL calls it too, and the keys are no argument.
         keys = {"repo1-s3-key": place.store.access_key_id, "repo1-s3-key-secret": place.store.secret_access_key}
@@ -59,7 +66,7 @@ class PgBackRest:
 
     @property
     def _words(self) -> List[str]:
-        return ["pgbackrest", f"--config={self._config}", "--stanza=bench"]
+        return [self.program, f"--config={self._config}", "--stanza=bench"]
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -75,7 +82,6 @@ class PgBackRest:
 
     @property
     def incremental(self) -> List[str]:
-        """By file: this version has no option for blocks."""
         return [*self._words, "--type=incr", "backup"]
 
     @staticmethod
@@ -95,3 +101,19 @@ class PgBackRest:
     def recovery(self, clone: Cluster) -> Optional[Mapping[str, str]]:
         words = " ".join([*self._words, f"--pg1-path={clone.data_dir}", 'archive-get %f "%p"'])
         return {"restore_command": words}
+
+
+class NewestPgBackRest(PgBackRest):
+    """The newest release, with the block incremental backups that the distribution's one does not have."""
+
+    name = "pgBackRest, newest"
+    options = "process-max=2, zst (level 3, its default), repo-bundle, repo-block, archive-async"
+    # It runs under its own dynamic linker, and is known by its name.
+    programs = ("pgbackrest", "ld-linux")
+    newest_server = True
+    program = str(NEWEST)
+    more = {"repo1-block": "y"}
+
+    @staticmethod
+    def missing() -> Optional[str]:
+        return None if NEWEST.exists() else "it is not there (tools/newest pgbackrest, as root)"

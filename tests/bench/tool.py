@@ -29,12 +29,14 @@ class Tool(Protocol):
     """A backup tool; ``wal_segments`` limits the measured segments if each one starts Python.
 
     ``programs`` are the beginnings of the names by which its processes are known, those that the server starts too.
+    With ``newest_server`` it is also measured with the newest server.
     """
 
     name: str
     options: str
     programs: Sequence[str]
     wal_segments: Optional[int]
+    newest_server: bool
 
     def prepare(self) -> None:
         """Write its configuration and create its repository."""
