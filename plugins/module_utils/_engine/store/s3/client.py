@@ -181,7 +181,7 @@ def _client(service: str, options: S3Options) -> Any:
 
 @cache
 def _descriptions(path: Optional[str]) -> Any:
-    """The loader of botocore's descriptions of services, for the whole process: reading them takes over 0.1 s of CPU."""
+    """The loader of botocore's descriptions of services, shared by the process: reading them takes 0.1 s of CPU."""
     return sdk.create_loader(path)
 
 
