@@ -10,7 +10,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.cli.terminal import Terminal, duration, size, table
+from lifeboat.cli.terminal import Terminal, size, table
 
 
 @pytest.mark.parametrize(
@@ -38,24 +38,6 @@ def test_a_size_is_right_to_its_digits(count: int) -> None:
     value = float(number) * 1000 ** ["B", "kB", "MB", "GB", "TB"].index(unit)
     assert abs(value - count) <= max(0.051 * 1000 ** ["B", "kB", "MB", "GB", "TB"].index(unit), count * 0.006)
     assert float(number) < 1000 or unit == "TB"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0.0 s"),
-        (3.14, "3.1 s"),
-        (9.97, "10 s"),
-        (10, "10 s"),
-        (59.6, "1 min 0 s"),
-        (125, "2 min 5 s"),
-        (3600, "1 h"),
-        (3661, "1 h 1 min"),
-        (90000, "25 h"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_columns_stand_below_their_heads() -> None:

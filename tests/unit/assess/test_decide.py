@@ -393,8 +393,8 @@ def test_what_the_facts_look_like(state: str, asked: Asked, disaster: str) -> No
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, "not known"), (0, "nothing"), (0.2, "less than 1 s"), (59, "59 s"), (200, "3 min 20 s"), (3600, "1 h"),
-     (3601, "1 h"), (187_200, "2 d 4 h")],
+    [(None, "not known"), (0, "nothing"), (0.2, "0.20 s"), (59, "59 s"), (200, "3 min 20 s"), (3600, "1 h"),
+     (3601, "1 h"), (187_200, "2 days 4 h")],
 )  # fmt: skip
 def test_durations(seconds: Optional[float], words: str) -> None:
     assert span(seconds) == words

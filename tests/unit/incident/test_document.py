@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, List, Tuple
 
-import pytest
 from lifeboat.check.answer import OK, WARNING
 from lifeboat.check.incidents import of_incidents
 from lifeboat.config.sections import ObjectivesConfig
-from lifeboat.incident.document import document, markdown, page, span
+from lifeboat.incident.document import document, markdown, page
 from lifeboat.incident.record import ACKNOWLEDGED, ACTION, CLOSED, NOTE, OPENED, PHASE, Event
 from lifeboat.incident.timeline import Incident, SetApart
 from support.records import moment
@@ -41,7 +40,7 @@ def test_it_tells_what_happened_and_what_it_cost() -> None:
     told = document(incident(*STORY), "main", ObjectivesConfig(rpo=10), moment(10**6))
     facts, impact, review = dict(told.facts), dict(told.impact), dict(told.review)
     assert facts["Acknowledged"] == "by Ann on h, after 4 min" and facts["Ended"] == "2026-11-22 03:30:00 UTC"
-    assert impact["Downtime"] == "1 h 30 min, MISSED the objective of 1 h 0 min"
+    assert impact["Downtime"] == "1 h 30 min, MISSED the objective of 1 h"
     assert impact["Seconds lost"] == "12 s, MISSED the objective of 10 s" and impact["Transactions lost"] == "7"
     assert review["What went well"] == ("the drill helped",) and review["What went badly"] == ()
     assert told.actions == (("0a1b2c3d", "mend | the runbook", "Bob", "2026-12-24", "open"),)
@@ -59,11 +58,6 @@ def test_of_an_open_one_as_far_as_it_is_known() -> None:
     told = document(incident(), "main", ObjectivesConfig(), moment(120))
     assert told.lead == "The incident is not closed yet." and dict(told.facts)["Acknowledged"] == "by nobody"
     assert dict(told.impact)["Seconds lost"] == "not told" and "Nobody has told yet." in markdown(told)
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
-def test_spans(seconds: float, words: str) -> None:
-    assert span(seconds) == words
 
 
 def test_check_asks_after_open_incidents_and_overdue_actions() -> None:

@@ -209,7 +209,7 @@ def test_the_words_tell_facts_and_no_forecast_to_customers() -> None:
     notice = notice_of(now, risk, CONFIG, "main", "db1", moment(60 * MINUTE))
     assert notice.subject.startswith("P2 incident of cluster main: the recovery time objective is at risk")
     assert "Phase: database began at 02:10 UTC" in notice.text and "Ann (commander): +49 69 1" in notice.text
-    assert "180 min left" not in notice.text and "3 h 0 min left" in notice.text
+    assert "180 min left" not in notice.text and "3 h left" in notice.text
     internal, customers = drafts(now, "main", moment(60 * MINUTE))
     assert "objective" in internal and "objective" not in customers and "06:00" not in customers
     assert any("Last update: 02:20" in line for line in facts(now, moment(60 * MINUTE)))

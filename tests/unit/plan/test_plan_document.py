@@ -81,7 +81,7 @@ def test_the_same_facts_make_the_same_plan_and_another_fact_shows() -> None:
     assert "| shop | revoke DROP | Bob | 2026-12-24 |" in text and "No incident is open." in text
     gone = a_repository("dublin", error="no route", newest=None)
     text = markdown(document(a_company(some_facts(repositories=[a_repository(drills=[]), gone]))))
-    assert "| ✗ no route |" in text and "| data lost (RPO) | 60 s | ✗ never measured |" in text
+    assert "| ✗ no route |" in text and "| data lost (RPO) | 1 min | ✗ never measured |" in text
     assert "Next drill of cluster shop: ransomware, due 2027-01-31." in text
     assert "Nothing is ever removed" in markdown(document(a_company(some_facts(removes=False))))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Tuple
 
+from ..base.units import duration
 from ..records.fields import printable
 from ..records.model import format_time
 from .facts import CORRUPTION, DELETION, PRIMARY, RANSOMWARE, REGION, SERVER, STANDBY, Place
@@ -24,19 +25,8 @@ _BREAK = re.compile(r"\s*[\t\n]\s*")
 
 
 def span(seconds: Optional[float]) -> str:
-    """A duration in the two largest units: ``3 min 20 s``, ``2 d 4 h``; "not known" for None."""
-    if seconds is None:
-        return "not known"
-    rest = round(seconds)
-    if not rest:
-        return "nothing" if seconds == 0 else "less than 1 s"
-    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    parts: List[Tuple[int, str]] = []
-    for size, unit in units:
-        count, rest = divmod(rest, size)
-        if count or parts:
-            parts.append((count, unit))
-    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count)
+    """:func:`~lifeboat.base.units.duration`; "not known" for None, "nothing" for 0."""
+    return "not known" if seconds is None else duration(seconds) if seconds else "nothing"
 
 
 def loses(way: Way) -> str:

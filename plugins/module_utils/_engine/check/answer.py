@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Dict, Iterable, Optional
 
+from ..base.units import about
+
 OK, WARNING, CRITICAL = SEVERITIES = ("ok", "warning", "critical")
 
 
@@ -87,13 +89,4 @@ def worst(statuses: Iterable[str]) -> str:
 
 def span(delta: timedelta) -> str:
     """A duration as text, in the largest unit of which it has at least two."""
-    return span_of_seconds(delta.total_seconds())
-
-
-def span_of_seconds(value: float) -> str:
-    """As :func:`span`, for seconds."""
-    seconds = int(value)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return about(delta.total_seconds())

@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Iterator, Optional
 
 from ..base import clock
+from ..base.units import about
 from ..base.wal_names import format_lsn
 from ..config.load import Config
 from ..listing import Contents, words_of
 from ..records.model import format_time
 from ..restore import estimate_seconds, last_pace
-from .answer import OK, WARNING, Check, span, span_of_seconds
+from .answer import OK, WARNING, Check, span
 
 
 def of_contents(config: Config, contents: Contents, severity: str, wait: Optional[float]) -> Iterator[Check]:
@@ -120,7 +121,7 @@ def _window(config: Config, contents: Contents, name: str, severity: str, wait: 
     first = min(w.start for w in contents.windows)
     if most is not None and exposed > most:
         status = severity
-        text += f": commits up to {span_of_seconds(exposed)} old may be missing here, more than {which} of {most:g} s."
+        text += f": commits up to {about(exposed)} old may be missing here, more than {which} of {most:g} s."
     elif promised.window is not None and now - first < timedelta(days=promised.window):
         status, hint = WARNING, "If it does not grow with time, check retention."
         text += f": shorter than the promised {promised.window:g} days."

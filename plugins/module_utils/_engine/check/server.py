@@ -11,6 +11,7 @@ from typing import Iterator, List, Optional, Tuple
 
 from ..base import clock
 from ..base.errors import LifeboatError
+from ..base.units import about
 from ..config.load import Config
 from ..config.sections import WalConfig
 from ..postgres.connection import Session, session
@@ -28,7 +29,7 @@ from ..records.model import format_time
 from ..wal import contact
 from ..wal.backlog import Backlog, read_backlog
 from ..wal.spool import agent_lives
-from .answer import CRITICAL, OK, WARNING, Check, span_of_seconds
+from .answer import CRITICAL, OK, WARNING, Check
 
 
 def _start(program: str, cluster: str) -> str:
@@ -193,7 +194,7 @@ def judge_backlog(backlog: Backlog, free: Optional[int], limits: WalConfig, rpo:
     """
     waited = max(0.0, now - backlog.since) if backlog.count and backlog.since is not None else 0.0
     text = f"{backlog.count} files ({backlog.size / 1e6:.1f} MB) wait to be archived"
-    text += f", the first, {backlog.first}, for {span_of_seconds(waited)}" if backlog.count else ""
+    text += f", the first, {backlog.first}, for {about(waited)}" if backlog.count else ""
     measured = (
         (backlog.count, limits.backlog_files, f"more than {limits.backlog_files} files (wal.backlog_files)"),
         (waited, limits.backlog_seconds, f"longer than {limits.backlog_seconds:g} s (wal.backlog_seconds)"),

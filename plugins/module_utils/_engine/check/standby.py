@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ..base.errors import LifeboatError
+from ..base.units import about
 from ..base.wal_names import format_lsn
 from ..config.load import Config
 from ..restore import StandbyStatus, standby_status_of
-from .answer import OK, WARNING, Check, span_of_seconds
+from .answer import OK, WARNING, Check
 from .server import ServerState
 
 
@@ -34,7 +35,7 @@ def judge(status: StandbyStatus, rpo: Optional[float]) -> Check:
     # Some WAL that is not replayed yet, or exists only as pieces, is normal.
     wrong = status.faults
     if rpo is not None and lag > rpo:
-        wrong = [*wrong, f"the oldest of it has been stored for {span_of_seconds(lag)}, longer than the RPO"]
+        wrong = [*wrong, f"the oldest of it has been stored for {about(lag)}, longer than the RPO"]
     hint = "See lifeboat standby status, and docs/restore.md, As a standby." if wrong else ""
     return Check(
         "standby", WARNING if wrong else OK, "; ".join([text, *wrong]), hint, value=round(lag, 1), unit="s", limit=rpo

@@ -10,7 +10,7 @@ import sys
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..base import clock
-from ..base.units import size
+from ..base.units import duration, size
 
 __all__ = ["Answer", "Terminal", "bullets", "duration", "size", "table"]
 
@@ -30,16 +30,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
     lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
     return "\n".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: ``2 min 5 s``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s" if not hours else ""]
-    return " ".join(p for p in parts if p)
 
 
 def _segments(count: int) -> str:

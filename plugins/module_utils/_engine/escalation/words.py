@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import List, Tuple
 
+from ..base.units import duration
 from ..config.incidents import IncidentsConfig
 from ..incident.timeline import Incident
 from ..notify import CRITICAL, OPEN, Notice, one_line, readable
@@ -21,7 +22,7 @@ def notice_of(incident: Incident, item: Due, config: IncidentsConfig, cluster: s
     if item.kind == ASK:
         subject, lines = f"{head}: an update is due: {title}", ask_words(incident, cluster, now)
     elif item.kind == LADDER:
-        waits = minutes(max(0.0, (item.since - _begins(incident)).total_seconds()))
+        waits = duration(max(0.0, (item.since - _begins(incident)).total_seconds()))
         more = f" (not acknowledged after {waits})" if item.since > _begins(incident) else ""
         subject, lines = f"{head}: {title}{more}", _ack_words(incident)
     else:
@@ -49,11 +50,11 @@ def facts(incident: Incident, now: datetime) -> List[str]:
     lines = [
         f"Incident: {incident.id}",
         f"What: {one_line(incident.opened.text if incident.opened else '', 500)}",
-        f"Since: {began:%Y-%m-%d %H:%M} UTC, for {minutes((now - began).total_seconds())}",
+        f"Since: {began:%Y-%m-%d %H:%M} UTC, for {duration((now - began).total_seconds())}",
     ]
     if deadline:
         left = (deadline - now).total_seconds()
-        words = f"{minutes(left)} left" if left >= 0 else f"missed by {minutes(-left)}"
+        words = f"{duration(left)} left" if left >= 0 else f"missed by {duration(-left)}"
         lines.append(f"Objective: back by {deadline:%H:%M} UTC ({words})")
     if incident.phase:
         told = incident.phase.details
@@ -83,7 +84,7 @@ def drafts(incident: Incident, cluster: str, now: datetime) -> Tuple[str, str]:
     began = _begins(incident)
     phase = f" Phase {incident.phase.details['phase']}: {incident.phase.details['state']}." if incident.phase else ""
     left = f" The objective is {incident.deadline:%H:%M} UTC." if incident.deadline else ""
-    internal = f"{incident.priority}, cluster {cluster}, for {minutes((now - began).total_seconds())}.{phase}{left} …"
+    internal = f"{incident.priority}, cluster {cluster}, for {duration((now - began).total_seconds())}.{phase}{left} …"
     customers = (
         f"Since {began:%H:%M} UTC the service is disturbed. We are working on it. We report again in 30 minutes. …"
     )
@@ -93,14 +94,6 @@ def drafts(incident: Incident, cluster: str, now: datetime) -> Tuple[str, str]:
 def people(config: IncidentsConfig) -> List[str]:
     """Everybody who can be called, a line each."""
     return ["Contacts:", *(f"  {c.name} ({', '.join(c.roles)}): {c.phone or c.mail}" for c in config.in_order)]
-
-
-def minutes(seconds: float) -> str:
-    """A duration as somebody who was woken reads it: ``45 s``, ``12 min``, ``3 h 20 min``."""
-    if seconds < 120:
-        return f"{max(0, seconds):.0f} s"
-    hours, rest = divmod(int(seconds // 60), 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
 
 
 def _ack_words(incident: Incident) -> List[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import List, Optional, Sequence, Tuple
 
+from ..base.units import about
 from ..base.version import VERSION
 from ..report.markup import Markup, tag
 from ..report.page import whole_page
 from .alertmanager import Asked
 from .fleet import Cluster, Unusable
-from .status import BAD, GOOD, WARNED, Emergency, Fact, Place, Verdict, ago, judge, span_words
+from .status import BAD, GOOD, WARNED, Emergency, Fact, Place, Verdict, ago, judge
 
 _WORDS = {GOOD: "PROTECTED", WARNED: "WARNING", BAD: "AT RISK"}
 _MARKS = {GOOD: ("✓", "good-ink"), WARNED: ("!", "warn-ink"), BAD: ("✗", "bad-ink"), None: ("", "soft")}
@@ -89,7 +90,7 @@ def _emergencies(verdicts: Sequence[Verdict]) -> List[Tuple[str, Emergency]]:
 def _emergency(cluster: str, found: Emergency, now: datetime) -> Markup:
     """An open incident, and the command that shows it."""
     left = (found.until - now).total_seconds() if found.until else 0.0
-    promise = f"{span_words(left)} of its objective are left" if left > 0 else "its objective has passed"
+    promise = f"{about(left)} of its objective are left" if left > 0 else "its objective has passed"
     facts = (
         Fact("Opened", ago(now, found.since)),
         Fact("Acknowledged", f"by {found.by}" if found.by else "by nobody", GOOD if found.by else BAD),

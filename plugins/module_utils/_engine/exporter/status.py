@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Dict, List, Optional, Tuple
 
+from ..base.units import about
 from ..config.load import RepositoryConfig
 from ..escalation import taken_care_until
 from ..incident.timeline import Incident
@@ -167,7 +168,7 @@ def _forecast(cluster: Cluster, stored: Stored) -> List[Fact]:
     chain = stored.contents.chains.whole[way.backup.label]
     seconds, basis = estimate_seconds(chain, len(way.run.segments), stored.pace)
     state = None if limit is None else BAD if seconds > limit else GOOD
-    return [Fact("A restore would take", f"about {span_words(seconds)} ({basis})", state)]
+    return [Fact("A restore would take", f"about {about(seconds)} ({basis})", state)]
 
 
 def _proof(cluster: Cluster, stored: Stored, now: datetime) -> List[Fact]:
@@ -190,7 +191,7 @@ def _drill(cluster: Cluster, drills: Drills, now: datetime) -> Fact:
         return Fact("Last drill", "never", WARNED if late else None)
     told = f"{ago(now, last.stored_at)}: {'passed' if last.passed else 'failed'}, {last.scenario.replace('_', ' and ')}"
     if last.rto is not None:
-        told += f", {span_words(last.rto)} to recover"
+        told += f", {about(last.rto)} to recover"
     if last.lost_transactions is not None:
         told += f", {last.lost_transactions} commits lost"
     return Fact("Last drill", told, BAD if not last.passed else WARNED if late else GOOD)
@@ -206,12 +207,4 @@ def _usage(reading: Reading) -> List[Fact]:
 
 def ago(now: datetime, at: Optional[datetime]) -> str:
     """``3 h ago``, or ``never``."""
-    return "never" if at is None else f"{span_words(max(0.0, (now - at).total_seconds()))} ago"
-
-
-def span_words(seconds: float) -> str:
-    """The duration in the largest unit of which there are at least two."""
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return "never" if at is None else f"{about(max(0.0, (now - at).total_seconds()))} ago"

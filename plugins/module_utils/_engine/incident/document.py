@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from ..base.units import duration
 from ..config.sections import ObjectivesConfig
 from ..records.fields import printable
 from ..records.model import format_time
@@ -46,7 +47,7 @@ def document(incident: Incident, cluster: str, promised: ObjectivesConfig, now: 
     title = incident.opened.text if incident.opened else incident.id
     first = next(iter(incident.of(ACKNOWLEDGED)), None)
     took = (end - began).total_seconds()
-    after = span((first.when - began).total_seconds()) if first else ""
+    after = duration((first.when - began).total_seconds()) if first else ""
     facts = [
         ("Incident", incident.id),
         ("Cluster", cluster),
@@ -80,7 +81,7 @@ def _impact(incident: Incident, promised: ObjectivesConfig, took: float) -> List
     rto = incident.rto.total_seconds()
     lost = _last(incident, "lost_seconds")
     rows = [
-        ("Downtime", f"{span(took)}, {'within' if took <= rto else 'MISSED'} the objective of {span(rto)}"),
+        ("Downtime", f"{duration(took)}, {'within' if took <= rto else 'MISSED'} the objective of {duration(rto)}"),
         ("Transactions lost", _last(incident, "lost_transactions") or "not told"),
     ]
     if lost is None or not re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", lost):
@@ -88,7 +89,7 @@ def _impact(incident: Incident, promised: ObjectivesConfig, took: float) -> List
     words = f"{float(lost):g} s"
     if promised.rpo is not None:
         kept = "within" if float(lost) <= promised.rpo else "MISSED"
-        words += f", {kept} the objective of {span(promised.rpo)}"
+        words += f", {kept} the objective of {duration(promised.rpo)}"
     return [*rows, ("Seconds lost", words)]
 
 
@@ -117,15 +118,6 @@ def _words(event: Event) -> str:
 
 def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def span(seconds: float) -> str:
-    """``45 s``, ``12 min``, ``3 h 20 min``."""
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    hours, left = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {left} min"
-    return f"{minutes} min {rest} s" if minutes and rest else f"{minutes} min" if minutes else f"{rest} s"
 
 
 def markdown(told: Document) -> str:

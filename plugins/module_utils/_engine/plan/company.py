@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.errors import ConfigError
+from ..base.units import duration
 from ..records.model import parse_time
 
 # It becomes part of a file's name.
@@ -134,14 +134,5 @@ def day(text: Optional[str]) -> str:
 
 
 def span(value: Optional[float]) -> str:
-    """``45 s``, ``12 min``, ``3 h 20 min``, ``7 days``; ``not set``."""
-    if value is None:
-        return "not set"
-    if value < 120:
-        return f"{value:.3g} s"
-    whole = timedelta(seconds=round(value))
-    hours, minutes = divmod(whole.seconds // 60, 60)
-    if whole.days >= 2 and not (hours or minutes):
-        return f"{whole.days} days"
-    hours += 24 * whole.days
-    return f"{hours} h" + (f" {minutes} min" if minutes else "") if hours else f"{minutes} min"
+    """:func:`~lifeboat.base.units.duration`, or ``not set``."""
+    return "not set" if value is None else duration(value)

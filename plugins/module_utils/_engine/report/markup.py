@@ -9,6 +9,7 @@ import html
 from datetime import datetime
 from typing import Iterable, List, Optional, Union
 
+from ..base import units
 from ..records.model import parse_time
 
 _VOID = frozenset({"meta", "br"})
@@ -45,26 +46,13 @@ def join(children: Child) -> Markup:
 
 
 def size(count: Optional[int]) -> str:
-    """Bytes for people: ``97.4 MB``, in decimal units like those of disks and networks."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    """:func:`~lifeboat.base.units.size`, or nothing."""
+    return "" if count is None else units.size(count)
 
 
 def seconds(value: Optional[float]) -> str:
-    """``0.42 s``, ``7.4 s``, ``3 min 20 s``."""
-    if value is None:
-        return "–"
-    if value < 1:
-        return f"{value:.2f} s"
-    if value < 120:
-        return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60)} s"
+    """:func:`~lifeboat.base.units.duration`, or a dash."""
+    return "–" if value is None else units.duration(value)
 
 
 def rate(value: Optional[int]) -> str:
