@@ -42,6 +42,9 @@ from .recover import READABLE_LOG, Reached, isolation, require_reached, sync_set
 from .request import RestorePlan, RestoreResult, permanent_settings
 from .standby import require_not_always
 
+#: How much of the backup is unpacked before WAL is fetched too. What the server needs first is there when it starts.
+_WAL_FROM = 0.8
+
 
 def apply(config: Config, planned: RestorePlan, progress: Optional[Progress] = None) -> RestoreResult:
     """Restore as planned. After a failure the directories stay marked as unfinished: the next restore starts over."""
@@ -137,15 +140,15 @@ class _Restore:
             self._mark()
         for path in self._aside:
             self._progress.note(f"moved aside: {path}")
-        self._prefetcher.start(self._config, planned)
         repositories = Repositories.open(self._config)
         self._open.callback(repositories.close)
         repository = repositories.beginning_with(planned.source.name)[0]
         self._open.enter_context(reading(repository, planned.backup.label))
         try:
             total = sum(b.data_size for b in planned.chain)
-            self._bytes = self._unpack(repository, lambda done: self._progress.advance(done, total))
+            self._bytes = self._unpack(repository, lambda done: self._advance(done, total))
             self._done("extract")
+            self._prefetcher.start(self._config, planned, self._to_combine)
             if len(planned.chain) > 1:
                 self._progress.phase(f"combine {len(planned.chain)} backups")
                 how = combine.combine(self._config.bin_dir, planned.chain, self._data_dir, self._planned.tablespaces)
@@ -156,6 +159,17 @@ class _Restore:
                 if place.state != "kept":
                     clear(place.path)
             raise
+
+    def _advance(self, done: int, total: int) -> None:
+        """Report the progress of unpacking; towards its end, start to fetch WAL, which slows it down."""
+        self._progress.advance(done, total)
+        if done >= _WAL_FROM * total:
+            self._prefetcher.start(self._config, self._planned, max(total - done, 0) + self._to_combine)
+
+    @property
+    def _to_combine(self) -> int:
+        """Bytes that combining a chain will write."""
+        return self._planned.backup.data_size if len(self._planned.chain) > 1 else 0
 
     def _unpack(self, repository: Repository, progress: Callable[[int], None]) -> int:
         chain = self._planned.chain

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The prefetcher of one restore: a child process that runs from the first extracted byte to the end of recovery.
+"""The prefetcher of one restore: a child process that runs from the end of the extraction to that of the recovery.
 
 It only speeds up the restore: if it cannot be started, or dies, ``restore_command`` works without it.
 """
@@ -34,6 +34,7 @@ class Prefetcher:
         self._directory: Optional[str] = None
         self._lock: Optional[int] = None
         self._process: Any = None
+        self._tried = False
 
     @property
     def ahead(self) -> Optional[Ahead]:
@@ -41,11 +42,15 @@ class Prefetcher:
         running = self._process is not None and self._process.poll() is None
         return Ahead(str(self._directory), self._process.pid) if running else None
 
-    def start(self, config: Config, planned: RestorePlan) -> None:
-        """Start fetching the WAL that the plan needs; does nothing if that is disabled or impossible."""
+    def start(self, config: Config, planned: RestorePlan, reserved: int) -> None:
+        """Start fetching the WAL that the plan needs, once; does nothing if that is disabled or impossible.
+
+        ``reserved``: bytes that the restore is still to write beside the data directory.
+        """
         size = planned.backup.segment_size
-        if self._process is not None or config.restore.prefetch <= 0 or not planned.segments_needed:
+        if self._tried or config.restore.prefetch <= 0 or not planned.segments_needed:
             return
+        self._tried = True
         limit = bound(config.restore.prefetch, size)
         source = planned.source
         # Segments that still grow are not fetched ahead: a standby asks the host command for them.
@@ -53,7 +58,7 @@ class Prefetcher:
         names, system = _names(planned, pieces), planned.backup.system_identifier
         order = Order(system, size, names, limit, source.name, source.without, pieces)
         try:
-            self._directory = _make(config, planned, limit * size)
+            self._directory = _make(config, planned, limit * size, reserved)
             if self._directory is None:
                 return
             self._lock = lock_directory(self._directory)
@@ -87,18 +92,18 @@ def _names(planned: RestorePlan, pieces: bool) -> tuple[str, ...]:
     return (*history, *(s.name for s in (*segments, *(planned.pieces.segments if pieces else ()))))
 
 
-def _make(config: Config, planned: RestorePlan, size: int) -> Optional[str]:
+def _make(config: Config, planned: RestorePlan, size: int, reserved: int) -> Optional[str]:
     """Create a private directory with space for ``size`` bytes besides the restore's; None if there is no space."""
     beside = os.path.dirname(planned.data_dir.rstrip("/"))
-    for place, reserved in (
+    for place, needed in (
         (config.restore.prefetch_dir, 0),
-        (beside, planned.backup.data_size),
+        (beside, reserved),
         (tempfile.gettempdir(), 0),
     ):
         if not place or not os.access(place, os.W_OK | os.X_OK):
             continue
         sweep(place, _PREFIX)
         disk = os.statvfs(place)
-        if disk.f_bavail * disk.f_frsize > reserved + 2 * size:
+        if disk.f_bavail * disk.f_frsize > needed + 2 * size:
             return tempfile.mkdtemp(SUFFIX, f"{_PREFIX}{planned.backup.system_identifier}-", place)
     return None
