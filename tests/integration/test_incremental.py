@@ -317,7 +317,8 @@ def test_a_terminated_restore_ends_its_programs(
         )
         (programs / path.name).chmod(0o755)
     config_file = story.site.write(
-        tmp_path / "slow.yml", bin_dir=str(programs), repositories=[entry(0, DirectoryOptions(str(story.directory)))]
+        tmp_path / "slow.yml", bin_dir=str(programs), repositories=[entry(0, DirectoryOptions(str(story.directory)))],
+        restore={"combine": "pg_combinebackup"},
     )
     clone = story.site.clone(f"ended {number.name}")
     words = restore_arguments(clone, tablespaces=story.spaces(clone))

@@ -21,7 +21,7 @@ PATH = parse_history(2, f"1\t0/{FORK:X}\tno recovery target specified\n")
 def control(
     checkpoint: int, timeline: int = 1, state: str = "shut down", min_recovery: Optional[int] = None
 ) -> ControlData:
-    return ControlData("7", state, timeline, checkpoint, min_recovery, 2**24, timeline)
+    return ControlData("7", state, timeline, checkpoint, min_recovery, 2**24, timeline, 8192, 131072, 0)
 
 
 @given(st.integers(1, 2 * FORK))

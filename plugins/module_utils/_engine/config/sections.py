@@ -90,13 +90,19 @@ class WalConfig:
 
 @dataclass(frozen=True)
 class RestoreConfig:
-    """How a restore fetches WAL."""
+    """How a restore fetches WAL, and combines a chain of backups."""
 
     prefetch: int = option("Number of WAL segments to fetch ahead of replay, up to 1 GiB in total; 0 for none.", 16)
     prefetch_dir: Optional[str] = option(
         "Directory for fetched segments. Default: beside the data directory, or the directory for temporary files.",
         None,
         path=True,
+    )
+    combine: str = option(
+        "What combines a full backup and its increments. V(in_place) writes the changed blocks into the extracted full "
+        "backup. V(auto) means V(pg_combinebackup) where that links or clones files, and otherwise V(in_place).",
+        "auto",
+        choices=("auto", "in_place", "pg_combinebackup"),
     )
 
 

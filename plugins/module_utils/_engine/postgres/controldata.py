@@ -39,7 +39,11 @@ def read_system_identifier(data_dir: str) -> str:
 
 @dataclass(frozen=True)
 class ControlData:
-    """The output of ``pg_controldata``; LSNs as ints, None for 0/0."""
+    """The output of ``pg_controldata``; LSNs as ints, None for 0/0.
+
+    ``block_size`` in bytes; ``segment_blocks``: the pages of a whole file of a relation; ``checksums``: the version of
+    the algorithm of page checksums, 0 for none.
+    """
 
     system_identifier: str
     state: str
@@ -48,6 +52,9 @@ class ControlData:
     min_recovery: Optional[int]
     segment_size: int
     min_recovery_timeline: int
+    block_size: int
+    segment_blocks: int
+    checksums: int
 
 
 def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
@@ -62,6 +69,9 @@ def read_control(bin_dir: Optional[str], data_dir: str) -> ControlData:
         min_recovery=parse_lsn(fields["Minimum recovery ending location"]) or None,
         segment_size=int(fields["Bytes per WAL segment"]),
         min_recovery_timeline=int(fields["Min recovery ending loc's timeline"]),
+        block_size=int(fields["Database block size"]),
+        segment_blocks=int(fields["Blocks per segment of large relation"]),
+        checksums=int(fields["Data page checksum version"]),
     )
 
 

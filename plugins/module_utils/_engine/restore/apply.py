@@ -151,8 +151,14 @@ class _Restore:
             self._prefetcher.start(self._config, planned, self._to_combine)
             if len(planned.chain) > 1:
                 self._progress.phase(f"combine {len(planned.chain)} backups")
-                how = combine.combine(self._config.bin_dir, planned.chain, self._data_dir, self._planned.tablespaces)
-                self._progress.note(f"pg_combinebackup --{how}")
+                how = combine.combine(
+                    self._config.bin_dir,
+                    planned.chain,
+                    self._data_dir,
+                    planned.tablespaces,
+                    self._config.restore.combine,
+                )
+                self._progress.note(f"combined by {how}")
                 self._done("combine")
         except BaseException:
             for place in planned.places:

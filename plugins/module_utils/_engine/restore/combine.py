@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Combine a chain with ``pg_combinebackup`` (PostgreSQL manual): one cluster from a full backup and its increments.
+"""Combine a chain: one cluster from a full backup and its increments.
 
-Every backup of the chain is extracted below its final directory, so that files on the same file system can be linked
-or cloned, and an interrupted restore is cleared with its directory.
+Every backup of the chain is extracted below its final directory, so that files on the same file system can be linked,
+cloned or moved, and an interrupted restore is cleared with its directory. ``pg_combinebackup`` (PostgreSQL manual) does
+it where it need not write every file again; elsewhere the changed blocks are written into the extracted full backup.
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ import os
 import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Callable, Iterable, List, Mapping, Optional
 
 from ..base.errors import BackupCorrupt, DiskFull, ProcessFailed
 from ..base.process import end_awaited, run
-from ..postgres.controldata import program
+from ..postgres.controldata import program, read_control
+from ..postgres.incremental_file import Geometry, Label, as_full, read_label
 from ..repository.chain import Chain
+from ..repository.layout import SERVER_MANIFEST
 from ..repository.repository import Repository
 from . import extract
+from .overlay import Overlay
 
 STAGING = "lifeboat_chain"
-_RESULT = "result"
+_RESULT, _FIRST = "result", "0"
+_LABEL = "backup_label"
+#: The value of ``restore.combine`` that never calls ``pg_combinebackup``.
+IN_PLACE = "in_place"
+# Ways of pg_combinebackup that write no content again.
+_CHEAP = ("link", "clone")
 # linux/fs.h: _IOW(0x94, 9, int)
 _FICLONE = 0x40049409
 
@@ -55,40 +65,111 @@ def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None
     return lambda done: progress(before + done)
 
 
-def combine(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> str:
-    """Verify every backup of the chain, combine them in place, and remove them. Returns how files were copied.
+def combine(
+    bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str], how: str = "auto"
+) -> str:
+    """Verify every backup of the chain, combine them, and remove them. Returns what did it, in words.
 
-    Verification and combining run at the same time; the result is used only if every backup is intact. It has no
+    ``how`` is the option ``restore.combine``. The result is used only if every backup is intact. It has no
     ``backup_manifest``, which would only repeat the files just written, after reading them again.
-    Raises BackupCorrupt or DiskFull. Peak disk space: the extracted links and the result.
+    Raises BackupCorrupt or DiskFull. Peak disk space: the extracted links, and the result unless it is made in place.
     """
     places = (data_dir, *tablespaces.values())
-    method = copy_method(help_text(bin_dir), places)
+    method = IN_PLACE if how == IN_PLACE else copy_method(help_text(bin_dir), places)
+    if method == IN_PLACE or (how == "auto" and method not in _CHEAP):
+        _verified(bin_dir, chain, data_dir, tablespaces, lambda: None)
+        _overlay(bin_dir, chain, data_dir, tablespaces)
+        made, words = _FIRST, "changed blocks in place"
+    else:
+        _verified(
+            bin_dir, chain, data_dir, tablespaces, lambda: _combine(bin_dir, method, chain, data_dir, tablespaces)
+        )
+        made, words = _RESULT, f"pg_combinebackup --{method}"
+    last = len(chain) - 1
+    if extract.open_to_group(_staged(data_dir, last) if made == _RESULT else _staged(data_dir, 0)):
+        for path in places:
+            if made == _RESULT:
+                _open_to_group(_result(path), _staged(path, last))
+            os.chmod(path, 0o750)  # noqa: S103
+    for path in places:
+        _move_up(path, made)
+    for oid, path in tablespaces.items():
+        link_path = os.path.join(data_dir, "pg_tblspc", oid)
+        with suppress(FileNotFoundError):
+            os.unlink(link_path)
+        os.symlink(path, link_path)
+    return words
+
+
+def _verified(
+    bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str], meanwhile: Callable[[], None]
+) -> None:
+    """Verify the backups while something else reads them; a damaged backup explains every error of that."""
     with ThreadPoolExecutor(1, "lifeboat-verify") as pool:
         verified = pool.submit(_verify, bin_dir, chain, data_dir, tablespaces)
         try:
             try:
-                _combine(bin_dir, method, chain, data_dir, tablespaces)
+                meanwhile()
             except Exception:
-                # A damaged backup of the chain explains all other errors.
                 verified.result()
                 raise
             verified.result()
         except KeyboardInterrupt:
             end_awaited()
             raise
-    last = len(chain) - 1
-    if extract.open_to_group(_staged(data_dir, last)):
-        for path in places:
-            _open_to_group(_result(path), _staged(path, last))
-            os.chmod(path, 0o750)  # noqa: S103
-    for path in places:
-        _move_up(path)
-    for oid, path in tablespaces.items():
-        link_path = os.path.join(data_dir, "pg_tblspc", oid)
-        os.unlink(link_path)
-        os.symlink(path, link_path)
-    return method
+
+
+def _overlay(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> None:
+    """Apply each backup to the one before it; at the end the first one is the last.
+
+    Checks what ``pg_combinebackup`` checks: that each was made on the one before it, of the same cluster, and that its
+    page checksums were not switched on or off meanwhile.
+    """
+    controls = [read_control(bin_dir, _staged(data_dir, number)) for number in range(len(chain))]
+    labels = [_label(data_dir, number, link.label) for number, link in enumerate(chain)]
+    for number, link in enumerate(chain):
+        before = controls[max(0, number - 1)]
+        parent = labels[number - 1].start if number else None
+        same = (controls[number].system_identifier, controls[number].checksums) == (
+            before.system_identifier,
+            before.checksums,
+        )
+        if labels[number].parent != parent or not same:
+            raise BackupCorrupt(
+                f"Backup {link.label} was not made on the one before it in its chain, or page checksums were switched"
+                " on or off between them.",
+                f"Restore the full backup {chain[0].label} (label), and make a new full backup.",
+                label=link.label,
+            )
+    geometry = Geometry(controls[0].block_size, controls[0].segment_blocks)
+    for number, link in enumerate(chain[1:], 1):
+        layer = Overlay(link.label, geometry)
+        layer.data_dir(_staged(data_dir, 0), _staged(data_dir, number))
+        for path in tablespaces.values():
+            if not os.path.isdir(_staged(path, number)):
+                continue
+            # A tablespace may be younger than the full backup.
+            os.makedirs(_staged(path, 0), mode=0o700, exist_ok=True)
+            layer.tablespace(_staged(path, 0), _staged(path, number))
+    os.unlink(os.path.join(_staged(data_dir, 0), SERVER_MANIFEST))
+    name = os.path.join(_staged(data_dir, 0), _LABEL)
+    with open(name, encoding="utf-8", errors="surrogateescape") as stream:
+        text = stream.read()
+    with open(name, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.write(as_full(text))
+
+
+def _label(data_dir: str, number: int, name: str) -> Label:
+    path = os.path.join(_staged(data_dir, number), _LABEL)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return read_label(stream.read())
+    except (OSError, ValueError) as exc:
+        raise BackupCorrupt(
+            f"The {_LABEL} of backup {name} cannot be used: {exc}.",
+            "Restore another backup (label), and run lifeboat verify: this one is damaged.",
+            label=name,
+        ) from exc
 
 
 def _verify(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: Mapping[str, str]) -> None:
@@ -152,11 +233,12 @@ def _escape(path: str) -> str:
     return path.replace("=", "\\=")
 
 
-def _move_up(place: str) -> None:
+def _move_up(place: str, made: str) -> None:
     """Move the result from the staging directory to its final place, and remove the former."""
+    result = os.path.join(place, STAGING, made)
     # backup_label first: as long as it is there, no server has started.
-    for name in sorted(os.listdir(_result(place)), key=lambda name: name != "backup_label"):
-        os.rename(os.path.join(_result(place), name), os.path.join(place, name))
+    for name in sorted(os.listdir(result), key=lambda name: name != _LABEL):
+        os.rename(os.path.join(result, name), os.path.join(place, name))
     shutil.rmtree(os.path.join(place, STAGING))
 
 

@@ -34,7 +34,7 @@ from ..wal.inventory import Run, archived, find_run
 from . import beforehand, delta, local_time
 from . import target as decide
 from .branches import branches_at
-from .combine import help_text
+from .combine import IN_PLACE, help_text
 from .marker import is_satisfied
 from .pace import Pace, estimate_seconds, last_pace
 from .pieces import NO_PIECES, Pieces, look
@@ -72,7 +72,7 @@ def plan(config: Config, request: RestoreRequest) -> RestorePlan:
             repositories.close()
     register = reading.result() if reading and not route.satisfied else None
     backup = route.chain[-1]
-    if len(route.chain) > 1:
+    if len(route.chain) > 1 and config.restore.combine != IN_PLACE:
         help_text(config.bin_dir)
     archive.require({compression_of(file.name) for link in route.chain for file in link.files})
     archiving = request.archiving == "on" or (request.archiving == "auto" and _same(data_dir, config.data_dir))
