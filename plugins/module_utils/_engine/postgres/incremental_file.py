@@ -37,8 +37,8 @@ class Geometry:
 class Changes:
     """What an incremental file says of its relation's file.
 
-    ``keep``: how many blocks of the older file remain; ``numbers``: the blocks that replace them or follow. The contents
-    of these begin at ``offset`` in the incremental file.
+    ``keep``: how many blocks of the older file remain; ``numbers``: the blocks that replace them or follow, whose
+    contents begin at ``offset`` in the incremental file.
     """
 
     keep: int
