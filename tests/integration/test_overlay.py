@@ -97,8 +97,8 @@ def store(root: Path, number: int, files: Dict[int, File], control: Tuple[Instal
         label += f"INCREMENTAL FROM LSN: 0/{number}000028\nINCREMENTAL FROM TLI: 1\n"
     (place / "backup_label").write_text(label)
     body = f'{{ "PostgreSQL-Backup-Manifest-Version": 2,\n"System-Identifier": {identifier},\n"Files": [],\n'
-    body += f'"WAL-Ranges": [\n{{ "Timeline": 1, "Start-LSN": "0/{number + 1}000028", "End-LSN": "0/{number + 1}000100" }}\n'
-    body += "],\n"
+    body += f'"WAL-Ranges": [\n{{ "Timeline": 1, "Start-LSN": "0/{number + 1}000028",'
+    body += f' "End-LSN": "0/{number + 1}000100" }}\n],\n'
     digest = hashlib.sha256(body.encode()).hexdigest()
     (place / "backup_manifest").write_text(f'{body}"Manifest-Checksum": "{digest}"}}\n')
     for name, file in files.items():
