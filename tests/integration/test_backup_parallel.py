@@ -38,7 +38,7 @@ def members(site: Site, label: str) -> Dict[str, Tuple[bytes, int, str, bytes]]:
     for path in sorted((site.repository_dir / "backups" / label).glob("*.tar.zst")):
         oid = path.name.split(".")[0]
         prefix = "" if oid == "base" else f"pg_tblspc/{oid}/"
-        with open(path, "rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as raw:
+        with open(path, "rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True) as raw:
             with tarfile.open(fileobj=raw, mode="r|") as archive:
                 for info in archive:
                     content = archive.extractfile(info).read() if info.isreg() else b""  # type: ignore[union-attr]
@@ -63,7 +63,7 @@ def varied(postgres: Installation, module_sites: Sites) -> Site:
         "CREATE INDEX ON plain (n)",
         "CREATE UNLOGGED TABLE forgetful AS SELECT generate_series(1, 20000) AS n",
         "CREATE UNLOGGED TABLE forgetful_too TABLESPACE spacious AS SELECT generate_series(1, 20000) AS n",
-        "VACUUM",
+        "VACUUM (FREEZE)",
     )
     if postgres.major >= 16:
         site.cluster.execute(
@@ -81,7 +81,7 @@ def varied(postgres: Installation, module_sites: Sites) -> Site:
     (data / "deep").mkdir()
     (data / "deep" / "leads away").symlink_to("/etc/passwd")
     os.mkfifo(data / "deep" / "a fifo")
-    site.cluster.execute("CHECKPOINT")
+    site.cluster.execute("VACUUM (FREEZE)", "CHECKPOINT")
     return site
 
 

@@ -14,7 +14,7 @@ import os
 import stat
 import tarfile
 from dataclasses import dataclass, field
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import IO, Callable, List, Optional, Tuple
 
 from ..base import clock
 from ..base.files import located, open_in
@@ -27,7 +27,7 @@ _BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * _BLOCK)
 # Seconds between two reads of a page that may have been caught while it was written.
 _AGAIN = (0.0, 0.01, 0.1, 0.5)
-# Damaged pages of a volume after which others are only read once more: they are not caught, the file is damaged.
+# Damaged pages in one read after which others are only read once more: they are not caught, the file is damaged.
 _ENOUGH = 5
 
 Take = Callable[[bytes], None]
@@ -67,33 +67,53 @@ def padding(size: int) -> bytes:
     return bytes(-size % _BLOCK)
 
 
-def copy_file(data_dir: str, path: str, name: str, take: Take, rules: Optional[PageRules], out: Findings) -> int:
-    """Copy a file (``path`` below the data directory) as the member ``name``; returns its bytes, 0 if it is gone.
-
-    Without ``rules`` no pages are checked. UntrustedPath for a link or anything else that is no file.
-    """
+def open_file(data_dir: str, path: str) -> Optional[IO[bytes]]:
+    """A file below the data directory; None if it is gone. UntrustedPath for a link, or anything else that is none."""
     whole = os.path.join(data_dir, path)
     try:
         with located(whole, last=False) as (parent, base):
-            descriptor = open_in(parent, base, whole)
+            return os.fdopen(open_in(parent, base, whole), "rb", buffering=0)
     except FileNotFoundError:
-        return 0
-    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        return None
+
+
+def copy_file(data_dir: str, path: str, name: str, take: Take, rules: Optional[PageRules], out: Findings) -> None:
+    """Copy a file (``path`` below the data directory) as the member ``name``, unless it is gone.
+
+    Without ``rules`` no pages are checked. UntrustedPath as :func:`open_file`.
+    """
+    opened = open_file(data_dir, path)
+    if opened is None:
+        return
+    with opened as stream:
         found = os.fstat(stream.fileno())
         take(member(name, found, found.st_size))
-        block = first_block(path, rules.in_segment) if rules else None
         digest = hashlib.sha256()
         for offset in range(0, found.st_size, _CHUNK):
-            chunk = read_at(stream.fileno(), offset, min(_CHUNK, found.st_size - offset))
-            if rules and block is not None:
-                pauses = _AGAIN if len(out.bad) < _ENOUGH else _AGAIN[:1]
-                chunk, bad = _checked(stream.fileno(), chunk, offset, block, rules, pauses)
-                out.bad += [(path, number) for number in bad]
+            size = min(_CHUNK, found.st_size - offset)
+            chunk, bad = read_checked(stream.fileno(), path, offset, size, rules)
+            out.bad += bad
             digest.update(chunk)
             take(chunk)
         take(padding(found.st_size))
-    out.files.append(CopiedFile(os.fsencode(path), found.st_size, found.st_mtime, digest.hexdigest()))
-    return found.st_size
+    out.files.append(copied(path, found, digest.hexdigest()))
+
+
+def copied(path: str, found: os.stat_result, checksum: str) -> CopiedFile:
+    """The file's line in the manifest."""
+    return CopiedFile(os.fsencode(path), found.st_size, found.st_mtime, checksum)
+
+
+def read_checked(
+    descriptor: int, path: str, offset: int, size: int, rules: Optional[PageRules]
+) -> Tuple[bytes, List[Tuple[str, int]]]:
+    """These bytes of a file, and its damaged pages among them; ``offset`` is a multiple of the size of a page."""
+    chunk = read_at(descriptor, offset, size)
+    block = first_block(path, rules.in_segment) if rules else None
+    if rules is None or block is None:
+        return chunk, []
+    chunk, bad = _checked(descriptor, chunk, offset, block, rules)
+    return chunk, [(path, number) for number in bad]
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
@@ -110,9 +130,7 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _checked(
-    descriptor: int, chunk: bytes, offset: int, block: int, rules: PageRules, pauses: Sequence[float]
-) -> Tuple[bytes, List[int]]:
+def _checked(descriptor: int, chunk: bytes, offset: int, block: int, rules: PageRules) -> Tuple[bytes, List[int]]:
     """The chunk with each bad page as it was read last, and the numbers of those that remained bad."""
     size = rules.size
     whole = chunk if len(chunk) % size == 0 else chunk[: len(chunk) // size * size]
@@ -120,9 +138,10 @@ def _checked(
     bad = bad_pages(whole, first, rules.start, size) if whole else []
     if not bad:
         return chunk, []
-    pages, remain = bytearray(chunk), []
+    pages = bytearray(chunk)
+    remain: List[int] = []
     for index in bad:
-        for pause in pauses if len(remain) < _ENOUGH else pauses[:1]:
+        for pause in _AGAIN if len(remain) < _ENOUGH else _AGAIN[:1]:
             clock.sleep(pause)
             page = os.pread(descriptor, size, offset + index * size)
             # A short read: the file has been truncated, and replay does so too.

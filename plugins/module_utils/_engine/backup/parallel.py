@@ -16,6 +16,7 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ..base import clock
@@ -29,10 +30,10 @@ from ..postgres.left_out import CONTROL_FILE, LABEL_FILE, MAP_FILE
 from ..postgres.manifest_writer import CopiedFile, manifest
 from ..records.model import ArchiveFile
 from ..repository.repository import Repository
-from .copying import END, Findings, PageRules, copy_file, member, padding
-from .grouping import Listed, group
+from .copying import END, Findings, PageRules, Take, copied, copy_file, member, open_file, padding, read_checked
+from .frames import PIECE, Line, batches, frame
 from .method import Place
-from .scan import Contents, Directory, scan
+from .scan import Contents, Directory, Listed, scan
 from .stream import RepositorySink
 
 # Seconds between reports of progress, and between questions whether the session still exists.
@@ -63,7 +64,7 @@ class _Meter:
 
 
 @dataclass(frozen=True)
-class _Volume:
+class _Archive:
     """What an archive has: files of one tablespace, or of the data directory (None), and all directories of it."""
 
     tablespace: Optional[str]
@@ -111,58 +112,114 @@ class _Crew:
         self._backup, self._label, self._data_dir, self._rules = config.backup, label, data_dir, rules
         self._required, self._seal = required, seal
         self._meter = _Meter(config.backup.max_rate_kb)
+        self._workers = config.backup.parallel or os.cpu_count() or 1
         self._findings: List[Findings] = []
 
     def work(
         self, contents: Contents, facts: ServerFacts, mode: BackupMode, progress: Progress
     ) -> Tuple[List[ArchiveFile], bytes]:
-        """Store all volumes; the one with the control file ends after ``pg_backup_stop``."""
-        *others, last = _volumes(contents)
+        """Store all archives; the one with the control file ends after ``pg_backup_stop``."""
+        *others, last = _archives(contents)
         total = sum(f.size for f in contents.files)
         with ExitStack() as opened:
             sink = opened.enter_context(self._sink())
-            pool = opened.enter_context(ThreadPoolExecutor(self._backup.parallel or os.cpu_count() or 1))
+            threads = opened.enter_context(ThreadPoolExecutor(len(others) + 1))
+            readers = opened.enter_context(ThreadPoolExecutor(self._workers))
             opened.callback(self._meter.stop.set)
-            opened.callback(pool.shutdown, wait=False, cancel_futures=True)
-            jobs = [pool.submit(self._store, volume) for volume in others]
-            closing = pool.submit(self._begin, sink, last)
+            opened.callback(readers.shutdown, wait=False, cancel_futures=True)
+            opened.callback(threads.shutdown, wait=False, cancel_futures=True)
+            jobs = [threads.submit(self._store, archive, readers) for archive in others]
+            closing = threads.submit(self._begin, sink, last, readers)
             self._await({*jobs, closing}, mode, lambda: progress.advance(self._meter.done, total))
             found = closing.result()
-            copy_file(self._data_dir, CONTROL_FILE, CONTROL_FILE, sink.data, None, found)
+            end: List[bytes] = []
+            copy_file(self._data_dir, CONTROL_FILE, CONTROL_FILE, end.append, None, found)
             self._require_whole_pages()
             stopped = mode.stop()
-            added = _add_label(sink, stopped)
-            sink.data(END)
-            sink.end()
+            added = _add_label(end.append, stopped)
+            self._end(sink, b"".join(end))
         files = [file for job in jobs for file in job.result()] + sink.files
         listed = [*added, *(file for part in self._findings for file in part.files)]
         return files, manifest(facts.version_num, facts.system_identifier, listed, stopped.wal)
 
     def _sink(self) -> RepositorySink:
-        return RepositorySink(self._label, self._required, self._backup, True, 0, self._seal)
+        return RepositorySink(self._label, self._required, self._backup, False, 0, self._seal)
 
-    def _store(self, volume: _Volume) -> List[ArchiveFile]:
+    def _store(self, archive: _Archive, readers: ThreadPoolExecutor) -> List[ArchiveFile]:
         with self._sink() as sink:
-            self._begin(sink, volume)
-            sink.data(END)
-            sink.end()
+            self._begin(sink, archive, readers)
+            self._end(sink, b"")
             return sink.files
 
-    def _begin(self, sink: RepositorySink, volume: _Volume) -> Findings:
-        """Store the members of a volume, which remains open."""
+    def _end(self, sink: RepositorySink, last: bytes) -> None:
+        sink.data(self._frame(last + END))
+        sink.end()
+
+    def _begin(self, sink: RepositorySink, archive: _Archive, readers: ThreadPoolExecutor) -> Findings:
+        """Store the members of a archive, which remains open."""
         found = Findings()
         self._findings.append(found)
-        sink.begin(volume.tablespace)
+        sink.begin(archive.tablespace)
+        sink.data(self._frame(b"".join(member(archive.name(d.path), d.found) for d in archive.directories)))
+
+        def take(done: Tuple[bytes, Findings]) -> None:
+            found.files += done[1].files
+            found.bad += done[1].bad
+            sink.data(done[0])
+
+        with Line(readers, 2 * self._workers) as line:
+            for batch in batches(archive.files):
+                if batch[0].size > PIECE:
+                    self._large(line, sink, archive, batch[0].path, found)
+                else:
+                    line.put(partial(self._small, archive, batch), take)
+            line.finish()
+        return found
+
+    def _small(self, archive: _Archive, batch: Tuple[Listed, ...]) -> Tuple[bytes, Findings]:
+        found = Findings()
+        parts: List[bytes] = []
 
         def take(data: bytes) -> None:
             self._meter.count(len(data))
-            sink.data(data)
+            parts.append(data)
 
-        for directory in volume.directories:
-            take(member(volume.name(directory.path), directory.found))
-        for file in volume.files:
-            copy_file(self._data_dir, file.path, volume.name(file.path), take, self._rules, found)
-        return found
+        for file in batch:
+            copy_file(self._data_dir, file.path, archive.name(file.path), take, self._rules, found)
+        return self._frame(b"".join(parts)), found
+
+    def _large(self, line: Line, sink: RepositorySink, archive: _Archive, path: str, out: Findings) -> None:
+        """Read a file in pieces, of which each has a frame; its checksum is computed in their order."""
+        stream = open_file(self._data_dir, path)
+        if stream is None:
+            return
+        line.keep(stream)
+        found, digest = os.fstat(stream.fileno()), hashlib.sha256()
+        head_of_file = member(archive.name(path), found, found.st_size)
+
+        def piece(offset: int) -> Tuple[bytes, bytes, List[Tuple[str, int]]]:
+            size = min(PIECE, found.st_size - offset)
+            self._meter.count(size)
+            data, bad = read_checked(stream.fileno(), path, offset, size, self._rules)
+            head = b"" if offset else head_of_file
+            tail = padding(found.st_size) if offset + size == found.st_size else b""
+            return data, self._frame(head + data + tail), bad
+
+        def take(done: Tuple[bytes, bytes, List[Tuple[str, int]]]) -> None:
+            digest.update(done[0])
+            out.bad += done[2]
+            sink.data(done[1])
+
+        def end(_nothing: None) -> None:
+            stream.close()
+            out.files.append(copied(path, found, digest.hexdigest()))
+
+        for offset in range(0, found.st_size, PIECE) or (0,):
+            line.put(partial(piece, offset), take)
+        line.put(lambda: None, end)
+
+    def _frame(self, data: bytes) -> bytes:
+        return frame(self._backup.compression, self._backup.compression_level, data) if data else b""
 
     def _await(self, jobs: Set[Future[Any]], mode: BackupMode, report: Callable[[], None]) -> None:
         """Wait for the threads; the first error ends all of them."""
@@ -188,29 +245,25 @@ class _Crew:
             )
 
 
-def _volumes(contents: Contents) -> List[_Volume]:
+def _archives(contents: Contents) -> List[_Archive]:
     """The archives to store, that with the control file last."""
     directories: Dict[Optional[str], List[Directory]] = {oid: [] for oid in (*contents.tablespaces, None)}
     for directory in contents.directories:
         directories[directory.tablespace].append(directory)
-    made = [
-        _Volume(files[0].tablespace, files, tuple(directories[files[0].tablespace]))
-        for files in group(contents.files, 2**62)
-    ]
-    with_files = {volume.tablespace for volume in made}
-    made += [_Volume(oid, (), tuple(found)) for oid, found in directories.items() if oid not in with_files]
-    last = next(volume for volume in reversed(made) if volume.tablespace is None)
-    return [*(volume for volume in made if volume is not last), last]
+    files: Dict[Optional[str], List[Listed]] = {oid: [] for oid in directories}
+    for file in contents.files:
+        files[file.tablespace].append(file)
+    return [_Archive(oid, tuple(files[oid]), tuple(found)) for oid, found in directories.items()]
 
 
-def _add_label(sink: RepositorySink, stopped: Stopped) -> List[CopiedFile]:
-    """Store the files that the server wrote for the backup."""
+def _add_label(take: Take, stopped: Stopped) -> List[CopiedFile]:
+    """Add the files that the server wrote for the backup."""
     now = clock.now().timestamp()
     added = []
     for name, content in ((LABEL_FILE, stopped.label_file), (MAP_FILE, stopped.map_file)):
         if content:
             # The mode of a file of the server, pg_file_create_mode.
             found = os.stat_result((0o100600, 0, 0, 1, os.geteuid(), os.getegid(), len(content), now, now, now))
-            sink.data(member(name, found, len(content)) + content + padding(len(content)))
+            take(member(name, found, len(content)) + content + padding(len(content)))
             added.append(CopiedFile(name.encode(), len(content), now, hashlib.sha256(content).hexdigest()))
     return added

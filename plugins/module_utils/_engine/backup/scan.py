@@ -12,9 +12,17 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Tuple
 
 from ..postgres.left_out import emptied, is_version_directory, kept
-from .grouping import Listed
 
 _SPACES = "pg_tblspc"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file to copy: its path below the data directory (or ``pg_tblspc/<oid>``), its tablespace and size in bytes."""
+
+    path: str
+    size: int
+    tablespace: Optional[str] = None
 
 
 @dataclass(frozen=True)
