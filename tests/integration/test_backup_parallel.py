@@ -14,11 +14,13 @@ import subprocess
 import tarfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import pytest
 import zstandard
-from lifeboat.backup.method import is_child
+from lifeboat.backup.method import require_server_of
+from lifeboat.base.errors import DataDirectoryRefused
+from lifeboat.postgres.connection import session
 from support.backups import recorded, refused
 from support.choice import every_postgres
 from support.installations import Installation
@@ -38,7 +40,8 @@ def members(site: Site, label: str) -> Dict[str, Tuple[bytes, int, str, bytes]]:
     for path in sorted((site.repository_dir / "backups" / label).glob("*.tar.zst")):
         oid = path.name.split(".")[0]
         prefix = "" if oid == "base" else f"pg_tblspc/{oid}/"
-        with open(path, "rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True) as raw:
+        unpacker = zstandard.ZstdDecompressor()
+        with open(path, "rb") as stream, unpacker.stream_reader(stream, read_across_frames=True) as raw:
             with tarfile.open(fileobj=raw, mode="r|") as archive:
                 for info in archive:
                     content = archive.extractfile(info).read() if info.isreg() else b""  # type: ignore[union-attr]
@@ -77,7 +80,7 @@ def varied(postgres: Installation, module_sites: Sites) -> Site:
     (data / "base" / "5" / "t9_16999").write_bytes(bytes(8192))
     (data / "pg_stat_tmp" / "left").write_text("over")
     (data / "pg_notify" / "left").write_text("over")
-    (data / os.fsdecode(b"odd \xff name \"\\")).write_text("not UTF-8")
+    (data / os.fsdecode(b'odd \xff name "\\')).write_text("not UTF-8")
     (data / "deep").mkdir()
     (data / "deep" / "leads away").symlink_to("/etc/passwd")
     os.mkfifo(data / "deep" / "a fifo")
@@ -267,18 +270,15 @@ def test_a_damaged_page_is_named_and_no_backup_remains(plain: Site) -> None:
     assert plain.lifeboat("verify", plain.backup()["label"]).data["intact"]
 
 
-def test_a_server_of_another_directory_is_refused(plain: Site, sites: Sites, tmp_path: Path) -> None:
+def test_a_server_of_another_directory_is_refused(plain: Site, sites: Sites) -> None:
+    # As if the primary and a standby on this host had the same path and system identifier.
     other = sites(plain.cluster.installation, name="other")
-    # The same path on this host, but another server: that of this connection runs elsewhere.
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "postmaster.pid").write_bytes((other.cluster.data_dir / "postmaster.pid").read_bytes())
-    other.cluster.configure({"log_min_messages": "warning"})
-    config = plain.write(
-        tmp_path / "x.yml", backup=PARALLEL, connection={"host": "127.0.0.1", "port": 9, "user": "postgres"}
-    )
-    refused(plain, "postgres_error", "127.0.0.1:9", config_file=config)
-    assert is_child(os.getpid(), 0, ["1"], str(elsewhere)) is False
+    with session(plain.config.connection) as sql:
+        require_server_of(sql, plain.data_dir)
+        for place in (other.data_dir, str(plain.root / "nowhere"), "/"):
+            with pytest.raises(DataDirectoryRefused, match=re.escape(place)) as caught:
+                require_server_of(sql, place)
+            assert "backup.method to stream" in caught.value.hint
 
 
 def test_a_role_without_the_functions_is_told_the_grant(plain: Site, tmp_path: Path) -> None:
@@ -295,11 +295,13 @@ def test_a_session_that_ends_ends_the_backup(plain: Site, tmp_path: Path) -> Non
     config = plain.write(tmp_path / "x.yml", backup={**PARALLEL, "max_rate_kb": 3000})
     known = recorded(plain)
     process = subprocess.Popen(
-        [plain.command, "--config", config, "--json", "backup"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [plain.command, "--config", config, "--json", "backup"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    sessions = "SELECT pid FROM pg_stat_activity WHERE query LIKE %s AND pid <> pg_backend_pid()"
-    until(lambda: plain.cluster.rows(sessions, "SELECT pg_is_in_recovery(), pg_backup_start%"), "the start")
-    plain.cluster.rows(f"SELECT pg_terminate_backend(pid) FROM ({sessions}) s", "SELECT pg_is_in_recovery(), pg_backup_%")
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE %s AND state = 'idle'"
+    until(lambda: plain.cluster.rows(ended, "SELECT pg_is_in_recovery(), pg_backup_start%"), "the start")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     error = json.loads(said.strip().splitlines()[-1])["error"]

@@ -54,20 +54,21 @@ def choose(config: Config, sql: Session, facts: ServerFacts, kind: str) -> Optio
     if asked == "auto" and not worthwhile(facts.size, os.cpu_count() or 1, checksums, pages.fast()):
         return None
     try:
-        return _place(config, sql, checksums)
+        return find_place(config, sql, checksums)
     except (DataDirectoryRefused, UntrustedPath, ServerNotReady):
         if asked == "parallel":
             raise
         return None
 
 
-def _place(config: Config, sql: Session, checksums: bool) -> Place:
+def find_place(config: Config, sql: Session, checksums: bool) -> Place:
+    """The data directory of the session's server; refused as :func:`choose` says."""
     # Only members of pg_monitor see the server's own setting.
     data_dir = str(sql.value("SELECT current_setting('data_directory', true)") or config.data_dir or "")
     if not data_dir:
         raise _not_here("The server does not tell this role where its data directory is, and data_dir is not set.")
     require_own(data_dir)
-    _require_server_of(sql, data_dir)
+    require_server_of(sql, data_dir)
     if not sql.value(
         "SELECT has_function_privilege('pg_backup_start(text, boolean)', 'EXECUTE')"
         " AND has_function_privilege('pg_backup_stop(boolean)', 'EXECUTE')"
@@ -85,7 +86,7 @@ def _place(config: Config, sql: Session, checksums: bool) -> Place:
     return Place(data_dir, int(block_size), int(segment), checksums)
 
 
-def _require_server_of(sql: Session, data_dir: str) -> None:
+def require_server_of(sql: Session, data_dir: str) -> None:
     """DataDirectoryRefused unless the session's process is a child of the server that runs here in ``data_dir``.
 
     A path is no proof: a standby on this host may have the primary's path and system identifier. Processes of a server
