@@ -76,6 +76,7 @@ def test_a_store_that_cannot_be_used_is_named(cloud: Site, tmp_path: Path, chang
 
 
 @methods
+@represented(method="parallel")
 def test_a_store_that_stops_answering_ends_the_backup_without_a_manifest(
     cloud: Site, tmp_path: Path, fault_proxy: FaultProxy, method: str
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_store_that_stops_answering_ends_the_backup_without_a_manifest(
 
 
 @methods
+@represented(method="stream")
 def test_a_store_that_is_busy_for_a_while_gets_the_backup(
     cloud: Site, tmp_path: Path, fault_proxy: FaultProxy, method: str
 ) -> None:
@@ -158,6 +160,7 @@ def copying(site: Site) -> int:
 
 
 @methods
+@represented(method="parallel")
 def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_path: Path, method: str) -> None:
     cloud.backup()
     known = labels(cloud)
@@ -175,8 +178,8 @@ def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@represented(number=signal.SIGTERM)
 @methods
+@represented(number=signal.SIGTERM, method="stream")
 def test_a_backup_that_is_asked_to_end_leaves_nothing_half_done(
     cloud: Site, tmp_path: Path, number: signal.Signals, method: str
 ) -> None:

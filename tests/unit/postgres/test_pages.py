@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import random
 import struct
@@ -48,8 +49,7 @@ def test_the_checksums_are_those_of_the_plain_algorithm(seed: int, count: int, f
 @settings(max_examples=examples(24), deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 4), st.sampled_from([4096, 8192, 32768]))
 def test_numpy_and_integers_agree(seed: int, count: int, size: int) -> None:
-    import numpy
-
+    numpy = importlib.import_module("numpy")
     data = bytearray(random.Random(seed).randbytes(count * size))
     assert pages.hashes_by_numpy(numpy, data, size) == pages.hashes_by_integers(data, size)
 
