@@ -38,6 +38,8 @@ from .stream import RepositorySink
 
 # Seconds between reports of progress, and between questions whether the session still exists.
 _REPORT, _ASK = 0.5, 5.0
+# Archives at once: each has an upload, and its own pieces in memory.
+_ARCHIVES = 3
 # As many damaged pages as the server names.
 _NAMED = 5
 
@@ -88,7 +90,7 @@ def copy(
     """Copy the cluster into every required repository; returns the files and the ``backup_manifest``.
 
     PostgresError if the session ends, a standby is promoted, or pages are damaged; then nothing counts as a backup.
-    Memory: for each thread the stores' bounds and about 8 MiB, and 600 bytes for each file of the cluster.
+    Memory: the stores' bounds for three uploads, 32 MiB for each thread, and 600 bytes for each file of the cluster.
     """
     with backup_mode(config.connection, label, config.backup.checkpoint == "fast") as mode:
         contents = scan(place.data_dir, facts.version_num)
@@ -123,13 +125,13 @@ class _Crew:
         total = sum(f.size for f in contents.files)
         with ExitStack() as opened:
             sink = opened.enter_context(self._sink())
-            threads = opened.enter_context(ThreadPoolExecutor(len(others) + 1))
+            threads = opened.enter_context(ThreadPoolExecutor(min(len(others) + 1, _ARCHIVES)))
             readers = opened.enter_context(ThreadPoolExecutor(self._workers))
             opened.callback(self._meter.stop.set)
             opened.callback(readers.shutdown, wait=False, cancel_futures=True)
             opened.callback(threads.shutdown, wait=False, cancel_futures=True)
-            jobs = [threads.submit(self._store, archive, readers) for archive in others]
             closing = threads.submit(self._begin, sink, last, readers)
+            jobs = [threads.submit(self._store, archive, readers) for archive in others]
             self._await({*jobs, closing}, mode, lambda: progress.advance(self._meter.done, total))
             found = closing.result()
             end: List[bytes] = []
@@ -167,7 +169,7 @@ class _Crew:
             found.bad += done[1].bad
             sink.data(done[0])
 
-        with Line(readers, 2 * self._workers) as line:
+        with Line(readers, self._workers) as line:
             for batch in batches(archive.files):
                 if batch[0].size > PIECE:
                     self._large(line, sink, archive, batch[0].path, found)
