@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose who reads the files of a full backup: the server (``stream``), or threads of this process beside it (``parallel``)."""
+"""Choose who reads the files of a full backup: the server (``stream``), or threads beside it (``parallel``)."""
 
 from __future__ import annotations
 

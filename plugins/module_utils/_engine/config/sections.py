@@ -33,8 +33,8 @@ class BackupConfig:
     method: str = option(
         "Who reads a full backup: V(stream) the server, in one process, V(parallel) several threads on the server's "
         "host, as the owner of the data directory. V(auto) means V(parallel) if that is possible, the host has at "
-        "least eight cores and the cluster at least 100 GB, and the Python library C(numpy) is installed or the cluster "
-        "has no checksums. Other backups are always made by the server.",
+        "least eight cores and the cluster at least 100 GB, and the Python library C(numpy) is installed or the "
+        "cluster has no checksums. Other backups are always made by the server.",
         "auto",
         choices=("auto", "stream", "parallel"),
     )
