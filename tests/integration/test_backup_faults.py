@@ -54,6 +54,9 @@ def cloud_options(site: Site) -> S3Options:
     return store
 
 
+methods = pytest.mark.parametrize("method", ["stream", "parallel"])
+
+
 def with_store(site: Site, path: Path, options: S3Options, **backup: Any) -> Path:
     return site.write(path, repositories=[entry(0, options)], backup={"wal_timeout": 30, **backup})
 
@@ -72,25 +75,33 @@ def test_a_store_that_cannot_be_used_is_named(cloud: Site, tmp_path: Path, chang
     refused(cloud, code, says, config_file=with_store(cloud, tmp_path / "x.yml", options))
 
 
+@methods
+@represented(method="parallel")
 def test_a_store_that_stops_answering_ends_the_backup_without_a_manifest(
-    cloud: Site, tmp_path: Path, fault_proxy: FaultProxy
+    cloud: Site, tmp_path: Path, fault_proxy: FaultProxy, method: str
 ) -> None:
     options = replace(
         cloud_options(cloud), endpoint_url=fault_proxy.endpoint_url, connect_timeout=1, read_timeout=1, max_attempts=2
     )
     known = recorded(cloud)
     fault_proxy.inject(Fault(faultproxy.HANG, times=99, method="PUT", target="base.tar.zst"))
-    refused(cloud, "store_unavailable", "base.tar.zst", config_file=with_store(cloud, tmp_path / "x.yml", options))
+    config = with_store(cloud, tmp_path / "x.yml", options, method=method)
+    refused(cloud, "store_unavailable", "base.tar.zst", config_file=config)
     assert fault_proxy.count("PUT", "base.tar.zst") >= 2
     assert recorded(cloud) == known
     assert not uploads(cloud)  # what failed was also dropped
 
 
-def test_a_store_that_is_busy_for_a_while_gets_the_backup(cloud: Site, tmp_path: Path, fault_proxy: FaultProxy) -> None:
+@methods
+@represented(method="stream")
+def test_a_store_that_is_busy_for_a_while_gets_the_backup(
+    cloud: Site, tmp_path: Path, fault_proxy: FaultProxy, method: str
+) -> None:
     options = replace(cloud_options(cloud), endpoint_url=fault_proxy.endpoint_url, max_attempts=5)
     for target in ("base.tar.zst", "backup_manifest", "manifest.json"):
         fault_proxy.inject(Fault(faultproxy.STATUS, times=2, method="PUT", target=target))
-    made = cloud.lifeboat("backup", config_file=with_store(cloud, tmp_path / "x.yml", options)).data["backup"]
+    config = with_store(cloud, tmp_path / "x.yml", options, method=method)
+    made = cloud.lifeboat("backup", config_file=config).data["backup"]
     assert fault_proxy.unused == 0
     assert made["label"] in recorded(cloud)
     assert cloud.lifeboat("verify", made["label"]).data["intact"]
@@ -113,10 +124,10 @@ def uploads(site: Site) -> List[str]:
 
 
 @contextlib.contextmanager
-def slow_backup(site: Site, path: Path) -> Iterator[Tuple[subprocess.Popen[str], str]]:
-    """A backup uploading its first part while its tablespace is stored; and the key of that upload."""
+def slow_backup(site: Site, path: Path, method: str = "stream") -> Iterator[Tuple[subprocess.Popen[str], str]]:
+    """A backup uploading its first part while its tablespace is stored; and the key of an upload."""
     earlier = set(uploads(site))
-    config = with_store(site, path, cloud_options(site), max_rate_kb=1500)
+    config = with_store(site, path, cloud_options(site), max_rate_kb=1500, method=method)
     process = subprocess.Popen(
         [site.command, "--config", config, "--json", "backup"],
         stdout=subprocess.PIPE,
@@ -126,8 +137,7 @@ def slow_backup(site: Site, path: Path) -> Iterator[Tuple[subprocess.Popen[str],
     try:
         until(lambda: set(uploads(site)) - earlier or process.poll() is not None, "the upload to begin")
         assert process.poll() is None, process.communicate()
-        (key,) = set(uploads(site)) - earlier
-        yield process, key
+        yield process, min(set(uploads(site)) - earlier)
     finally:
         if process.poll() is None:
             process.kill()
@@ -138,15 +148,24 @@ def locks(site: Site) -> int:
     return int(site.cluster.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
 
 
-def walsenders(site: Site) -> int:
-    return int(site.cluster.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'"))
+def copying(site: Site) -> int:
+    """WAL senders, and sessions in backup mode."""
+    return int(
+        site.cluster.value(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE backend_type = 'walsender' OR (query LIKE %s AND pid <> pg_backend_pid())",
+            "%pg_backup_s%",
+        )
+    )
 
 
-def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_path: Path) -> None:
+@methods
+@represented(method="parallel")
+def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_path: Path, method: str) -> None:
     cloud.backup()
     known = labels(cloud)
     unfinished = set(cloud.lifeboat("list").data["unfinished"])
-    with slow_backup(cloud, tmp_path / "slow.yml") as (process, _):
+    with slow_backup(cloud, tmp_path / "slow.yml", method) as (process, _):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert labels(cloud) == known
@@ -159,18 +178,19 @@ def test_a_killed_backup_never_existed_and_the_next_one_works(cloud: Site, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@represented(number=signal.SIGTERM)
+@methods
+@represented(number=signal.SIGTERM, method="stream")
 def test_a_backup_that_is_asked_to_end_leaves_nothing_half_done(
-    cloud: Site, tmp_path: Path, number: signal.Signals
+    cloud: Site, tmp_path: Path, number: signal.Signals, method: str
 ) -> None:
     known = recorded(cloud)
-    with slow_backup(cloud, tmp_path / "slow.yml") as (process, key):
+    with slow_backup(cloud, tmp_path / "slow.yml", method) as (process, key):
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
-    until(lambda: not locks(cloud) and not walsenders(cloud), "the server to forget the backup")
+    until(lambda: not locks(cloud) and not copying(cloud), "the server to forget the backup")
     assert recorded(cloud) == known
     store = open_store(cloud_options(cloud))
     assert key.endswith("base.tar.zst")

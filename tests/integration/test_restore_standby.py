@@ -16,7 +16,8 @@ from support.processes import run_program, until
 pytestmark = pytest.mark.integration
 
 
-def test_a_backup_from_a_standby_is_restored(postgres: Installation, sites: Sites) -> None:
+@pytest.mark.parametrize("method", ["stream", "parallel"])
+def test_a_backup_from_a_standby_is_restored(postgres: Installation, sites: Sites, method: str) -> None:
     site = sites(postgres, track_commit_timestamp="on")
     primary = site.cluster
     ledger = Ledger(primary)
@@ -32,6 +33,7 @@ def test_a_backup_from_a_standby_is_restored(postgres: Installation, sites: Site
     of_standby = site.write(
         site.root / "standby.yml",
         data_dir=str(standby.data_dir),
+        backup={"wal_timeout": 30, "method": method},
         connection={"host": str(standby.socket_dir), "port": standby.port, "user": "postgres"},
     )
 

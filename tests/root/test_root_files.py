@@ -9,15 +9,39 @@ import os
 from pathlib import Path
 
 import pytest
+from lifeboat.backup.copying import Findings, copy_file
+from lifeboat.backup.method import find_place
 from lifeboat.base import files
 from lifeboat.base.errors import UntrustedPath
 from lifeboat.base.tree import Tree
-from lifeboat.config.load import DirectoryOptions
+from lifeboat.config.load import Config, DirectoryOptions
 from lifeboat.dump import directory as staging
 from lifeboat.provision import directory
 from lifeboat.provision.directory import DirectoryRequest
 from lifeboat.wal.spool import Spool, agent_lives
 from support.principal import SECRET, Principal
+
+
+class Told:
+    """A session of a server that tells its data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def value(self, _sql: str) -> str:
+        return str(self._data_dir)
+
+
+def test_root_reads_no_backup_from_the_owners_data_directory(theirs: Path, postgres: Principal, shadow: Path) -> None:
+    postgres.run(lambda: (theirs / "16400").symlink_to(shadow))
+    config = Config("main", (), data_dir=str(theirs))
+    with pytest.raises(UntrustedPath, match="root does not work there"):
+        find_place(config, Told(theirs), False)  # type: ignore[arg-type]
+    # Nor through a link, if it were there by mistake.
+    taken: list[bytes] = []
+    with pytest.raises(UntrustedPath):
+        copy_file(str(theirs), "16400", "16400", taken.append, None, Findings())
+    assert taken == []
 
 
 def read(path: Path) -> str:

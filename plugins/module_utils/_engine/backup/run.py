@@ -10,9 +10,9 @@ and its stop has been found in every required repository.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
 from ..base import clock
@@ -28,8 +28,7 @@ from ..postgres import requirements, summaries
 from ..postgres.connection import Session, session
 from ..postgres.contents import read_contents
 from ..postgres.facts import ServerFacts, WalRange, archiver_state, manifest_wal_range, read_facts, require_backup_ready
-from ..records.model import BACKUP_TYPES, ArchiveFile, BackupManifest, format_time
-from ..records.tablespace import Tablespace
+from ..records.model import BACKUP_TYPES, BackupManifest, format_time
 from ..repository.catalog import load_catalog
 from ..repository.chain import progress_of
 from ..repository.free import free_second
@@ -41,10 +40,11 @@ from ..repository.plausible import CLOCKS
 from ..repository.presence import put_records
 from ..repository.repository import Repositories, Repository
 from ..wal.inventory import absent
-from . import manifests
+from . import manifests, parallel
 from . import parent as lineage
+from .method import choose
 from .parent import Lineage
-from .stream import extracted_sizes, restored_sizes, stream
+from .stream import extracted_sizes, restored_sizes, stream, tablespaces_of
 
 # Any constant will do, as long as every Lifeboat uses the same one: "lifeboat" in ASCII.
 _ADVISORY_LOCK = int.from_bytes(b"lifeboat", "big") >> 1
@@ -86,6 +86,7 @@ class BackupPlan:
     repositories: Tuple[str, ...]
     lineage: Lineage
     fresh: Optional[BackupManifest] = None
+    method: str = "stream"
 
     def as_dict(self) -> Dict[str, Any]:
         """For check mode and ``--json``."""
@@ -101,6 +102,7 @@ class BackupPlan:
             "tablespaces": [t.location for t in self.facts.tablespaces],
             "repositories": list(self.repositories),
             "fresh": self.fresh.label if self.fresh else None,
+            "method": self.method,
             "notes": list(self.lineage.notes),
         }
 
@@ -134,7 +136,8 @@ def plan(config: Config, request: BackupRequest) -> BackupPlan:
                 if fresh
                 else lineage.find_lineage(config, request.type, facts, sql, required, may_fall_back)
             )
-            return BackupPlan(request, facts, tuple(r.location for r in required), found, fresh)
+            method = "parallel" if not fresh and choose(config, sql, facts, found.type) else "stream"
+            return BackupPlan(request, facts, tuple(r.location for r in required), found, fresh, method)
         finally:
             repositories.close()
 
@@ -259,12 +262,17 @@ def _make(
         begin = clock.monotonic()
         progress.phase(f"backup {label}" + (f" on {parent.label}" if parent else ""))
         needs = requirements.collect(sql, config.connection)
-        files, raw = stream(config, label, facts, required, progress, seal, parent_manifest)
+        place = choose(config, sql, facts, found.type)
+        files, raw = (
+            parallel.copy(config, label, facts, place, required, progress, seal)
+            if place
+            else stream(config, label, facts, required, progress, seal, parent_manifest)
+        )
         finished_at, streamed = sql.value("SELECT clock_timestamp()"), clock.monotonic()
         wal = manifest_wal_range(raw)
         sizes, after = extracted_sizes(raw), read_facts(sql)
         restored = restored_sizes(raw, facts.space_sizes, after.space_sizes) if parent else {}
-        tablespaces = _tablespaces((*facts.tablespaces, *after.tablespaces), files, sizes, restored)
+        tablespaces = tablespaces_of((*facts.tablespaces, *after.tablespaces), files, sizes, restored)
         files.append(manifests.store(raw, label, required, seal))
         progress.phase("wait for WAL")
         try:
@@ -332,18 +340,6 @@ def _ready_parent(
     progress.phase("wait for WAL summaries")
     summaries.await_summarizer(sql, position.lsn, config.backup.summary_timeout)
     return manifests.read_parent(parent, required, config.spool_dir)
-
-
-def _tablespaces(
-    known: Tuple[Tablespace, ...], files: List[ArchiveFile], sizes: Mapping[str, int], restored: Mapping[str, int]
-) -> Tuple[Tablespace, ...]:
-    """The tablespaces that have an archive: others may have been created or dropped since the plan."""
-    by_oid = {t.oid: t for t in known}
-    return tuple(
-        replace(by_oid[f.tablespace], size=sizes.get(f.tablespace, 0), restored_size=restored.get(f.tablespace, 0))
-        for f in files
-        if f.tablespace
-    )
 
 
 def _await_wal(

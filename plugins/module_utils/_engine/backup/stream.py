@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..base.errors import ServerNotReady
@@ -19,6 +20,7 @@ from ..config.sections import BackupConfig
 from ..postgres import basebackup
 from ..postgres.facts import ServerFacts
 from ..records.model import ArchiveFile
+from ..records.tablespace import Tablespace
 from ..repository.layout import archive_name, sealed_name
 from ..repository.repository import Repository
 from ..store.protocol import ObjectWriter, Written
@@ -49,6 +51,18 @@ def restored_sizes(manifest: bytes, before: Mapping[str, int], after: Mapping[st
     return sizes
 
 
+def tablespaces_of(
+    known: Tuple[Tablespace, ...], files: List[ArchiveFile], sizes: Mapping[str, int], restored: Mapping[str, int]
+) -> Tuple[Tablespace, ...]:
+    """The tablespaces that have an archive: others may have been created or dropped since the plan."""
+    by_oid = {t.oid: t for t in known}
+    return tuple(
+        replace(by_oid[f.tablespace], size=sizes.get(f.tablespace, 0), restored_size=restored.get(f.tablespace, 0))
+        for f in files
+        if f.tablespace
+    )
+
+
 def stream(
     config: Config,
     label: str,
@@ -72,7 +86,7 @@ def stream(
         options = basebackup.StreamOptions(
             label, backup.checkpoint, at_server, backup.compression_level, workers, backup.max_rate_kb
         )
-        sink = _RepositorySink(label, required, backup, place == "client", workers, seal)
+        sink = RepositorySink(label, required, backup, place == "client", workers, seal)
         with sink:
             try:
                 raw = basebackup.stream(
@@ -86,7 +100,7 @@ def stream(
     raise AssertionError("unreachable")
 
 
-class _RepositorySink:
+class RepositorySink:
     """Writes each archive to every repository at once: compressed here unless the server did, then sealed."""
 
     def __init__(
@@ -106,7 +120,7 @@ class _RepositorySink:
         self._tablespace: Optional[str] = None
         self.files: List[ArchiveFile] = []
 
-    def __enter__(self) -> _RepositorySink:
+    def __enter__(self) -> RepositorySink:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -30,6 +30,15 @@ class ConnectionConfig:
 class BackupConfig:
     """How base backups are made."""
 
+    method: str = option(
+        "Who reads a full backup: V(stream) the server, in one process, V(parallel) several threads on the server's "
+        "host, as the owner of the data directory. V(auto) means V(parallel) if that is possible, the host has at "
+        "least eight cores and the cluster at least 100 GB, and the Python library C(numpy) is installed or the "
+        "cluster has no checksums. Other backups are always made by the server.",
+        "auto",
+        choices=("auto", "stream", "parallel"),
+    )
+    parallel: int = option("Threads of a backup with C(method) V(parallel). 0: as many as there are cores.", 0)
     compression: str = option(
         "Compression of base backups. WAL and file sets always use zstd. V(lz4) takes less CPU and more space, and "
         "needs the Python library C(lz4).",
@@ -42,7 +51,7 @@ class BackupConfig:
     )
     checkpoint: str = option("Kind of checkpoint to start a backup with.", "fast", choices=("fast", "spread"))
     max_rate_kb: Optional[int] = option(
-        "Limit of the rate at which the server sends, in kB per second. Default: none.", None
+        "Limit of the rate at which data is read, in kB per second. Default: none.", None
     )
     wal_timeout: float = option("Seconds a backup waits for the next segment to be archived.", 300.0)
     summary_timeout: float = option(
