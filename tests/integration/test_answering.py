@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
@@ -17,6 +18,8 @@ from lifeboat.incident import actions
 from lifeboat.incident.places import opened
 from lifeboat.repository.hasty import open_answering
 from lifeboat.repository.repository import Repositories
+from lifeboat.wal import feed, silence
+from lifeboat.wal.fetch import Source
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
 from support.postgres import entry
@@ -59,6 +62,48 @@ def test_a_repository_that_does_not_answer_is_asked_once(config: Config, fault_p
         assert near.systems() == [SYSTEM] and repositories.readable() is near
         assert [u.repository for u in repositories.passed_over] == ["repo0"]
         assert len(fault_proxy.requests) == asked
+
+
+def test_one_that_did_not_answer_a_moment_ago_is_not_asked(config: Config, fault_proxy: FaultProxy) -> None:
+    fault_proxy.requests.clear()
+    with open_answering(config, ["repo0"]) as repositories:
+        assert list(repositories.silent) == ["repo0"] and repositories.readable().name == "repo1"
+        with pytest.raises(StoreUnavailable):
+            repositories.items[0].systems()
+    assert not fault_proxy.requests
+    with open_answering(config, ["repo0", "repo1"]) as repositories:
+        assert not repositories.silent, "no other is left, so all are asked"
+    assert fault_proxy.requests
+
+
+def test_the_next_commands_of_a_standby_do_not_wait_for_a_store_that_is_down(
+    config: Config, fault_proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "read_system_identifier", lambda _: SYSTEM)
+    data = tmp_path / "data"
+    (data / "pg_wal").mkdir(parents=True)
+    (data / "standby.signal").touch()
+    down(fault_proxy)
+
+    def ask(number: int) -> int:
+        """How many requests the store that is down gets for one segment."""
+        fault_proxy.requests.clear()
+        told = feed.feed(config, f"00000001000000000000000{number}", "pg_wal/RECOVERYXLOG", Source("repo0"), str(data))
+        assert told.fetched is None and "cannot be fetched now" in " ".join(told.notes)
+        return len(fault_proxy.requests)
+
+    assert ask(1) > 0
+    assert [ask(2), ask(3)] == [0, 0]
+    # Without the mark, once it is too old, or where doubt could end a recovery, it is asked.
+    mark = data / "pg_wal" / silence.STATE
+    old = {key: since - silence.LIFETIME for key, since in json.loads(mark.read_text()).items()}
+    mark.write_text(json.dumps(old))
+    assert ask(2) > 0 and ask(3) == 0
+    (data / "standby.signal").unlink()
+    fault_proxy.requests.clear()
+    with pytest.raises(StoreUnavailable):
+        feed.feed(config, "000000010000000000000002", "pg_wal/RECOVERYXLOG", Source("repo0"), str(data))
+    assert fault_proxy.requests
 
 
 def test_one_that_misses_a_request_or_refuses_it_is_asked_on(config: Config, fault_proxy: FaultProxy) -> None:

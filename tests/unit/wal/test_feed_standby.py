@@ -80,7 +80,7 @@ class Server:
         self.repository.store.put(self.repository.layout.system(SYSTEM), b"{}")
         self.repositories = Repositories((self.repository,))
         monkeypatch.setattr(feed, "read_system_identifier", lambda _: SYSTEM)
-        monkeypatch.setattr(feed, "open_answering", lambda _: self.repositories)
+        monkeypatch.setattr(feed, "_open", lambda *_: self.repositories)
 
     def away(self, name: str) -> None:
         """A second repository, which does not answer."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Tuple
+from typing import Container, Tuple
 
 from ..base.errors import BucketMissing, ForeignRepository, LifeboatError, StoreUnavailable
 from ..config.load import Config, RepositoryConfig
@@ -30,19 +30,32 @@ def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repos
     return tuple(_open(r, config, attempts) for r in chosen)
 
 
-def open_answering(config: Config) -> Repositories:
+def open_answering(config: Config, silent: Container[str] = ()) -> Repositories:
     """Every repository, after one short request to each, all at the same time.
 
     A repository that does not answer it is not asked again: each operation on it raises that error at once.
     So a store that is down costs some seconds once, and not its timeouts and attempts at every request. The others keep
     their own timeouts. A single repository is not asked beforehand: nothing else could answer in its place.
+    ``silent``: the names of those that did not answer a moment ago. They are not asked, unless no other is left.
     """
     repositories = Repositories.open(config)
     if len(repositories.items) > 1:
+        skip = {r.name for r in repositories.items if r.name in silent}
+        skip = skip if len(skip) < len(repositories.items) else set()
+
+        def look(repository: Repository, entry: RepositoryConfig) -> Repository:
+            return _unasked(repository) if repository.name in skip else _if_it_answers(repository, entry, config)
+
         with ThreadPoolExecutor(len(repositories.items), "lifeboat-answering") as pool:
-            configs = [config] * len(repositories.items)
-            repositories.items = tuple(pool.map(_if_it_answers, repositories.items, config.repositories, configs))
+            repositories.items = tuple(pool.map(look, repositories.items, config.repositories))
     return repositories
+
+
+def _unasked(repository: Repository) -> Repository:
+    location = repository.store.location
+    repository.store.close()
+    error = StoreUnavailable(f"{location} did not answer a moment ago.", "Check the store. It is asked again shortly.")
+    return replace(repository, store=UnopenedStore(location, error))
 
 
 def _if_it_answers(repository: Repository, entry: RepositoryConfig, config: Config) -> Repository:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import Iterable, List, Optional, Tuple
 
 from ..base import clock
-from ..base.errors import LifeboatError, WalConflict
+from ..base.errors import LifeboatError, StoreUnavailable, WalConflict
 from ..base.wal_names import is_history, is_segment, is_wal_file
 from ..config.load import Config
 from ..postgres.controldata import read_system_identifier
@@ -31,6 +31,7 @@ from ..postgres.server import refuse_root, serves
 from ..repository.hasty import open_answering
 from ..repository.repository import Repositories, Repository
 from .fetch import Fetched, Source, longest, look_up, write_wal
+from .silence import key_of, read_silent, write_silent
 
 #: In pg_wal, which no base backup contains.
 STATE = "lifeboat_standby.json"
@@ -109,11 +110,23 @@ def feed(config: Config, name: str, path: str, source: Source, data_dir: Optiona
     if not is_wal_file(name):
         return Fed(None)
     system = read_system_identifier(data_dir)
-    repositories = open_answering(config)
+    repositories = _open(config, data_dir, name)
     try:
         return _Feed(repositories, system, name, os.path.join(data_dir, path), source).wait(data_dir)
     finally:
         repositories.close()
+
+
+def _open(config: Config, data_dir: str, name: str) -> Repositories:
+    """Every repository that answers; those that did not answer a moment ago are not asked where doubt is harmless."""
+    wal_dir = os.path.join(data_dir, "pg_wal")
+    marks = read_silent(wal_dir) if doubt_ends_nothing(data_dir, name) else {}
+    where = {r.name: key_of(r.name, r.store.location) for r in config.repositories}
+    repositories = open_answering(config, [n for n, key in where.items() if key in marks])
+    write_silent(
+        wal_dir, marks, [where[n] for n, exc in repositories.silent.items() if isinstance(exc, StoreUnavailable)]
+    )
+    return repositories
 
 
 def waits(data_dir: str) -> bool:
