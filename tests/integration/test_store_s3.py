@@ -18,6 +18,7 @@ from lifeboat.base.errors import (
     BucketMissing,
     ConfigError,
     DependencyMissing,
+    ObjectFrozen,
     ObjectMissing,
     StoreAccessDenied,
     StoreError,
@@ -91,12 +92,13 @@ def test_credentials_of_the_environment_and_of_a_profile(
         ({"ca_bundle": "/none/ca.pem"}, "/none/ca.pem"),
         ({"sse_kms_key_id": "k"}, "sse_kms_key_id"),
         ({"part_size": 0}, "part_size"),
+        ({"storage_class": "DEEP_ARCHIVE"}, "GLACIER_IR"),
     ],
 )
 def test_options_that_cannot_work(s3_options: S3Options, changes: Dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError) as caught:
         open_store(replace(s3_options, **changes))
-    assert named in str(caught.value)
+    assert named in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_bucket_name_that_cannot_be(s3_options: S3Options) -> None:
@@ -207,6 +209,17 @@ class TlsServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def test_an_object_in_an_archive_class_is_no_refusal_and_no_damage(proxied: Store, fault_proxy: FaultProxy) -> None:
+    proxied.put("old/backup", b"1")
+    # As AWS answers GetObject of such an object ("Error responses").
+    fault_proxy.inject(Fault(faultproxy.STATUS, times=2, method="GET", status=403, code="InvalidObjectState"))
+    for read in (proxied.get, lambda key: b"".join(proxied.read(key))):
+        with pytest.raises(ObjectFrozen, match="is in an archive class") as caught:
+            read("old/backup")
+        assert "restore-object" in caught.value.hint and caught.value.details["key"].endswith("old/backup")
+    assert proxied.get("old/backup") == b"1"
 
 
 @each_operation

@@ -34,6 +34,7 @@ class Fault:
     target: str = ""
     after: int = 0
     status: int = 503
+    code: str = ""
     reset: bool = True
     seconds: float = 0.0
 
@@ -115,7 +116,7 @@ class FaultProxy:
                 return _reset(client)
             body = rest + _receive(client, length - len(rest))
             if fault is not None and fault.kind == STATUS:
-                client.sendall(_status_answer(fault.status))
+                client.sendall(_status_answer(fault.status, fault.code))
                 return
             if fault is not None and fault.kind == SLOW:
                 self._closing.wait(fault.seconds)
@@ -180,9 +181,9 @@ def _until_closed(source: socket.socket) -> Iterator[bytes]:
         yield data
 
 
-def _status_answer(status: int) -> bytes:
-    """S3's error body for 503 and 403; for any other status, a web server's page."""
-    code = {503: "SlowDown", 403: "AccessDenied"}.get(status)
+def _status_answer(status: int, code: str) -> bytes:
+    """S3's error body with the code, or the usual one for 503 and 403; for any other status, a web server's page."""
+    code = code or {503: "SlowDown", 403: "AccessDenied"}.get(status, "")
     body = f"<Error><Code>{code}</Code><Message>A fault.</Message></Error>" if code else "<html>A fault<br></html>"
     head = f"HTTP/1.1 {status} Fault\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n"
     return f"{head}connection: close\r\n\r\n{body}".encode()

@@ -40,6 +40,10 @@ class _S3(AnyStore):
     )
 
 
+#: S3 gives back objects of these classes hours after RestoreObject ("Understanding archive storage classes").
+ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+
+
 @dataclass(frozen=True)
 class S3Options(HttpStore, _S3):
     """A bucket of any S3-compatible store. Without keys the standard credential chain of boto3 is used.

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ..config.store_options import ARCHIVE_CLASSES
+
 _ABORT_RULE = "lifeboat-abort-stale-uploads"
 _VERSIONS_RULE = "lifeboat-expire-old-versions"
-#: Objects in these must be restored before they can be read, in minutes to days ("S3 Glacier storage classes").
-_FROZEN = ("GLACIER", "DEEP_ARCHIVE")
 Rule = Mapping[str, Any]
 
 
@@ -70,7 +70,7 @@ def _deeds(rule: Rule) -> List[str]:
     deeds += [
         f"moves objects {_when(t)} to {t['StorageClass']}, where they cannot be read immediately"
         for t in rule.get("Transitions") or []
-        if t.get("StorageClass") in _FROZEN
+        if t.get("StorageClass") in ARCHIVE_CLASSES
     ]
     return deeds
 

@@ -22,6 +22,7 @@ from ..base.errors import (
     DiskFull,
     IdentityMissing,
     LifeboatError,
+    ObjectFrozen,
     StoreAccessDenied,
     StoreUnavailable,
 )
@@ -38,7 +39,9 @@ from .questions import BROKEN, HELD, LEFT_OUT, Finding, ask_all, broken
 
 FORMAT = 1
 # Failures of this host or of the way to the store: they prove nothing about the backup, so no report is stored.
-_NO_PROOF = (ConfigError, DependencyMissing, DiskFull, IdentityMissing, StoreAccessDenied, StoreUnavailable)
+_NO_PROOF = (
+    ConfigError, DependencyMissing, DiskFull, IdentityMissing, ObjectFrozen, StoreAccessDenied, StoreUnavailable,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

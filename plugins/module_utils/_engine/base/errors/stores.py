@@ -40,6 +40,12 @@ class ObjectMissing(StoreError):
     error_code = "object_missing"
 
 
+class ObjectFrozen(StoreError):
+    """The object is in an archive class of the store, which gives it back only some hours after it was asked for."""
+
+    error_code = "object_frozen"
+
+
 class ObjectExists(StoreError):
     """A create-only put found an existing object of that name, which is unchanged."""
 

@@ -23,6 +23,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 from ...base import clock
 from ...base.errors import ConfigError, StoreAccessDenied
 from ...config.load import S3Options
+from ...config.store_options import ARCHIVE_CLASSES
 from ...config.transit import refuse_clear_text
 from ..protocol import Term
 from . import sdk
@@ -194,6 +195,13 @@ def _check(options: S3Options) -> None:
     if options.sse_kms_key_id and options.sse != "aws:kms":
         raise ConfigError(
             f"Bucket {options.bucket!r}: sse_kms_key_id is set while sse is {options.sse!r}.", "Set sse to 'aws:kms'."
+        )
+    if options.storage_class in ARCHIVE_CLASSES:
+        raise ConfigError(
+            f"Bucket {options.bucket!r}: storage_class is {options.storage_class!r}, but objects of archive classes are"
+            " readable only hours after a request, and those that list the backups are read all the time.",
+            "Choose a class whose objects are read at once: GLACIER_IR or STANDARD_IA.",
+            storage_class=options.storage_class,
         )
     if options.ca_bundle and not os.path.exists(options.ca_bundle):
         raise ConfigError(f"ca_bundle {options.ca_bundle!r} does not exist.", "Give the path of a PEM file.")

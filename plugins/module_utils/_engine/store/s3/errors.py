@@ -22,6 +22,7 @@ from ...base.errors import (
     LifeboatError,
     ObjectCorrupt,
     ObjectExists,
+    ObjectFrozen,
     ObjectMissing,
     StoreAccessDenied,
     StoreError,
@@ -108,6 +109,13 @@ def _answered(exc: Any, what: str, details: Dict[str, Any]) -> LifeboatError:
         return ObjectCorrupt(
             f"{what}: the object was replaced while it was read.",
             "Find out who else writes to the repository.",
+            **details,
+        )
+    if code == "InvalidObjectState":
+        return ObjectFrozen(
+            f"{what}: the object is in an archive class, and cannot be read at once.",
+            "Use another repository, or thaw what the restore needs, which takes hours:"
+            f" aws s3api restore-object --bucket {bucket} --key '{details['key']}' --restore-request Days=7",
             **details,
         )
     if code in _FULL or status == 507:
