@@ -28,7 +28,7 @@ from support.postgres import Cluster, Site, Sites, restore_arguments
 from support.processes import run_program, until
 
 pytestmark = pytest.mark.integration
-PARALLEL = {"wal_timeout": 30, "method": "parallel", "parallel": 3}
+PARALLEL = {"wal_timeout": 30, "method": "parallel", "parallel": 3, "volume_size": 2**22}
 # The server writes these for each backup, or between two backups.
 DIFFER = {"backup_label", "global/pg_control"}
 REWRITTEN = (*DIFFER, "pg_logical/replorigin_checkpoint", "tablespace_map")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Optional
+from typing import List, Optional
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -121,16 +121,42 @@ def test_what_is_no_record(raw: bytes) -> None:
 
 
 def test_a_newer_format_is_refused_by_number() -> None:
-    with pytest.raises(RecordTooNew, match=r"by a newer Lifeboat, in format 2; .* reads format 1") as told:
-        open_record(seal_record({"format": 2}), "a/key")
+    with pytest.raises(RecordTooNew, match=r"by a newer Lifeboat, in format 3; .* reads format 2") as told:
+        open_record(seal_record({"format": 3}), "a/key")
     assert told.value.hint.startswith("Upgrade Lifeboat here.")
     with pytest.raises(RecordTooNew, match=r"by Lifeboat 9\.1\\x1b\[2J, in") as told:
         open_record(seal_record({"format": 3, "lifeboat_version": "9.1\x1b[2J"}), "a/key")
     # Damage comes first, and what is no number of a format is damage.
-    for record in (seal_record({"format": 2}).replace(b'"format": 2', b'"format": 3'), seal_record({"format": True})):
+    for record in (seal_record({"format": 3}).replace(b'"format": 3', b'"format": 4'), seal_record({"format": True})):
         with pytest.raises(ObjectCorrupt) as damaged:
             open_record(record, "a/key")
         assert not isinstance(damaged.value, RecordTooNew)
+
+
+@pytest.mark.parametrize(
+    ("names", "good"),
+    [
+        (["base.00001.tar.zst", "base.00002.tar.zst"], True),
+        (["base.00001.tar.zst"], True),
+        (["base.00002.tar.zst"], False),
+        (["base.00001.tar.zst", "base.00003.tar.zst"], False),
+        (["base.00001.tar.zst", "base.00001.tar.lz4"], False),
+        (["base.tar.zst", "base.00001.tar.zst"], False),
+        (["base.00000.tar.zst"], False),
+        (["base.1.tar.zst"], False),
+        (["base.00001.tar.zst", "base.00002.tar"], False),
+        (["base.00001.tar.zst", "base.00002.tar.zst.age"], False),
+    ],
+)
+def test_volumes_are_numbered_from_1_on(names: List[str], good: bool) -> None:
+    files = [ArchiveFile(name, 1, "0" * 64) for name in (*names, "backup_manifest")]
+    manifest = replace(a_backup(), files=tuple(files), tablespaces=())
+    if good:
+        assert load_manifest(dump_manifest(manifest), KEY) == manifest
+        assert json.loads(dump_manifest(manifest))["format"] == 2
+    else:
+        with pytest.raises(ObjectCorrupt):
+            load_manifest(dump_manifest(manifest), KEY)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.backup.frames import Line, batches, frame
+from lifeboat.backup.frames import Line, batches, frame, volume_size
 from lifeboat.backup.scan import Listed
 from lifeboat.codec.zstd import decompress_stream
+from lifeboat.records.model import MOST_FILES
 
 sizes = st.lists(st.integers(0, 150), max_size=40)
 
@@ -75,3 +76,21 @@ def test_a_file_stays_open_as_long_as_a_thread_reads_it(tmp_path: Path) -> None:
         run()
     assert seen == [False]
     assert stream.closed
+
+
+@given(
+    st.lists(st.integers(0, 2**30), max_size=200),
+    st.one_of(st.just(0), st.integers(1, 2**31)),
+    st.integers(0, 10_000),
+)
+def test_a_record_can_list_all_volumes(sizes: List[int], wanted: int, more: int) -> None:
+    # A few large files stand for many.
+    files = [Listed(str(i), size) for i, size in enumerate(sizes)]
+    total = sum(sizes) * (more + 1)
+    size = volume_size(total, wanted)
+    assert size >= wanted
+    volumes = list(batches(files, size)) or [()]
+    assert [file for volume in volumes for file in volume] == files
+    # Of two in a row, at least one is half full.
+    assert len(volumes) <= 2 * sum(sizes) // size + 2 and 2 * total // size + 2 < MOST_FILES
+    assert wanted or len(volumes) == 1

@@ -20,7 +20,7 @@ from lifeboat.base.errors import (
 )
 from lifeboat.codec import sshsig
 from lifeboat.config import load as config
-from lifeboat.records.model import FORMAT
+from lifeboat.records.model import FORMAT_VOLUMES
 from lifeboat.repository import signatures
 from lifeboat.repository.catalog import load_catalog
 from lifeboat.repository.repository import Repository
@@ -121,7 +121,7 @@ def test_a_signature_of_another_purpose_does_not_count(ours: KeyPair, tmp_path: 
 def test_a_record_of_a_newer_format_is_signed_as_any_other(ours: KeyPair, opened: Opened) -> None:
     """Its contents are unknown, but whether it counts is known."""
     both = opened(signers=[ours.signer()], key_file=str(ours.key_file))
-    record = {"format": FORMAT + 1, "label": "20261122T020000Z-full", "shape": {"new": [1, 2]}}
+    record = {"format": FORMAT_VOLUMES + 1, "label": "20261122T020000Z-full", "shape": {"new": [1, 2]}}
     key = both.layout.manifest("20261122T020000Z-full")
     both.put_record(key, record)
     (damaged,) = load_catalog(both).damaged

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
 from typing import Callable, Dict, List
 
 import pytest
-from lifeboat.base.errors import BackupCorrupt
+from lifeboat.base.errors import BackupCorrupt, DataDirectoryRefused
 from lifeboat.postgres.incremental_file import Geometry
 from lifeboat.restore.overlay import Overlay
 
@@ -129,3 +130,27 @@ def test_a_forged_backup_is_refused_and_nothing_outside_changes(
     with pytest.raises(BackupCorrupt, match="Backup incr cannot be applied"):
         overlay(base, link)
     assert contents(outside) == {"file": page("outside"), "1": page("outside")}
+
+
+def test_a_directory_has_its_mode_whatever_the_umask_is(tmp_path: Path) -> None:
+    base = make(tmp_path / "0", {"PG_VERSION": b"17\n"})
+    link = make(tmp_path / "1", {"PG_VERSION": b"17\n", "base/9/1": b"x"})
+    (link / "base").chmod(0o750)
+    before = os.umask(0o077)
+    try:
+        overlay(base, link)
+    finally:
+        os.umask(before)
+    assert (base / "base").stat().st_mode & 0o777 == 0o750
+
+
+def test_what_the_host_cannot_do_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = make(tmp_path / "0", {"base/5/1": page("a")})
+    link = make(tmp_path / "1", {"base/5/INCREMENTAL.1": changes(1, {0: page("b")})})
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(DataDirectoryRefused, match="Input/output error"):
+        overlay(base, link)

@@ -8,16 +8,20 @@ Frames of zstd or lz4, one after the other, are a valid file, which every decomp
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import IO, Any, Callable, Deque, Iterable, Iterator, List, Tuple
 
 from ..codec import archive
+from ..records.model import MOST_FILES
 from .scan import Listed
 
 #: Bytes before compression; a frame has one piece of a large file, or several small files as a whole.
 PIECE = 4 * 1024 * 1024
+# A quarter, because volumes are not full, and each tablespace begins another one.
+_MOST_VOLUMES = MOST_FILES // 4
 
 
 def frame(method: str, level: int, data: bytes) -> bytes:
@@ -38,6 +42,14 @@ def batches(files: Iterable[Listed], most: int = PIECE) -> Iterator[Tuple[Listed
         size += file.size
     if batch:
         yield tuple(batch)
+
+
+def volume_size(total: int, wanted: int) -> int:
+    """The size of volumes for ``total`` bytes: what is ``wanted``, or more, so that a record can list them all. Pure.
+
+    Of two volumes one after the other at least one is half full. 0: one volume for all.
+    """
+    return max(wanted, -(-total // _MOST_VOLUMES)) if wanted else sys.maxsize
 
 
 class Line:

@@ -31,7 +31,7 @@ from ..postgres.manifest_writer import CopiedFile, manifest
 from ..records.model import ArchiveFile
 from ..repository.repository import Repository
 from .copying import END, Findings, PageRules, Take, copied, copy_file, member, open_file, padding, read_checked
-from .frames import PIECE, Line, batches, frame
+from .frames import PIECE, Line, batches, frame, volume_size
 from .method import Place
 from .scan import Contents, Directory, Listed, scan
 from .stream import RepositorySink
@@ -67,11 +67,15 @@ class _Meter:
 
 @dataclass(frozen=True)
 class _Archive:
-    """What an archive has: files of one tablespace, or of the data directory (None), and all directories of it."""
+    """What a volume has: files of one tablespace, or of the data directory (None), and all directories of it.
+
+    So that volumes can be unpacked in any order, and directories get their modes; ``volume`` is 0 for the only one.
+    """
 
     tablespace: Optional[str]
     files: Tuple[Listed, ...]
     directories: Tuple[Directory, ...]
+    volume: int = 0
 
     def name(self, path: str) -> str:
         """The name of a member: relative to the tablespace's directory."""
@@ -121,8 +125,8 @@ class _Crew:
         self, contents: Contents, facts: ServerFacts, mode: BackupMode, progress: Progress
     ) -> Tuple[List[ArchiveFile], bytes]:
         """Store all archives; the one with the control file ends after ``pg_backup_stop``."""
-        *others, last = _archives(contents)
         total = sum(f.size for f in contents.files)
+        *others, last = _archives(contents, volume_size(total, self._backup.volume_size))
         with ExitStack() as opened:
             sink = opened.enter_context(self._sink())
             threads = opened.enter_context(ThreadPoolExecutor(min(len(others) + 1, _ARCHIVES)))
@@ -158,10 +162,10 @@ class _Crew:
         sink.end()
 
     def _begin(self, sink: RepositorySink, archive: _Archive, readers: ThreadPoolExecutor) -> Findings:
-        """Store the members of a archive, which remains open."""
+        """Store the members of an archive, which remains open."""
         found = Findings()
         self._findings.append(found)
-        sink.begin(archive.tablespace)
+        sink.begin(archive.tablespace, archive.volume)
         sink.data(self._frame(b"".join(member(archive.name(d.path), d.found) for d in archive.directories)))
 
         def take(done: Tuple[bytes, Findings]) -> None:
@@ -247,15 +251,21 @@ class _Crew:
             )
 
 
-def _archives(contents: Contents) -> List[_Archive]:
-    """The archives to store, that with the control file last."""
+def _archives(contents: Contents, most: int) -> List[_Archive]:
+    """The volumes to store. The last one is of the data directory: the control file comes into it."""
     directories: Dict[Optional[str], List[Directory]] = {oid: [] for oid in (*contents.tablespaces, None)}
     for directory in contents.directories:
         directories[directory.tablespace].append(directory)
     files: Dict[Optional[str], List[Listed]] = {oid: [] for oid in directories}
     for file in contents.files:
         files[file.tablespace].append(file)
-    return [_Archive(oid, tuple(files[oid]), tuple(found)) for oid, found in directories.items()]
+    volumes: List[_Archive] = []
+    for oid, found in directories.items():
+        parts = list(batches(files[oid], most)) or [()]
+        volumes += [
+            _Archive(oid, part, tuple(found), number if len(parts) > 1 else 0) for number, part in enumerate(parts, 1)
+        ]
+    return volumes
 
 
 def _add_label(take: Take, stopped: Stopped) -> List[CopiedFile]:

@@ -57,9 +57,9 @@ def tablespaces_of(
     """The tablespaces that have an archive: others may have been created or dropped since the plan."""
     by_oid = {t.oid: t for t in known}
     return tuple(
-        replace(by_oid[f.tablespace], size=sizes.get(f.tablespace, 0), restored_size=restored.get(f.tablespace, 0))
-        for f in files
-        if f.tablespace
+        replace(by_oid[oid], size=sizes.get(oid, 0), restored_size=restored.get(oid, 0))
+        for oid in dict.fromkeys(f.tablespace for f in files)
+        if oid
     )
 
 
@@ -118,6 +118,7 @@ class RepositorySink:
         self._writers: List[ObjectWriter] = []
         self._compressor: Optional[archive.PushCompressor] = None
         self._tablespace: Optional[str] = None
+        self._volume = 0
         self.files: List[ArchiveFile] = []
 
     def __enter__(self) -> RepositorySink:
@@ -130,8 +131,9 @@ class RepositorySink:
             if self._sealer:
                 stack.callback(self._sealer.kill)
 
-    def begin(self, tablespace: Optional[str]) -> None:
-        self._tablespace = tablespace
+    def begin(self, tablespace: Optional[str], volume: int = 0) -> None:
+        """Begin an archive, or one of its volumes (numbered from 1 on)."""
+        self._tablespace, self._volume = tablespace, volume
         # One by one: if a later one cannot be opened, __exit__ aborts the earlier ones.
         for r in self._repositories:
             self._writers.append(r.store.writer(r.layout.backup(self._label, self._name)))
@@ -143,7 +145,7 @@ class RepositorySink:
 
     @property
     def _name(self) -> str:
-        return sealed_name(archive_name(self._tablespace, self._backup.compression), self._seal.seals)
+        return sealed_name(archive_name(self._tablespace, self._backup.compression, self._volume), self._seal.seals)
 
     def data(self, chunk: bytes) -> None:
         out = self._compressor.feed(chunk) if self._compressor else chunk

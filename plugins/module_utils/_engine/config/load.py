@@ -268,8 +268,14 @@ def parse(data: Mapping[str, Any], source: Optional[str] = None) -> Config:
     refuse_clear_pieces(where, config.seal.recipients, config.wal.stream)
     _require_level(config.backup, where)
     require_possible(config.retention, where)
-    if config.wal.parallel < 1:
-        raise ConfigError(f"{where}: wal.parallel is {config.wal.parallel}.", "It must be at least 1.")
+    for name, value, least in (
+        ("wal.parallel", config.wal.parallel, 1),
+        ("backup.parallel", config.backup.parallel, 0),
+        ("backup.volume_size", config.backup.volume_size, 0),
+        ("restore.parallel", config.restore.parallel, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"{where}: {name} is {value}.", f"It must be at least {least}.")
     if not 0.1 <= config.wal.stream_interval <= 3600:
         raise ConfigError(
             f"{where}: wal.stream_interval is {config.wal.stream_interval:g}.", "Use seconds, from 0.1 to 3600."

@@ -39,6 +39,11 @@ class BackupConfig:
         choices=("auto", "stream", "parallel"),
     )
     parallel: int = option("Threads of a backup with C(method) V(parallel). 0: as many as there are cores.", 0)
+    volume_size: int = option(
+        "Bytes of files in each volume of such a backup. Volumes are restored at the same time. 0: one archive for "
+        "the data directory, and one for each tablespace.",
+        1073741824,
+    )
     compression: str = option(
         "Compression of base backups. WAL and file sets always use zstd. V(lz4) takes less CPU and more space, and "
         "needs the Python library C(lz4).",
@@ -106,6 +111,9 @@ class RestoreConfig:
         "Directory for fetched segments. Default: beside the data directory, or the directory for temporary files.",
         None,
         path=True,
+    )
+    parallel: int = option(
+        "Archives and volumes of a backup that are unpacked at the same time. 0: as many as there are cores.", 0
     )
     combine: str = option(
         "What combines a full backup and its increments. V(in_place) writes the changed blocks into the extracted full "

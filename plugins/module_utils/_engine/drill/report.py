@@ -28,7 +28,7 @@ FORMAT = 1
 _PHASES = {
     "plan": "find the backup and timeline, check that every WAL segment exists",
     "extract": "stream, decompress and write the base backup, and the incremental ones",
-    "combine": "pg_combinebackup, and in parallel pg_verifybackup over each backup of the chain",
+    "combine": "pg_verifybackup over each backup of the chain, then the changed blocks, or pg_combinebackup",
     "verify": "pg_verifybackup over every file",
     "recover": "fetch and replay WAL up to the target",
     "finish": "promote, and wait until writes are allowed",

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The record of a backup, and the recovery target.
 
-``BackupManifest`` is ``manifest.json``, format 1. It has no data and no secrets. LSNs are ints here and ``X/X`` in
-JSON; times are aware and UTC here, and ISO 8601 in JSON.
+``BackupManifest`` is ``manifest.json``, format 1, or 2 if an archive has several volumes. It has no data and no
+secrets. LSNs are ints here and ``X/X`` in JSON; times are aware and UTC here, and ISO 8601 in JSON.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any, Dict, Mapping, Optional, Pattern, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Pattern, Set, Tuple
 
 from ..base.errors import ConfigError, ObjectCorrupt
 from ..base.wal_names import SEGMENT_SIZES, format_lsn, parse_lsn
 from .fields import LABEL, MOST_RECORD, MOST_TIMELINE, SHA256, SYSTEM, Fields, parse_object, printable, too_new
 from .tablespace import Tablespace
 
-FORMAT = 1
+FORMAT, FORMAT_VOLUMES = 1, 2
 BACKUP_TYPES = ("full", "differential", "incremental")
 
 
@@ -94,9 +94,14 @@ class BackupManifest:
         """Bytes in the repository."""
         return sum(f.size for f in self.files)
 
+    @property
+    def volumes(self) -> bool:
+        """Whether an archive has several files."""
+        return any(match and match.group(2) for match in (_BACKUP_FILE.match(file.name) for file in self.files))
+
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON-serializable data, without its checksum."""
-        data: dict[str, Any] = {"format": FORMAT, **asdict(self)}
+        data: dict[str, Any] = {"format": FORMAT_VOLUMES if self.volumes else FORMAT, **asdict(self)}
         for key in ("start_lsn", "stop_lsn"):
             data[key] = format_lsn(data[key])
         for key in ("started_at", "finished_at"):
@@ -113,7 +118,7 @@ def seal_record(data: Mapping[str, Any]) -> bytes:
     return (json.dumps({**body, "sha256": _digest(body)}, indent=2, sort_keys=True) + "\n").encode()
 
 
-def open_record(raw: bytes, name: str, most: int = MOST_RECORD) -> dict[str, Any]:
+def open_record(raw: bytes, name: str, most: int = MOST_RECORD, newest: int = FORMAT_VOLUMES) -> dict[str, Any]:
     """Parse and check a record of :func:`seal_record`; ObjectCorrupt names the object.
 
     Bounded as in :func:`.fields.parse_object`: a writer can store any JSON with a valid checksum.
@@ -128,11 +133,11 @@ def open_record(raw: bytes, name: str, most: int = MOST_RECORD) -> dict[str, Any
     if not good:
         raise ObjectCorrupt(f"{name} does not match its own checksum.", hint, key=name)
     told = data.get("format")
-    if isinstance(told, int) and told > FORMAT:
-        raise too_new(data, name, FORMAT)
-    if told != FORMAT or isinstance(told, bool):
+    if isinstance(told, int) and told > newest:
+        raise too_new(data, name, newest)
+    if not isinstance(told, int) or isinstance(told, bool) or told < FORMAT:
         raise ObjectCorrupt(
-            f"{name} has format {told if isinstance(told, int) else '?'}; this Lifeboat reads format {FORMAT}.",
+            f"{name} has format {told if isinstance(told, int) else '?'}; this Lifeboat reads up to {newest}.",
             "Use the Lifeboat release that wrote it, or a newer one.",
             key=name,
         )
@@ -141,9 +146,9 @@ def open_record(raw: bytes, name: str, most: int = MOST_RECORD) -> dict[str, Any
     return data
 
 
-def open_fields(raw: bytes, name: str, most: int = MOST_RECORD) -> Fields:
-    """As :func:`open_record`, to parse field by field."""
-    return Fields(open_record(raw, name, most), name)
+def open_fields(raw: bytes, name: str, most: int = MOST_RECORD, newest: int = FORMAT) -> Fields:
+    """As :func:`open_record`, to parse field by field. Only backups have a newer format."""
+    return Fields(open_record(raw, name, most, newest), name)
 
 
 def _digest(body: Mapping[str, Any]) -> str:
@@ -157,12 +162,15 @@ def dump_manifest(manifest: BackupManifest) -> bytes:
 
 #: The files of a backup: an archive of the data directory or of a tablespace, and the server's manifest.
 _BACKUP_FILE = re.compile(
-    r"(?:(?:base|([1-9][0-9]{0,9}))\.tar(?:\.zst|\.lz4)?|(backup_manifest))(?:\.age)?\Z", re.ASCII
+    r"(?:(?:base|([1-9][0-9]{0,9}))(?:\.((?!0{5})[0-9]{5}))?(\.tar(?:\.zst|\.lz4)?(?:\.age)?)"
+    r"|(backup_manifest)(?:\.age)?)\Z",
+    re.ASCII,
 )
 _OID = re.compile(r"[1-9][0-9]{0,9}\Z", re.ASCII)
 # An absolute path, or that of a tablespace in the data directory.
 _LOCATION = re.compile(r"(?:/[^\x00-\x1f\x7f\ud800-\udfff]*|pg_tblspc/[1-9][0-9]{0,9})\Z", re.ASCII)
-_MOST_FILES = 10_000
+#: Volumes included.
+MOST_FILES = 10_000
 # Bytes. The backup_manifest is read into memory, and has about 150 bytes for each file of the cluster.
 _MOST_SERVER_MANIFEST = 2**32
 #: Bytes, more than any store accepts as one object, and than any cluster has.
@@ -182,7 +190,7 @@ def read_file(fields: Fields, names: Optional[Pattern[str]] = None) -> ArchiveFi
 
 def load_manifest(raw: bytes, name: str) -> BackupManifest:
     """The manifest of these bytes; ObjectCorrupt (naming ``name``) if anything is invalid."""
-    fields = open_fields(raw, name)
+    fields = open_fields(raw, name, newest=FORMAT_VOLUMES)
     kind = fields.text("type")
     if kind not in BACKUP_TYPES:
         raise fields.wrong("type", f"is none of {', '.join(BACKUP_TYPES)}")
@@ -227,21 +235,28 @@ def load_manifest(raw: bytes, name: str) -> BackupManifest:
 
 
 def _backup_files(fields: Fields, spaces: Tuple[Tablespace, ...]) -> Tuple[ArchiveFile, ...]:
-    """One archive of the data directory, one of each tablespace outside of it, and the server's manifest."""
+    """One archive of the data directory, one of each tablespace outside of it, and the server's manifest.
+
+    An archive is one file, or volumes that are numbered from 1 on.
+    """
     files = tuple(read_file(inner) for inner in fields.inners("files"))
     oids = [space.oid for space in spaces]
-    found: Dict[str, int] = {}
+    found: Dict[str, List[int]] = {}
+    endings: Dict[Optional[str], Set[str]] = {}
     for file in files:
         match = _BACKUP_FILE.match(file.name)
-        oid, manifest = match.groups() if match else (None, None)
+        oid, volume, ending, manifest = match.groups() if match else (None, None, None, None)
         if file.tablespace != oid:
             raise fields.wrong("files", f"say that {file.name} contains the tablespace {file.tablespace}")
         if oid is not None and oid not in oids:
             raise fields.wrong("files", f"have {file.name} of a tablespace that is not in the record")
-        what = manifest or oid or "base"
-        found[what] = found.get(what, 0) + 1
-    if not {"base", "backup_manifest"} <= set(found) or max(found.values()) > 1 or len(files) > _MOST_FILES:
-        raise fields.wrong("files", "are not exactly one of each")
+        found.setdefault(manifest or oid or "base", []).append(int(volume or 0))
+        if ending:
+            endings.setdefault(oid, set()).add(ending)
+    whole = all(numbers == [0] or sorted(numbers) == [*range(1, len(numbers) + 1)] for numbers in found.values())
+    whole = whole and all(len(one) == 1 for one in endings.values())
+    if not {"base", "backup_manifest"} <= set(found) or not whole or len(files) > MOST_FILES:
+        raise fields.wrong("files", "are not exactly one of each, or volumes from 1 on")
     if any(f.size > _MOST_SERVER_MANIFEST for f in files if f.tablespace is None and f.name.startswith("backup_m")):
         raise fields.wrong("files", "have a backup_manifest that is too large")
     if len(set(oids)) != len(oids):

@@ -17,7 +17,7 @@ from .layout import DIVERGED, DRILL, MANIFEST, audit_place, epoch_place, hold_pl
 from .log_names import log_chunk
 
 _BACKUP = re.compile(
-    rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
+    rf"backups/({LABEL})/(manifest\.json|backup_manifest(?:\.age)?|(?:base|\d+)(?:\.(?!0{{5}})\d{{5}})?\.tar(?:\.zst|\.lz4)?(?:\.age)?)\Z",
     re.ASCII,
 )
 _FILES = re.compile(

@@ -5,7 +5,8 @@
 
 <cluster>/repository.json
 <cluster>/systems/<system identifier>.json
-<cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json    (or .tar.lz4, .tar)
+<cluster>/backups/<label>/base.tar.zst  <oid>.tar.zst  backup_manifest  manifest.json    (or .tar.lz4, .tar; or volumes
+    base.00001.tar.zst  base.00002.tar.zst …)
 <cluster>/files/<set>/<label>/data.tar.zst  index.jsonl.zst  manifest.json
 <cluster>/dumps/<database>/<label>/data.pgdump.zst  globals.sql.zst  manifest.json    (or data.pgdump.tar.zst)
 <cluster>/wal/<system identifier>/<timeline>.history
@@ -68,9 +69,13 @@ def trial(token: str) -> str:
     return f".lifeboat-trial/{token}"
 
 
-def archive_name(tablespace: Optional[str], compression: str) -> str:
-    """The archive of a tablespace (its OID), or of the data directory (None), before it is sealed."""
-    return f"{tablespace or 'base'}.tar{_COMPRESSIONS[compression]}"
+def archive_name(tablespace: Optional[str], compression: str, volume: int = 0) -> str:
+    """The archive of a tablespace (its OID), or of the data directory (None), before it is sealed.
+
+    ``volume``: the number of one of its volumes, from 1 on; 0 for the whole.
+    """
+    number = f".{volume:05d}" if volume else ""
+    return f"{tablespace or 'base'}{number}.tar{_COMPRESSIONS[compression]}"
 
 
 def compression_of(name: str) -> str:

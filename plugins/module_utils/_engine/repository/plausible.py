@@ -127,7 +127,7 @@ def _record(backup: BackupManifest, claim: Claim, skew: timedelta) -> Iterator[O
 
 def _files(files: Sequence[ArchiveFile]) -> Optional[str]:
     names = [clear_name(file.name) for file in files]
-    if SERVER_MANIFEST not in names or not any(name.startswith("base.tar") for name in names):
+    if SERVER_MANIFEST not in names or not any(name.startswith("base.") for name in names):
         return f"it names no base.tar, or no {SERVER_MANIFEST}"
     if len(set(names)) < len(names):
         return "it names a file twice"

@@ -132,7 +132,7 @@ class Repository:
                 self.put_record(key, record)
             except ObjectExists:
                 # Whoever signed it: only its existence matters, and check reports foreign ones.
-                open_record(self.store.get(key), key)
+                open_record(self.store.get(key), key, newest=FORMAT)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class _Restore:
 
     def __init__(self, config: Config, planned: RestorePlan, progress: Progress) -> None:
         self._config, self._planned, self._progress = config, planned, progress
-        self._data_dir = planned.data_dir
+        self._data_dir, self._parallel = planned.data_dir, config.restore.parallel
         self._log = os.path.join(self._data_dir, LOG)
         self._timings: Dict[str, float] = {"plan": round(planned.seconds, 3)}
         self._begin = self._since = clock.monotonic()
@@ -182,8 +182,12 @@ class _Restore:
         if self._planned.places[0].state == "kept":
             return self._unpack_delta(repository, progress)
         if len(chain) == 1:
-            return extract.extract(repository, chain[0], self._data_dir, self._planned.tablespaces, progress)
-        return combine.extract_links(repository, chain, self._data_dir, self._planned.tablespaces, progress)
+            return extract.extract(
+                repository, chain[0], self._data_dir, self._planned.tablespaces, progress, parallel=self._parallel
+            )
+        return combine.extract_links(
+            repository, chain, self._data_dir, self._planned.tablespaces, progress, self._parallel
+        )
 
     def _unpack_delta(self, repository: Repository, progress: Callable[[int], None]) -> int:
         backup, spaces = self._planned.backup, self._planned.tablespaces
@@ -202,7 +206,9 @@ class _Restore:
         self._progress.note(f"{len(kept)} files match the backup and are kept")
         self._done("compare")
         self._progress.phase(f"extract {backup.label}")
-        read = extract.extract(repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept))
+        read = extract.extract(
+            repository, backup, self._data_dir, spaces, progress, delta.by_archive(kept), self._parallel
+        )
         return read - delta.size_of(self._data_dir, kept)
 
     def verify(self) -> None:

@@ -16,14 +16,13 @@ import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Callable, Iterable, List, Mapping, Optional
+from typing import Callable, Iterable, List, Mapping, Optional, Sequence
 
 from ..base.errors import BackupCorrupt, DiskFull, ProcessFailed
 from ..base.process import end_awaited, run
 from ..postgres.controldata import program, read_control
-from ..postgres.incremental_file import Geometry, Label, as_full, read_label
+from ..postgres.incremental_file import Geometry, Label, read_label
 from ..repository.chain import Chain
-from ..repository.layout import SERVER_MANIFEST
 from ..repository.repository import Repository
 from . import extract
 from .overlay import Overlay
@@ -45,6 +44,7 @@ def extract_links(
     data_dir: str,
     tablespaces: Mapping[str, str],
     progress: Callable[[int], None],
+    parallel: int = 0,
 ) -> int:
     """Unpack each backup of the chain into its own directory; returns the bytes extracted.
 
@@ -57,7 +57,9 @@ def extract_links(
         spaces = {oid: _staged(path, number) for oid, path in tablespaces.items() if oid in known}
         for path in (_staged(data_dir, number), *spaces.values()):
             os.makedirs(path, mode=0o700)
-        done += extract.extract(repository, link, _staged(data_dir, number), spaces, _after(done, progress))
+        done += extract.extract(
+            repository, link, _staged(data_dir, number), spaces, _after(done, progress), parallel=parallel
+        )
     return done
 
 
@@ -75,8 +77,8 @@ def combine(
     Raises BackupCorrupt or DiskFull. Peak disk space: the extracted links, and the result unless it is made in place.
     """
     places = (data_dir, *tablespaces.values())
-    method = IN_PLACE if how == IN_PLACE else copy_method(help_text(bin_dir), places)
-    if method == IN_PLACE or (how == "auto" and method not in _CHEAP):
+    method = chosen(bin_dir, how, places)
+    if method == IN_PLACE:
         _verified(bin_dir, chain, data_dir, tablespaces, lambda: None)
         _overlay(bin_dir, chain, data_dir, tablespaces)
         made, words = _FIRST, "changed blocks in place"
@@ -151,12 +153,7 @@ def _overlay(bin_dir: Optional[str], chain: Chain, data_dir: str, tablespaces: M
             # A tablespace may be younger than the full backup.
             os.makedirs(_staged(path, 0), mode=0o700, exist_ok=True)
             layer.tablespace(_staged(path, 0), _staged(path, number))
-    os.unlink(os.path.join(_staged(data_dir, 0), SERVER_MANIFEST))
-    name = os.path.join(_staged(data_dir, 0), _LABEL)
-    with open(name, encoding="utf-8", errors="surrogateescape") as stream:
-        text = stream.read()
-    with open(name, "w", encoding="utf-8", errors="surrogateescape") as stream:
-        stream.write(as_full(text))
+    Overlay(chain[-1].label, geometry).finish(_staged(data_dir, 0))
 
 
 def _label(data_dir: str, number: int, name: str) -> Label:
@@ -245,6 +242,14 @@ def _move_up(place: str, made: str) -> None:
 def help_text(bin_dir: Optional[str]) -> str:
     """The help text of ``pg_combinebackup``; DependencyMissing if it is not installed."""
     return run([program(bin_dir, "pg_combinebackup"), "--help"]).stdout
+
+
+def chosen(bin_dir: Optional[str], how: str, directories: Sequence[str]) -> str:
+    """``in_place``, or how ``pg_combinebackup`` copies; ``how`` is the option ``restore.combine``."""
+    if how == IN_PLACE:
+        return IN_PLACE
+    method = copy_method(help_text(bin_dir), directories)
+    return IN_PLACE if how == "auto" and method not in _CHEAP else method
 
 
 def copy_method(offered: str, directories: Iterable[str]) -> str:

@@ -9,7 +9,10 @@ import os
 import shutil
 import stat
 import tempfile
-from typing import Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from typing import Callable, Collection, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.errors import BackupCorrupt, DiskFull, ObjectCorrupt, ProcessFailed
 from ..base.pipeline import ahead
@@ -34,34 +37,73 @@ def extract(
     tablespaces: Mapping[str, str],
     progress: Callable[[int], None],
     kept: Optional[Mapping[Optional[str], Collection[str]]] = None,
+    parallel: int = 0,
 ) -> int:
     """Fill the directories; ``tablespaces`` maps OIDs to directories, others are left out. Returns the bytes.
 
     A tablespace in the data directory itself is always extracted there. ``kept`` are existing files to skip, by
-    tablespace, named as in its archive.
+    tablespace, named as in its archive. ``parallel`` archives or volumes are unpacked at once (0: as many as cores).
 
-    Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: the store's
-    bound and about 10 MiB. Raises BackupCorrupt or DiskFull.
+    Every stored file is checked against the size and SHA-256 of the manifest while it streams. Memory: for each of them
+    at once, the store's bound and about 10 MiB. Raises BackupCorrupt or DiskFull; the first error ends the others.
     """
-    done = 0
     manifest = server_manifest(backup.files)
     in_place = {t.oid: os.path.join(data_dir, "pg_tblspc", t.oid) for t in backup.tablespaces if t.in_place}
     places: Dict[Optional[str], str] = {None: data_dir}
     places.update({**tablespaces, **in_place})
     for path in in_place.values():
         os.makedirs(path, mode=0o700, exist_ok=True)
-    for file in backup.files:
-        if file == manifest or file.tablespace not in places:
-            continue
-        target = places[file.tablespace]
-        for size in _unpack(ahead(_checked(repository, backup, file)), target, (kept or {}).get(file.tablespace, ())):
-            done += size
-            progress(done)
+    wanted = [f for f in backup.files if f != manifest and f.tablespace in places]
+    unpacking = _Unpacking(progress)
+
+    def unpack(file: ArchiveFile) -> None:
+        chunks = ahead(_checked(repository, backup, file))
+        unpacking.count(_unpack(chunks, places[file.tablespace], (kept or {}).get(file.tablespace, ())))
+
+    unpacking.all(unpack, wanted, parallel or os.cpu_count() or 1)
     _link(data_dir, tablespaces)
     with open(os.path.join(data_dir, SERVER_MANIFEST), "wb") as stream:
         stream.write(read_manifest(repository, backup))
     _let_in(data_dir, [*places.values()])
-    return done
+    return unpacking.done
+
+
+class _Stopped(Exception):
+    """Another archive could not be unpacked."""
+
+
+class _Unpacking:
+    """Counts what several threads unpack, and ends all of them with the first error."""
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self._progress, self._lock, self._stop = progress, threading.Lock(), threading.Event()
+        self.done = 0
+
+    def count(self, sizes: Generator[int, None, None]) -> None:
+        """Consume the sizes, and report their sum; raises _Stopped once another thread has failed."""
+        with closing(sizes):
+            for size in sizes:
+                if self._stop.is_set():
+                    raise _Stopped
+                with self._lock:
+                    self.done += size
+                    self._progress(self.done)
+
+    def all(self, unpack: Callable[[ArchiveFile], None], files: Sequence[ArchiveFile], parallel: int) -> None:
+        """Unpack all files. With one thread, or file, in this one."""
+        if min(parallel, len(files)) <= 1:
+            for file in files:
+                unpack(file)
+            return
+        with ThreadPoolExecutor(min(parallel, len(files)), "lifeboat-unpack") as pool:
+            jobs = [pool.submit(unpack, file) for file in files]
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+            except BaseException:
+                self._stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
 
 def open_to_group(data_dir: str) -> bool:
@@ -97,7 +139,7 @@ def _checked(repository: Repository, backup: BackupManifest, file: ArchiveFile) 
         ) from exc
 
 
-def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Iterator[int]:
+def _unpack(chunks: Iterator[bytes], target: str, kept: Collection[str]) -> Generator[int, None, None]:
     with tempfile.TemporaryFile() as words, tempfile.NamedTemporaryFile() as names:
         names.write(b"".join(name.encode() + b"\n" for name in kept))
         names.flush()

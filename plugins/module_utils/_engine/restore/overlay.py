@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Apply an extracted incremental backup to the extracted backup before it, in place: only changed blocks are written.
 
-``pg_combinebackup`` writes every file again where the file system cannot clone it. The result is the same.
+``pg_combinebackup`` writes every file again where the file system cannot clone it. The result is the same, except for
+blocks that were cut off in the middle of a chain and then extended without WAL: they are zeros here, as on the server,
+while ``pg_combinebackup`` takes them from an older backup.
 The directories belong to this restore alone. Their content may be forged: no link is followed, no file becomes larger
 than a relation's file, and whatever a server would not have written is an error.
 """
@@ -14,16 +16,20 @@ import errno
 import os
 import shutil
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, Mapping, Set
+from typing import Dict, Iterator, Mapping, Set
 
-from ..base.errors import BackupCorrupt, DiskFull
-from ..postgres.incremental_file import PREFIX, Changes, Geometry, read_changes
+from ..base.errors import BackupCorrupt, DataDirectoryRefused, DiskFull
+from ..postgres.incremental_file import PREFIX, Changes, Geometry, as_full, read_changes
+from ..repository.layout import SERVER_MANIFEST
 
 _SPACES = "pg_tblspc"
 # Only here a name that begins with PREFIX is not a user's own file.
 _INCREMENTAL = ("base/", "global/", f"{_SPACES}/")
 _COPY = 1024 * 1024
+# Of the disk, the file system or this user, not of the backup.
+_HOST = (errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,25 @@ class Overlay:
         """As :meth:`data_dir`, for the directory of a tablespace."""
         self._apply(base, link, _SPACES)
 
+    def finish(self, data_dir: str) -> None:
+        """Make ``backup_label`` that of a full backup, and remove the manifest, which is of the last backup alone."""
+        name = os.path.join(data_dir, "backup_label")
+        with self._translated(data_dir):
+            os.unlink(os.path.join(data_dir, SERVER_MANIFEST))
+            with open(name, encoding="utf-8", errors="surrogateescape") as stream:
+                text = stream.read()
+            with open(name, "w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(as_full(text))
+
     def _apply(self, base: str, link: str, path: str) -> None:
-        try:
+        with self._translated(base):
             self._directory(base, link, path)
+
+    @contextmanager
+    def _translated(self, base: str) -> Iterator[None]:
+        """What this host cannot do is no damage of the backup."""
+        try:
+            yield
         except OSError as exc:
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(
@@ -54,7 +76,14 @@ class Overlay:
                     "Free some space and run the restore again: it starts over.",
                     path=base,
                 ) from exc
-            raise self._corrupt(f"{exc.filename or base}: {exc.strerror}") from exc
+            where = exc.filename or base
+            if exc.errno in _HOST:
+                raise DataDirectoryRefused(
+                    f"{where} cannot be written while the chain is combined: {exc.strerror}.",
+                    "Check the disk and the kernel's log, then run the restore again: it starts over.",
+                    data_dir=base,
+                ) from exc
+            raise self._corrupt(f"{where}: {exc.strerror}") from exc
 
     def _directory(self, base: str, link: str, path: str) -> None:
         before = _entries(base)
@@ -77,7 +106,9 @@ class Overlay:
         target = os.path.join(base, name)
         if stat.S_ISDIR(mode):
             if name not in before:
-                os.mkdir(target, stat.S_IMODE(mode))
+                os.mkdir(target, 0o700)
+                # Not by mkdir, which takes away what the umask says.
+                os.chmod(target, stat.S_IMODE(mode))
             elif not before[name].is_dir(follow_symlinks=False):
                 raise self._corrupt(f"{path} is a directory, but was none before")
             self._directory(target, entry.path, path)
@@ -118,7 +149,7 @@ class Overlay:
         for first, index, count in changes.runs(_COPY // block):
             data = os.pread(source, count * block, changes.offset + index * block)
             if len(data) != count * block:
-                raise OSError(errno.EIO, "the file is shorter than it was")
+                raise OSError(errno.EIO, "it became shorter while it was read")
             done = 0
             while done < len(data):
                 done += os.pwrite(target, data[done:], first * block + done)

@@ -92,7 +92,7 @@ def pace_in_report(report: Fields) -> Optional[Pace]:
 def estimate_seconds(chain: Chain, segments: int, measured: Optional[Pace] = None) -> Tuple[float, str]:
     """A rough forecast in seconds, and its basis: a measured pace, else the rate of the full backup. Pure.
 
-    A chain is written twice: its links, then the combined result.
+    A chain's changes are written twice: as backups, then into the full one.
     """
     full = chain[0]
     streamed = float(full.timings.get("stream", 0.0))
@@ -100,6 +100,6 @@ def estimate_seconds(chain: Chain, segments: int, measured: Optional[Pace] = Non
     rate = max(full.data_size / streamed, _SLOWEST) if streamed > 0 else _BYTES_PER_SECOND
     if measured:
         rate, source, each = measured.bytes_per_second, measured.source, measured.segment_seconds or each
-    written = sum(b.data_size for b in chain) + (chain[-1].final_size if len(chain) > 1 else 0)
+    written = sum(b.data_size for b in chain) + sum(b.data_size for b in chain[1:])
     seconds = written / rate + each * segments + _START_SECONDS
     return min(seconds, _LONGEST), f"{rate / 1e6:.0f} MB/s {source}, {each:.2g} s a segment"

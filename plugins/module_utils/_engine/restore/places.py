@@ -20,6 +20,7 @@ from ..postgres.running import directories_of, running_servers, touches, within
 from ..postgres.server import is_running
 from ..records.model import BackupManifest
 from ..repository.chain import Chain
+from . import combine
 from .marker import MARKER, hold_existing, release, unfinished_places
 from .request import Place, RestoreRequest
 
@@ -46,7 +47,9 @@ def survey(request: RestoreRequest, chain: Chain, data_dir: str, config: Config)
     places = [_place(data_dir, inside, None, ours)]
     places += [_place(path, t.final_size, t.oid, ours) for path, t in zip(paths[1:], spaces)]
     if len(chain) > 1:
-        places = [replace(p, staged=_staged_size(chain, p.tablespace)) for p in places]
+        parents = [_existing_parent(os.path.realpath(p.path)) for p in places]
+        in_place = combine.chosen(bin_dir, config.restore.combine, parents) == combine.IN_PLACE
+        places = [replace(p, staged=_staged_size(chain, p.tablespace, p.size if in_place else 0)) for p in places]
     places += [replace(_place(path, 0, None, ours), wal=True) for path in wal]
     paths = [os.path.realpath(p.path) for p in places]
     for path in paths:
@@ -64,12 +67,21 @@ def survey(request: RestoreRequest, chain: Chain, data_dir: str, config: Config)
     return tuple(places)
 
 
-def _staged_size(chain: Chain, tablespace: Optional[str]) -> int:
-    """Bytes that the extracted backups of the chain use in one place until they are combined."""
-    spaces = [t for link in chain for t in link.tablespaces if not t.in_place]
+def _staged_size(chain: Chain, tablespace: Optional[str], becomes: int) -> int:
+    """Bytes that the extracted backups of the chain use in one place until they are combined, besides the result.
+
+    Of the first one ``becomes`` bytes turn into the result.
+    """
+    sizes = [_size_in(link, tablespace) for link in chain]
+    return sum(sizes) - min(sizes[0], becomes)
+
+
+def _size_in(link: BackupManifest, tablespace: Optional[str]) -> int:
+    """The size of a backup's archive of a tablespace, or of the data directory (None)."""
+    spaces = [t for t in link.tablespaces if not t.in_place]
     if tablespace:
         return sum(t.size for t in spaces if t.oid == tablespace)
-    return sum(link.data_size for link in chain) - sum(t.size for t in spaces)
+    return link.data_size - sum(t.size for t in spaces)
 
 
 def refuse_running(paths: Sequence[str], bin_dir: Optional[str], assume_stopped: bool = False) -> None:

@@ -10,13 +10,13 @@ Objects compressed by lz4 need ``lz4``. Sealed objects need ``age`` as well, and
 from __future__ import annotations
 
 import shlex
-from typing import List, Mapping
+from typing import List, Mapping, Optional
 
 from ..base.wal_names import format_lsn
 from ..records.model import BackupManifest
 from ..records.tablespace import Tablespace
 from ..repository.chain import Chain
-from ..repository.layout import SERVER_MANIFEST, clear_name, compression_of, is_sealed, sealed_name, server_manifest
+from ..repository.layout import SERVER_MANIFEST, compression_of, is_sealed, sealed_name, server_manifest
 from ..repository.repository import Repository
 
 #: Commands that print an object with the store's own tool, by the prefix of its location; anything else is a file.
@@ -108,14 +108,14 @@ def _fetch_sealed_wal(wal: str) -> List[str]:
     ]
 
 
-def _opened(url: str, file: str, sealed: bool) -> str:
-    """The pipeline that prints one stored file, opened if it is sealed."""
-    return f"fetch {shlex.quote(f'{url}/{sealed_name(file, sealed)}')}" + (' | age -d -i "$IDENTITY"' if sealed else "")
+def _opened(word: str, sealed: bool) -> str:
+    """The pipeline that prints the stored file of this shell word, opened if it is sealed."""
+    return f"fetch {word}" + (' | age -d -i "$IDENTITY"' if sealed else "")
 
 
-def _archive(url: str, name: str) -> str:
-    """The pipeline that prints one stored archive as a tar file."""
-    opened = _opened(url, clear_name(name), is_sealed(name))
+def _archive(word: str, name: str) -> str:
+    """The pipeline that prints the stored archive ``name``, whose whole path is the shell word, as a tar file."""
+    opened = _opened(word, is_sealed(name))
     return opened + {"zstd": " | zstd -d", "lz4": " | lz4 -d", "none": ""}[compression_of(name)]
 
 
@@ -132,11 +132,23 @@ def _unpack(root: str, backup: BackupManifest, target: str, spaces: Mapping[str,
     """The lines that fill ``target`` and the directories of ``spaces`` (by OID), all given as shell words."""
     url = f"{root}/backups/{backup.label}"
     sealed = is_sealed(server_manifest(backup.files).name)
-    stored = {file.tablespace: file.name for file in backup.files if file != server_manifest(backup.files)}
-    lines = [
-        f"mkdir -p {target} && chmod 700 {target}",
-        f'{_archive(url, stored[None])} | tar -x -p -C {target} --exclude "pg_tblspc/*"',
-    ]
+    manifest = shlex.quote(f"{url}/{sealed_name(SERVER_MANIFEST, sealed)}")
+    archives = [file for file in backup.files if file != server_manifest(backup.files)]
+
+    def unpacked(tablespace: Optional[str], into: str, more: str = "") -> List[str]:
+        """A line, or a loop over the volumes."""
+        names = sorted(file.name for file in archives if file.tablespace == tablespace)
+        if len(names) == 1:
+            return [f"{_archive(shlex.quote(f'{url}/{names[0]}'), names[0])} | tar -x -p -C {into}{more}"]
+        base, _number, ending = names[0].split(".", 2)
+        word = f'{shlex.quote(f"{url}/{base}")}."$volume".{ending}'
+        return [
+            f"for volume in $(seq -f %05.0f {len(names)}); do",
+            f"  {_archive(word, names[0])} | tar -x -p -C {into}{more} || exit 1",
+            "done",
+        ]
+
+    lines = [f"mkdir -p {target} && chmod 700 {target}", *unpacked(None, target, ' --exclude "pg_tblspc/*"')]
     used = [target]
     for space in backup.tablespaces:
         link = _inside(target, f"pg_tblspc/{space.oid}")
@@ -146,13 +158,13 @@ def _unpack(root: str, backup: BackupManifest, target: str, spaces: Mapping[str,
         used.append(place)
         lines += [
             f"mkdir -p {place} && chmod 700 {place}",
-            f"{_archive(url, stored[space.oid])} | tar -x -p -C {place}",
+            *unpacked(space.oid, place),
             *([] if space.in_place else [f"ln -s {place} {link}"]),
         ]
     # If the group may read the files (initdb --allow-group-access), it may enter the directories.
     readable = f"$(find {_inside(target, 'PG_VERSION')} -perm -040)"
     lines.append(f'if [ -n "{readable}" ]; then chmod 750 {" ".join(used)}; fi')
-    return [*lines, f"{_opened(url, SERVER_MANIFEST, sealed)} > {_inside(target, SERVER_MANIFEST)}"]
+    return [*lines, f"{_opened(manifest, sealed)} > {_inside(target, SERVER_MANIFEST)}"]
 
 
 def _combine(root: str, chain: Chain) -> List[str]:
