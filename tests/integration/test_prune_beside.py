@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Any, Callable, Iterable, Iterator, List
 
 import pytest
 from lifeboat.backup import run as backup
@@ -23,6 +24,8 @@ from lifeboat.repository.holds import set_hold
 from lifeboat.repository.leases import reading, restores_under_way
 from lifeboat.repository.repository import Repositories, Repository
 from lifeboat.retention import prune
+from lifeboat.store.directory.store import DirectoryStore
+from lifeboat.store.protocol import DeleteFailure
 from lifeboat.sync import run as sync_
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
@@ -169,6 +172,69 @@ def test_a_hold_counts_until_its_backup_goes(site: Site, repository: Repository)
     site.lifeboat("prune", "--allow", "share")
     assert site.lifeboat("verify", first).data["intact"]
     assert [b["label"] for b in site.lifeboat("list").data["backups"] if b["held"]] == [first]
+
+
+def test_a_hold_between_the_last_look_and_the_removal_counts_too(
+    site: Site, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = site.backup()["label"]
+    site.cluster.switch_wal()
+    site.backup()
+    delete, manifest = DirectoryStore.delete, repository.layout.manifest(first)
+
+    def hold_first(self: DirectoryStore, names: Iterable[str]) -> List[DeleteFailure]:
+        names = list(names)
+        if manifest in names:
+            monkeypatch.setattr(DirectoryStore, "delete", delete)
+            assert set_hold(repository, first, True, "legal hold 8", "counsel")
+        return delete(self, names)
+
+    monkeypatch.setattr(DirectoryStore, "delete", hold_first)
+    with pytest.raises(PruneIncomplete, match=f"{first} .* was held after the plan was made: legal hold 8"):
+        prune.apply(site.config, ALL)
+    assert site.lifeboat("verify", first).data["intact"]
+    assert [b["label"] for b in site.lifeboat("list").data["backups"] if b["held"]] == [first]
+
+
+def test_a_restore_that_begins_after_the_plan_ends_the_removal(site: Site, repository: Repository) -> None:
+    first = site.backup()["label"]
+    site.cluster.switch_wal()
+    site.backup()
+    before = keys(site.config)["repo0"]
+    with ExitStack() as stack:
+        begun = At(": remove", lambda: stack.enter_context(reading(repository, first)))
+        with pytest.raises(PruneIncomplete, match=r"A restore from repository .* began after the plan was made") as told:
+            prune.apply(site.config, ("share", "age", "clock"), begun)
+        assert told.value.details["removed"] == 0
+    assert set(before) <= set(keys(site.config)["repo0"])
+
+
+def test_a_timeline_without_its_history_keeps_the_one_before(site: Site, repository: Repository) -> None:
+    first, cluster = site.backup()["label"], site.cluster
+    cluster.switch_wal()
+    cluster.stop()
+    # Recovery finds no more WAL, and begins another timeline.
+    cluster.configure({"restore_command": "false"})
+    (cluster.data_dir / "recovery.signal").touch()
+    cluster.start()
+    until(lambda: not cluster.value("SELECT pg_is_in_recovery()"), "the new timeline")
+    second = site.backup()["label"]
+    (history,) = site.repository_dir.glob("wal/*/00000002.history")
+    digests = list(site.repository_dir.glob("wal/**/*00000002.history*"))
+    kept = {path: path.read_bytes() for path in {history, *digests}}
+
+    def planned() -> Any:
+        return site.lifeboat("prune", "--plan", status=None).data["repositories"][0]
+
+    assert first in str(planned()["removals"])
+    for path in kept:
+        path.unlink()
+    without = planned()
+    assert without["removals"] == [] and "the history of timeline 2 is missing" in str(without)
+    assert {first, second} <= set(without["kept"])
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert first in str(planned()["removals"])
 
 
 def test_a_hold_that_comes_too_late_is_refused(

@@ -82,6 +82,17 @@ def test_a_release_from_the_past_does_not_count_until_the_clock_is_right(site: S
     assert site.lifeboat("hold").data["holds"] == {"repo0": []}
 
 
+def test_a_hold_that_does_not_count_is_no_success(site: Site, tmp_path: Path) -> None:
+    site.cluster.start()
+    label = site.backup()["label"]
+    site.lifeboat("hold", label, "--reason", "a trial")
+    # Not so far ahead that the release would not count.
+    site.lifeboat("hold", label, "--release", env=wrong_clock(tmp_path, 50 * 60))
+    error = site.lifeboat("hold", label, "--reason", "another trial", status=1).error
+    assert error["error_code"] == "clock_wrong" and "is not held" in error["message"]
+    assert site.lifeboat("hold").data["holds"] == {"repo0": []}
+
+
 @pytest.fixture
 def first(site: Site, wrong: Wrong) -> Dict[str, Any]:
     """A backup made while the server's clock was ahead; the clock is correct now."""

@@ -32,7 +32,7 @@ _Read = Union[str, ObjectMissing, ObjectCorrupt]
 class Histories:
     """``texts``: the sound histories by timeline, of which ``unchecked`` have no digest; ``damaged``: faults of others.
 
-    ``lost`` have a digest but are missing. ``stored`` are the timelines with WAL, with a history or not.
+    ``lost`` have a digest, or were listed, but are missing. ``stored`` are the timelines with WAL, history or not.
     """
 
     texts: Dict[int, str] = field(default_factory=dict)
@@ -77,7 +77,10 @@ def read_histories(repository: Repository, system: str) -> Histories:
                     found.texts[timeline], last = said, timeline
                     if name not in promised:
                         found.unchecked.add(timeline)
-    found.lost = {int(name[:8], 16) for name in promised - there}
+                else:
+                    # Listed, but not there when it was read.
+                    found.lost.add(timeline)
+    found.lost |= {int(name[:8], 16) for name in promised - there}
     return found
 
 

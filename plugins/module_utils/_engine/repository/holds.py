@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Seque
 from ..base import clock
 from ..base.errors import (
     BackupMissing,
+    ClockWrong,
     ConfigError,
     ObjectCorrupt,
     RecordImplausible,
@@ -272,6 +273,13 @@ def set_hold(repository: Repository, label: str, held: bool, reason: str, by: st
                 f"Backup {label} in repository {repository.location} is held, but was removed before the hold was"
                 " stored.",
                 "Choose a backup from lifeboat list.",
+                label=label,
+            )
+        if label not in read_holds(repository):
+            raise ClockWrong(
+                f"Backup {label} in repository {repository.location} is not held: it was released, by the clock of that"
+                f" host, after this hold of {format_time(event.at)}.",
+                "Correct the clocks of both hosts (timedatectl); once this one is past that time, hold it again.",
                 label=label,
             )
     else:

@@ -25,7 +25,7 @@ from ..repository.repository import Repository
 from ..repository.restore_tests import last_tested
 from ..repository.verifications import read_all_known
 from .copies import CopyKey, CopyRecord
-from .plan import Facts
+from .given import Facts, without_history
 from .strength import Evidence
 
 _PARALLEL = 8
@@ -49,6 +49,10 @@ def read_facts(repository: Repository, policy: RetentionConfig, now: datetime) -
         # The origin of the timeline is unknown: keep all backups that it may need.
         if any(not isinstance(error, RecordImplausible) for error in doubted.values()):
             unclear[system] = f"a history of {system} is damaged"
+        else:
+            why = without_history(catalog.of_system(system), found)
+            unclear.update({system: why} if why else {})
+        if system in unclear:
             held.update({b.label: unclear[system] for b in catalog.of_system(system)})
     newer = [d.label for d in catalog.damaged if d.newer]
     if newer:

@@ -20,15 +20,15 @@ from ..base.errors import WalInvalid
 from ..base.wal_names import Segment
 from ..config.retention import RetentionConfig
 from ..records.model import BackupManifest, format_time
-from ..repository.chain import Chains
 from ..repository.kinds import Kind, kind_of
 from ..repository.labels import begun, label_order
 from ..repository.leases import Writing
 from ..repository.terms import is_due
 from ..store.protocol import ObjectInfo
-from .copies import CopyKey, CopyRecord, CopyStanding, copies_that_go, copy_order, judge_copies
+from .copies import CopyKey, CopyStanding, copies_that_go, copy_order, judge_copies
+from .given import Facts, with_unread
 from .keep import Rivals, kept_backups, order_of
-from .strength import Evidence, Segments, Standing, Stored, judge
+from .strength import Segments, Standing, Stored, judge
 from .trails import Removal, old_diverged, old_drills, old_events, old_leases, old_logs, old_repairs
 from .wal import (
     Base,
@@ -43,31 +43,6 @@ from .wal import (
 )
 
 _COPIES = {"files": "copy", "dump": "dump"}
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The input of a plan, besides the objects.
-
-    ``histories`` are the texts of history files by system identifier and timeline; ``held`` the reasons of holds by
-    label; ``unclear`` the reasons, by system identifier, why no WAL is removed; ``evidence`` are verifications and
-    restore tests that count, ``verified`` all backups with a record of verification; ``copies`` are the records of
-    copies and dumps, ``unreadable`` why those of others cannot be read; ``writing`` is what is being written; ``newer``
-    are the file sets and databases with copies by a newer Lifeboat.
-    """
-
-    cluster: str
-    chains: Chains
-    damaged: Mapping[str, str] = field(default_factory=dict)
-    histories: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    held: Mapping[str, str] = field(default_factory=dict)
-    unclear: Mapping[str, str] = field(default_factory=dict)
-    evidence: Evidence = Evidence()
-    verified: Collection[str] = ()
-    copies: Mapping[CopyKey, CopyRecord] = field(default_factory=dict)
-    unreadable: Mapping[CopyKey, str] = field(default_factory=dict)
-    writing: Writing = Writing()
-    newer: Collection[Tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +96,7 @@ def make_plan(
         found.add(kind, info)
         if locking and is_due(kind, info.modified, policy, now):
             due.append(info.key)
+    facts = with_unread(facts, found.backups, now)
     chains, stored, shrunk_counts = facts.chains, found.stored(), "shrunk" in lifted
     standing = judge(chains, stored, found.segments, policy, now, facts.evidence, shrunk_counts)
     view = _Known(facts, standing, stored, found, policy, now, locking)

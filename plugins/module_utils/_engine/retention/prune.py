@@ -12,7 +12,7 @@ from typing import Any, Collection, Dict, Iterable, Iterator, List, Optional, Se
 
 from ..audit.scope import Note, audited
 from ..base import clock
-from ..base.errors import LifeboatError, LocksNotRenewed, PruneIncomplete, PruneRefused
+from ..base.errors import LifeboatError, LocksNotRenewed, PruneIncomplete, PruneRefused, StoreError
 from ..base.progress import Progress, Silent
 from ..config.load import Config, RepositoryConfig
 from ..config.retention import RetentionConfig
@@ -114,7 +114,8 @@ def apply(config: Config, lifted: Collection[str] = (), progress: Optional[Progr
             _put_on_record(planned, lifted, note)
             entries = {r.name: r for r in config.repositories}
             done = tuple(
-                p if p.error else _apply(r, entries[r.name], p, progress) for r, p in zip(repositories.items, planned)
+                p if p.error else _apply(r, entries[r.name], p, progress, "restore" not in lifted)
+                for r, p in zip(repositories.items, planned)
             )
             _require_locks(done)
         finally:
@@ -221,10 +222,12 @@ def _refuse(planned: List[Pruned]) -> None:
         )
 
 
-def _apply(repository: Repository, entry: RepositoryConfig, planned: Pruned, progress: Progress) -> Pruned:
+def _apply(
+    repository: Repository, entry: RepositoryConfig, planned: Pruned, progress: Progress, watched: bool
+) -> Pruned:
     locks = open_locks(entry.store)
     try:
-        removed = _remove(repository, planned, locks, progress)
+        removed = _remove(repository, planned, locks, progress, watched)
         if locks is None or not planned.plan.due:
             return removed
         progress.phase(f"{repository.name}: renew {len(planned.plan.due)} locks")
@@ -248,13 +251,20 @@ def _require_locks(done: Sequence[Pruned]) -> None:
             )
 
 
-def _remove(repository: Repository, planned: Pruned, locks: Optional[Locks], progress: Progress) -> Pruned:
+def _remove(
+    repository: Repository, planned: Pruned, locks: Optional[Locks], progress: Progress, watched: bool
+) -> Pruned:
+    """Remove as planned; ``watched``: unless a restore begins meanwhile."""
     progress.phase(f"{repository.name}: remove")
     removals, done, size, locked = planned.plan.removals, 0, 0, 0
     for batch in _batches(removals):
+        if watched:
+            _require_no_restore(repository, done, len(removals))
         if _is_backup(batch[0]):
             _require_unheld(repository, batch[0], done, len(removals))
-        failures = repository.store.delete([r.key for r in batch])
+            failures = _delete_record(repository, batch[0], done, len(removals))
+        else:
+            failures = repository.store.delete([r.key for r in batch])
         kept = [f for f in failures if locks is not None and is_locked(locks, f.key)]
         if len(kept) < len(failures):
             raise _incomplete(repository, [f for f in failures if f not in kept], done, len(removals))
@@ -293,6 +303,40 @@ def _require_unheld(repository: Repository, removal: Removal, done: int, total: 
             "Run lifeboat prune again: the new plan respects this hold.",
             removed=done,
             held=label,
+        )
+
+
+def _delete_record(repository: Repository, removal: Removal, done: int, total: int) -> List[DeleteFailure]:
+    """Delete the record of a backup, and put it back if somebody held the backup in that moment."""
+    raw = repository.store.get(removal.key)
+    failures = repository.store.delete([removal.key])
+    if failures:
+        return failures
+    try:
+        _require_unheld(repository, removal, done, total)
+    except PruneIncomplete as exc:
+        try:
+            repository.store.put(removal.key, raw)
+        except StoreError as refused:
+            exc.hint = (
+                f"Its record could not be put back ({refused.message}); its data is there. Copy the record from another"
+                f" repository (lifeboat sync), or restore its version in the bucket: {removal.key}. Then run lifeboat"
+                " prune again."
+            )
+        raise
+    return failures
+
+
+def _require_no_restore(repository: Repository, done: int, total: int) -> None:
+    """PruneIncomplete if a restore has begun since the plan: it may read what the plan removes."""
+    running = restores_under_way(repository, clock.now())
+    if running:
+        raise PruneIncomplete(
+            f"A restore from repository {repository.location} began after the plan was made: {running[0]}. {done} of"
+            f" {total} objects were removed before.",
+            "Run lifeboat prune again when it is over.",
+            removed=done,
+            restores=running,
         )
 
 

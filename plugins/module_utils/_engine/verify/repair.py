@@ -27,6 +27,7 @@ from ..records.model import FORMAT, ArchiveFile, format_time
 from ..repository.histories import digest_line, sound_history
 from ..repository.kinds import Kind, kind_of
 from ..repository.layout import MANIFEST, is_sealed, trial
+from ..repository.leases import writing
 from ..repository.repository import Repositories, Repository
 from ..wal.fetch import open_wal
 from .copies import promised
@@ -212,15 +213,18 @@ def _heal(target: Repository, finding: Finding, good: _Good, refusal: Optional[s
         if refusal:
             raise _refused(target, finding.key, refusal)
         aside = _put_aside(target, finding, good)
-        _remove(target, finding.key, aside)
-    try:
-        _put(target, good)
-    except LifeboatError as exc:
+    # If this ends in between, retention must not take what is left for an unfinished backup.
+    with writing([target], [finding.key]):
         if there:
-            exc.hint = (
-                f"Run it again: the damaged object was removed, and the good one of {good.source.name} is untouched."
-            )
-        raise
+            _remove(target, finding.key, aside)
+        try:
+            _put(target, good)
+        except LifeboatError as exc:
+            if there:
+                exc.hint = (
+                    f"Run it again: the damaged object was removed; the good one of {good.source.name} is untouched."
+                )
+            raise
     return Repaired(target.name, good.key, good.source.name, aside, there)
 
 
