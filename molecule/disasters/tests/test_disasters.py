@@ -110,7 +110,7 @@ def test_a_damaged_table_comes_back_from_the_newest_sound_backup(
     host = machines["db13"]
     (*_earlier, sound) = [backup["label"] for backup in lifeboat(host, "shop", "list")["backups"]]
     spoil(host, "orders", 3)
-    damaged = lifeboat(host, "shop", "backup --type full")["label"]
+    damaged = lifeboat(host, "shop", "backup --type full")["backup"]["label"]
     flip(host, "orders", 5 * PAGE + 4000, b"\xff\x00\xff")
     began, known = time.time(), shop.acknowledged
     page = Page(playbook, "db13", "dr_disaster=corruption", "dr_amcheck=true", "dr_bisect=true")
