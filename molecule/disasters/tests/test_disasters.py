@@ -248,4 +248,6 @@ def test_an_attack_with_the_keys_of_the_writer_ends_on_clean_ground(
     # Whole transactions from the end on, and nothing in between.
     assert not lost or min(lost) > max(known - lost)
     assert sql(clean, "SELECT count(*) FROM orders", "shop") == str(ROWS + 1)
+    told = clean.check_output("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml list")
+    assert any(forged.split("/")[-2] in line and "DAMAGED" in line for line in told.splitlines()), told
     assert label not in {held["label"] for held in lifeboat(clean, "shop", "list")["backups"] if held["restorable"]}
