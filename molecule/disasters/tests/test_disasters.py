@@ -78,6 +78,11 @@ def restored(host: Host, table: str) -> str:
     return name
 
 
+def test_damage_is_looked_for_on_the_host_of_the_cluster_only(playbook: Playbooks) -> None:
+    told = playbook("dr", "empty13", "-e", "dr_amcheck=true", status=2)
+    assert "empty13 does not answer, or has no /etc/lifeboat/shop.yml" in told
+
+
 def test_a_damaged_index_is_built_again(machines: Dict[str, Host], playbook: Playbooks, shop: Ledger) -> None:
     host = machines["db13"]
     flip(host, "by_note", PAGE + 4000, b"\xff\x00\xff")
@@ -133,6 +138,7 @@ def test_a_damaged_table_comes_back_from_the_newest_sound_backup(
         acknowledged=len(known),
     )
     assert not shop.lost(host, known)
+    lifeboat(host, "shop", "backup --type full")
     again = Page(playbook, "db13", "dr_disaster=corruption", "dr_amcheck=true")
     assert again.damaged[0] == "nothing that pg_amcheck finds" or "not checked" in again.damaged[0], again.text
 
