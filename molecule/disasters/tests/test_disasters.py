@@ -170,8 +170,8 @@ def test_deleted_rows_and_a_dropped_table_come_back(
     )
     sql(host, back, "shop")
     note(playbook, "deletion", began, way=page.best, lost=len(shop.lost(host, known)), acknowledged=len(known))
-    counts = sql(host, "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM customers)", "shop")
-    assert counts == f"{ROWS + 1}|{ROWS + 1}" and not shop.lost(host, known)
+    counts = sql(host, "SELECT (SELECT count(*) FROM orders WHERE id > 0), (SELECT count(*) FROM customers)", "shop")
+    assert counts == f"{ROWS}|{ROWS + 1}" and not shop.lost(host, known)
 
 
 def writers_store(host: Host) -> Any:
@@ -253,7 +253,7 @@ def test_an_attack_with_the_keys_of_the_writer_ends_on_clean_ground(
     note(playbook, "ransomware", began, way=page.best, lost=len(lost), acknowledged=len(known))
     # Whole transactions from the end on, and nothing in between.
     assert not lost or min(lost) > max(known - lost)
-    assert sql(clean, "SELECT count(*) FROM orders", "shop") == str(ROWS + 1)
+    assert sql(clean, "SELECT count(*) FROM orders WHERE id > 0", "shop") == str(ROWS)
     told = clean.check_output("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml list")
     assert any(forged.split("/")[-2] in line and "DAMAGED" in line for line in told.splitlines()), told
     assert label not in {held["label"] for held in lifeboat(clean, "shop", "list")["backups"] if held["restorable"]}
