@@ -22,7 +22,8 @@ from testinfra.host import Host
 CHECKOUT = Path(os.environ["LIFEBOAT_CHECKOUT"])
 HOSTS = CHECKOUT / ".build" / "hosts"
 PREFIX = f"lifeboat{os.environ['LIFEBOAT_HOSTS']}-{os.environ['MOLECULE_SCENARIO_NAME']}"
-_SUBNET = {"default": 0, "rebuild": 1, "regions": 2, "clusters": 4}[os.environ["MOLECULE_SCENARIO_NAME"]]
+_SUBNETS = {"default": 0, "rebuild": 1, "regions": 2, "disasters": 3, "clusters": 4}
+_SUBNET = _SUBNETS[os.environ["MOLECULE_SCENARIO_NAME"]]
 STORE_ROUTE = f"10.{os.environ['LIFEBOAT_HOSTS']}.{_SUBNET}.3/32"
 # Whether the longest tests are wanted too: make test-all.
 ALL = bool(os.environ.get("LIFEBOAT_TEST_ALL"))

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Reads every repository and asks the server, within a minute, and returns each way back with what it loses, how long
     it takes, what must be true, and the command that does it. The best one by the objectives is marked.
-  - What does not answer in time is named. Changes nothing.
+  - What does not answer in time is named. Changes nothing, except that O(bisect) records its restore tests.
   - A target that no repository reaches is an error that names the nearest one.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
@@ -78,6 +78,13 @@ options:
     description: Whether to find damaged relations and blocks with C(pg_amcheck), which reads the whole cluster.
     type: bool
     default: false
+  bisect:
+    description:
+      - Whether to find the newest sound backup before that, by restore tests in scratch clusters on this host,
+        however long that takes.
+      - Each test is a record in the repositories, so that an interruption loses only the test at work.
+    type: bool
+    default: false
   within:
     description: Seconds to wait for answers.
     type: float
@@ -114,6 +121,15 @@ assessment:
       C(repository).
   returned: success
   type: dict
+sound:
+  description: With O(bisect), the label of the newest sound backup; null if none is, or without O(bisect).
+  returned: success
+  type: str
+tested:
+  description: The restore tests of O(bisect), in order; each is C(label) and C(sound).
+  returned: success
+  type: list
+  elements: dict
 lines:
   description: The same as text.
   returned: success
@@ -130,7 +146,9 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.assess i
     DISASTERS,
     Asked,
     assess,
+    find_sound,
     lines,
+    tested_lines,
     write,
 )
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config, load
@@ -148,6 +166,7 @@ SPEC = ArgumentSpec(
         "host_config_file": {"type": "path"},
         "page": {"type": "path"},
         "amcheck": {"type": "bool", "default": False},
+        "bisect": {"type": "bool", "default": False},
         "within": {"type": "float", "default": 60},
     },
     mutually_exclusive=(("target_time", "label"),),
@@ -155,7 +174,7 @@ SPEC = ArgumentSpec(
 
 
 def look(module: AnsibleModule, config: Config) -> dict[str, Any]:
-    """Assess, and write the page; nothing else is changed."""
+    """Assess, and write the page; nothing else is changed, except that a bisection records its restore tests."""
     given = module.params
     times = {name: read_aware(given[option], option) for name, option in _TIMES.items() if given[option]}
     words = {name: given[name] or "" for name in _WORDS}
@@ -168,10 +187,17 @@ def look(module: AnsibleModule, config: Config) -> dict[str, Any]:
         **words,
     )
     told = given["standby_loss"]
+    sound, tested = find_sound(config) if given["bisect"] and not module.check_mode else (None, [])
     found = assess(config, asked, (lambda: told) if told else None, given["within"], given["amcheck"])
     if given["page"]:
         write(found, given["page"])
-    return {"changed": False, "assessment": found.as_dict(), "lines": lines(found)}
+    return {
+        "changed": bool(tested),
+        "assessment": found.as_dict(),
+        "sound": sound,
+        "tested": [{"label": label, "sound": held} for label, held in tested],
+        "lines": [*tested_lines(tested), *lines(found)],
+    }
 
 
 def main() -> None:

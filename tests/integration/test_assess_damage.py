@@ -155,6 +155,9 @@ def test_the_newest_sound_backup_is_found_by_restore_tests_and_the_table_comes_b
         # offset, LP_NORMAL, the length).
         stream.seek(3 * PAGE + 24)
         stream.write(struct.pack("<I", 8191 | 1 << 15 | 100 << 17))
+        # The header of a later page (pd_lower): this one cannot be read at all, and hides the other.
+        stream.seek(7 * PAGE + 12)
+        stream.write(b"\xff\xff")
     site.cluster.start()
     damaged = []
     for _ in range(2):
@@ -163,7 +166,7 @@ def test_the_newest_sound_backup_is_found_by_restore_tests_and_the_table_comes_b
     found = site.lifeboat(*CORRUPT, "--bisect", "--amcheck").data
     assert found["tested"] == [[damaged[1], False], [sound, True], [damaged[0], False]] and found["sound"] == sound
     (relation,) = found["damages"]["relations"]
-    assert (relation["relation"], relation["blocks"]) == ('"public"."orders"', [3])
+    assert (relation["relation"], relation["blocks"]) == ('"public"."orders"', [3, 7])
     assert found["best"] == "table_beside" and found["command"].endswith(f"--latest --label {sound}")
     done = site.lifeboat(*shlex.split(found["command"])[6:]).data["restored"]
     assert list(done["rows"].values()) == [3000]

@@ -29,5 +29,11 @@ def test_the_boundary_is_found(count: int, data: st.DataObject) -> None:
 
 def test_a_test_that_failed_before_a_newer_one_held_says_nothing() -> None:
     assert next_to_prove([False, None, True]) is None
-    assert next_to_prove([True, False, None, None]) is None
+    assert next_to_prove([True, False, True]) is None
+
+
+def test_the_newest_is_tested_although_an_older_one_failed() -> None:
+    """That damage may have been mended since; only if the newest fails too, those in between count as failed."""
+    assert next_to_prove([True, False, None, None]) == 3
+    assert next_to_prove([True, False, None, False]) is None
     assert next_to_prove([None, None, None]) == 2

@@ -14,18 +14,28 @@ from ..listing import describe
 from ..restore_test import TestRequest
 from ..restore_test import apply as restore_for_a_test
 
+#: What was tested, in order: the label of a backup, and whether it is sound.
+Tested = Sequence[Tuple[str, bool]]
+
 
 def next_to_prove(known: Sequence[Optional[bool]]) -> Optional[int]:
     """The position of the backup to be tested next; None once it is known which is the newest sound one, if any. Pure.
 
-    ``known``, oldest first: proven, failed, or never tested (None). What is newer than a failed one counts as failed.
+    ``known``, oldest first: proven, failed, or never tested (None). What is newer than a failed one counts as failed,
+    but the newest is always tested: the damage that an old test found may have been mended since.
     """
+    if known and known[-1] is None:
+        return len(known) - 1
     sound = max((n for n, proven in enumerate(known) if proven), default=-1)
     failed = next((n for n in range(sound + 1, len(known)) if known[n] is False), len(known))
     if failed - sound <= 1:
         return None
-    # The newest first: most often it is sound.
-    return len(known) - 1 if failed == len(known) else (sound + failed) // 2
+    return (sound + failed) // 2
+
+
+def tested_lines(tested: Tested) -> List[str]:
+    """What was tested, a line for each backup. Pure."""
+    return [f"restore test of {name}: {'sound' if held else 'DAMAGED'}" for name, held in tested]
 
 
 def find_sound(config: Config, progress: Optional[Progress] = None) -> Tuple[Optional[str], List[Tuple[str, bool]]]:

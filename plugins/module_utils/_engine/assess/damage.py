@@ -4,8 +4,8 @@
 """Which relations and blocks of the live cluster are damaged: ``pg_amcheck`` finds them. Reads; installs nothing.
 
 PostgreSQL manual, "pg_amcheck" and "amcheck". A relation's check ends at its first page with a wrong checksum, so
-that a table is checked again behind each. What pg_amcheck prints is looked up in the catalog, and gets into no
-statement.
+that a table is checked again before and behind each. What pg_amcheck prints is looked up in the catalog, and gets
+into no statement.
 """
 
 from __future__ import annotations
@@ -128,19 +128,27 @@ def _amcheck(config: Config, where: ConnectionConfig, words: Sequence[str], dead
 def _all_blocks(
     config: Config, where: ConnectionConfig, damage: Damage, known: Dict[str, Optional[Damage]], deadline: float
 ) -> Damage:
-    """A table with every damaged block: its check goes on behind each page that cannot be read."""
+    """A table with every damaged block: it is checked again before and behind each page that cannot be read."""
     if damage.kind != TABLE or not damage.blocks:
         return damage
     with session(where) as sql:
         words = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
         pages = int(sql.value(words, (damage.relation,)))
-    blocks = list(damage.blocks)
-    while max(blocks) + 1 < pages and len(blocks) < _MOST_BLOCKS:
+
+    def check(first: int, last: int) -> List[int]:
         # Quoted as it is, nothing in the name is a pattern.
-        only = [f"--table={damage.relation}", "--no-dependent-indexes", "--no-dependent-toast"]
-        only.append(f"--startblock={max(blocks) + 1}")
-        more = [b for d in parse(_amcheck(config, where, only, deadline), known) for b in d.blocks if b > max(blocks)]
-        if not more:
-            break
+        words = [f"--table={damage.relation}", "--no-dependent-indexes", "--no-dependent-toast"]
+        words += [f"--startblock={first}", f"--endblock={last}"]
+        found = parse(_amcheck(config, where, words, deadline), known)
+        return [block for one in found for block in one.blocks if first <= block <= last]
+
+    blocks: List[int] = []
+    start, more = 0, list(damage.blocks)
+    while more:
+        # A page that cannot be read takes with it what the check found in the pages before it.
+        if min(more) > start:
+            blocks += check(start, min(*more, pages) - 1)
         blocks += more
+        start = max(more) + 1
+        more = check(start, pages - 1) if start < pages and len(blocks) < _MOST_BLOCKS else []
     return replace(damage, blocks=tuple(sorted(set(blocks))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Callable, Dict, Mapping, Optional
 
-from ...assess import DISASTERS, Asked, assess, find_sound, lines, write
+from ...assess import DISASTERS, Asked, assess, find_sound, lines, tested_lines, write
 from ...assess.gather import MOST_SECONDS
 from ...base.errors import PostgresError, StandbyRefused
 from ...config.load import Config, load
@@ -86,8 +86,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     if args.html:
         write(found, args.html)
     data = {**found.as_dict(), "page": args.html, "sound": sound, "tested": [[name, held] for name, held in tested]}
-    told = [f"restore test of {name}: {'sound' if held else 'DAMAGED'}" for name, held in tested]
-    return Answer(data, "\n".join([*told, *lines(found)]))
+    return Answer(data, "\n".join([*tested_lines(tested), *lines(found)]))
 
 
 def _loss(config: Config) -> Callable[[], Optional[Mapping[str, Any]]]:
