@@ -31,10 +31,18 @@ def host(machines: Dict[str, Host]) -> Host:
 
 
 @pytest.fixture
-def command(host: Host) -> Iterator[str]:
-    """A file that the host runs instead of ``lifeboat``. The notified status of a job is in /tmp/told."""
-    # It starts a check every five minutes, and so would this test.
+def quiet(host: Host) -> Iterator[None]:
+    """Without cron, which starts a check every five minutes, as the test does."""
     host.check_output("systemctl stop cron")
+    state = "systemctl show --property=ActiveState --value %s"
+    until(lambda: host.check_output(state, UNIT) in ("inactive", "failed"), "no check runs")
+    yield
+    host.check_output("systemctl start cron")
+
+
+@pytest.fixture
+def command(host: Host, quiet: None) -> Iterator[str]:
+    """A file that the host runs instead of ``lifeboat``. The notified status of a job is in /tmp/told."""
     contacts = "mail=; notify='echo $LIFEBOAT_STATUS >>/tmp/told'"
     host.check_output("cp -p /usr/bin/lifeboat /usr/bin/lifeboat.kept; cp -p /etc/lifeboat/db13.job /etc/lifeboat.kept")
     host.check_output("echo %s >>/etc/lifeboat/db13.job; rm -f /tmp/told", contacts)
@@ -42,7 +50,6 @@ def command(host: Host) -> Iterator[str]:
     host.check_output("mv /usr/bin/lifeboat.kept /usr/bin/lifeboat && mv /etc/lifeboat.kept /etc/lifeboat/db13.job")
     host.run("systemctl stop %s; systemctl reset-failed 'lifeboat-job@*'", UNIT)
     assert host.run(f"{JOB} db13 check").rc == 0
-    host.check_output("systemctl start cron")
 
 
 def does(host: Host, command: str, words: str) -> None:
@@ -57,7 +64,7 @@ def as_user(host: Host, user: str, words: str) -> Any:
     return host.run("runuser -u %s -- sh -c %s", user, words)
 
 
-def test_an_ordinary_user_cannot_stop_a_job(host: Host) -> None:
+def test_an_ordinary_user_cannot_stop_a_job(host: Host, quiet: None) -> None:
     host.run("useradd --create-home mallory")
     old, state = "/run/lock/lifeboat-db13-check.lock", "/var/lib/lifeboat/state"
     host.check_output("rm -f %s", old)
