@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -95,7 +94,7 @@ def test_an_erasure_gets_no_wrong_time(site: Site, tmp_path: Path) -> None:
         argv, input="7", capture_output=True, text=True, check=False,
         env={**os.environ, **wrong_clock(tmp_path, -3 * 3600)},
     )  # fmt: skip
-    assert done.returncode == 1 and json.loads(done.stderr.splitlines()[-1])["error_code"] == "clock_wrong"
+    assert done.returncode == 1 and '"error_code": "clock_wrong"' in done.stderr, done
     assert not list(site.repository_dir.glob("erasures/*"))
 
 
