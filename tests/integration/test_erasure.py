@@ -60,6 +60,24 @@ def later(site: Site) -> str:
     return moment
 
 
+def test_a_subject_that_came_back_is_erased_again(site: Site) -> None:
+    words = ("--table", "people", "--column", "id")
+    site.cluster.execute("DELETE FROM people WHERE id = 4711")
+    first = add(site, "4711", *words)
+    site.cluster.execute("INSERT INTO people VALUES (4711, 'anna@example.org')")
+    between = later(site)
+    site.cluster.execute("DELETE FROM people WHERE id = 4711")
+    # Without a time it is the one that is known, and the answer says how to add another.
+    assert not add(site, "4711", *words)["changed"]
+    again = add(site, "4711", *words, "--erased-at", str(site.cluster.value("SELECT clock_timestamp()::text")))
+    assert again["changed"] and again["erasure"]["id"] != first["erasure"]["id"]
+    site.cluster.switch_wal()
+    clone = site.clone("between")
+    site.lifeboat(*restore_arguments(clone, "--time", between))
+    assert 4711 not in people(clone)
+    clone.stop()
+
+
 def test_a_row_that_comes_back_is_erased_before_the_server_is_open(site: Site, tmp_path: Path) -> None:
     before = later(site)
     # Anna by the hash of her key, Berta by her key and a statement of her own.

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
@@ -80,6 +82,20 @@ def test_a_release_from_the_past_does_not_count_until_the_clock_is_right(site: S
     flip(hold)
     assert site.lifeboat("hold", label, "--release").data["changed"]
     assert site.lifeboat("hold").data["holds"] == {"repo0": []}
+
+
+def test_an_erasure_gets_no_wrong_time(site: Site, tmp_path: Path) -> None:
+    """A restore to half an hour before it would not apply it."""
+    site.cluster.start()
+    site.backup()
+    words = ["erasure", "add", "--table", "people", "--column", "id"]
+    argv = [str(site.command), "--config", str(site.config_file), "--json", *words]
+    done = subprocess.run(
+        argv, input="7", capture_output=True, text=True, check=False,
+        env={**os.environ, **wrong_clock(tmp_path, -3 * 3600)},
+    )  # fmt: skip
+    assert done.returncode == 1 and '"error_code": "clock_wrong"' in done.stderr, done
+    assert not list(site.repository_dir.glob("erasures/*"))
 
 
 def test_a_hold_that_does_not_count_is_no_success(site: Site, tmp_path: Path) -> None:

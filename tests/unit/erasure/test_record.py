@@ -65,6 +65,14 @@ def test_the_same_is_known_again() -> None:
             assert not erasure.is_of(other)
 
 
+def test_a_later_erasure_of_the_same_subject_is_another_one() -> None:
+    erasure = make_erasure(ASKED, EPOCH, "me")
+    assert erasure.covers(ASKED) and erasure.covers(replace(ASKED, erased_at=erasure.erased_at))
+    assert erasure.covers(replace(ASKED, erased_at=erasure.erased_at - timedelta(1)))
+    assert not erasure.covers(replace(ASKED, erased_at=erasure.erased_at + timedelta(seconds=1)))
+    assert not erasure.covers(replace(ASKED, key="4712"))
+
+
 def test_names_are_quoted() -> None:
     words = default_statement('odd schema.ta"ble%', "Id", True)
     assert words.startswith('DELETE FROM "odd schema"."ta""ble%%" WHERE ') and '"Id"::text' in words

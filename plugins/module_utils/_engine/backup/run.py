@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
 from ..base import clock
-from ..base.errors import BackupRunning, ClockWrong, ConfigError, IncrementalImpossible, StoreError, WalGap
+from ..base.errors import BackupRunning, ConfigError, IncrementalImpossible, WalGap
 from ..base.progress import Progress, Silent
 from ..base.version import VERSION
 from ..base.wal_names import Segment, segments_between
@@ -28,9 +28,10 @@ from ..postgres import requirements, summaries
 from ..postgres.connection import Session, session
 from ..postgres.contents import read_contents
 from ..postgres.facts import ServerFacts, WalRange, archiver_state, manifest_wal_range, read_facts, require_backup_ready
-from ..records.model import BACKUP_TYPES, BackupManifest, format_time
+from ..records.model import BACKUP_TYPES, BackupManifest
 from ..repository.catalog import load_catalog
 from ..repository.chain import progress_of
+from ..repository.clocks import require_clock
 from ..repository.free import free_second
 from ..repository.labels import make_label
 from ..repository.layout import MANIFEST
@@ -165,22 +166,10 @@ def _fresh(
 
 def _require_clocks(sql: Session, required: Sequence[Repository]) -> None:
     """ClockWrong if a clock differs so much from a store's that the backup would not count, or only much later."""
+    why = "a backup with such a time would not count"
     for repository in required:
-        try:
-            told = repository.store.clock()
-        except StoreError:
-            # A proxy may withhold it; credentials that cannot store fail in the backup itself.
-            continue
-        for whose, now in (("server's", sql.value("SELECT clock_timestamp()")), ("host's", clock.now())):
-            if abs(now - told) > CLOCKS:
-                raise ClockWrong(
-                    f"The {whose} clock is at {format_time(now)}, but that of repository {repository.location} at"
-                    f" {format_time(told)}: a backup with such a time would not count.",
-                    "Correct the wrong clock (NTP: timedatectl), then make the backup.",
-                    whose=whose,
-                    repository=repository.name,
-                    seconds=round((now - told).total_seconds()),
-                )
+        require_clock(repository, "server's", sql.value("SELECT clock_timestamp()"), CLOCKS, why)
+        require_clock(repository, "host's", clock.now(), CLOCKS, why)
 
 
 def apply(config: Config, planned: BackupPlan, progress: Optional[Progress] = None) -> Made:

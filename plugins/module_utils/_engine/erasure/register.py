@@ -16,7 +16,8 @@ from ..audit.scope import audited
 from ..base import clock
 from ..base.errors import ErasureFailed, LifeboatError, ObjectExists, RecordForeign
 from ..config.load import Config
-from ..repository.erasures import Erasure, ErasureRequest, load_erasure, make_erasure
+from ..repository.clocks import require_clock
+from ..repository.erasures import MARGIN, Erasure, ErasureRequest, load_erasure, make_erasure
 from ..repository.hasty import open_hasty, require_begun
 from ..repository.records import StoredRecord, iterate_records
 from ..repository.repository import Repositories, Repository
@@ -143,8 +144,11 @@ def _looked_up(
         for repository in repositories.items:
             try:
                 require_begun(repository)
+                if request.erased_at is None:
+                    # A restore to a time before the erasure applies it, so the time must be right.
+                    require_clock(repository, "host's", clock.now(), MARGIN / 2, "the erasure would have that time")
                 known = _those_that_count(iterate_records(repository, repository.layout.erasures))
-                have[repository.name] = next((e for e in known if e.is_of(request)), None)
+                have[repository.name] = next((e for e in known if e.covers(request)), None)
             except LifeboatError as exc:
                 if repository.required:
                     raise

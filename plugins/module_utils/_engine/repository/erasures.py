@@ -93,6 +93,10 @@ class Erasure:
         statement = other.statement or default_statement(other.table, other.column, other.hash_key)
         return same and known and (self.key is None) == other.hash_key and self.statement == statement
 
+    def covers(self, request: ErasureRequest) -> bool:
+        """Whether registering the request adds nothing: it is this erasure, and not a later one of the same subject."""
+        return self.is_of(request) and (request.erased_at is None or self.erased_at >= request.erased_at)
+
 
 @dataclass(frozen=True)
 class ErasureRequest:

@@ -85,6 +85,11 @@ def run_add(args: argparse.Namespace, terminal: Terminal) -> Answer:
     )
     done = (register.plan if args.plan else register.apply)(config, request)
     lines = [f"{done.erasure.id}: {done.erasure.table} {'would be' if args.plan else 'is'} registered"]
+    if not done.repositories and args.erased_at is None:
+        lines.append(
+            f"since {format_time(done.erasure.erased_at)}; if the subject came back and was erased again, add it with"
+            " --erased-at"
+        )
     if not done.erasure.is_default:
         lines.append(f"to run its statement, a restore needs --confirm-erasures {done.erasure.confirmation}")
     lines += bullets([f"in {name}" for name in done.repositories])
