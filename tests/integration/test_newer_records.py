@@ -57,12 +57,12 @@ def test_a_format_that_is_too_new_is_reported_and_kept_with_all_that_it_may_need
     home = copy.root / "backups" / "20991231T000000Z-diff"
     run_program("cp", "-a", str(copy.file(second, "")), str(home))
     rewrite(
-        home / "manifest.json", format=2, label=home.name, parent=first, lifeboat_version="9.1.0", files={"by": "shard"}
+        home / "manifest.json", format=3, label=home.name, parent=first, lifeboat_version="9.1.0", files={"by": "shard"}
     )
     listed = site.lifeboat("list", "--label", home.name, config_file=config_file, status=None)
     error = site.lifeboat("verify", home.name, config_file=config_file, status=1).error
     assert error["error_code"] == "record_too_new", listed
-    assert "was written by Lifeboat 9.1.0, in format 2" in error["message"]
+    assert "was written by Lifeboat 9.1.0, in format 3" in error["message"]
     assert error["hint"].startswith("Upgrade Lifeboat here.") and error["details"]["written_by"] == "9.1.0"
     words = json.dumps(site.lifeboat("check", config_file=config_file, status=None).data)
     assert "Lifeboat 9.1.0" in words

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Iterator, Tuple
 
 import pytest
-from lifeboat.backup.stream import _RepositorySink
+from lifeboat.backup.stream import RepositorySink
 from lifeboat.base.errors import StoreError
 from lifeboat.codec.age import Seal
 from lifeboat.config import load as config
@@ -48,7 +48,7 @@ def test_of_a_stream(pair: Tuple[config.Config, Tuple[Repository, ...]], tmp_pat
 
 def test_of_a_base_backup(pair: Tuple[config.Config, Tuple[Repository, ...]], tmp_path: Path) -> None:
     settings, repositories = pair
-    sink = _RepositorySink("x", repositories, settings.backup, False, 1, Seal(settings.seal))
+    sink = RepositorySink("x", repositories, settings.backup, False, 1, Seal(settings.seal))
     with pytest.raises(StoreError), sink:
         sink.begin(None)
     assert left(tmp_path) == []
