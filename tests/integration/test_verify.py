@@ -64,8 +64,8 @@ def more(newest_postgres: Installation, sites: Sites, tmp_path: Path) -> Site:
 
 
 def content(root: Path) -> Dict[str, bytes]:
-    """The contents of a repository, except records of verifications, repairs and events."""
-    kept = ("verifications", "damaged", "audit")
+    """The contents of a repository, except records of verifications, repairs, events and writers."""
+    kept = ("verifications", "damaged", "audit", "writes")
     files = [p for p in root.rglob("*") if p.is_file() and p.relative_to(root).parts[1] not in kept]
     return {str(p.relative_to(root)): p.read_bytes() for p in files}
 

@@ -214,7 +214,8 @@ def _heal(target: Repository, finding: Finding, good: _Good, refusal: Optional[s
             raise _refused(target, finding.key, refusal)
         aside = _put_aside(target, finding, good)
     # If this ends in between, retention must not take what is left for an unfinished backup.
-    with writing([target], [finding.key]):
+    record = finding.key.endswith(f"/{MANIFEST}")
+    with writing([target] if record else [], [finding.key]):
         if there:
             _remove(target, finding.key, aside)
         try:
