@@ -9,6 +9,7 @@ Where ``archive_command`` has ``false`` for its fallback, only the agent can hav
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,42 @@ def test_a_missing_required_repository_keeps_everything_unacknowledged(
     assert (refused.returncode, acknowledged(site)) == (1, [])
     assert unmounted.path in refused.stderr
     assert "[bucket_missing]" in refused.stderr
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["the same agent", "an agent begun meanwhile"])
+def test_an_empty_mount_point_is_no_new_repository(
+    sites: Sites, newest_postgres: Installation, tmp_path: Path, agents: Agents, restarted: bool
+) -> None:
+    """Nothing is acknowledged onto the disk below it, and once it is mounted all goes on by itself."""
+    root, disk = tmp_path / "repository", tmp_path / "disk"
+    root.mkdir()
+    directory = DirectoryOptions(str(root))
+    site = quiet_site(sites, newest_postgres, directory)
+    names, agent = write_segments(site, 1), agents(site)
+    archive_by(site, NOTHING)
+    all_archived(site)
+    if restarted:
+        assert agent.stop() == 0
+    root.rename(disk)
+    root.mkdir()
+    late = write_segments(site, 1)[0]
+    if restarted:
+        agent = agents(site)
+    until(lambda: "has stored in it since" in (ask(site, late, NOTHING).stderr), "the refusal")
+    for refused in (ask(site, late), site.lifeboat("backup", status=1)):
+        assert "has stored in it since" in str(refused) and "store_unavailable" in str(refused)
+    assert acknowledged(site) == [] and not list(root.rglob("*.zst"))
+    shutil.rmtree(root)
+    disk.rename(root)
+    until(lambda: ask(site, late, NOTHING).returncode == 0, "the acknowledgement", agent.words)
+    # A finished segment wakes the archiver of PostgreSQL, which pauses for a minute after three failures.
+    names += [late, *write_segments(site, 1)]
+    all_archived(site)
+    assert stored(site, directory) == names
+    # Who emptied it on purpose says so.
+    root.rename(disk)
+    root.mkdir()
+    site.lifeboat("backup", "--accept-new-system")
 
 
 def test_credentials_that_are_replaced_are_read_anew(

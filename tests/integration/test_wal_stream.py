@@ -177,6 +177,34 @@ def test_a_lost_spool_costs_no_byte(
     assert rows(lost_and_restored(site, second)) == expected(ledger.entries)
 
 
+def test_a_reverted_server_does_not_continue_what_it_stored_before(
+    sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams, tmp_path: Path
+) -> None:
+    """Its machine came back from a snapshot: the WAL since then is another one."""
+    site, ledger, first = begun(sites, newest_postgres, s3_options, streams)
+    assert first.stop() == 0
+    site.cluster.stop()
+    snapshot = tmp_path / "snapshot"
+    for at, kept in ((site.cluster.data_dir, "data"), (spool_of(site), "spool")):
+        shutil.copytree(at, snapshot / kept, symlinks=True)
+    site.cluster.start()
+    second = streams(site)
+    ledger.write(5)
+    before = flushed(site)
+    stored_up_to(site, before)
+    assert second.stop() == 0
+    site.cluster.kill9()
+    for at, kept in ((site.cluster.data_dir, "data"), (spool_of(site), "spool")):
+        shutil.rmtree(at)
+        shutil.copytree(snapshot / kept, at, symlinks=True)
+    site.cluster.start()
+    reverted, stored = streams(site), pieces(site)
+    while parse_lsn(flushed(site)) < parse_lsn(before) + SEGMENT // 8:
+        site.cluster.execute("SELECT pg_logical_emit_message(true, 'lifeboat', repeat('other', 1000))")
+    until(lambda: "wal_conflict" in reverted.words(), "the conflict", reverted.words)
+    assert pieces(site) == stored
+
+
 def test_wal_not_reported_by_pg_receivewal_is_not_stored(
     sites: Sites, newest_postgres: Installation, s3_options: S3Options, streams: Streams
 ) -> None:

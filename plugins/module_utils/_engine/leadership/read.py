@@ -73,6 +73,7 @@ def ask(readers: Sequence[Reader], system: str) -> Dict[str, Answer]:
         try:
             return reader.read(system)
         except LifeboatError as exc:
+            reader.repository = reader.repository.reopened()
             return exc
 
     if len(readers) == 1:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from functools import partial
+from typing import Any, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..base import clock
 from ..base.errors import ForeignRepository, LifeboatError, ObjectCorrupt, ObjectExists, StoreError
@@ -19,6 +20,7 @@ from ..store import open_store
 from ..store.limited import LimitedStore
 from ..store.protocol import ObjectInfo, Store, Term
 from ..store.unopened import UnopenedStore
+from .adopted import Adopted
 from .layout import Layout, is_sealed
 from .locks import term_of
 from .signatures import Signatures
@@ -34,22 +36,35 @@ class Repository:
     required: bool = True
     seal: Seal = field(default_factory=Seal)
     signatures: Signatures = field(default_factory=Signatures)
+    adopted: Adopted = Adopted()
+    #: Opens the store again; None unless it is a directory.
+    again: Optional[Callable[[], Store]] = None
 
     @classmethod
     def open(
-        cls, config: RepositoryConfig, cluster: str, seal: Optional[Seal] = None, term: Optional[Term] = None
+        cls,
+        config: RepositoryConfig,
+        cluster: str,
+        seal: Optional[Seal] = None,
+        term: Optional[Term] = None,
+        spool_dir: Optional[str] = None,
     ) -> Repository:
         """Connect, without reading anything. A missing directory is reported by the first operation on it."""
-        store: Store
-        try:
-            store = open_store(config.store, config.as_of, term)
-        except StoreError as exc:
-            store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
-        if config.max_upload_kb or config.max_download_kb:
-            rates = [kb * 1024 if kb else None for kb in (config.max_upload_kb, config.max_download_kb)]
-            store = LimitedStore(store, *rates)
-        signatures = Signatures(config.signing, cluster)
-        return cls(config.name, store, Layout(cluster), config.required, seal or Seal(), signatures)
+        local = not config.store.TRAITS.network
+        return cls(
+            config.name,
+            _store(config, term),
+            Layout(cluster),
+            config.required,
+            seal or Seal(),
+            Signatures(config.signing, cluster),
+            Adopted.of(spool_dir if local else None),
+            partial(_store, config, term) if local else None,
+        )
+
+    def reopened(self) -> Repository:
+        """This repository, with its directory opened again: it may have been mounted or unmounted meanwhile."""
+        return replace(self, store=self.again()) if self.again else self
 
     @property
     def location(self) -> str:
@@ -111,17 +126,24 @@ class Repository:
             )
 
     def may_adopt(self, system: str, accept_new: bool = False) -> None:
-        """ForeignRepository if :meth:`adopt` would refuse."""
-        if not accept_new and self.systems():
+        """ForeignRepository, or StoreUnavailable for an empty mount point, if :meth:`adopt` would refuse."""
+        if accept_new:
+            return
+        if self.systems():
             self.owns(system)
+        else:
+            self.adopted.require_new(self.name, self.location)
 
     def adopt(self, system: str, accept_new: bool = False) -> None:
         """Make this the repository of the cluster ``system``: a fresh one is marked, a foreign one is refused.
 
         ``accept_new`` accepts a recreated cluster (initdb, pg_upgrade) in addition to the known ones.
         """
-        if self.store.head(self.layout.system(system)) is not None:
-            return
+        if self.store.head(self.layout.system(system)) is None:
+            self._mark(system, accept_new)
+        self.adopted.remember(self.name, self.location)
+
+    def _mark(self, system: str, accept_new: bool) -> None:
         self.may_adopt(system, accept_new)
         stamp = {"format": FORMAT, "cluster": self.layout.cluster, "created_at": format_time(clock.now())}
         for key, record in (
@@ -133,6 +155,18 @@ class Repository:
             except ObjectExists:
                 # Whoever signed it: only its existence matters, and check reports foreign ones.
                 open_record(self.store.get(key), key, newest=FORMAT)
+
+
+def _store(config: RepositoryConfig, term: Optional[Term]) -> Store:
+    store: Store
+    try:
+        store = open_store(config.store, config.as_of, term)
+    except StoreError as exc:
+        store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
+    if config.max_upload_kb or config.max_download_kb:
+        rates = [kb * 1024 if kb else None for kb in (config.max_upload_kb, config.max_download_kb)]
+        store = LimitedStore(store, *rates)
+    return store
 
 
 @dataclass(frozen=True)
@@ -155,7 +189,8 @@ class Repositories:
     def open(cls, config: Config) -> Repositories:
         """Open every configured repository."""
         seal, term = Seal(config.seal), term_of(config)
-        return cls(tuple(Repository.open(r, config.cluster, seal, term) for r in config.repositories), seal=seal)
+        spool = config.spool_dir
+        return cls(tuple(Repository.open(r, config.cluster, seal, term, spool) for r in config.repositories), seal=seal)
 
     def __enter__(self) -> Repositories:
         return self

@@ -62,7 +62,8 @@ class Pusher:
     """Puts the WAL files of one data directory into all required repositories; several threads may share it."""
 
     def __init__(self, config: Config, repositories: Repositories, data_dir: str) -> None:
-        self._level, self._required, self._data_dir = config.backup.zstd_level, repositories.required, data_dir
+        self._level, self._data_dir = config.backup.zstd_level, data_dir
+        self._required = {r.name: r for r in repositories.required}
         self._seal = repositories.seal
         self._watch = Watch(config.site, repositories.required)
         self._adopted: Dict[Tuple[str, str], float] = {}
@@ -100,11 +101,12 @@ class Pusher:
 
     def _each(self, put: Callable[[Repository], object]) -> List[object]:
         """The results of ``put`` for each required repository; all are tried before the first error is raised."""
-        if len(self._required) == 1:
-            results = [put(self._required[0])]
+        required = list(self._required.values())
+        if len(required) == 1:
+            results = [put(required[0])]
         else:
-            with ThreadPoolExecutor(max_workers=len(self._required)) as pool:
-                results = list(pool.map(put, self._required))
+            with ThreadPoolExecutor(max_workers=len(required)) as pool:
+                results = list(pool.map(put, required))
         errors = [r for r in results if isinstance(r, LifeboatError)]
         if errors:
             raise errors[0]
@@ -123,6 +125,7 @@ class Pusher:
             return store_clear(repository, system, name, content, body)
         except LifeboatError as exc:
             self._adopted.pop((repository.name, system), None)
+            self._required[repository.name] = repository.reopened()
             return exc
 
     def _adopt(self, repository: Repository, system: str) -> None:

@@ -256,6 +256,7 @@ class Target:
         except LifeboatError as exc:
             # List the repository again next time.
             self._stored, self._adopted = {}, False
+            self._repository = self._repository.reopened()
             return exc
         return None
 
@@ -267,6 +268,12 @@ class Target:
             return
         if segment not in self._stored:
             there = contiguous(list_pieces(self._repository, system, segment.name))
+            if there and there[-1].stop > item.available:
+                # The stream receives the segment anew: it has to be compared as far as it was stored.
+                return
+            for piece in there:
+                data = _read(os.path.join(directory, item.file.file), piece.start, piece.stop)
+                self._require_same(segment, piece.key, data)
             self._stored[segment] = there[-1].stop if there else 0
         for start, stop in following.cuts(self._stored[segment], item.available, MOST):
             data = _read(os.path.join(directory, item.file.file), start, stop)
@@ -277,18 +284,23 @@ class Target:
             key = layout.wal_piece(system, segment.name, start, stop)
             try:
                 store.put(key, zstd.compress(data, self._level))
-            except ObjectExists as exc:
-                if zstd.decompress(store.get(key), key, MOST) != data:
-                    raise WalConflict(
-                        f"Repository {self.name} already holds {key} with different content.",
-                        "Find the other server that streams into this prefix. Nothing was overwritten.",
-                        name=segment.name,
-                        key=key,
-                        repository=self._repository.name,
-                    ) from exc
+            except ObjectExists:
+                self._require_same(segment, key, data)
             self._stored[segment] = stop
         if item.file.complete:
             self.done.add(segment)
+
+    def _require_same(self, segment: Segment, key: str, data: bytes) -> None:
+        """WalConflict if this stored piece differs: from another server, or from this one before it was reverted."""
+        if zstd.decompress(self._repository.store.get(key), key, MOST) != data:
+            raise WalConflict(
+                f"Repository {self.name} already holds {key} with different content.",
+                "Find the other server that streams into this prefix, or restore this one: it was reverted to a"
+                " snapshot, and its WAL does not continue what is stored. Nothing was overwritten.",
+                name=segment.name,
+                key=key,
+                repository=self._repository.name,
+            )
 
     def _require_ours(self, segment: Segment, data: bytes) -> None:
         header = read_header(segment.name, data)
