@@ -245,3 +245,18 @@ def test_a_yaml_error_tells_where_and_what(tmp_path: Path) -> None:
 def test_sealed_wal_is_not_streamed_in_clear() -> None:
     with pytest.raises(ConfigError, match=r"wal\.stream stores the unfinished segment unsealed"):
         parse({**GOOD, "seal": {"recipients": ["age1example"]}, "wal": {"stream": True}})
+
+
+@pytest.mark.parametrize(
+    "words", ["host=a password={}", "PASSWORD = {}", "postgresql://u:{}@a/", "host=a\nsslpassword={}"]
+)
+def test_a_password_of_a_primary_is_refused_and_not_shown(words: str) -> None:
+    data = {**GOOD, "standby": {"primary_conninfo": words.format(CANARY)}}
+    with pytest.raises(ConfigError, match=r"standby\.primary_conninfo") as caught:
+        parse(data)
+    assert CANARY not in str(caught.value) + repr(caught.value.details)
+
+
+def test_the_file_of_a_primarys_password_is_accepted() -> None:
+    words = "host=a user=r passfile=/x sslmode=verify-full"
+    assert parse({**GOOD, "standby": {"primary_conninfo": words}}).standby.primary_conninfo == words

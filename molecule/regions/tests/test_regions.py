@@ -147,15 +147,28 @@ def test_the_standby_takes_over_once_the_first_site_is_lost(machines: Dict[str, 
     note(playbook, "failover", {**figures, "acknowledged": len(writer.acknowledged)})
 
 
+def booted(host: Host) -> None:
+    until(lambda: host.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), "it has booted")
+
+
 def test_the_old_primary_stays_down_when_it_comes_back(machines: Dict[str, Host]) -> None:
     for name in ("s3", "db13"):
         podman("start", f"{PREFIX}-{name}")
     east = machines["db13"]
-    until(lambda: east.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), "it has booted")
+    booted(east)
     assert not active(east)
     assert east.run(f"systemctl start {UNIT}").rc != 0 and not active(east)
     guard = east.run("runuser -u postgres -- lifeboat --config /etc/lifeboat/shop.yml leader guard")
     assert guard.rc == 77, guard.stderr
+
+
+def test_there_is_one_primary_after_both_hosts_restart(machines: Dict[str, Host]) -> None:
+    east, west = machines["db13"], machines["west13"]
+    podman("restart", f"{PREFIX}-db13", f"{PREFIX}-west13")
+    for host in (east, west):
+        booted(host)
+    until(lambda: active(west), "the new primary is up")
+    assert not recovering(west) and not active(east) and leader(west) == "west"
 
 
 def test_the_old_primary_rejoins(machines: Dict[str, Host], playbook: Playbooks) -> None:

@@ -38,6 +38,7 @@ from .sections import (
     WalConfig,
 )
 from .signing import SigningConfig, parse_signing
+from .standby import StandbyConfig, parse_standby
 from .store_options import STORE_TYPES, DirectoryOptions, S3Options, StoreOptions
 from .traits import MIB
 from .verify import VerifyConfig, parse_verify
@@ -116,6 +117,7 @@ class Config:
         path=True,
     )
     restore: RestoreConfig = option("How a restore fetches WAL.", RestoreConfig())
+    standby: StandbyConfig = option("What a standby streams from besides.", StandbyConfig())
     seal: SealConfig = option("Who can decrypt stored objects. Empty: nothing is encrypted.", SealConfig())
     signing: SigningConfig = option(
         "Key that signs records, and keys whose signatures count. Empty: nothing is signed, and all records count.",
@@ -165,6 +167,7 @@ _PARSED: Tuple[Tuple[str, typing.Callable[[Any, str], Any]], ...] = (
     ("git", parse_git),
     ("dumps", parse_dumps),
     ("signing", parse_signing),
+    ("standby", parse_standby),
 )
 
 

@@ -45,8 +45,8 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
     return settings
 
 
-def standby_settings(restore_command: str) -> Dict[str, str]:
-    """The settings of a hot standby that follows the newest timeline of the archive.
+def standby_settings(restore_command: str, primary_conninfo: Optional[str] = None) -> Dict[str, str]:
+    """The settings of a hot standby that follows the newest timeline of the archive, and of a primary if given.
 
     The server waits ``wal_retrieve_retry_interval`` before it tries again to fetch WAL that is not available yet: the
     default of 5 s would be most of the lag.
@@ -56,6 +56,7 @@ def standby_settings(restore_command: str) -> Dict[str, str]:
         "recovery_target_timeline": "latest",
         "hot_standby": "on",
         "wal_retrieve_retry_interval": "1s",
+        **({"primary_conninfo": primary_conninfo} if primary_conninfo else {}),
     }
 
 

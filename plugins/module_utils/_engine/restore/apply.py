@@ -301,7 +301,7 @@ class _Restore:
             planned.request.action == "standby",
         )
         settings = (
-            standby_settings(command)
+            standby_settings(command, self._config.standby.primary_conninfo)
             if planned.request.action == "standby"
             else recovery_settings(planned.target, planned.path.timeline, planned.request.action, command)
         )

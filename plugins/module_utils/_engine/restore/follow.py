@@ -109,7 +109,7 @@ def apply(config: Config, planned: Follow) -> Follow:
 
 def _settings(config: Config) -> Dict[str, str]:
     command = restore_command(config.command, config.source or "", pieces=True, follow=True)
-    return standby_settings(command)
+    return standby_settings(command, config.standby.primary_conninfo)
 
 
 def _follows(config: Config, data_dir: str) -> bool:
