@@ -17,7 +17,7 @@ from lifeboat.config.load import Config
 
 ENGINE = Path(__file__).resolve().parents[2] / "plugins" / "module_utils" / "_engine"
 _NAMED = re.compile(r"(?<![\w./-])([a-z_]+)\.([a-z_]+)(?!\.?\w|[(/])")
-_FILES = ("json", "jsonl", "yml")
+_FILES = ("json", "jsonl", "signal", "yml")
 
 
 def below(hint: Any) -> Iterator[Any]:
