@@ -15,7 +15,7 @@ from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites
 from support.processes import until
-from support.standby import Standby, follow, fork_of
+from support.standby import Standby, fed_by_segments, follow, fork_of
 from support.walstream import Streams, streamed_site
 
 pytestmark = pytest.mark.integration
@@ -64,6 +64,26 @@ def test_the_primary_changes_there_and_back_without_loss_or_rewind(
     site.cluster.pg_ctl("promote", "-w")
     assert rows(site.cluster) == wanted
     assert fork_of(site.cluster.data_dir, 3) == told["handover_lsn"]
+
+
+def test_three_rounds_there_and_back_lose_nothing(sites: Sites, newest_postgres: Installation) -> None:
+    site = sites(newest_postgres, segment_mb=1, archive_timeout=0, track_commit_timestamp="on")
+    ledger, standby = fed_by_segments(site)
+    wanted = expected(ledger.entries)
+    (old, its), (new, other) = (site.cluster, site.config_file), (standby.cluster, standby.config_file)
+    for number in range(6):
+        wanted.append((2000 + number, "round"))
+        old.execute(f"INSERT INTO ledger VALUES ({2000 + number}, 'round')")
+        old.stop()
+        stop = handover(site, its)["handover_lsn"]
+        until(lambda: new.value("SELECT pg_last_wal_replay_lsn()::text") == stop, "the hand-over", standby.log)  # noqa: B023
+        new.pg_ctl("promote", "-w")
+        assert fork_of(new.data_dir, number + 2) == stop and rows(new) == wanted
+        until(lambda: new.switch_wal(), "a segment of the new timeline in the archive")  # noqa: B023
+        assert not site.lifeboat("standby", "diverged", config_file=its).data["diverged"]
+        follow(site, old, its)
+        (old, its), (new, other) = (new, other), (old, its)
+    until(lambda: rows(new) == wanted, "the last one to follow", standby.log)
 
 
 def test_what_was_not_archived_is_handed_over_too(sites: Sites, newest_postgres: Installation) -> None:

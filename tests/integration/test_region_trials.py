@@ -16,7 +16,7 @@ from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites, restore_arguments
 from support.processes import children, until
-from support.standby import fed_by_segments
+from support.standby import Standby, fed_by_segments
 
 pytestmark = pytest.mark.integration
 
@@ -90,6 +90,40 @@ def test_a_promotion_that_was_never_finished_blocks_no_other(
     standby.promote()
     standby.cluster.execute("INSERT INTO ledger VALUES (1001, 'after')")
     assert str(standby.cluster.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")).startswith("00000003")
+    standby.cluster.switch_wal()
+    clone = site.clone("restored")
+    standby.lifeboat(*restore_arguments(clone))
+    assert rows(clone) == [*expected(ledger.entries), (1001, "after")]
+
+
+def test_a_server_that_is_killed_when_its_history_is_archived_goes_on_as_the_primary(
+    sites: Sites, newest_postgres: Installation, stores: List[DirectoryOptions], tmp_path: Path
+) -> None:
+    """kill -9 of the whole new primary, at the moment from which others follow it."""
+    site = made(sites, newest_postgres, stores[:1])
+    site.backup()
+    ledger = Ledger(site.cluster)
+    ledger.write(2)
+    site.cluster.switch_wal()
+    standby, here = Standby(site, own=True), tmp_path / "here"
+    wait = f"[ ! -e {here} ] && case %f in *.history) touch {here}; sleep 600;; esac"
+    standby.restore("--set", f"archive_command={standby.archive_command} && {{ {wait}; true; }}")
+    standby.has(ledger.entries)
+    site.cluster.kill9()
+    site.lifeboat("leader", "claim", "--kind", "first")
+    standby.write(site="west")
+    standby.lifeboat("leader", "claim", "--kind", "failover", "--token", "attempt-one")
+    standby.cluster.pg_ctl("promote", "-W")
+    until(here.exists, "the history in the archive", standby.log)
+    assert list(site.repository_dir.glob("wal/*/00000002.history"))
+    standby.cluster.kill9()
+
+    # Its unit starts it again, and the failover is repeated: the same epoch, and a sound timeline.
+    standby.cluster.start()
+    assert not standby.lifeboat("leader", "claim", "--kind", "failover", "--token", "attempt-one").data["changed"]
+    until(lambda: not standby.recovering, "the promotion", standby.log)
+    assert not standby.lifeboat("standby", "settle").data["missing"]
+    standby.cluster.execute("INSERT INTO ledger VALUES (1001, 'after')")
     standby.cluster.switch_wal()
     clone = site.clone("restored")
     standby.lifeboat(*restore_arguments(clone))
