@@ -176,7 +176,7 @@ def test_the_old_primary_rejoins(machines: Dict[str, Host], playbook: Playbooks)
     # The repository that was given up is required again, and gets what it lacks.
     playbook.role("agent", "west13")
     lifeboat(west, "shop", "sync --to primary")
-    told = playbook("dr_rejoin", "db13")
+    told = playbook("dr_rejoin", "db13", "-e", "standby_rejoin=delta")
     assert recovering(east)
     assert "transactions behind" in told
     sql(west, "INSERT INTO ledger DEFAULT VALUES")
