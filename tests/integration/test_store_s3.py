@@ -218,7 +218,7 @@ def test_an_object_in_an_archive_class_is_no_refusal_and_no_damage(proxied: Stor
     for read in (proxied.get, lambda key: b"".join(proxied.read(key))):
         with pytest.raises(ObjectFrozen, match="is in an archive class") as caught:
             read("old/backup")
-        assert "restore-object" in caught.value.hint and caught.value.details["key"].endswith("old/backup")
+        assert "lifeboat thaw --plan" in caught.value.hint and caught.value.details["key"].endswith("old/backup")
     assert proxied.get("old/backup") == b"1"
 
 

@@ -35,6 +35,7 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "verify": ("verify", "read back backups, WAL, dumps and files in every repository; restore a backup as a test"),
     "sync": ("sync", "copy missing objects from one repository to others"),
     "table": ("table", "restore single tables as they were at a point in time"),
+    "thaw": ("thaw", "make what a restore needs readable again, if a bucket has moved it to an archive class"),
     "prune": ("prune", "remove what the retention policy does not keep"),
     "hold": ("prune", "hold a backup, so that retention keeps it; or release it"),
     "audit": ("audit", "list recorded events, and verify that none is missing"),

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Optional, Protocol, Tuple
+from typing import TYPE_CHECKING, Optional, Protocol, Tuple
 
 from ...base import clock
 from ...config.store_options import S3Options, StoreOptions
+
+if TYPE_CHECKING:
+    from .cold import S3Cold
 
 
 class Locks(Protocol):
@@ -47,6 +50,17 @@ def first_replaced(options: StoreOptions, prefix: str) -> Optional[Tuple[str, da
     finally:
         store.close()
     return (found.key, found.modified) if found else None
+
+
+def open_cold(options: StoreOptions) -> Optional[S3Cold]:
+    """The storage classes of a bucket's objects; None for a store without archive classes of S3."""
+    bucket = bucket_of(options)
+    if bucket is None:
+        return None
+    # This imports boto3, which is slow.
+    from .cold import S3Cold
+
+    return S3Cold(bucket)
 
 
 def open_locks(options: StoreOptions) -> Optional[Locks]:

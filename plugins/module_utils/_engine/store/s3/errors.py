@@ -114,8 +114,8 @@ def _answered(exc: Any, what: str, details: Dict[str, Any]) -> LifeboatError:
     if code == "InvalidObjectState":
         return ObjectFrozen(
             f"{what}: the object is in an archive class, and cannot be read at once.",
-            "Use another repository, or thaw what the restore needs, which takes hours:"
-            f" aws s3api restore-object --bucket {bucket} --key '{details['key']}' --restore-request Days=7",
+            "Use another repository, or thaw what the restore needs: lifeboat thaw --plan shows how many objects,"
+            " how long it takes, and about what it costs.",
             **details,
         )
     if code in _FULL or status == 507:
