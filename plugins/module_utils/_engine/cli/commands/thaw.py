@@ -14,7 +14,7 @@ from ...records.model import read_aware
 from ...thaw import Thawing, ThawRequest, apply, plan
 from ...thaw.terms import TIERS
 from ..terminal import Answer, Terminal, size
-from .described import add_command
+from .described import add_command, add_plan
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -33,7 +33,7 @@ def add_arguments(subparsers: Any) -> None:
         "--tier", choices=TIERS, default="standard", help="how fast, and how expensive (default: standard)"
     )
     parser.add_argument("--days", type=int, default=7, help="for how many days it stays readable (default: 7)")
-    parser.add_argument("--plan", action="store_true", help="only show what is frozen, how long it takes and its price")
+    add_plan(parser, "only show what is frozen, how long it takes, and its price")
     parser.set_defaults(handler=run)
 
 
