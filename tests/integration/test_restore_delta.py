@@ -109,6 +109,24 @@ def test_only_what_differs_is_written(a_postgres: Installation, sites: Sites) ->
     assert {p.name: p.read_bytes() for p in Path(aside).iterdir() if p.is_file()} == wal
 
 
+def test_when_it_failed_and_is_run_again_others_keep_their_files(newest_postgres: Installation, sites: Sites) -> None:
+    site, ledger = a_site(newest_postgres, sites)
+    site.cluster.stop()
+    beside = site.root / "space" / "PG_99_beside" / "file"
+    beside.parent.mkdir()
+    beside.write_text("another cluster's")
+    archive = next(site.repository_dir.glob("backups/*/base.tar.*"))
+    good = archive.read_bytes()
+    archive.chmod(0o600)
+    archive.write_bytes(good[: len(good) // 2] + bytes([good[len(good) // 2] ^ 1]) + good[len(good) // 2 + 1 :])
+    assert delta(site, status=1).error["error_code"] == "backup_corrupt" and beside.exists()
+    archive.write_bytes(good)
+    assert "unfinished" in [p["state"] for p in delta(site, "--plan").data["places"]]
+    delta(site)
+    assert rows(site.cluster) == expected(ledger.entries)
+    assert beside.read_text() == "another cluster's"
+
+
 def refused(site: Site, code: str, *says: str, words: Tuple[str, ...] = ()) -> None:
     before = inodes(site.cluster.data_dir)
     error = delta(site, *words, status=1).error

@@ -38,7 +38,7 @@ def its_own(data: Path) -> bool:
 
 def test_the_old_cluster_keeps_its_own_tablespaces_and_wal(tmp_path: Path) -> None:
     filled = old_cluster(tmp_path)
-    moved = places.prepare(filled)
+    moved = places.prepare(filled, 17)
     assert [os.path.basename(path).split(".")[0] for path in moved] == ["data", "space", "wal"]
     assert its_own(Path(moved[0]))
     assert all(os.listdir(place.path) == [] for place in filled)
@@ -48,7 +48,7 @@ def test_where_nothing_of_it_is_left_its_link_leads_to_nothing(tmp_path: Path) -
     filled = old_cluster(tmp_path)
     (tmp_path / "wal" / "whose").unlink()
     filled[2] = replace(filled[2], state="empty")
-    moved = places.prepare(filled)
+    moved = places.prepare(filled, 17)
     assert len(moved) == 2
     assert not (Path(moved[0]) / "pg_wal").exists()
 
@@ -68,7 +68,7 @@ def test_wherever_it_stops_no_two_clusters_share_a_directory(
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", rename)
         with pytest.raises(DataDirectoryRefused, match=stopped_at):
-            places.prepare(filled)
+            places.prepare(filled, 17)
     assert its_own(tmp_path / "data")
 
 
@@ -78,11 +78,11 @@ def test_what_a_link_leads_to_is_moved_and_the_link_stays(tmp_path: Path) -> Non
     (disk / "data").mkdir(parents=True)
     (disk / "data" / "whose").write_text("old")
     link.symlink_to(disk / "data")
-    (moved,) = places.prepare([Place(str(link), "occupied", 0)])
+    (moved,) = places.prepare([Place(str(link), "occupied", 0)], 17)
     assert Path(moved).parent == disk and (Path(moved) / "whose").read_text() == "old"
     assert link.is_symlink() and os.listdir(link) == []
     (disk / "data").rmdir()
-    assert places.prepare([Place(str(link), "missing", 0)]) == []
+    assert places.prepare([Place(str(link), "missing", 0)], 17) == []
     assert link.is_symlink() and os.listdir(link) == []
 
 

@@ -18,6 +18,7 @@ from ..records.model import Target, format_time
 SETTINGS_FILE = "postgresql.auto.conf"
 _NOT_FOUND = 100
 _SETTING = re.compile(r"^\s*([A-Za-z_.][A-Za-z0-9_.]*)\s*=?")
+_TARGETS = ("recovery_target", *(f"recovery_target_{kind}" for kind in ("lsn", "name", "time", "xid")))
 _RECOVERY = (
     "restore_command",
     "recovery_",
@@ -42,7 +43,9 @@ def recovery_settings(target: Target, timeline: int, action: str, restore_comman
         settings["recovery_target_inclusive"] = "on" if target.inclusive else "off"
     if target.kind != "latest":
         settings["recovery_target_action"] = action
-    return settings
+        return settings
+    # A target in postgresql.conf, left by an earlier recovery, would end this one before the latest moment.
+    return {**settings, **dict.fromkeys(_TARGETS, "")}
 
 
 def standby_settings(restore_command: str, primary_conninfo: Optional[str] = None) -> Dict[str, str]:

@@ -38,7 +38,15 @@ from .leftover import drop_cut_off
 from .marker import control_digest, fingerprint, hold, hold_existing, identify, read_marker, release, write_marker
 from .places import clear, prepare, refuse_running
 from .prefetch import Prefetcher
-from .recover import READABLE_LOG, Reached, isolation, require_reached, sync_settings, watch
+from .recover import (
+    READABLE_LOG,
+    Reached,
+    ends_within_a_record,
+    isolation,
+    require_reached,
+    sync_settings,
+    watch,
+)
 from .request import RestorePlan, RestoreResult, permanent_settings
 from .standby import require_not_always
 
@@ -86,7 +94,6 @@ class _Restore:
         self._held: List[int] = []
         self._marked = False
         self._bytes = self._files_kept = 0
-        self._beside: List[str] = []
         self._warnings: List[str] = []
         self._prefetcher = Prefetcher()
         self._erasures: Dict[str, Any] = {"left_out": True}
@@ -135,7 +142,7 @@ class _Restore:
         self._progress.phase(f"extract {planned.backup.label}")
         refuse_running([p.path for p in planned.places], self._config.bin_dir)
         self._held = hold_existing(self._data_dir)
-        self._aside = prepare(planned.places)
+        self._aside = prepare(planned.places, self._major)
         if planned.places[0].state != "kept":
             self._mark()
         for path in self._aside:
@@ -163,7 +170,7 @@ class _Restore:
         except BaseException:
             for place in planned.places:
                 if place.state != "kept":
-                    clear(place.path)
+                    clear(place, self._major)
             raise
 
     def _advance(self, done: int, total: int) -> None:
@@ -171,6 +178,10 @@ class _Restore:
         self._progress.advance(done, total)
         if done >= _WAL_FROM * total:
             self._prefetcher.start(self._config, self._planned, max(total - done, 0) + self._to_combine)
+
+    @property
+    def _major(self) -> int:
+        return self._planned.backup.server_version_num // 10000
 
     @property
     def _to_combine(self) -> int:
@@ -195,12 +206,11 @@ class _Restore:
         manifest = extract.read_manifest(repository, backup)
         same = delta.same_files(self._config.bin_dir, self._data_dir, manifest)
         kept = same.files
-        major = backup.server_version_num // 10000
         with delta.wal_aside(self._data_dir) as moved:
             self._mark()
         self._aside += moved
-        delta.clear_others(self._data_dir, spaces, kept, major)
-        self._files_kept, self._beside = len(kept), delta.beside(spaces, major)
+        delta.clear_others(self._data_dir, spaces, kept, self._major)
+        self._files_kept = len(kept)
         if same.useless:
             self._warnings.append(f"delta saved nothing, every file was fetched: {same.useless}")
         self._progress.note(f"{len(kept)} files match the backup and are kept")
@@ -215,7 +225,8 @@ class _Restore:
         # The backups of a chain were verified while they were combined.
         if len(self._planned.chain) == 1:
             self._progress.phase("pg_verifybackup")
-            extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, self._beside)
+            beside = delta.beside(self._planned.tablespaces, self._major)
+            extract.verify(self._config.bin_dir, self._data_dir, self._planned.backup.label, beside)
             self._done("verify")
         extract.remap(self._data_dir, self._planned.tablespaces)
         if self._planned.wal_dir:
@@ -317,7 +328,13 @@ class _Restore:
         server.start(self._config.bin_dir, self._data_dir, self._config.config_file, settings, self._log, wait=False)
         reached = watch(self._config, self._planned, self._log, self._progress)
         if self._planned.request.action != "standby":
-            require_reached(self._planned, reached)
+            cut = ends_within_a_record(self._config, self._planned, reached)
+            require_reached(self._planned, reached, cut)
+            if cut:
+                self._warnings.append(
+                    f"the archive ends within a WAL record longer than a segment, which begins at"
+                    f" {format_lsn(reached.lsn)}: it is not complete, and recovery ended before it"
+                )
         return reached
 
     def _follow(self) -> None:

@@ -202,11 +202,11 @@ def clear_others(data_dir: str, spaces: Mapping[str, str], kept: FrozenSet[str],
     _clear(data_dir, "", kept)
     for oid, path in spaces.items():
         for name in os.listdir(path):
-            if name.startswith(_own(major)):
+            if name.startswith(own_directory(major)):
                 _clear(os.path.join(path, name), f"{_SPACES}{oid}/{name}/", kept)
 
 
-def _own(major: int) -> str:
+def own_directory(major: int) -> str:
     """The prefix of a server's directory in a tablespace, such as ``PG_17_202406281`` (``relpath.h``)."""
     return f"PG_{major}_"
 
@@ -217,7 +217,7 @@ def beside(spaces: Mapping[str, str], major: int) -> List[str]:
         f"{_SPACES}{oid}/{name}"
         for oid, path in spaces.items()
         for name in os.listdir(path)
-        if not name.startswith(_own(major))
+        if not name.startswith(own_directory(major))
     ]
 
 

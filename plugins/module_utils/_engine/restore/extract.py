@@ -233,8 +233,9 @@ def read_tail(data_dir: str, timeline: int) -> Optional[Tuple[int, str, str]]:
     """The last line of a timeline's history in ``pg_wal``: parent, LSN and reason. None without a history."""
     path = os.path.join(data_dir, "pg_wal", f"{timeline:08X}.history")
     try:
-        with open(path, encoding="utf-8") as stream:
-            lines: List[str] = [line for line in stream.read().splitlines() if line.strip()]
+        # The reason may name a restore point, in any encoding and with any other line separator.
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            lines: List[str] = [line for line in stream.read().split("\n") if line.strip()]
     except FileNotFoundError:
         return None
     parent, lsn, reason = ([*lines[-1].split("\t"), "", ""])[:3]

@@ -21,6 +21,7 @@ from ..postgres.server import is_running
 from ..records.model import BackupManifest
 from ..repository.chain import Chain
 from . import combine
+from .delta import own_directory
 from .marker import MARKER, hold_existing, release, unfinished_places
 from .request import Place, RestoreRequest
 
@@ -229,8 +230,10 @@ def _existing_parent(path: str) -> str:
     return path
 
 
-def prepare(places: Sequence[Place]) -> List[str]:
+def prepare(places: Sequence[Place], major: int) -> List[str]:
     """Make every directory empty and private, except those that are kept; returns the paths of moved content.
+
+    ``major``: the version of the restored cluster; see :func:`clear`.
 
     A path that is a link stays one: its target is moved aside, and created again on the same file system. The data
     directory is the last one: until it is renamed, the old cluster is complete in its place, and its links lead to its
@@ -246,7 +249,7 @@ def prepare(places: Sequence[Place]) -> List[str]:
         if place.state == "occupied":
             _move_aside(real[place.path], aside[place.path])
         elif place.state == "unfinished":
-            clear(place.path)
+            clear(place, major)
         # Even without content to move: the old cluster must not use the new one's directory.
         for link in (os.path.join(top.path, name) for name, path in links.items() if path == place.path):
             _relink(link, aside[place.path], os.path.join(top.path, f"link{SUFFIX}"))
@@ -291,12 +294,18 @@ def _relink(link: str, target: str, temporary: str) -> None:
     os.replace(temporary, link)
 
 
-def clear(path: str) -> None:
-    """Remove the content of a directory that an unfinished restore filled, except its mark."""
+def clear(place: Place, major: int) -> None:
+    """Remove what an unfinished restore put into a directory, except its mark.
+
+    In a tablespace that is the directory of this ``major`` version: another cluster may use the same location, and a
+    delta restore has left it there.
+    """
     # pg_control first: without it, an interruption leaves nothing that looks like a cluster.
     with contextlib.suppress(OSError):
-        os.unlink(os.path.join(path, "global", "pg_control"))
-    for entry in os.scandir(path):
+        os.unlink(os.path.join(place.path, "global", "pg_control"))
+    for entry in os.scandir(place.path):
+        if place.tablespace and not entry.name.startswith(own_directory(major)):
+            continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
         elif entry.name != MARKER:

@@ -22,9 +22,10 @@ from ..postgres.connection import Session, local, session
 from ..postgres.controldata import read_control
 from ..postgres.facts import replay_position
 from ..records.model import format_time
-from ..wal.scan import ended_at, records_in
+from ..repository.repository import Repositories
+from ..wal.scan import ended_at, last_record, records_in
 from .extract import read_tail
-from .request import RestorePlan
+from .request import PASSIVE, RestorePlan
 from .standby import reached_enough
 
 # Seconds: poll often during a short recovery, and less during a long one.
@@ -62,10 +63,11 @@ class Reached:
 def isolation(data_dir: str) -> Iterator[Dict[str, str]]:
     """Settings under which only this user can reach the server: nobody writes to it until it is verified.
 
-    With ``hot_standby`` off, recovery does not depend on ``max_connections`` and similar settings.
+    It does not act for the cluster either (:data:`PASSIVE`). With ``hot_standby`` off, recovery does not depend on
+    ``max_connections`` and similar settings.
     """
     with server.private(data_dir) as settings:
-        yield {**settings, "hot_standby": "off", **READABLE_LOG}
+        yield {**settings, "hot_standby": "off", **PASSIVE, **READABLE_LOG}
 
 
 def watch(config: Config, planned: RestorePlan, log: str, progress: Progress) -> Reached:
@@ -204,8 +206,28 @@ def _reached(
     return Reached(lsn, time, timeline, parent, reason, segments)
 
 
-def require_reached(planned: RestorePlan, reached: Reached) -> None:
-    """RecoveryFailed unless recovery ended at the target on the planned timeline, whatever its settings. Pure."""
+def ends_within_a_record(config: Config, planned: RestorePlan, reached: Reached) -> bool:
+    """Whether no record begins in the segments after the one in which recovery ended.
+
+    Then the archive ends within a record that is longer than a segment, and recovery cannot go further. If the WAL were
+    damaged where recovery ended, later segments would have records.
+    """
+    run, system = planned.run, planned.backup.system_identifier
+    if planned.target.kind != "latest" or not run.segments or reached.lsn >= run.segments[-1].start:
+        return False
+    with Repositories.open(config) as repositories:
+        repository = repositories.named(planned.source.name or "")
+        later = [s for s in run.segments if s.start > reached.lsn]
+        return repository is not None and all(
+            last_record(repository, config.bin_dir, system, segment) is None for segment in reversed(later)
+        )
+
+
+def require_reached(planned: RestorePlan, reached: Reached, within_a_record: bool = False) -> None:
+    """RecoveryFailed unless recovery ended at the target on the planned timeline, whatever its settings. Pure.
+
+    ``within_a_record``: see :func:`ends_within_a_record`.
+    """
     target = planned.target
     wrong = None
     if reached.parent != planned.path.timeline and reached.lsn >= (planned.path.fork_of(reached.parent) or 0):
@@ -214,7 +236,12 @@ def require_reached(planned: RestorePlan, reached: Reached) -> None:
         wrong = (
             f"it ended at {format_lsn(reached.lsn)}, before the backup's end at {format_lsn(planned.backup.stop_lsn)}"
         )
-    elif target.kind == "latest" and planned.run.segments and reached.lsn < planned.run.segments[-1].start:
+    elif (
+        target.kind == "latest"
+        and planned.run.segments
+        and reached.lsn < planned.run.segments[-1].start
+        and not within_a_record
+    ):
         wrong = f"it ended at {format_lsn(reached.lsn)}, but the archive reaches {format_lsn(planned.run.end)}"
     elif planned.pieces.last_record is not None and reached.lsn <= planned.pieces.last_record:
         wrong = f"it ended at {format_lsn(reached.lsn)}, but the pieces reach {format_lsn(planned.pieces.end or 0)}"

@@ -116,9 +116,14 @@ class RestoreRequest:
             )
 
 
+#: Of a server that must not act for the cluster: workers of its subscriptions connect to their publishers and take what
+#: the live server has not received yet, and those of pg_cron run its jobs.
+PASSIVE: Mapping[str, str] = {"max_logical_replication_workers": "0", "cron.launch_active_jobs": "off"}
+
+
 def permanent_settings(request: RestoreRequest, archiving: bool) -> Dict[str, Any]:
     """The settings that remain in the restored cluster after recovery. Pure."""
-    return {**({} if archiving else {"archive_mode": "off"}), **request.settings}
+    return {**({} if archiving else {"archive_mode": "off", **PASSIVE}), **request.settings}
 
 
 @dataclass(frozen=True)

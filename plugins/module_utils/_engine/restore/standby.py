@@ -63,6 +63,7 @@ def reached_enough(planned: RestorePlan, lsn: int, timeline: int) -> bool:
     """Whether a standby at ``lsn`` has replayed all WAL of the plan; a newer timeline may fork before that. Pure."""
     if timeline > planned.path.timeline:
         return lsn >= planned.backup.stop_lsn
-    whole = planned.run.segments[-1].start if planned.run.segments else 0
+    # Without a record in the last segment, the archive ends within a record that is longer than a segment.
+    whole = planned.run.segments[-1].start if planned.last_record is not None else 0
     records = [r + 1 for r in (planned.last_record, planned.pieces.last_record) if r is not None]
     return lsn >= max(planned.backup.stop_lsn, whole, *records)
