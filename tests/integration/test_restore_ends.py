@@ -75,6 +75,28 @@ def test_a_restore_point_may_have_any_name(site: Site, name: str) -> None:
     assert rows(clone) == expected(saved)
 
 
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+def test_a_prepared_transaction_is_a_target(sites: Sites, newest_postgres: Installation, inclusive: bool) -> None:
+    site = sites(newest_postgres, segment_mb=1, track_commit_timestamp="on", max_prepared_transactions="2")
+    site.backup()
+    ledger = Ledger(site.cluster)
+    ledger.write(1)
+    connection = site.cluster.connect()
+    connection.autocommit = False
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO ledger VALUES (1001, 'prepared') RETURNING xmin::text")
+        xid = cursor.fetchone()[0]
+        cursor.execute("PREPARE TRANSACTION 'two phases'")
+    connection.close()
+    saved = list(ledger.entries)
+    site.cluster.execute("COMMIT PREPARED 'two phases'")
+    ledger.write(1)
+    site.cluster.switch_wal()
+    clone = site.clone("clone")
+    site.lifeboat(*restore_arguments(clone, "--xid", xid, *([] if inclusive else ["--exclusive"])))
+    assert rows(clone) == [*expected(saved), *([(1001, "prepared")] if inclusive else [])]
+
+
 def test_a_clone_takes_nothing_from_a_publisher(sites: Sites, newest_postgres: Installation, site: Site) -> None:
     publisher = sites(newest_postgres, wal_level="logical").cluster
     publisher.execute("CREATE TABLE told (n int PRIMARY KEY)", "CREATE PUBLICATION news FOR TABLE told")

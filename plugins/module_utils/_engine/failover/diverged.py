@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import socket
 from dataclasses import dataclass
@@ -44,7 +43,6 @@ from .site import data_dir_of, histories_in
 
 # In the answer; the stored list has all of them.
 _NAMED = 1000
-_PREPARED = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ class _Old:
         for record in records:
             last = record
             if record.is_commit:
-                commits.append(Commit(record.lsn, _xid(record), record.moment))
+                commits.append(Commit(record.lsn, record.ended, record.moment))
         end = start
         if last is not None:
             block = read_header(segments[0].name, self.content(segments[0])).block
@@ -277,12 +275,6 @@ class _Old:
 
     def _texts(self) -> Mapping[int, str]:
         return histories_in(self._wal_dir, os.listdir(self._wal_dir))
-
-
-def _xid(record: scan.Record) -> int:
-    """Of a transaction that was prepared the description begins with its id."""
-    match = _PREPARED.match(record.description) if record.kind == "COMMIT_PREPARED" else None
-    return int(match.group(1)) if match else record.xid
 
 
 def _label_in(repository: Repository, found: Found, contents: Mapping[str, str]) -> Optional[str]:

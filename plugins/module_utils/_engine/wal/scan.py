@@ -27,6 +27,7 @@ _RECORD = re.compile(
 )
 # Segments on disk at a time, besides one more that the last record may reach into.
 _AT_ONCE = 8
+_PREPARED = re.compile(r"(\d+): ")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
 
 
@@ -44,6 +45,12 @@ class Record:
     def is_commit(self) -> bool:
         """Whether it commits a transaction, prepared or not."""
         return self.kind in ("COMMIT", "COMMIT_PREPARED")
+
+    @property
+    def ended(self) -> int:
+        """The transaction that it commits or aborts: a prepared one is named in the description."""
+        named = _PREPARED.match(self.description) if self.kind in ("COMMIT_PREPARED", "ABORT_PREPARED") else None
+        return int(named.group(1)) if named else self.xid
 
     @property
     def moment(self) -> Optional[datetime]:
@@ -209,14 +216,15 @@ def _matches(
     repository: Repository, bin_dir: Optional[str], system: str, segments: Sequence[Segment], target: Target
 ) -> Iterator[int]:
     by_name = target.kind == "name"
-    arguments = ["--rmgr=XLOG"] if by_name else ["--rmgr=Transaction", f"--xid={target.value}"]
+    # Not --xid: the record that ends a prepared transaction has another one, or none.
+    arguments = ["--rmgr=XLOG" if by_name else "--rmgr=Transaction"]
 
     def look(segment: Segment) -> List[int]:
         return [
             record.lsn
             for record in records(repository, bin_dir, system, segment, arguments)
             if (by_name and record.kind == "RESTORE_POINT" and record.description.strip() == target.value)
-            or (not by_name and record.kind.startswith(("COMMIT", "ABORT")))
+            or (not by_name and record.kind.startswith(("COMMIT", "ABORT")) and str(record.ended) == target.value)
         ]
 
     behind = list(reversed(segments))
