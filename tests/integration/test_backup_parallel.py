@@ -13,13 +13,18 @@ import secrets
 import subprocess
 import tarfile
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
 import pytest
 import zstandard
+from lifeboat.backup import copying
+from lifeboat.backup import run as backup
 from lifeboat.backup.method import require_server_of
 from lifeboat.base.errors import DataDirectoryRefused
+from lifeboat.config.load import load as load_config
+from lifeboat.postgres.backup_mode import backup_mode
 from lifeboat.postgres.connection import session
 from support.backups import recorded, refused
 from support.choice import every_postgres
@@ -279,6 +284,33 @@ def test_a_server_of_another_directory_is_refused(plain: Site, sites: Sites) -> 
             with pytest.raises(DataDirectoryRefused, match=re.escape(place)) as caught:
                 require_server_of(sql, place)
             assert "backup.method to stream" in caught.value.hint
+
+
+def test_no_backup_begins_in_a_session_of_another_server(plain: Site, sites: Sites) -> None:
+    """As with several hosts in a connection string: each session may be one of another server."""
+    other = sites(plain.cluster.installation, name="other")
+    check = partial(require_server_of, data_dir=other.data_dir)
+    with pytest.raises(DataDirectoryRefused):
+        with backup_mode(plain.config.connection, "label", True, check):
+            pytest.fail("the mode has begun")
+
+
+def test_a_control_file_that_is_being_written_is_read_again(plain: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    torn = [b"new" * 100 + b"old" * 100, b"new" * 200]
+    read = copying.read_at
+
+    def reading(descriptor: int, offset: int, size: int) -> bytes:
+        whole = read(descriptor, offset, size)
+        is_control = os.readlink(f"/proc/self/fd/{descriptor}").endswith("pg_control")
+        return torn.pop(0).ljust(size, b"\0") if is_control and torn else whole
+
+    monkeypatch.setattr(copying, "read_at", reading)
+    config = load_config(str(plain.write(plain.root / "torn.yml", backup=PARALLEL)))
+    made = backup.apply(config, backup.plan(config, backup.BackupRequest())).manifest
+    assert not torn and plain.lifeboat("verify", made.label).data["intact"]
+    clone = plain.clone("torn")
+    plain.lifeboat(*restore_arguments(clone, "--label", made.label))
+    assert clone.value("SELECT true")
 
 
 def test_a_role_without_the_functions_is_told_the_grant(plain: Site, tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 import psycopg2
 import pytest
+from lifeboat.base.progress import Silent
 from lifeboat.config.load import DirectoryOptions, S3Options
+from lifeboat.dump import make
 from lifeboat.records.model import seal_record
 from support.age import make_key, needs_age
 from support.installations import Installation
@@ -59,6 +61,41 @@ def site(postgres: Installation, sites: Sites, s3_options: S3Options) -> Site:
     made = sites(postgres, s3_options, segment_mb=1)
     fill(made)
     return made
+
+
+class Then(Silent):
+    """Do something when the rows are counted: ``pg_dump`` has ended, and its locks are gone."""
+
+    def __init__(self, what: Callable[[], object]) -> None:
+        self._what, self.done = what, False
+
+    def phase(self, name: str) -> None:
+        if "count rows" in name and not self.done:
+            self.done = True
+            self._what()
+
+
+def test_a_table_that_was_truncated_meanwhile_makes_no_dump_worthless(site: Site) -> None:
+    """In the snapshot it is empty then, but not in the dump."""
+    cluster = site.cluster
+
+    def meanwhile() -> None:
+        cluster.execute('TRUNCATE "Sales Dept"."Order"', "DROP TABLE public.empty", dbname=NAME)
+        cluster.execute("CREATE TABLE public.empty AS SELECT 1 AS n", dbname=NAME)
+
+    then = Then(meanwhile)
+    (made,) = make.apply(site.config, make.plan(site.config, make.DumpsRequest((NAME,))), then)
+    assert then.done and made.rows == {"public.parts_2026": 300}
+    site.lifeboat("dump", "restore", NAME, "--into", "again")
+    assert orders(site, "again") == 5000
+
+
+def test_a_server_that_ends_idle_sessions_is_dumped(site: Site) -> None:
+    names = ["idle_in_transaction_session_timeout"]
+    names += ["transaction_timeout"] if site.cluster.installation.major >= 17 else []
+    for name in names:
+        site.cluster.execute(f"ALTER ROLE postgres SET {name} = '50ms'")
+    assert site.lifeboat("dump", "create", NAME).status == 0
 
 
 def databases(site: Site) -> List[str]:

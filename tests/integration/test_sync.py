@@ -120,6 +120,25 @@ def test_damaged_objects_are_not_copied_and_conflicts_are_left_alone(site: Site,
     assert done["conflicts"] == [f"main/backups/{labels[1]}/base.tar.zst"] and done["copied"] == 0
 
 
+def test_a_backup_gets_no_record_where_its_wal_could_not_be_copied(site: Site, tmp_path: Path) -> None:
+    site.repositories = [entry(0, DirectoryOptions(str(tmp_path / "near")))]
+    (tmp_path / "near").mkdir()
+    site.write()
+    label = site.backup()["label"]
+    both(site, tmp_path)
+    near, far = tmp_path / "near" / "main", tmp_path / "far" / "main"
+    segment, record = max(near.glob("wal/*/00000001/*/*.zst")), far / "backups" / label / "manifest.json"
+    flip(segment)
+    failed = {f["key"]: f["error_code"] for f in only(site.lifeboat("sync", status=1))["failed"]}
+    assert failed == {
+        str(segment.relative_to(tmp_path / "near")): "object_corrupt",
+        f"main/backups/{label}/manifest.json": "wal_gap",
+    }
+    assert not record.exists()
+    flip(segment)
+    assert only(site.lifeboat("sync"))["failed"] == [] and record.exists()
+
+
 def test_a_copy_may_lag_within_its_configured_limit(site: Site, tmp_path: Path) -> None:
     site.backup()
     both(site, tmp_path, objectives={"rpo": 60})

@@ -53,6 +53,21 @@ def test_a_member_has_the_size_that_was_announced(tmp_path: Path, change: str) -
     assert file.checksum == hashlib.sha256(wanted).hexdigest()
 
 
+def test_no_more_is_copied_than_the_limit(tmp_path: Path) -> None:
+    """As a relation that has grown since it was listed."""
+    content = os.urandom(3 * 8192)
+    (tmp_path / "file").write_bytes(content)
+    for limit, wanted in ((8192, content[:8192]), (0, b""), (10**9, content), (None, content)):
+        parts: List[bytes] = []
+        found = Findings()
+        copy_file(str(tmp_path), "file", "file", parts.append, None, found, limit)
+        with opened(parts) as archive:
+            stream = archive.extractfile("file")
+            assert stream is not None and stream.read() == wanted
+        (file,) = found.files
+        assert (file.size, file.checksum) == (len(wanted), hashlib.sha256(wanted).hexdigest())
+
+
 def test_what_is_gone_is_left_out_and_a_link_is_never_followed(tmp_path: Path) -> None:
     parts: List[bytes] = []
     found = Findings()

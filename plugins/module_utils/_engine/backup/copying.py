@@ -77,31 +77,40 @@ def open_file(data_dir: str, path: str) -> Optional[IO[bytes]]:
         return None
 
 
-def copy_file(data_dir: str, path: str, name: str, take: Take, rules: Optional[PageRules], out: Findings) -> None:
+def copy_file(
+    data_dir: str,
+    path: str,
+    name: str,
+    take: Take,
+    rules: Optional[PageRules],
+    out: Findings,
+    limit: Optional[int] = None,
+) -> None:
     """Copy a file (``path`` below the data directory) as the member ``name``, unless it is gone.
 
-    Without ``rules`` no pages are checked. UntrustedPath as :func:`open_file`.
+    At most ``limit`` bytes of it. Without ``rules`` no pages are checked. UntrustedPath as :func:`open_file`.
     """
     opened = open_file(data_dir, path)
     if opened is None:
         return
     with opened as stream:
         found = os.fstat(stream.fileno())
-        take(member(name, found, found.st_size))
+        whole = found.st_size if limit is None else min(found.st_size, limit)
+        take(member(name, found, whole))
         digest = hashlib.sha256()
-        for offset in range(0, found.st_size, _CHUNK):
-            size = min(_CHUNK, found.st_size - offset)
+        for offset in range(0, whole, _CHUNK):
+            size = min(_CHUNK, whole - offset)
             chunk, bad = read_checked(stream.fileno(), path, offset, size, rules)
             out.bad += bad
             digest.update(chunk)
             take(chunk)
-        take(padding(found.st_size))
-    out.files.append(copied(path, found, digest.hexdigest()))
+        take(padding(whole))
+    out.files.append(copied(path, whole, found, digest.hexdigest()))
 
 
-def copied(path: str, found: os.stat_result, checksum: str) -> CopiedFile:
+def copied(path: str, size: int, found: os.stat_result, checksum: str) -> CopiedFile:
     """The file's line in the manifest."""
-    return CopiedFile(os.fsencode(path), found.st_size, found.st_mtime, checksum)
+    return CopiedFile(os.fsencode(path), size, found.st_mtime, checksum)
 
 
 def read_checked(

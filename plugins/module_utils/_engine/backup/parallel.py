@@ -26,18 +26,20 @@ from ..codec.age import Seal
 from ..config.load import Config
 from ..postgres.backup_mode import BackupMode, Stopped, backup_mode
 from ..postgres.facts import ServerFacts
-from ..postgres.left_out import CONTROL_FILE, LABEL_FILE, MAP_FILE
+from ..postgres.left_out import CONTROL_FILE, LABEL_FILE, MAP_FILE, first_block
 from ..postgres.manifest_writer import CopiedFile, manifest
 from ..records.model import ArchiveFile
 from ..repository.repository import Repository
 from .copying import END, Findings, PageRules, Take, copied, copy_file, member, open_file, padding, read_checked
 from .frames import PIECE, Line, batches, frame, volume_size
-from .method import Place
+from .method import Place, require_server_of
 from .scan import Contents, Directory, Listed, scan
 from .stream import RepositorySink
 
 # Seconds between reports of progress, and between questions whether the session still exists.
 _REPORT, _ASK = 0.5, 5.0
+# Reads of the control file until two in a row are equal.
+_CONTROL_ATTEMPTS = 50
 # Archives at once: each has an upload, and its own pieces in memory.
 _ARCHIVES = 3
 # As many damaged pages as the server names.
@@ -96,7 +98,8 @@ def copy(
     PostgresError if the session ends, a standby is promoted, or pages are damaged; then nothing counts as a backup.
     Memory: the stores' bounds for three uploads, 32 MiB for each thread, and 600 bytes for each file of the cluster.
     """
-    with backup_mode(config.connection, label, config.backup.checkpoint == "fast") as mode:
+    here = partial(require_server_of, data_dir=place.data_dir)
+    with backup_mode(config.connection, label, config.backup.checkpoint == "fast", here) as mode:
         contents = scan(place.data_dir, facts.version_num)
         rules = PageRules(mode.start, place.block_size, place.segment_blocks) if place.checksums else None
         crew = _Crew(config, label, place.data_dir, rules, required, seal)
@@ -139,7 +142,7 @@ class _Crew:
             self._await({*jobs, closing}, mode, lambda: progress.advance(self._meter.done, total))
             found = closing.result()
             end: List[bytes] = []
-            copy_file(self._data_dir, CONTROL_FILE, CONTROL_FILE, end.append, None, found)
+            self._copy_control(end, found)
             self._require_whole_pages()
             stopped = mode.stop()
             added = _add_label(end.append, stopped)
@@ -147,6 +150,22 @@ class _Crew:
         files = [file for job in jobs for file in job.result()] + sink.files
         listed = [*added, *(file for part in self._findings for file in part.files)]
         return files, manifest(facts.version_num, facts.system_identifier, listed, stopped.wal)
+
+    def _copy_control(self, end: List[bytes], out: Findings) -> None:
+        """Copy the control file as it is twice in a row: the server may be writing it."""
+        before = ""
+        for _attempt in range(_CONTROL_ATTEMPTS):
+            found = Findings()
+            end.clear()
+            copy_file(self._data_dir, CONTROL_FILE, CONTROL_FILE, end.append, None, found)
+            if found.files and found.files[0].checksum == before:
+                out.files += found.files
+                return
+            before = found.files[0].checksum if found.files else ""
+        raise PostgresError(
+            f"{CONTROL_FILE} is written all the time: no two reads of it are equal.",
+            "Start the backup again; nothing was recorded.",
+        )
 
     def _sink(self) -> RepositorySink:
         return RepositorySink(self._label, self._required, self._backup, False, 0, self._seal)
@@ -191,7 +210,10 @@ class _Crew:
             parts.append(data)
 
         for file in batch:
-            copy_file(self._data_dir, file.path, archive.name(file.path), take, self._rules, found)
+            # A relation that has grown since the scan is copied as it was: its new blocks are in the WAL. So is memory
+            # bounded by the size of the batch.
+            limit = file.size if first_block(file.path, 1) is not None else None
+            copy_file(self._data_dir, file.path, archive.name(file.path), take, self._rules, found, limit)
         return self._frame(b"".join(parts)), found
 
     def _large(self, line: Line, sink: RepositorySink, archive: _Archive, path: str, out: Findings) -> None:
@@ -218,7 +240,7 @@ class _Crew:
 
         def end(_nothing: None) -> None:
             stream.close()
-            out.files.append(copied(path, found, digest.hexdigest()))
+            out.files.append(copied(path, found.st_size, found, digest.hexdigest()))
 
         for offset in range(0, found.st_size, PIECE) or (0,):
             line.put(partial(piece, offset), take)

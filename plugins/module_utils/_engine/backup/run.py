@@ -19,7 +19,6 @@ from ..base import clock
 from ..base.errors import BackupRunning, ConfigError, IncrementalImpossible, WalGap
 from ..base.progress import Progress, Silent
 from ..base.version import VERSION
-from ..base.wal_names import Segment, segments_between
 from ..config.load import Config
 from ..config.option import choices_of
 from ..config.sections import BackupConfig
@@ -27,7 +26,7 @@ from ..leadership.watch import Watch
 from ..postgres import requirements, summaries
 from ..postgres.connection import Session, session
 from ..postgres.contents import read_contents
-from ..postgres.facts import ServerFacts, WalRange, archiver_state, manifest_wal_range, read_facts, require_backup_ready
+from ..postgres.facts import ServerFacts, manifest_wal_range, read_facts, require_backup_ready
 from ..records.model import BACKUP_TYPES, BackupManifest
 from ..repository.catalog import load_catalog
 from ..repository.chain import progress_of
@@ -40,9 +39,9 @@ from ..repository.locks import extend, open_locks
 from ..repository.plausible import CLOCKS
 from ..repository.presence import put_records
 from ..repository.repository import Repositories, Repository
-from ..wal.inventory import absent
 from . import manifests, parallel
 from . import parent as lineage
+from .await_wal import await_wal
 from .method import choose
 from .parent import Lineage
 from .stream import extracted_sizes, restored_sizes, stream, tablespaces_of
@@ -265,7 +264,7 @@ def _make(
         files.append(manifests.store(raw, label, required, seal))
         progress.phase("wait for WAL")
         try:
-            _await_wal(config.backup, required, facts, wal, sql)
+            await_wal(config.backup, required, facts, wal, sql)
         except WalGap:
             # If another site has taken the lead meanwhile, this one no longer archives.
             _require_leads(config, required, facts)
@@ -329,54 +328,3 @@ def _ready_parent(
     progress.phase("wait for WAL summaries")
     summaries.await_summarizer(sql, position.lsn, config.backup.summary_timeout)
     return manifests.read_parent(parent, required, config.spool_dir)
-
-
-def _await_wal(
-    config: BackupConfig, required: Tuple[Repository, ...], facts: ServerFacts, wal: WalRange, sql: Session
-) -> None:
-    """Wait until every repository has all WAL of the backup; WalGap with the missing segments and the reason.
-
-    A long queue is not a failure: the timeout starts again with each segment that the server archives.
-    """
-    pending = {r.name: list(segments_between(wal.timeline, wal.start, wal.stop, facts.segment_size)) for r in required}
-    deadline = clock.monotonic() + config.wal_timeout
-    last = ""
-    pause = 0.1
-    while True:
-        for repository in required:
-            missing = absent(repository, facts.system_identifier, pending[repository.name])
-            pending[repository.name] = [s for s in pending[repository.name] if s.name in missing]
-        if not any(pending.values()):
-            return
-        newest = archiver_state(sql).last_archived
-        if newest != last:
-            last, deadline = newest, clock.monotonic() + config.wal_timeout
-        if clock.monotonic() > deadline:
-            raise _never_archived(config, pending, facts, sql)
-        clock.sleep(pause)
-        pause = min(pause * 1.5, 2.0)
-
-
-def _never_archived(
-    config: BackupConfig, pending: Dict[str, List[Segment]], facts: ServerFacts, sql: Session
-) -> WalGap:
-    names = sorted({s.name for segments in pending.values() for s in segments})
-    where = ", ".join(name for name, segments in pending.items() if segments)
-    state = archiver_state(sql)
-    why = (
-        f"archive_command fails: {state.failed_count} times, last on {state.last_failed}."
-        if state.failing
-        else "archive_command did not fail."
-    )
-    if facts.in_recovery:
-        why += (
-            " This is a standby: the primary must archive its current segment"
-            " (archive_timeout, or pg_switch_wal() there)."
-        )
-    return WalGap(
-        f"The backup needs WAL that did not reach {where}; nothing was archived for {config.wal_timeout:g} s:"
-        f" {', '.join(names[:5])}. {why}",
-        "Find archive_command's output in the server's log, then run the backup again. No backup was recorded.",
-        missing=names,
-        repositories=[name for name, segments in pending.items() if segments],
-    )

@@ -15,11 +15,12 @@ from ..postgres.relations import count_rows as table_rows
 from ..postgres.relations import refuse_code
 from ..repository.dumps import Properties
 
-# The tables that pg_dump writes: also partitions, but neither temporary tables nor those of extensions.
+# The tables that pg_dump writes: also partitions, but no temporary tables and none of extensions, and on a standby no
+# unlogged ones; and whether each still has the file of the snapshot (pg_relation_filenode() sees the present).
 _TABLES = """
-SELECT format('%I.%I', n.nspname, c.relname)
+SELECT format('%I.%I', n.nspname, c.relname), c.relfilenode IS NOT DISTINCT FROM pg_relation_filenode(c.oid)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind = 'r' AND c.relpersistence IN ('p', 'u')
+ WHERE c.relkind = 'r' AND (c.relpersistence = 'p' OR c.relpersistence = 'u' AND NOT pg_is_in_recovery())
    AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
    AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -72,17 +73,28 @@ def snapshot(config: ConnectionConfig, database: str) -> Iterator[Tuple[Session,
     """A session in one snapshot, and the name with which ``pg_dump`` uses the same snapshot."""
     with closing(connect(config, database)) as connection:
         sql = Session(connection)
+        # Since version 17. It is idle while pg_dump works.
+        sql.rows("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'")
         sql.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         sql.rows("SET LOCAL row_security = off")
         yield sql, str(sql.value("SELECT pg_export_snapshot()"))
 
 
 def count_rows(sql: Session) -> Dict[str, int]:
-    """The rows of each table, in the session's snapshot. Reads every table once."""
-    tables = [str(row[0]) for row in sql.rows(_TABLES)]
+    """The rows of each table, in the session's snapshot. Reads every table once.
+
+    Tables that were truncated, rewritten or dropped since the snapshot are left out: they look empty in it, but
+    ``pg_dump`` had read them before (PostgreSQL manual, "Caveats" of "Concurrency Control").
+    """
     refuse_code(sql)
     # The names are already quoted, by the query.
-    return {name: table_rows(sql, name) for name in tables}
+    found = {name: table_rows(sql, name) for name in _unchanged(sql)}
+    still = set(_unchanged(sql))
+    return {name: rows for name, rows in found.items() if name in still}
+
+
+def _unchanged(sql: Session) -> List[str]:
+    return [str(name) for name, same in sql.rows(_TABLES) if same]
 
 
 def read_properties(sql: Session) -> Properties:

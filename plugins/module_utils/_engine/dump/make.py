@@ -157,17 +157,19 @@ def _dump(
             # Compressed only once, on the way to the store.
             chunks = _output(config, "pg_dump", ["--format=custom", *words], database)
             stored = store_stream(required, repositories.seal, key_of, DUMP_DATA, counted(chunks))
-        kept = store_stream(required, repositories.seal, key_of, DUMP_GLOBALS, _globals(config, database))
-        progress.phase(f"dump of {database}: read back")
-        if repositories.seal.has_identity or not repositories.seal.seals:
-            for repository in required:
-                _read_back(config, repository, key_of(repository, stored.name), stored, size)
         progress.phase(f"dump of {database}: count rows")
-        made = Dump(
-            label, database, config.cluster, facts.system_identifier, platform.node(), created, facts.version,
-            facts.version_num, size, stored, kept, read_properties(sql), read_extensions(sql), read_roles(sql),
-            count_rows(sql) if config.dumps.count else {}, repositories.seal.recipients,
-        )  # fmt: skip
+        counted_rows = count_rows(sql) if config.dumps.count else {}
+        properties, extensions, roles = read_properties(sql), read_extensions(sql), read_roles(sql)
+    kept = store_stream(required, repositories.seal, key_of, DUMP_GLOBALS, _globals(config, database))
+    progress.phase(f"dump of {database}: read back")
+    if repositories.seal.has_identity or not repositories.seal.seals:
+        for repository in required:
+            _read_back(config, repository, key_of(repository, stored.name), stored, size)
+    made = Dump(
+        label, database, config.cluster, facts.system_identifier, platform.node(), created, facts.version,
+        facts.version_num, size, stored, kept, properties, extensions, roles, counted_rows,
+        repositories.seal.recipients,
+    )  # fmt: skip
     put_records(required, key_of(required[0], MANIFEST), made.as_dict(), (made.data, made.globals))
     return made
 

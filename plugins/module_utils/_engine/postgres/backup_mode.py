@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from ..base.errors import PostgresError
 from ..base.wal_names import parse_lsn
@@ -71,9 +71,15 @@ class BackupMode:
 
 
 @contextmanager
-def backup_mode(config: ConnectionConfig, label: str, fast: bool) -> Iterator[BackupMode]:
-    """Begin the mode in a session of its own, which is closed at the end: without ``stop`` there is no backup."""
+def backup_mode(
+    config: ConnectionConfig, label: str, fast: bool, check: Callable[[Session], None]
+) -> Iterator[BackupMode]:
+    """Begin the mode in a session of its own, which is closed at the end: without ``stop`` there is no backup.
+
+    ``check`` raises if it is a session of another server: a connection may have several hosts.
+    """
     with session(config) as sql:
+        check(sql)
         yield BackupMode(sql, label, fast)
 
 

@@ -19,6 +19,10 @@ Row = Tuple[Any, ...]
 # option overrides them). pg_temp would be searched first if it were not listed.
 PATH_OPTION = "-c search_path=pg_catalog,pg_temp"
 # Restores and erasures must also work in a read-only database (default_transaction_read_only).
+_NO_TIMEOUTS = " ".join(
+    f"-c {name}=0"
+    for name in ("statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
+)
 _WRITE_OPTION = "-c default_transaction_read_only=off"
 # SQLSTATE of insufficient_privilege.
 _NO_PRIVILEGE = "42501"
@@ -59,7 +63,7 @@ def connect(
     options.update(_ALIVE, application_name="lifeboat")
     # The session with the lock is idle for as long as a backup takes.
     options["options"] = " ".join(
-        ("-c statement_timeout=0 -c idle_session_timeout=0", _WRITE_OPTION, "" if own_path else PATH_OPTION)
+        (_NO_TIMEOUTS, _WRITE_OPTION, "" if own_path else PATH_OPTION)
     )
     try:
         if replication:

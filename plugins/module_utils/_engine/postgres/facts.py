@@ -146,6 +146,11 @@ class ArchiverState:
     failing: bool
 
 
+def archiver_passed(last: str, segment: str) -> bool:
+    """Whether the archiver, which takes a timeline's segments in order, is done with this one."""
+    return is_segment(last[:24]) and last[:8] == segment[:8] and last[:24] >= segment
+
+
 def archiver_state(session: Session) -> ArchiverState:
     """The state of the archiver process."""
     row = session.row(

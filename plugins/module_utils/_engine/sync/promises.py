@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..base.errors import LifeboatError, ObjectCorrupt
-from ..records.model import ArchiveFile, load_manifest
+from ..base.errors import LifeboatError, ObjectCorrupt, WalGap
+from ..base.wal_names import segments_between
+from ..records.model import ArchiveFile, BackupManifest, load_manifest
 from ..repository.drills import drill_fault, load_drill
 from ..repository.kinds import kind_of
 from ..repository.lag import Lacking, Owner
@@ -20,6 +21,7 @@ from ..repository.repository import Repository
 from ..retention import copy_record, copy_record_fault
 from ..store.protocol import ObjectInfo
 from ..verify import promised
+from ..wal.inventory import absent
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Promise:
 
     files: Mapping[str, ArchiveFile] = field(default_factory=dict)
     why: Optional[str] = None
+    backup: Optional[BackupManifest] = None
 
     def require(self, record: str, have: Mapping[str, int]) -> None:
         """ObjectCorrupt unless ``have`` contains all its files with their sizes."""
@@ -39,6 +42,20 @@ class Promise:
                     "Copy the file first, from a repository that has it: lifeboat sync --from NAME.",
                     key=key,
                 )
+
+    def require_wal(self, target: Repository, record: str) -> None:
+        """WalGap unless the target has the WAL that makes the backup consistent."""
+        if self.backup is None:
+            return
+        backup = self.backup
+        needed = segments_between(backup.timeline, backup.start_lsn, backup.stop_lsn, backup.segment_size)
+        missing = absent(target, backup.system_identifier, list(needed))
+        if missing:
+            raise WalGap(
+                f"The record {record} is not copied: its WAL segment {missing[0]} is missing there.",
+                "Copy its WAL first, from a repository that has it: lifeboat sync --from NAME.",
+                missing=list(missing),
+            )
 
 
 def read_promises(
@@ -65,11 +82,13 @@ def _directory(owner: Owner) -> str:
 
 def _read(origin: Repository, owner: Owner, key: str, stored: datetime) -> Promise:
     what, _name, label = owner
+    backup = None
     try:
         raw = origin.get_record(key)
         files = promised(kind_of(origin.layout.cluster, key), raw, key)
         if what == "backup":
-            why = record_fault(load_manifest(raw, key), Claim(key, label, stored), CLOCKS)
+            backup = load_manifest(raw, key)
+            why = record_fault(backup, Claim(key, label, stored), CLOCKS)
         elif what == "drill":
             why = drill_fault(load_drill(raw, key), Claim(key, label, stored), origin.layout.cluster)
         else:
@@ -77,7 +96,7 @@ def _read(origin: Repository, owner: Owner, key: str, stored: datetime) -> Promi
     except LifeboatError as exc:
         return Promise(why=exc.message)
     base = key.rsplit("/", 1)[0]
-    return Promise({f"{base}/{file.name}": file for file in files}, why)
+    return Promise({f"{base}/{file.name}": file for file in files}, why, backup)
 
 
 def set_apart(

@@ -219,6 +219,7 @@ def _copy(
                 directory = item.info.key.rsplit("/", 1)[0]
                 there = {info.key: info.size for info in target.store.list(f"{directory}/")}
                 promises[item.owner].require(item.info.key, there)
+                promises[item.owner].require_wal(target, item.info.key)
             _copy_object(origin, target, item, digests)
         except ObjectExists:
             pass  # Another process copied it meanwhile.

@@ -16,10 +16,17 @@ from typing import Any, Dict, Optional, Tuple
 from ..base import clock
 from ..base.errors import ServerNotReady, WalGap
 from ..base.progress import Progress, Silent
-from ..base.wal_names import is_segment, parse_lsn
+from ..base.wal_names import parse_lsn
 from ..config.load import Config
 from ..postgres.connection import Session, session
-from ..postgres.facts import ArchiverState, ServerFacts, archiver_state, read_facts, require_backup_ready
+from ..postgres.facts import (
+    ArchiverState,
+    ServerFacts,
+    archiver_passed,
+    archiver_state,
+    read_facts,
+    require_backup_ready,
+)
 from ..repository.repository import Repositories, Repository
 from .inventory import find_file
 
@@ -131,7 +138,7 @@ def _await(
     pause = 0.1
     while True:
         state = archiver_state(sql)
-        archived = _covers(state.last_archived, segment)
+        archived = archiver_passed(state.last_archived, segment)
         missing = _without(required, system, segment)
         if archived and not missing:
             return
@@ -146,11 +153,6 @@ def _await(
             raise _not_archived(segment, missing, state)
         clock.sleep(pause)
         pause = min(pause * 1.5, 1.0)
-
-
-def _covers(last: str, segment: str) -> bool:
-    """Whether the archiver, which takes a timeline's segments in order, is done with this one."""
-    return is_segment(last[:24]) and last[:8] == segment[:8] and last[:24] >= segment
 
 
 def _not_archived(segment: str, missing: Tuple[str, ...], state: ArchiverState) -> WalGap:
