@@ -120,6 +120,16 @@ def test_a_switchover_loses_nothing(machines: Dict[str, Host], playbook: Playboo
     until(lambda: present(machines[old]) == present(machines[new]), "the old primary follows")
 
 
+def test_a_switchover_that_is_done_is_not_done_again(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    """Repeated, and with the two hosts exchanged: db13 is the primary, and west13 its standby."""
+    east, west = machines["db13"], machines["west13"]
+    told = playbook("dr_switchover", "db13", "-e", "dr_old_primary=west13", "-e", "dr_confirm=yes", status=2)
+    assert "A primary cannot take over from another one" in told
+    assert recovering(west) and not recovering(east) and leader(east) == "east"
+    told = playbook("dr_failover", "db13", "-e", "dr_fenced=yes", "-e", "dr_confirm=yes", status=2)
+    assert "A primary cannot take over from another one" in told and leader(east) == "east"
+
+
 def test_the_standby_takes_over_once_the_first_site_is_lost(machines: Dict[str, Host], playbook: Playbooks) -> None:
     west = machines["west13"]
     address, new = (machines[name].check_output("hostname -I").split()[0] for name in ("db13", "west13"))
