@@ -284,7 +284,12 @@ def test_only_one_signal_file_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        (Target(), {}),
+        # A target that is left in postgresql.conf does not count.
+        (
+            Target(),
+            {"recovery_target": "", "recovery_target_lsn": "", "recovery_target_name": "", "recovery_target_time": "",
+             "recovery_target_xid": ""},
+        ),
         (Target("immediate"), {"recovery_target": "immediate", "recovery_target_action": "pause"}),
         (
             Target("time", "2026-11-22 14:02:00.5+02", inclusive=False),

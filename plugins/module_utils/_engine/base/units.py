@@ -42,4 +42,4 @@ def about(seconds: float) -> str:
     for unit, _least, name in _UNITS:
         if seconds >= 2 * unit:
             return f"{seconds // unit:.0f} {name}"
-    return f"{max(seconds, 0):.0f} s"
+    return f"{max(seconds, 0) // 1:.0f} s"
