@@ -121,7 +121,7 @@ def test_nothing_gets_a_record_whose_files_are_gone(site: Site, s3_options: S3Op
     assert "repo1" in told.value.message
     planned = make.plan(site.config, make.DumpsRequest(("postgres",)))
     with pytest.raises(FilesVanished, match=r"globals\.sql\.zst is gone"):
-        make.apply(site.config, planned, At("count rows", remove("globals.sql.zst")))
+        make.apply(site.config, planned, At("read back", remove("globals.sql.zst")))
     assert not [key for found in keys(site.config).values() for key in found if key.endswith("/manifest.json")]
     backup_files(site.config, "set")
     assert len([key for key in keys(site.config)["repo1"] if key.endswith("/manifest.json")]) == 1
