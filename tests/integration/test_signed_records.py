@@ -25,6 +25,7 @@ from support.identities import identities
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites, entry, restore_arguments
+from support.processes import until
 from support.signing import KeyPair, key_pair
 from support.stores import SeaweedFS, keys, s3_options_for
 
@@ -236,9 +237,10 @@ def test_records_older_than_the_key_count_by_the_stores_time(signed: Signed) -> 
     assert "signature" not in signed.read(f"main/backups/{old}/manifest.json")
     site.write()
     assert site.lifeboat("list").data["backups"] == []
-    until = max(info.modified for info in signed.store.list("main/backups/"))
-    site.write(signing={**site.options["signing"], "unsigned_until": until.isoformat()})
-    # A record that says to be as old, and is not.
+    last = max(info.modified for info in signed.store.list("main/backups/"))
+    site.write(signing={**site.options["signing"], "unsigned_until": last.isoformat()})
+    # A record that says to be as old, and is not. Times of objects in S3 are whole seconds.
+    until(lambda: signed.store.clock() > last, "another second")
     signed.forged_backup("20200101T000000Z-full", old, started_at="2020-01-01T00:00:00Z")
     new = site.backup()["label"]
     told = site.lifeboat("list").data
