@@ -10,7 +10,7 @@ from .follow import apply as apply_follow
 from .follow import plan as plan_follow
 from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
-from .request import RestorePlan, RestoreRequest, RestoreResult
+from .request import PASSIVE, RestorePlan, RestoreRequest, RestoreResult
 from .runbook import restore_by_hand
 from .standby_status import Status as StandbyStatus
 from .standby_status import Stored as StandbyStored
@@ -20,6 +20,7 @@ from .target import latest_timeline, on_path
 
 __all__ = [
     "LOG",
+    "PASSIVE",
     "Follow",
     "Pace",
     "RestorePlan",

@@ -206,18 +206,24 @@ def _reached(
     return Reached(lsn, time, timeline, parent, reason, segments)
 
 
+def _is_short(planned: RestorePlan, reached: Reached) -> bool:
+    """Whether recovery to ``latest`` ended before the last archived segment. Pure."""
+    segments = planned.run.segments
+    return planned.target.kind == "latest" and bool(segments) and reached.lsn < segments[-1].start
+
+
 def ends_within_a_record(config: Config, planned: RestorePlan, reached: Reached) -> bool:
     """Whether no record begins in the segments after the one in which recovery ended.
 
     Then the archive ends within a record that is longer than a segment, and recovery cannot go further. If the WAL were
     damaged where recovery ended, later segments would have records.
     """
-    run, system = planned.run, planned.backup.system_identifier
-    if planned.target.kind != "latest" or not run.segments or reached.lsn >= run.segments[-1].start:
+    if not _is_short(planned, reached):
         return False
+    system = planned.backup.system_identifier
     with Repositories.open(config) as repositories:
         repository = repositories.named(planned.source.name or "")
-        later = [s for s in run.segments if s.start > reached.lsn]
+        later = [s for s in planned.run.segments if s.start > reached.lsn]
         return repository is not None and all(
             last_record(repository, config.bin_dir, system, segment) is None for segment in reversed(later)
         )
@@ -236,12 +242,7 @@ def require_reached(planned: RestorePlan, reached: Reached, within_a_record: boo
         wrong = (
             f"it ended at {format_lsn(reached.lsn)}, before the backup's end at {format_lsn(planned.backup.stop_lsn)}"
         )
-    elif (
-        target.kind == "latest"
-        and planned.run.segments
-        and reached.lsn < planned.run.segments[-1].start
-        and not within_a_record
-    ):
+    elif _is_short(planned, reached) and not within_a_record:
         wrong = f"it ended at {format_lsn(reached.lsn)}, but the archive reaches {format_lsn(planned.run.end)}"
     elif planned.pieces.last_record is not None and reached.lsn <= planned.pieces.last_record:
         wrong = f"it ended at {format_lsn(reached.lsn)}, but the pieces reach {format_lsn(planned.pieces.end or 0)}"

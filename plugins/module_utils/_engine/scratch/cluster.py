@@ -19,7 +19,7 @@ from ..postgres.recovery import quote
 from ..records.model import Target
 from ..repository.catalog import load_catalog
 from ..repository.repository import Repositories
-from ..restore import RestorePlan, RestoreRequest
+from ..restore import PASSIVE, RestorePlan, RestoreRequest
 
 LATEST = Target()
 
@@ -30,13 +30,12 @@ SETTINGS: Dict[str, Any] = {
     "shared_buffers": "128MB",
     "huge_pages": "off",
     "autovacuum": "off",
-    # Workers of extensions run jobs, and those of subscriptions connect to their publishers.
+    # Workers of other extensions run jobs too.
     "max_worker_processes": "0",
-    "max_logical_replication_workers": "0",
     "max_wal_senders": "0",
     "primary_conninfo": "",
     "archive_mode": "off",
-    "cron.launch_active_jobs": "off",
+    **PASSIVE,
 }
 
 

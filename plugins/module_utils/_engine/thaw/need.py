@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Collection, Iterable, List, Optional, Tuple
+from typing import Collection, Iterable, List, Optional, Sequence, Tuple
 
 from ..base.wal_names import Segment
 from ..postgres.timeline import TimelinePath
 from ..records.model import BackupManifest
+from ..repository.chain import newest_of
 from ..repository.kinds import kind_of
+from ..restore import on_path
 from ..store.s3.cold import ColdObject
 
 #: The kinds whose objects are read only once a restore knows which backup it starts from, or never.
@@ -25,11 +27,10 @@ def is_record(cluster: str, key: str) -> bool:
 
 
 def choose(
-    backups: Iterable[BackupManifest], path: TimelinePath, until: Optional[datetime]
+    backups: Sequence[BackupManifest], path: TimelinePath, until: Optional[datetime]
 ) -> Optional[BackupManifest]:
     """The newest of these backups on the path that was finished by then; None if there is none."""
-    usable = [b for b in backups if path.contains(b.timeline, b.stop_lsn) and (until is None or b.finished_at <= until)]
-    return max(usable, key=lambda b: (b.stop_lsn, b.finished_at, b.label), default=None)
+    return newest_of(b for b in on_path(backups, path) if until is None or b.finished_at <= until)
 
 
 def files_of(cluster: str, labels: Collection[str], listed: Iterable[ColdObject]) -> List[ColdObject]:

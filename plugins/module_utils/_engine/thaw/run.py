@@ -20,6 +20,7 @@ from ..records.model import format_time
 from ..repository.catalog import load_catalog
 from ..repository.histories import read_histories
 from ..repository.repository import Repository
+from ..restore import latest_timeline
 from ..store.s3.bucket import open_cold
 from ..store.s3.cold import ColdObject, S3Cold, Thawed
 from .need import choose, files_of, is_record, wal_of
@@ -87,14 +88,15 @@ class Thawing:
 def plan(config: Config, request: ThawRequest, progress: Optional[Progress] = None) -> Thawing:
     """Look only. ConfigError for a repository without archive classes, or a tier that a class does not have."""
     with _opened(config, request) as (entry, cold):
-        return _look(config, entry, cold, request, progress or Silent())
+        return _thawing(entry, *_needed(config, entry, cold, request, progress or Silent()), request.tier)
 
 
 def apply(config: Config, request: ThawRequest, progress: Optional[Progress] = None) -> Thawing:
     """Request what is frozen, eight at a time; a second run requests only what is still frozen."""
     progress = progress or Silent()
     with _opened(config, request) as (entry, cold):
-        found = _look(config, entry, cold, request, progress)
+        labels, items, states = _needed(config, entry, cold, request, progress)
+        found = _thawing(entry, labels, items, states, request.tier)
         if not found.frozen:
             return found
         with audited(config, "thaw", found.labels) as note:
@@ -103,7 +105,8 @@ def apply(config: Config, request: ThawRequest, progress: Optional[Progress] = N
             )
             progress.phase(f"{entry.name}: request {len(found.frozen)} objects")
             _each(lambda item: cold.thaw(item.key, request.days, request.tier), found.frozen)
-        return replace(_look(config, entry, cold, request, progress), requested=len(found.frozen), terms=found.terms)
+        done = _thawing(entry, labels, items, _states(cold, items), request.tier)
+        return replace(done, requested=len(found.frozen), terms=found.terms)
 
 
 @contextmanager
@@ -131,17 +134,20 @@ def _opened(config: Config, request: ThawRequest) -> Iterator[Tuple[RepositoryCo
     )
 
 
-def _look(config: Config, entry: RepositoryConfig, cold: S3Cold, request: ThawRequest, progress: Progress) -> Thawing:
+def _needed(
+    config: Config, entry: RepositoryConfig, cold: S3Cold, request: ThawRequest, progress: Progress
+) -> Tuple[Tuple[str, ...], Sequence[ColdObject], Dict[str, Thawed]]:
+    """The labels of the chain, the objects that are needed, and their states; records alone while some are frozen."""
     progress.phase(f"{entry.name}: list")
     listed = list(cold.list(f"{config.cluster}/"))
     records = [item for item in listed if is_record(config.cluster, item.key)]
     states = _states(cold, records)
     if not all(state.readable for state in states.values()):
         # Which backups there are, only their records say.
-        return _thawing(entry, (), records, states, request.tier)
+        return (), records, states
     labels, wanted = _wanted(config, entry, listed, request)
     progress.phase(f"{entry.name}: look at {len(wanted)} objects")
-    return _thawing(entry, labels, wanted, _states(cold, wanted), request.tier)
+    return labels, wanted, _states(cold, wanted)
 
 
 def _wanted(
@@ -158,7 +164,7 @@ def _wanted(
         repository.store.close()
     chains = catalog.chains()
     ours = [b for b in catalog.of_system(system) if b.label in chains.whole]
-    path = path_to(max({b.timeline for b in ours} | (set(told.texts) & told.stored), default=1), told.texts)
+    path = path_to(latest_timeline({b.timeline for b in ours} or {asked.timeline}, told.texts, told.stored), told.texts)
     base = choose([asked] if request.label else ours, path, request.until)
     if base is None:
         raise BackupMissing(

@@ -18,7 +18,7 @@ import random
 import zlib
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
 from ...base import clock
 from ...base.errors import ConfigError, StoreAccessDenied
@@ -55,6 +55,22 @@ class Connection:
     def client(self) -> Any:
         """The client with the most recently loaded credentials."""
         return self.session.client
+
+    @property
+    def prefix(self) -> str:
+        """What every full key begins with: empty, or ending in ``/``."""
+        bare = self.options.prefix.strip("/")
+        return f"{bare}/" if bare else ""
+
+    def pages(self, prefix: str, **params: Any) -> Iterator[Any]:
+        """The answers to ``ListObjectsV2`` below a relative prefix, page by page."""
+        token: Dict[str, str] = {}
+        while True:
+            page = self.call("list_objects_v2", Prefix=self.prefix + prefix, **params, **token)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def call(self, method: str, key: str = "", **params: Any) -> Any:
         """Send one request about a full key (empty: about the bucket), with failures translated."""

@@ -61,21 +61,15 @@ class S3Cold:
 
     def __init__(self, options: S3Options) -> None:
         self._connection = connect(options)
-        prefix = options.prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._prefix = self._connection.prefix
 
     def list(self, prefix: str) -> Iterator[ColdObject]:
         """``ListObjectsV2``, page by page."""
-        token: dict[str, str] = {}
-        while True:
-            page = self._connection.call("list_objects_v2", Prefix=self._prefix + prefix, **token)
+        for page in self._connection.pages(prefix):
             for item in page.get("Contents", []):
                 modified = item["LastModified"].astimezone(timezone.utc)
                 key = item["Key"][len(self._prefix) :]
                 yield ColdObject(key, int(item["Size"]), modified, item.get("StorageClass", "STANDARD"))
-            if not page.get("IsTruncated"):
-                return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def state(self, key: str) -> Thawed:
         """``HeadObject`` of an archived object."""

@@ -17,8 +17,7 @@ class S3Locks:
 
     def __init__(self, options: S3Options) -> None:
         self._connection = connect(options)
-        prefix = options.prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._prefix = self._connection.prefix
         self.mode = (options.object_lock or "").upper()
 
     def until(self, key: str) -> Optional[datetime]:

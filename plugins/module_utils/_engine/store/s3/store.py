@@ -37,8 +37,7 @@ class S3Store:
 
     def __init__(self, options: S3Options, term: Optional[Term] = None) -> None:
         self._connection = connect(options, term)
-        prefix = options.prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._prefix = self._connection.prefix
 
     @property
     def location(self) -> str:
@@ -151,13 +150,8 @@ class S3Store:
 
     def _pages(self, prefix: str, **params: Any) -> Iterator[Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]]:
         """The objects and the common prefixes of each page below the relative ``prefix``."""
-        token: Dict[str, str] = {}
-        while True:
-            page = self._connection.call("list_objects_v2", Prefix=self._prefix + prefix, **params, **token)
+        for page in self._connection.pages(prefix, **params):
             yield page.get("Contents", []), page.get("CommonPrefixes", [])
-            if not page.get("IsTruncated"):
-                return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 def _info(key: str, answer: Dict[str, Any], size_field: str = "ContentLength") -> ObjectInfo:

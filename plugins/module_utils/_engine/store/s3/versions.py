@@ -81,8 +81,7 @@ class S3StoreAsOf:
         self._now = S3Store(options)
         self._connection = connect(options)
         self._moment = moment
-        prefix = options.prefix.strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+        self._prefix = self._connection.prefix
         self._versioned = False
         self._ids_tell_times: Optional[bool] = None
 
