@@ -17,9 +17,13 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+from ..base import clock
+
 _PID_FILE = "postmaster.pid"
 # Where PostgreSQL and the distributions put their sockets.
 _LOCK_FILES = ("/tmp/.s.PGSQL.*.lock", "/run/postgresql/.s.PGSQL.*.lock")  # noqa: S108
+# Seconds within which a process that starts changes to its data directory, on a busy host.
+_STARTS = 1.0
 _OF_A_TABLESPACE = re.compile(r"PG_\d+_\d+$")
 
 
@@ -55,10 +59,22 @@ def _by_proc() -> Iterator[Tuple[int, str]]:
         # Processes of other users, and those that have just ended, cannot be inspected.
         with contextlib.suppress(OSError):
             if name.isdigit() and _is_postgres(int(name)):
+                _await_data_dir(int(name))
                 data_dir = os.readlink(f"/proc/{name}/cwd")
                 # In a container the same path may mean another directory.
                 if os.path.samefile(f"/proc/{name}/cwd", data_dir):
                     yield int(name), data_dir
+
+
+def _await_data_dir(pid: int) -> None:
+    """Wait for a process that has just started: it is in its parent's directory until it has read its options.
+
+    A server whose files were deleted is in a directory without PG_VERSION too, and stays there.
+    """
+    deadline = clock.monotonic() + _STARTS
+    while not os.path.exists(f"/proc/{pid}/cwd/PG_VERSION") and clock.monotonic() < deadline:
+        os.stat(f"/proc/{pid}/cwd")
+        clock.sleep(0.02)
 
 
 def _by_lock_files() -> Iterator[Tuple[int, str]]:

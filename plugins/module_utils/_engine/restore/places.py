@@ -34,6 +34,9 @@ def survey(request: RestoreRequest, chain: Chain, data_dir: str, config: Config)
     spaces = [t for t in backup.tablespaces if not t.in_place]
     paths = [data_dir, *(request.tablespaces.get(t.location, t.location) for t in spaces)]
     wal = [request.wal_dir] if request.wal_dir else []
+    for path in (*paths, *wal):
+        if not os.path.isabs(path):
+            raise ConfigError(f"The directory {path!r} is not absolute.", "Use an absolute path.")
     refuse_running([*paths, *wal], bin_dir, request.assume_stopped)
     release(hold_existing(data_dir))
     unknown = set(request.tablespaces) - {t.location for t in spaces}
@@ -125,8 +128,6 @@ def _refuse_configured(places: Sequence[Place], configured: Optional[str]) -> No
 
 
 def _place(path: str, size: int, tablespace: Optional[str], ours: Sequence[str]) -> Place:
-    if not os.path.isabs(path):
-        raise ConfigError(f"The directory {path!r} is not absolute.", "Use an absolute path.")
     try:
         entries = os.listdir(path)
     except FileNotFoundError:
