@@ -45,3 +45,21 @@ def test_an_idle_server_keeps_its_rpo_and_one_that_cannot_archive_does_not(
     time.sleep(RPO + 2)
     found = window(site, config, 2)
     assert found["status"] == "critical" and f"more than the RPO of {RPO} s" in found["message"]
+
+
+def test_databases_with_another_version_of_their_collation_are_named(
+    sites: Sites, oldest_postgres: Installation, tmp_path: Path
+) -> None:
+    """As after an upgrade of the operating system. The oldest PostgreSQL here is Debian's, which has ICU."""
+    store = DirectoryOptions(str(tmp_path / "store"))
+    Path(store.path).mkdir()
+    site = sites(oldest_postgres, store, fresh=True)
+    site.lifeboat("backup")
+    create = "CREATE DATABASE words TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C'"
+    for statement in (create, "UPDATE pg_database SET datcollversion = '1' WHERE datname = 'words'"):
+        site.cluster.execute(statement)
+    told = {c["name"]: c for c in site.lifeboat("check", status=1).data["checks"]}["collations"]
+    assert told["status"] == "warning" and "words (1, here " in told["message"]
+    assert "REFRESH COLLATION VERSION" in told["hint"]
+    site.cluster.execute("ALTER DATABASE words REFRESH COLLATION VERSION")
+    assert "collations" not in {c["name"] for c in site.lifeboat("check").data["checks"]}

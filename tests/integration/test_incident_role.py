@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -155,6 +156,32 @@ def test_a_restore_goes_on_where_nothing_can_be_recorded(tmp_path: Path, case: s
             look = places.look()
         brought = [f.number for f in look.found if f.repository == "repo0"]
         assert sorted(brought) == [1, 2, 3, 4, 5]
+
+
+def test_an_old_server_counts_as_down_only_after_it_was_tried(tmp_path: Path) -> None:
+    state = Play(tmp_path, tmp_path / "store").state
+    with socket.create_server(("127.0.0.1", 0)) as living, socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        for host, port, fenced, words in (
+            ("127.0.0.1", dead.getsockname()[1], False, ""),
+            ("127.0.0.1", living.getsockname()[1], False, "The old server still lives"),
+            ("nowhere.invalid", 5432, False, "dr_old_host is nowhere.invalid, which does not resolve"),
+            ("nowhere.invalid", 5432, True, ""),
+        ):
+            role = "lifeboat.postgres.incident"
+            tasks = [
+                {"ansible.builtin.include_role": {"name": role, "tasks_from": name}}
+                for name in ("old_host.yml", "check_old_host.yml")
+            ]
+            given = {
+                "incident_old_host": host, "incident_clusters": [{"name": "a", "port": port}],
+                "incident_fenced": fenced, "__incident_eye": "localhost", "incident_state": state,
+            }  # fmt: skip
+            play = {"hosts": "localhost", "gather_facts": False, "become": True, "vars": given, "tasks": tasks}
+            (tmp_path / "play.yml").write_text(json.dumps([play]))
+            # It is tried in check mode too.
+            out = ansible(tmp_path, "play.yml", "--check", status=2 if words else 0)
+            assert words in " ".join(out.split())
 
 
 def test_the_module_repeats_nothing_and_check_mode_writes_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any, Dict, FrozenSet
+from typing import Any, Dict, FrozenSet, List, Tuple
 
 import pytest
 from steps import PREFIX, Playbooks, lifeboat, podman, sql, until
@@ -22,13 +22,24 @@ pytestmark = pytest.mark.timeout(3600)
 
 UNIT = "postgresql@17-main"
 INSERT = "psql -XqAt --dbname=postgres --command='INSERT INTO ledger DEFAULT VALUES RETURNING id'"
-WRITER = "while " + INSERT + " >>{file} 2>>{file}.err; do sleep 0.02; done"
+WRITER = "while [ ! -e {file}.end ] && " + INSERT + " >>{file} 2>>{file}.err; do sleep 0.02; done"
 
 # When the first transaction of a client was committed by the new primary.
 PROBE = (
     "until psql -XqAt 'host={host} user=postgres dbname=postgres connect_timeout=2 target_session_attrs=read-write'"
     " --command='INSERT INTO ledger DEFAULT VALUES'; do sleep 0.2; done; date +%s.%N >/tmp/first-write"
 )
+
+
+# Commits of clients behind pgbouncer, for as long as the file exists: number, address of the server, time.
+CLIENT = (
+    "touch {file}.on; export PGCONNECT_TIMEOUT=3;"
+    " while [ -e {file}.on ]; do psql -XqAt 'host=127.0.0.1 port=6432 dbname=postgres'"
+    " --command=\"INSERT INTO ledger DEFAULT VALUES RETURNING concat_ws(' ', id, host(inet_server_addr()),"
+    " extract(epoch FROM clock_timestamp()))\" >>{file} 2>>{file}.err; sleep 0.05; done"
+)
+# How far a standby is behind in seconds, while its primary commits all the time.
+LAG = "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())"
 
 
 class Writer:
@@ -40,9 +51,31 @@ class Writer:
         podman("exec", "--user=postgres", "--detach", f"{PREFIX}-{host}", "sh", "-c", WRITER.format(file=inside))
         until(lambda: self.path.exists() and self.path.stat().st_size > 20, "the writer has committed")
 
+    def stop(self) -> None:
+        """Let it end."""
+        self.path.with_suffix(".end").touch()
+
     @property
     def acknowledged(self) -> FrozenSet[int]:
         return frozenset(int(line) for line in self.path.read_text(encoding="utf-8").split("\n")[:-1])
+
+
+class Clients:
+    """Clients that write through the pgbouncer outside of the first site, whatever happens."""
+
+    def __init__(self, far: Host, name: str) -> None:
+        self.far, self.file = far, f"/tmp/{name}"
+        podman("exec", "--detach", f"{PREFIX}-far", "sh", "-c", CLIENT.format(file=self.file))
+        until(lambda: len(self.commits()) > 3, "clients have committed")
+
+    def commits(self) -> List[Tuple[int, str, float]]:
+        lines = self.far.run("cat %s", self.file).stdout.split("\n")[:-1]
+        return [(int(number), address, float(when)) for number, address, when in map(str.split, lines)]
+
+    def end(self) -> List[Tuple[int, str, float]]:
+        """Stop them; what was acknowledged."""
+        self.far.check_output("rm %s.on", self.file)
+        return self.commits()
 
 
 def present(host: Host) -> FrozenSet[int]:
@@ -58,10 +91,11 @@ def active(host: Host) -> bool:
 
 
 def clients_write(machines: Dict[str, Host], new: str) -> None:
-    """Through pgbouncer, and with libpq and both hosts: writes reach the new primary."""
+    """Through pgbouncer, HAProxy, and with libpq and both hosts: writes reach the new primary."""
     hosts = ",".join(machines[name].check_output("hostname -I").split()[0] for name in ("db13", "west13") if up(name))
     ways = [
         "host=127.0.0.1 port=6432 dbname=postgres",
+        "host=127.0.0.1 port=5433 user=postgres dbname=postgres connect_timeout=3",
         f"host={hosts} user=postgres dbname=postgres connect_timeout=3 target_session_attrs=read-write",
     ]
     for way in ways:
@@ -87,11 +121,27 @@ def test_the_standby_follows_by_the_stores_alone(machines: Dict[str, Host]) -> N
     east, west = machines["db13"], machines["west13"]
     sql(east, "CREATE TABLE ledger (id bigserial PRIMARY KEY)")
     sql(east, "INSERT INTO ledger DEFAULT VALUES")
+    # As if the other site had another version of ICU.
+    sql(east, "CREATE DATABASE words TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de'")
+    sql(east, "UPDATE pg_database SET datcollversion = '1' WHERE datname = 'words'")
     until(lambda: sql(west, "SELECT to_regclass('ledger') IS NOT NULL") == "t", "the table is there")
     until(lambda: present(west) == present(east), "its row is there")
     assert recovering(west)
     assert sql(west, "SELECT count(*) FROM pg_stat_wal_receiver") == "0", "nothing comes from the primary itself"
     assert leader(west) == "east"
+
+
+def test_the_standby_is_seconds_behind(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    """The lag of a standby that is fed by pieces alone, measured twice a second for half a minute."""
+    writer = Writer("db13", playbook, "steady")
+    lags = []
+    for _ in range(60):
+        lags.append(float(sql(machines["west13"], LAG)))
+        time.sleep(0.5)
+    lags.sort()
+    note(playbook, "lag", {"p50": lags[30], "p99": lags[59], "commits": len(writer.acknowledged)})
+    writer.stop()
+    until(lambda: writer.acknowledged <= present(machines["west13"]), "the standby has every commit")
 
 
 def test_a_second_run_changes_nothing(playbook: Playbooks) -> None:
@@ -102,16 +152,30 @@ def test_a_second_run_changes_nothing(playbook: Playbooks) -> None:
 def test_a_primary_is_not_overwritten(machines: Dict[str, Host], playbook: Playbooks) -> None:
     assert "runs as a primary" in playbook("standby", "db13", status=2)
     assert not recovering(machines["db13"])
+    told = playbook("dr_restore", "west13", "-e", "dr_confirm=yes", status=2)
+    assert "would turn into a second primary" in told and recovering(machines["west13"])
 
 
 @pytest.mark.parametrize(("old", "new"), [("db13", "west13"), ("west13", "db13")])
 def test_a_switchover_loses_nothing(machines: Dict[str, Host], playbook: Playbooks, old: str, new: str) -> None:
-    writer = Writer(old, playbook, f"to-{new}")
+    writer, clients = Writer(old, playbook, f"to-{new}"), Clients(machines["far"], f"clients-of-{new}")
     told = playbook("dr_switchover", new, "-e", f"dr_old_primary={old}", "-e", "dr_confirm=yes")
     assert not recovering(machines[new]) and recovering(machines[old])
+    # Told beforehand, and done once.
+    assert ("shop: words: this host sorts text" in told) == (old == "db13")
+    assert sql(machines[new], "SELECT count(*) FROM pg_database WHERE datcollversion = '1'") == "0"
     assert len(writer.acknowledged) > 10 and writer.acknowledged <= present(machines[new])
     report = playbook.report(new)
-    note(playbook, f"switchover-{new}", {"phases": {p["name"]: p["seconds"] for p in report["phases"]}})
+    commits = clients.end()
+    assert {number for number, *_ in commits} <= present(machines[new])
+    # Once one has written to the new primary, none writes to the old one.
+    addresses = [address for _number, address, _when in commits]
+    there = machines[new].check_output("hostname -I").split()[0]
+    assert addresses[-1] == there and set(addresses[addresses.index(there) :]) == {there}
+    times = [when for *_, when in commits]
+    pause = max(after - before for before, after in zip(times, times[1:]))
+    phases = {p["name"]: p["seconds"] for p in report["phases"]}
+    note(playbook, f"switchover-{new}", {"phases": phases, "write_pause": pause})
     assert leader(machines[new]) == leader(machines[old]) == {"db13": "east", "west13": "west"}[new]
     clients_write(machines, new)
     # The old one follows without a restore.

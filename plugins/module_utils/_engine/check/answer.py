@@ -17,6 +17,7 @@ OK, WARNING, CRITICAL = SEVERITIES = ("ok", "warning", "critical")
 #: The checks: stable names, used by metrics and alerts, and the text for people.
 CHECKS = {
     "server": "server",
+    "collations": "collations",
     "archiving": "archiving",
     "wal_backlog": "WAL backlog",
     "wal_agent": "WAL agent",

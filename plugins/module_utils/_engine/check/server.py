@@ -14,6 +14,7 @@ from ..base.errors import LifeboatError
 from ..base.units import about
 from ..config.load import Config
 from ..config.sections import WalConfig
+from ..postgres.collations import ChangedCollation, changed_collations
 from ..postgres.connection import Session, session
 from ..postgres.facts import (
     ArchiverState,
@@ -77,6 +78,7 @@ class ServerState:
     backlog: Optional[Backlog] = None
     free: Optional[int] = None
     agent: Optional[bool] = None
+    collations: Tuple[ChangedCollation, ...] = ()
     errors: Tuple[Tuple[str, LifeboatError], ...] = ()
 
     @property
@@ -97,6 +99,7 @@ def read_server(config: Config) -> ServerState:
     archiver: Optional[ArchiverState] = None
     wait = lag = None
     stream: Optional[Stream] = None
+    collations: Tuple[ChangedCollation, ...] = ()
     try:
         with session(config.connection) as sql:
             facts = read_facts(sql)
@@ -107,6 +110,7 @@ def read_server(config: Config) -> ServerState:
                 contact.update(config, sql)
             if config.wal.stream and not facts.in_recovery:
                 stream = _read_stream(sql, config.cluster)
+            collations = changed_collations(sql)
             # The primary archives, not the standby.
             require_backup_ready(replace(facts, archive_mode="always") if facts.in_recovery else facts)
     except LifeboatError as exc:
@@ -120,7 +124,7 @@ def read_server(config: Config) -> ServerState:
             errors.append(("wal_backlog", exc))
         if config.spool_dir and facts and "lifeboat-wal-push" in facts.archive_command:
             agent = agent_lives(config.spool_dir)
-    return ServerState(facts, archiver, wait, lag, stream, backlog, free, agent, tuple(errors))
+    return ServerState(facts, archiver, wait, lag, stream, backlog, free, agent, collations, tuple(errors))
 
 
 def _read_stream(sql: Session, cluster: str) -> Stream:
@@ -145,6 +149,8 @@ def of_server(config: Config, state: ServerState) -> Iterator[Check]:
     elif facts:
         role = "standby" if facts.in_recovery else "primary"
         yield Check("server", OK, f"PostgreSQL {facts.version}, {role}, archive_mode {facts.archive_mode}")
+    if state.collations and facts:
+        yield _collations(state.collations, facts.in_recovery)
     if state.stream:
         yield _stream(config.cluster, state.stream)
     # A standby archives nothing, unless with archive_mode = always.
@@ -161,6 +167,19 @@ def of_server(config: Config, state: ServerState) -> Iterator[Check]:
             f"No WAL agent is running for {config.spool_dir}: archive_command stores each segment itself, more slowly."
         )
         yield Check("wal_agent", WARNING, text, _start("wal-agent", config.cluster))
+
+
+def _collations(changed: Tuple[ChangedCollation, ...], in_recovery: bool) -> Check:
+    """Databases whose indexes on text may be wrong on this host. Pure."""
+    found = ", ".join(f"{c.database} ({c.recorded}, here {c.present})" for c in changed)
+    text = f"The library that sorts text has another version than the indexes were built with: {found}."
+    hint = (
+        "Queries on this standby may miss rows, and a failover has to rebuild the indexes. Run it on the operating"
+        " system of the primary."
+        if in_recovery
+        else "Run REINDEX DATABASE, then ALTER DATABASE … REFRESH COLLATION VERSION, in each of them."
+    )
+    return Check("collations", WARNING, text, hint)
 
 
 def _archiving(state: ArchiverState) -> Check:
