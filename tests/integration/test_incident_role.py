@@ -145,7 +145,7 @@ def test_a_restore_goes_on_where_nothing_can_be_recorded(tmp_path: Path, case: s
         (tmp_path / "report/incidents").write_text("a file where the directory would be")
     out = play("server:good.yml")
     assert json.loads((tmp_path / "record.json").read_text())["phases"][0]["result"] == "done"
-    assert ("is not on record, and the playbook goes on" in out) == (case == "no place")
+    assert ("was not recorded, and the playbook continues" in out) == (case == "no place")
     if case == "no repository":
         # The controller has it, and brings it to the repository later.
         begin(tmp_path / "store")
