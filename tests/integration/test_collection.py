@@ -47,9 +47,9 @@ def test_an_assessment_tells_what_can_come_back(installed: Path, copy: Copy) -> 
     told = rebuild(installed, [gone, {"name": "kept", "type": "directory", "path": str(copy.root.parent)}])
     assert "gone: CANNOT BE USED" in told and "kept: answers, 2 backups" in told
     assert f"last good backup   {copy.lost.second['label']}" in told
-    assert "The objective (RTO) is 15 min 0 s: within." in told
+    assert "The objective (RTO) is 15 min 0 s: will be met." in told
     assert "failed=0" in told and "changed=0" in told
-    assert "If it is gone: -e lifeboat_lost_repositories=gone" in told
+    assert "If it is lost: -e lifeboat_lost_repositories=gone" in told
 
 
 def test_a_host_that_does_not_answer_is_assessed_from_here(installed: Path, copy: Copy, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_host_given_up_is_not_queried(installed: Path, copy: Copy) -> None:
     gone = {"name": "gone", "type": "directory", "path": str(copy.root / "nowhere")}
     kept = {"name": "kept", "type": "directory", "path": str(copy.root.parent), "required": False}
     told = rebuild(installed, [gone, kept], lifeboat_lost_repositories="gone")
-    assert "not required any more: gone." in told and "CANNOT BE USED" not in told
+    assert "no longer required: gone." in told and "CANNOT BE USED" not in told
     told = rebuild(installed, [gone, kept], status=2, lifeboat_lost_repositories="went")
     assert "lifeboat_lost_repositories names went, but lifeboat_repositories has gone, kept" in told
 
@@ -126,10 +126,10 @@ def test_a_chosen_way_back_that_is_not_open_is_refused_before_anything_is_touche
 def test_a_way_back_that_cannot_be_is_refused(installed: Path, copy: Copy, tmp_path: Path) -> None:
     words = ("-e", "dr_look_from=localhost", "-e", "dr_disaster=deletion")
     told = ways(installed, copy.root.parent, tmp_path / "reports", *words, "-e", "dr_way=rebuild", status=2)
-    assert "rebuild is not a way back here: " in told
+    assert "rebuild is not one of the ways back here: " in told
     past = ("-e", "dr_look_from=localhost", "-e", "dr_as_of=2026-01-01T00:00:00Z", "-e", "dr_way=rebuild")
     told = ways(installed, copy.root.parent, tmp_path / "reports", *past, status=2)
-    assert "dr_as_of goes only with dr_way=as_of" in told
+    assert "dr_as_of requires dr_way=as_of" in told
     wrong = ("-e", "dr_target=time", "-e", "dr_target_value=2020-01-01T00:00:00Z")
     told = ways(installed, copy.root.parent, tmp_path / "reports", *words, *wrong, status=2)
     assert "The nearest that can be reached is " in told
@@ -140,5 +140,5 @@ def test_the_playbook_of_a_chosen_way_back_follows_and_no_other(installed: Path,
     words = ("-i", installed / "inventory.yml", "lifeboat.postgres.dr", "--check", "-e", "dr_look_from=localhost")
     words += ("-e", "dr_way=rebuild", "-e", f"dr_report_dir={tmp_path}")
     told = ansible(installed, "ansible-playbook", *words)
-    assert "=> Rebuild on an empty host" in told and "is to become the lost server" in told
-    assert "goes back in time" not in told and "failed=0" in told and "changed=0" in told
+    assert "=> Rebuild on an empty host" in told and "will replace the lost server" in told
+    assert "will be restored in place" not in told and "failed=0" in told and "changed=0" in told

@@ -146,7 +146,7 @@ def test_a_restore_goes_on_where_nothing_can_be_recorded(tmp_path: Path, case: s
         (tmp_path / "report/incidents").write_text("a file where the directory would be")
     out = play("server:good.yml")
     assert json.loads((tmp_path / "record.json").read_text())["phases"][0]["result"] == "done"
-    assert ("is not on record, and the playbook goes on" in out) == (case == "no place")
+    assert ("was not recorded, and the playbook continues" in out) == (case == "no place")
     if case == "no repository":
         # The controller has it, and brings it to the repository later.
         begin(tmp_path / "store")
@@ -164,7 +164,7 @@ def test_an_old_server_counts_as_down_only_after_it_was_tried(tmp_path: Path) ->
         dead.bind(("127.0.0.1", 0))
         for host, port, fenced, words in (
             ("127.0.0.1", dead.getsockname()[1], False, ""),
-            ("127.0.0.1", living.getsockname()[1], False, "The old server still lives"),
+            ("127.0.0.1", living.getsockname()[1], False, "The old server is still up"),
             ("nowhere.invalid", 5432, False, "dr_old_host is nowhere.invalid, which does not resolve"),
             ("nowhere.invalid", 5432, True, ""),
         ):

@@ -171,7 +171,7 @@ def test_archiving_catches_up_after_the_store_was_away(machines: Dict[str, Host]
 def test_a_server_that_answers_stops_the_rebuild(machines: Dict[str, Host], playbook: Playbooks) -> None:
     address = machines["db12"].check_output("hostname -I").split()[0]
     told = playbook("dr_rebuild", "empty12", "-e", "dr_confirm=yes", "-e", f"dr_old_host={address}", status=2)
-    assert "The old server still lives" in told and "Phase" not in told
+    assert "The old server is still up" in told and "Phase" not in told
     assert not machines["empty12"].file("/etc/postgresql").exists
 
 
@@ -349,7 +349,7 @@ def test_while_a_server_still_archives_a_rebuild_ends_before_the_database(
         told = playbook("dr_rebuild", "again12", *to_a_time(), "-e", "dr_watch=20", status=2)
     finally:
         writer.kill()
-    assert "New WAL arrived in the repository while this playbook looked" in told
+    assert "New WAL arrived in the repository while this playbook was waiting" in told
     assert not machines["again12"].file("/var/lib/postgresql/15/main/PG_VERSION").exists
     assert host.service("postgresql@15-main").is_running
 
@@ -373,7 +373,7 @@ def test_lost_again_with_the_first_repository_it_comes_back_to_a_time(
     playbook("dr_rebuild", "again12", *words)
     host, told = machines["again12"], playbook.report("again12")
     assert told["restored"]["shop"]["repository"].startswith("far ")
-    assert any("Repository primary is not required any more" in action for action in told["open_actions"])
+    assert any("Repository primary is no longer required" in action for action in told["open_actions"])
     repositories = yaml.safe_load(host.file("/etc/lifeboat/shop.yml").content_string)["repositories"]
     assert [(r["name"], r.get("required", True)) for r in repositories] == [("far", True), ("primary", False)]
     assert [phase["name"] for phase in told["phases"]] == PHASES
