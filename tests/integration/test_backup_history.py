@@ -23,7 +23,7 @@ def test_a_backup_of_a_reverted_server_counts_for_nothing(
     site = sites(newest_postgres, segment_mb=1)
     cluster = site.cluster
     site.backup()
-    site.options["backup"]["wal_timeout"] = 3
+    site.options["backup"] = {"wal_timeout": 3}
     site.write()
     cluster.stop()
     shutil.copytree(cluster.data_dir, tmp_path / "snapshot", symlinks=True)
