@@ -132,7 +132,7 @@ def test_a_repository_without_the_backup_makes_it_due(rich: Site, tmp_path: Path
 
 def test_the_server_or_the_client_compresses_the_same_backup(rich: Site, tmp_path: Path) -> None:
     for place in ("client", "server"):
-        config = rich.write(tmp_path / "x.yml", backup={"compress_at": place, "wal_timeout": 30})
+        config = rich.write(tmp_path / "x.yml", backup={"compress_at": place, "wal_timeout": 120})
         ran = rich.lifeboat("backup", config_file=config, status=None)
         if place == "server" and ran.status:
             assert ran.error["error_code"] == "server_not_ready"

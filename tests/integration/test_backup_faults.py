@@ -58,7 +58,7 @@ methods = pytest.mark.parametrize("method", ["stream", "parallel"])
 
 
 def with_store(site: Site, path: Path, options: S3Options, **backup: Any) -> Path:
-    return site.write(path, repositories=[entry(0, options)], backup={"wal_timeout": 30, **backup})
+    return site.write(path, repositories=[entry(0, options)], backup={"wal_timeout": 120, **backup})
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,11 @@ def test_a_backup_of_a_reverted_server_counts_for_nothing(
     sites: Sites, newest_postgres: Installation, tmp_path: Path
 ) -> None:
     """The repository has every segment that it needs, by name, from before the machine's snapshot was restored."""
-    site = sites(newest_postgres, segment_mb=1, options={"backup": {"wal_timeout": 3}})
+    site = sites(newest_postgres, segment_mb=1)
     cluster = site.cluster
     site.backup()
+    site.options["backup"] = {"wal_timeout": 3}
+    site.write()
     cluster.stop()
     shutil.copytree(cluster.data_dir, tmp_path / "snapshot", symlinks=True)
     cluster.start()

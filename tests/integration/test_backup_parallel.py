@@ -33,7 +33,7 @@ from support.postgres import Cluster, Site, Sites, restore_arguments
 from support.processes import run_program, until
 
 pytestmark = pytest.mark.integration
-PARALLEL = {"wal_timeout": 30, "method": "parallel", "parallel": 3, "volume_size": 2**22}
+PARALLEL = {"wal_timeout": 120, "method": "parallel", "parallel": 3, "volume_size": 2**22}
 # The server writes these for each backup, or between two backups.
 DIFFER = {"backup_label", "global/pg_control"}
 REWRITTEN = (*DIFFER, "pg_logical/replorigin_checkpoint", "tablespace_map")
@@ -96,7 +96,7 @@ def varied(postgres: Installation, module_sites: Sites) -> Site:
 @every_postgres
 def test_a_quiet_cluster_gives_the_same_files_as_the_server_sends(varied: Site, tmp_path: Path) -> None:
     streamed = varied.lifeboat(
-        "backup", config_file=varied.write(tmp_path / "x.yml", backup={"wal_timeout": 30, "method": "stream"})
+        "backup", config_file=varied.write(tmp_path / "x.yml", backup={"wal_timeout": 120, "method": "stream"})
     ).data["backup"]
     ours = varied.backup()
     theirs_found, ours_found = members(varied, streamed["label"]), members(varied, ours["label"])

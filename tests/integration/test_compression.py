@@ -23,7 +23,7 @@ FILES = {"zstd": "base.tar.zst", "lz4": "base.tar.lz4", "none": "base.tar"}
 
 def backup(site: Site, method: str, kind: str = "full", **more: object) -> Path:
     """A backup with this compression; its directory in the repository."""
-    config = site.write(site.root / f"{method}.yml", backup={"wal_timeout": 30, "compression": method, **more})
+    config = site.write(site.root / f"{method}.yml", backup={"wal_timeout": 120, "compression": method, **more})
     label = site.lifeboat("backup", "--type", kind, config_file=config).data["backup"]["label"]
     directory = site.repository_dir / "backups" / label
     assert [p.name for p in directory.glob("base.*")] == [FILES[method]]

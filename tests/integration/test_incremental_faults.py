@@ -215,7 +215,7 @@ def locks(site: Site) -> int:
 def slow_incremental(site: Site, path: Path) -> Iterator[subprocess.Popen[str]]:
     """A running incremental backup of about 8 MB, at 500 kB per second."""
     site.cluster.execute("CREATE TABLE much AS SELECT n, md5(n::text) AS filler FROM generate_series(1, 100000) n")
-    config = site.write(path, backup={"wal_timeout": 30, "max_rate_kb": 500})
+    config = site.write(path, backup={"wal_timeout": 120, "max_rate_kb": 500})
     process = subprocess.Popen(
         [site.command, "--config", config, "--json", "backup", "--type", "incremental"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -33,7 +33,7 @@ def test_a_backup_from_a_standby_is_restored(postgres: Installation, sites: Site
     of_standby = site.write(
         site.root / "standby.yml",
         data_dir=str(standby.data_dir),
-        backup={"wal_timeout": 30, "method": method},
+        backup={"wal_timeout": 120, "method": method},
         connection={"host": str(standby.socket_dir), "port": standby.port, "user": "postgres"},
     )
 

@@ -18,7 +18,7 @@ from support.installations import Installation
 from support.postgres import Cluster, Site, Sites, entry, restore_arguments
 
 pytestmark = pytest.mark.integration
-BACKUP = {"wal_timeout": 30, "method": "parallel", "parallel": 2, "volume_size": 2**22}
+BACKUP = {"wal_timeout": 120, "method": "parallel", "parallel": 2, "volume_size": 2**22}
 ROWS = "SELECT (SELECT sum(n) FROM plain), (SELECT sum(n) FROM spread)"
 
 

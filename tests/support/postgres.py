@@ -248,7 +248,7 @@ class Site:
             "bin_dir": self.cluster.installation.bin_dir,
             "command": str(self.quick),
             "connection": {"host": str(self.cluster.socket_dir), "port": self.cluster.port, "user": "postgres"},
-            "backup": {"wal_timeout": 30},
+            "backup": {"wal_timeout": 120},
             "repositories": self.repositories,
             **self.options,
             **changes,

@@ -35,7 +35,11 @@ def test_a_server_whose_files_were_deleted_still_uses_its_directory(tmp_path: Pa
     shutil.copy(shutil.which("bash") or "/bin/bash", program)
     data = tmp_path / "data"
     data.mkdir()
-    with subprocess.Popen([str(program), "-c", "read -r end"], cwd=data, stdin=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [str(program), "-c", "echo here; read -r end"],
+        cwd=data, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout and process.stdout.readline() == "here\n"
         found = [server.data_dir for server in running_servers() if server.pid == process.pid]
         process.communicate("\n")
     assert found == [str(data)]
