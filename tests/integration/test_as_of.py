@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Tuple
+from typing import Dict, List, Tuple
 
 import pytest
 from lifeboat.config.load import DirectoryOptions, S3Options
@@ -77,6 +77,29 @@ def test_every_commit_comes_back_from_before_the_attack(site: Site, versioned: S
     for words in (("prune", "--allow", "age"), ("hold", listed[0]["label"], "--reason", "evidence")):
         done = site.lifeboat(*past, *words, status=None)
         assert "store_read_only" in done.stderr + str(done.stdout) or not done.data["changed"]
+
+
+def test_genuine_versions_are_put_back_over_what_the_attacker_left(site: Site, versioned: S3Options) -> None:
+    """By the commands of docs/ransomware.md, which hide only what has no version from before the attack."""
+    ledger, moment = struck(site, versioned)
+    administrator = connect(versioned)
+    found: Dict[str, List[Tuple[datetime, str]]] = {}
+    for version in administrator.call("list_object_versions")["Versions"]:
+        found.setdefault(version["Key"], []).append((version["LastModified"], version["VersionId"]))
+    for key, versions in found.items():
+        before = sorted(v for v in versions if v[0] <= datetime.fromisoformat(moment))
+        if before:
+            source = {"Bucket": versioned.bucket, "Key": key, "VersionId": before[-1][1]}
+            administrator.call("copy_object", key, CopySource=source)
+        else:
+            administrator.call("delete_object", key)
+    administrator.close()
+    listed = site.lifeboat("list").data
+    assert [b["type"] for b in listed["backups"]] == ["full", "incremental"] and not listed["damaged"]
+    assert site.lifeboat("verify", "--all").data["intact"]
+    clone = site.clone("clone")
+    site.lifeboat(*restore_arguments(clone))
+    assert rows(clone) == expected(ledger.entries)
 
 
 def test_modules_look_into_the_past(installed: Path, site: Site, versioned: S3Options, tmp_path: Path) -> None:
