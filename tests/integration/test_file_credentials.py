@@ -113,9 +113,11 @@ def test_the_writer_cannot_forge_a_copy(keys: Dict[str, S3Options], key: str) ->
         store = open_store(keys[who])
         with pytest.raises(StoreAccessDenied):
             store.put(key, b"{}")
-        with pytest.raises(StoreAccessDenied):
+        with pytest.raises(StoreAccessDenied) as refused:
             with store.writer(key) as writer:
                 writer.write(bytes(11 * 1024 * 1024))
+        # The action of a policy, not the operation (CreateMultipartUpload).
+        assert "s3:PutObject" in refused.value.hint
         store.close()
 
 

@@ -131,7 +131,7 @@ class Identities:
         try:
             return getattr(self.client, method)(UserName=user, **params)
         except S3_FAILURES as exc:
-            raise translate(exc, self.place, operation, user) from exc
+            raise translate(exc, self.place, operation, user, "iam") from exc
 
     def close(self) -> None:
         self.client.close()

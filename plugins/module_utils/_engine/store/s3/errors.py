@@ -63,6 +63,27 @@ _DENIED_HINTS: Dict[str, str] = {
     "ExpiredToken": "Renew the credentials: the session token has expired.",
     "InvalidToken": "Renew the credentials: the session token is not valid.",
 }
+#: The action of a policy, where it is not the name of the operation ("Actions, resources, and condition keys for S3").
+_ACTIONS = {
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject or s3:GetObjectVersion",
+    "GetObject": "GetObject or s3:GetObjectVersion",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "DeleteObjects": "DeleteObject",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+}
 _FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "ServiceQuotaExceeded")
 _BUSY = ("SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "ServiceUnavailable")
 _MOST_SKEW = 900
@@ -77,16 +98,19 @@ class Place:
     endpoint: str
 
 
-def translate(exc: BaseException, place: Place, operation: str, key: str) -> LifeboatError:
-    """The error of :mod:`..errors` for a failed S3 operation (``PutObject``) on a full key (may be empty)."""
+def translate(exc: BaseException, place: Place, operation: str, key: str, service: str = "s3") -> LifeboatError:
+    """The error of :mod:`..errors` for a failed S3 operation (``PutObject``) on a full key (may be empty).
+
+    ``service``: the prefix of the actions in policies.
+    """
     what = f"S3 {operation}{f' of {key!r}' if key else ''} in bucket {place.bucket!r} at {place.endpoint}"
     details: Dict[str, Any] = {"store": place.endpoint, "bucket": place.bucket, "key": key, "operation": operation}
     if isinstance(exc, boto.ClientError):
-        return _answered(exc, what, details)
+        return _answered(exc, what, details, f"{service}:{_ACTIONS.get(operation, operation)}")
     return _unanswered(exc, what, details)
 
 
-def _answered(exc: Any, what: str, details: Dict[str, Any]) -> LifeboatError:
+def _answered(exc: Any, what: str, details: Dict[str, Any], action: str) -> LifeboatError:
     error, meta = exc.response.get("Error", {}), exc.response.get("ResponseMetadata", {})
     code, status = str(error.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
     details.update(code=code, http_status=status, retries=int(meta.get("RetryAttempts", 0)))
@@ -124,7 +148,7 @@ def _answered(exc: Any, what: str, details: Dict[str, Any]) -> LifeboatError:
         hint = (
             _DENIED_HINTS.get(code)
             or _skewed(meta.get("HTTPHeaders", {}).get("date", ""))
-            or (f"Check the credentials, and that they allow {operation} on this bucket.")
+            or (f"Check the credentials, and that their policy allows {action} here.")
         )
         return StoreAccessDenied(said, hint, **details)
     if status >= 500 or status == 429 or code in _BUSY:
