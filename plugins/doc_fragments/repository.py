@@ -46,6 +46,12 @@ options:
       as_of:
         type: str
         description: Time with a zone. Read a versioned bucket as it was then, read-only.
+      read_only:
+        type: bool
+        description:
+          - >-
+            Write nothing there, not even the note of a restore. For a rehearsal, and a reader's
+            credentials.
       quota_bytes:
         type: int
         description:

@@ -58,7 +58,7 @@ class RepositoryConfig:
     """One repository. A *required* one must have a segment before it is acknowledged to PostgreSQL as archived.
 
     An optional one may lag ``max_lag`` seconds behind before ``lifeboat check`` warns. With ``as_of`` (aware) it is
-    read as it was at that time, and cannot be written.
+    read as it was at that time, and cannot be written; with ``read_only`` it is read as it is.
     ``max_upload_kb`` and ``max_download_kb`` limit the rate of each process, in units of 1024 bytes per second.
     """
 
@@ -77,6 +77,9 @@ class RepositoryConfig:
         "Seconds that a repository with C(required=false) may lag behind before C(lifeboat check) warns.", 7200.0
     )
     as_of: Optional[datetime] = option("Time with a zone. Read a versioned bucket as it was then, read-only.", None)
+    read_only: bool = option(
+        "Write nothing there, not even the note of a restore. For a rehearsal, and a reader's credentials.", False
+    )
     quota_bytes: Optional[int] = option(
         "Bytes that the cluster may use there, for C(lifeboat usage) and its forecast; it is not enforced. "
         "Default: none; for a directory, the size of its file system.",
@@ -84,6 +87,11 @@ class RepositoryConfig:
     )
     # Copied from the configuration, so that no repository is opened without it.
     signing: SigningConfig = field(default=SigningConfig(), metadata={"shown": False})
+
+    @property
+    def writable(self) -> bool:
+        """Whether anything is ever written there."""
+        return self.as_of is None and not self.read_only
 
 
 @dataclass(frozen=True)
@@ -322,9 +330,10 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
     if not isinstance(kind, str) or kind not in STORE_TYPES:
         raise ConfigError(f"{where}: {path}.type is {kind!r}.", f"Choose one of: {', '.join(sorted(STORE_TYPES))}.")
     name = str(values.pop("name", "") or path.replace("repositories[", "repo").rstrip("]"))
-    required = values.pop("required", True)
-    if not isinstance(required, bool):
-        raise ConfigError(f"{where}: {path}.required is {required!r}.", "Use true or false.")
+    required, read_only = values.pop("required", True), values.pop("read_only", False)
+    for key, value in (("required", required), ("read_only", read_only)):
+        if not isinstance(value, bool):
+            raise ConfigError(f"{where}: {path}.{key} is {value!r}.", "Use true or false.")
     up, down, quota = (
         require_int(values.pop(k, None), f"{path}.{k}", where, 1)
         for k in ("max_upload_kb", "max_download_kb", "quota_bytes")
@@ -342,4 +351,9 @@ def _repository(item: Any, path: str, where: str) -> RepositoryConfig:
             "Set required: false, because a repository with as_of is read-only. For all repositories, use --as-of,"
             " or as_of at the top of the file.",
         )
-    return RepositoryConfig(name, store, required, up, down, float(lag), as_of, quota)
+    if read_only and required:
+        raise ConfigError(
+            f"{where}: {path} is read_only, but required.",
+            "Set required: false: what is required is written to.",
+        )
+    return RepositoryConfig(name, store, required, up, down, float(lag), as_of, read_only, quota)

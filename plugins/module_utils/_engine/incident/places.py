@@ -277,8 +277,8 @@ def opened(config: Config) -> Iterator[Places]:
     """The places of this configuration."""
     # In an incident a store may be dead: nobody waits for it for minutes.
     repositories = open_hasty(config, _PATIENT)
-    past = {entry.name for entry in config.repositories if entry.as_of is not None}
-    writable = (r for r in repositories if r.name not in past)
+    names = {entry.name for entry in config.repositories if entry.writable}
+    writable = (r for r in repositories if r.name in names)
     try:
         yield Places(config, tuple(sorted(writable, key=lambda r: (not r.required, r.name))), _here(config))
     finally:

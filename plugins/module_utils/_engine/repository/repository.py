@@ -19,6 +19,7 @@ from ..records.model import FORMAT, ArchiveFile, format_time, open_record, seal_
 from ..store import open_store
 from ..store.limited import LimitedStore
 from ..store.protocol import ObjectInfo, Store, Term
+from ..store.read_only import ReadOnlyStore
 from ..store.unopened import UnopenedStore
 from .adopted import Adopted
 from .layout import Layout, is_sealed
@@ -163,6 +164,8 @@ def _store(config: RepositoryConfig, term: Optional[Term]) -> Store:
         store = open_store(config.store, config.as_of, term)
     except StoreError as exc:
         store = UnopenedStore(str(exc.details.get("store", config.name)), exc)
+    if config.read_only:
+        store = ReadOnlyStore(store)
     if config.max_upload_kb or config.max_download_kb:
         rates = [kb * 1024 if kb else None for kb in (config.max_upload_kb, config.max_download_kb)]
         store = LimitedStore(store, *rates)

@@ -132,7 +132,8 @@ def _opened(
                 known = ", ".join(r.name for r in repositories.items)
                 raise ConfigError(f"Unknown repository {name!r}.", f"Choose from: {known}.")
         origin = (source and repositories.named(source)) or repositories.readable(targets)
-        chosen = [r for r in repositories.items if r is not origin and (not targets or r.name in targets)]
+        wanted = set(targets) or {r.name for r in config.repositories if r.writable}
+        chosen = [r for r in repositories.items if r is not origin and r.name in wanted]
         objects = list(origin.store.list(origin.layout.files if file_sets else f"{config.cluster}/"))
         if config.files_apart:
             objects = [info for info in objects if not info.key.startswith(origin.layout.files)]

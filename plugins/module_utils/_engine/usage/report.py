@@ -152,8 +152,8 @@ def _look(config: Config, entry: RepositoryConfig, pruning: bool) -> RepositoryU
         return RepositoryUsage(entry.name, repository.location, _seen_at(entry), error=exc)
     finally:
         repositories.close()
-    # As of an earlier time it is read-only, so nothing would be removed.
-    return replace(found, prune=_prunable(config)) if pruning and entry.as_of is None else found
+    # Nothing is removed from one that is read-only.
+    return replace(found, prune=_prunable(config)) if pruning and entry.writable else found
 
 
 def measured(entry: RepositoryConfig, repository: Repository) -> RepositoryUsage:

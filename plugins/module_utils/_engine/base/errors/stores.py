@@ -88,8 +88,8 @@ class NotVersioned(StoreError):
     error_code = "store_not_versioned"
 
 
-class PastReadOnly(StoreError):
-    """A write to a store that was opened as of a past time."""
+class StoreReadOnly(StoreError):
+    """A write to a store that was opened for reading alone, or as of a past time."""
 
     error_code = "store_read_only"
 

@@ -105,7 +105,7 @@ def run_backup(args: argparse.Namespace, terminal: Terminal) -> Answer:
 
 def _bring(config: Config, lines: List[str], terminal: Terminal) -> int:
     """Copy file sets to the repositories that only sync writes, because sync lacks the credentials of file sets."""
-    targets = [r.name for r in config.repositories if not r.required and r.as_of is None]
+    targets = [r.name for r in config.repositories if not r.required and r.writable]
     if not targets or not has_own(config):
         return 0
     _source, done = sync.apply(config, targets=targets, file_sets=True, progress=terminal)

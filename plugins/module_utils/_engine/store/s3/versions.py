@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
-from ...base.errors import NotVersioned, ObjectMissing, PastReadOnly, StoreError
+from ...base.errors import NotVersioned, ObjectMissing, StoreError, StoreReadOnly
 from ...config.load import S3Options
 from ...records.model import format_time
 from ..checks import check_key, key_order, verified
@@ -123,15 +123,15 @@ class S3StoreAsOf:
         return iter(sorted(filter(None, (name[len(prefix) :] for name in names)), key=key_order))
 
     def put(self, key: str, data: bytes) -> Written:
-        """PastReadOnly."""
+        """StoreReadOnly."""
         raise self._read_only(key)
 
     def writer(self, key: str) -> ObjectWriter:
-        """PastReadOnly."""
+        """StoreReadOnly."""
         raise self._read_only(key)
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
-        """PastReadOnly."""
+        """StoreReadOnly."""
         raise self._read_only(next(iter(keys), ""))
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
@@ -139,7 +139,7 @@ class S3StoreAsOf:
         return iter(())
 
     def drop(self, upload: Unfinished) -> None:
-        """PastReadOnly."""
+        """StoreReadOnly."""
         raise self._read_only(upload.key)
 
     def clock(self) -> datetime:
@@ -166,8 +166,8 @@ class S3StoreAsOf:
             )
         return version
 
-    def _read_only(self, key: str) -> PastReadOnly:
-        return PastReadOnly(
+    def _read_only(self, key: str) -> StoreReadOnly:
+        return StoreReadOnly(
             f"Cannot write {key}: {self.location} is read-only.", "Omit as_of (--as-of) to write.", key=key
         )
 
