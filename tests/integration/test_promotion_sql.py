@@ -43,9 +43,10 @@ def psql(installation: Installation, cluster: Cluster, *words: str) -> List[str]
 def test_a_standby_is_promoted_and_tells_its_fork_in_one_session(sites: Sites, postgres: Installation) -> None:
     _ledger, standby = fed_by_segments(sites(postgres, track_commit_timestamp="on"))
     (before,) = psql(postgres, standby.cluster, f"--command={QUESTION}")
-    assert json.loads(before) == {"in_recovery": True, "timeline": 1, "history": None}
+    databases = ["postgres", "template1"]
+    assert json.loads(before) == {"in_recovery": True, "databases": databases, "timeline": 1, "history": None}
     words = commands()
-    assert len(words) == 4
+    assert len(words) == 2
     promoted, after = psql(postgres, standby.cluster, *words)
     told = json.loads(after)
     assert promoted == "t" and (told["in_recovery"], told["timeline"]) == (False, 2)

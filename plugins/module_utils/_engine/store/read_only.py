@@ -59,7 +59,7 @@ class ReadOnlyStore:
         raise self._refused(upload.key)
 
     def clock(self) -> datetime:
-        """The store's time; that of this host where only a write would tell it (a directory that is mounted read-only)."""
+        """The time of the store, or of this host where only a write would tell it: a directory mounted read-only."""
         try:
             return self._store.clock()
         except StoreError:
