@@ -14,7 +14,7 @@ import re
 import struct
 import time
 from datetime import datetime, timedelta
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Tuple
 
 import boto3
 import pytest
@@ -81,6 +81,55 @@ def restored(host: Host, table: str) -> str:
 def test_damage_is_looked_for_on_the_host_of_the_cluster_only(playbook: Playbooks) -> None:
     told = playbook("dr", "empty13", "-e", "dr_amcheck=true", status=2)
     assert "empty13 does not answer, or has no /etc/lifeboat/shop.yml" in told
+
+
+def rehearse(playbook: Playbooks, host: str, *words: str, status: int = 0) -> Tuple[str, Dict[str, Any]]:
+    """What the playbook wrote, and its report, if it came to one."""
+    directory = playbook.reports / "rehearsals"
+    told = playbook(
+        "dr_rehearse", host, "-e", "rehearsal_of=db13", "-e", f"rehearsal_report_dir={directory}", *words, status=status
+    )
+    report = directory / host / "report.json"
+    return told, json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+
+
+def nothing_is_left(host: Host) -> None:
+    """Of a rehearsal: neither servers nor jobs, configurations or data."""
+    assert not host.process.filter(comm="postgres") and not host.run("ls /var/lib/postgresql/*/*").stdout
+    assert not host.run("ls /etc/lifeboat /var/lib/lifeboat").stdout.replace("/etc/lifeboat:", "").replace(
+        "/var/lib/lifeboat:", ""
+    ).strip()
+    assert not host.check_output("systemctl list-timers --all --no-legend 'lifeboat-*'")
+    assert not host.check_output("systemctl list-units --no-legend --state=active 'lifeboat-*'")
+
+
+def test_a_rehearsal_is_not_aimed_at_production(playbook: Playbooks) -> None:
+    told, _ = rehearse(playbook, "db13", "-e", "rehearsal_of=empty13", status=2)
+    assert "db13 is in use: it has /" in told
+    told, _ = rehearse(playbook, "empty13", "-e", '{"rehearsal_repository": "{{ hosts_primary }}"}', status=2)
+    assert "a rehearsal would archive to it" in told
+
+
+def test_the_loss_of_the_server_is_rehearsed_on_an_empty_host(
+    machines: Dict[str, Host], playbook: Playbooks, shop: Ledger
+) -> None:
+    host, empty = machines["db13"], machines["empty13"]
+    began, committed = time.time(), len(shop.acknowledged)
+    _, report = rehearse(playbook, "empty13")
+    assert report["result"] == "passed" and report["rto"]["seconds"] > 0 and report["rpo"]["seconds"] < 600
+    assert [phase["name"] for phase in report["phases"]][-1] == "re-arm"
+    note(playbook, "rehearsal of the loss of a server", began, way="dr_rehearse", lost=0, acknowledged=committed)
+    # Production has not noticed: its commits go on, on its only timeline.
+    assert len(shop.acknowledged) > committed
+    assert {window["timeline"] for window in lifeboat(host, "shop", "list")["windows"]} == {1}
+    nothing_is_left(empty)
+    # One that fails half-way leaves nothing either, and its evidence says so.
+    early = ("-e", "rehearsal_scenario=deletion", "-e", "rehearsal_moment=2001-01-01T00:00:00Z")
+    told, report = rehearse(playbook, "empty13", *early, status=2)
+    assert "The rehearsal FAILED" in told and report["result"] == "failed" and report["failure"]["message"]
+    nothing_is_left(empty)
+    kept = lifeboat(host, "shop", "drill list")["drills"]
+    assert sorted((d["scenario"], d["passed"]) for d in kept) == [("deletion", False), ("server", True)]
 
 
 def test_a_damaged_index_is_built_again(machines: Dict[str, Host], playbook: Playbooks, shop: Ledger) -> None:
