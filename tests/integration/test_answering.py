@@ -16,9 +16,10 @@ from lifeboat.config.load import Config, DirectoryOptions, S3Options, parse
 from lifeboat.escalation.watch import Watcher
 from lifeboat.incident import actions
 from lifeboat.incident.places import opened
+from lifeboat.repository import silence
 from lifeboat.repository.hasty import open_answering
 from lifeboat.repository.repository import Repositories
-from lifeboat.wal import feed, silence
+from lifeboat.wal import feed
 from lifeboat.wal.fetch import Source
 from support import faultproxy
 from support.faultproxy import Fault, FaultProxy
@@ -94,6 +95,15 @@ def test_the_next_commands_of_a_standby_do_not_wait_for_a_store_that_is_down(
 
     assert ask(1) > 0
     assert [ask(2), ask(3)] == [0, 0]
+    # The commands of a failover, and their audit trail, ask it only if it is required.
+    here = replace(config, data_dir=str(data))
+    given_up = replace(here, repositories=(replace(config.repositories[0], required=False), config.repositories[1]))
+    for chosen, asked in ((given_up, False), (here, True)):
+        fault_proxy.requests.clear()
+        with open_answering(chosen) as repositories:
+            assert list(repositories.silent) == ["repo0"]
+        actions.open_incident(chosen, "the site is gone")
+        assert bool(fault_proxy.requests) == asked
     # Without the mark, once it is too old, or where doubt could end a recovery, it is asked.
     mark = data / "pg_wal" / silence.STATE
     old = {key: since - silence.LIFETIME for key, since in json.loads(mark.read_text()).items()}

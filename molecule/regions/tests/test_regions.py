@@ -24,7 +24,7 @@ UNIT = "postgresql@17-main"
 INSERT = "psql -XqAt --dbname=postgres --command='INSERT INTO ledger DEFAULT VALUES RETURNING id'"
 WRITER = "while [ ! -e {file}.end ] && " + INSERT + " >>{file} 2>>{file}.err; do sleep 0.02; done"
 
-# When the first transaction of a client was committed by the new primary. Its number is its own: the sequence repeats those that are lost.
+# When the first transaction of a client was committed by the new primary. The sequence repeats numbers that are lost.
 PROBE = (
     "until psql -XqAt 'host={host} user=postgres dbname=postgres connect_timeout=2 target_session_attrs=read-write'"
     " --command='INSERT INTO ledger VALUES (0)'; do sleep 0.2; done; date +%s.%N >/tmp/first-write"

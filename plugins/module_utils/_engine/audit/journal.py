@@ -61,7 +61,7 @@ def write(config: Config, draft: Event) -> Written:
     """Number the draft within its chain, and store it everywhere. Raises no store errors."""
     missing: Dict[str, LifeboatError] = {}
     # One attempt: somebody may be waiting for the restored server, and the next event adds what is missing.
-    opened = open_hasty(config, 1)
+    opened = open_hasty(config, 1, all_of_them=False)
     try:
         with localfile.locked(config) as stream, ThreadPoolExecutor(len(opened), "lifeboat-audit") as pool:
             tail = localfile.tail(stream, draft.chain)

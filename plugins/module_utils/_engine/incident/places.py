@@ -276,7 +276,7 @@ def _here(config: Config) -> Repository:
 def opened(config: Config) -> Iterator[Places]:
     """The places of this configuration."""
     # In an incident a store may be dead: nobody waits for it for minutes.
-    repositories = open_hasty(config, _PATIENT)
+    repositories = open_hasty(config, _PATIENT, all_of_them=False)
     names = {entry.name for entry in config.repositories if entry.writable}
     writable = (r for r in repositories if r.name in names)
     try:

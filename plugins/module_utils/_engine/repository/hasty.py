@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Container, Tuple
+from typing import Container, FrozenSet, Optional, Tuple
 
 from ..base.errors import BucketMissing, ForeignRepository, LifeboatError, StoreUnavailable
 from ..config.load import Config, RepositoryConfig
 from ..store.unopened import UnopenedStore
 from .locks import term_of
 from .repository import Repositories, Repository
+from .silence import key_of, read_silent
 
 # Seconds.
 _CONNECT, _READ = 3.0, 10.0
@@ -21,26 +23,45 @@ _CONNECT, _READ = 3.0, 10.0
 _LOOKS, _SILENT = 2, 5.0
 
 
-def open_hasty(config: Config, attempts: int, past: bool = False) -> Tuple[Repository, ...]:
+def open_hasty(
+    config: Config, attempts: int, past: bool = False, all_of_them: bool = True
+) -> Tuple[Repository, ...]:
     """Every repository, with at most so many attempts and short timeouts; close each.
 
-    In their current state; with ``past``, as of the configured time.
+    In their current state; with ``past``, as of the configured time. Without ``all_of_them``, those of
+    :func:`silent_optional` are not asked.
     """
     chosen = [r if past else replace(r, as_of=None) for r in config.repositories if r.as_of or not past]
-    return tuple(_open(r, config, attempts) for r in chosen)
+    opened = tuple(_open(r, config, attempts) for r in chosen)
+    known: FrozenSet[str] = frozenset() if all_of_them else silent_optional(config)
+    return tuple(_unasked(r) if r.name in known else r for r in opened)
 
 
-def open_answering(config: Config, silent: Container[str] = ()) -> Repositories:
+def silent_optional(config: Config) -> FrozenSet[str]:
+    """The optional repositories that did not answer this standby's ``restore_command`` at most half a minute ago.
+
+    By name. Required ones are always asked: nothing goes on without them.
+    """
+    if not config.data_dir:
+        return frozenset()
+    marks = read_silent(os.path.join(config.data_dir, "pg_wal"))
+    known = {r.name for r in config.repositories if not r.required and key_of(r.name, r.store.location) in marks}
+    return frozenset(known)
+
+
+def open_answering(config: Config, silent: Optional[Container[str]] = None) -> Repositories:
     """Every repository, after one short request to each, all at the same time.
 
     A repository that does not answer it is not asked again: each operation on it raises that error at once.
     So a store that is down costs some seconds once, and not its timeouts and attempts at every request. The others keep
     their own timeouts. A single repository is not asked beforehand: nothing else could answer in its place.
-    ``silent``: the names of those that did not answer a moment ago. They are not asked, unless no other is left.
+    ``silent``: the names of those that did not answer a moment ago, by default :func:`silent_optional`. They are not
+    asked, unless no other is left.
     """
     repositories = Repositories.open(config)
     if len(repositories.items) > 1:
-        skip = {r.name for r in repositories.items if r.name in silent}
+        known = silent_optional(config) if silent is None else silent
+        skip = {r.name for r in repositories.items if r.name in known}
         skip = skip if len(skip) < len(repositories.items) else set()
 
         def look(repository: Repository, entry: RepositoryConfig) -> Repository:

@@ -30,8 +30,8 @@ from ..postgres.recovery import RECOVERY, STANDBY
 from ..postgres.server import refuse_root, serves
 from ..repository.hasty import open_answering
 from ..repository.repository import Repositories, Repository
+from ..repository.silence import key_of, read_silent, write_silent
 from .fetch import Fetched, Source, longest, look_up, write_wal
-from .silence import key_of, read_silent, write_silent
 
 #: In pg_wal, which no base backup contains.
 STATE = "lifeboat_standby.json"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.base import clock
-from lifeboat.wal.silence import LIFETIME, STATE, marked, read_silent, still_silent, write_silent
+from lifeboat.repository.silence import LIFETIME, STATE, marked, read_silent, still_silent, write_silent
 
 names = st.sampled_from(["east", "west", "far"])
 times = st.floats(0, 1e6)

@@ -4,7 +4,7 @@
 """Which repositories did not answer a standby's last ``restore_command``, so that the next ones do not wait for them.
 
 PostgreSQL starts the command anew for each segment and history file. Without this, each of them would wait for the
-timeouts of a store that is down.
+timeouts of a store that is down, and so would every command of a failover.
 """
 
 from __future__ import annotations
