@@ -46,10 +46,13 @@ _ROOTS = {
     "/usr/lib/lifeboat/bin", "__monitoring_units", "monitoring_rules_dir", "__monitoring_textfile_dir",
     # The spool itself lies in a directory of root's; what is in it is the owner's.
     "__agent_spool",
+    # HAProxy's configuration, which the inventory names.
+    "repoint_proxy",
     # A report's directory likewise, in /var/log/lifeboat.
     "verify_host_dir",
     # Made by root in this run, for root alone; what was found in a directory of root's; what directory_makers allowed.
-    "__incident_place", "__incident_desk", "__plan_desk", "__server_makers",
+    "__incident_place", "__incident_desk", "__plan_desk", "__rehearsal_desk", "__rehearsal_left_over", "__rehearsal_marker",
+    "__server_makers",
 }  # fmt: skip
 # Places that PostgreSQL's owner can write, or that the server, a backup or a test names.
 _OWNERS = {
