@@ -130,7 +130,7 @@ def drilled(name: str, drills: Drills, promised: ObjectivesConfig, now: datetime
     elif limit is not None:
         late = good is None or now - good.stored_at > timedelta(days=limit)
         age = "No drill has passed" if good is None else f"A drill passed {span(now - good.stored_at)} ago"
-        hint = "Run the playbook dr_drill with drill_evidence (docs/drill.md)." if late else ""
+        hint = "Run the playbook dr_rehearse or dr_drill, and keep the evidence (docs/drill.md)." if late else ""
         more = f"; max_drill_age is {limit:g} days." if late else ""
         yield Check("drill", WARNING if late else OK, age + more, hint, repository=name)
 
