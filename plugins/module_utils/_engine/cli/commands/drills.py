@@ -188,7 +188,7 @@ def run_next(args: argparse.Namespace, terminal: Terminal) -> Answer:
         f"next drill of cluster {config.cluster}: {proposal.scenario}, {_when(proposal.due, now)}",
         f"the last one: {last.label}, {_result(last)}" if last else f"no drill is kept in repository {name}",
         *bullets([f"{printable(c.name)} ({', '.join(c.roles) or 'contact'})" for c in people]),
-        f"the playbook dr_rehearse rehearses it, with rehearsal_scenario={proposal.scenario}: docs/drill.md of the collection",
+        f"run the playbook dr_rehearse with rehearsal_scenario={proposal.scenario}: docs/drill.md of the collection",
     ]
     data = {"repository": name, **proposal.as_dict(now), "contacts": [contact.name for contact in people]}
     return Answer(data, "\n".join(lines), 1 if near else 0)
