@@ -18,6 +18,8 @@ GOALS = {
     ("full backup", "pgBackRest"): 2.0, ("full backup", "barman"): 3.0, ("archive", ""): 2.0, ("replay", ""): 1.7,
     ("restore", ""): 1.2,
 }  # fmt: skip
+#: The bound of Lifeboat's own memory in MB, at any size.
+MOST_MEMORY = 300
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ def page(facts: Facts, found: Found) -> str:
         *(f"- **{name}** {words}" for name, words in facts.tools.items()),
         *(f"- **{name}** could not run: {why}" for name, why in facts.missing.items()), "",
         "CPU seconds cover everything but the store: the tool, the server that it works with, its daemons.",
-        "Memory is the peak of the tool's own processes (proportional set size). The ratio is Lifeboat's rate divided",
-        "by the tool's: above 1, Lifeboat is faster; in bold below what it is to be (full backups 2, against barman 3;",
+        "Memory is the peak of the tool's own processes (proportional set size); Lifeboat's is in bold unless it stays",
+        f"below {MOST_MEMORY} MB in each round. The ratio is Lifeboat's rate divided by the tool's: above 1, Lifeboat",
+        "is faster; in bold below what it is to be (full backups 2, against barman 3;",
         "archive 2, replay 1.7, restores 1.2). MB (10^6 bytes) refer to the cluster's data, for an incremental",
         "backup too. *MB in* and *MB out* are what the store received and sent. The data compresses to a third.",
         "WAL consists of messages, for which replay does nothing: the rate of replay is that of fetching. *Files*",
@@ -117,6 +120,12 @@ def page(facts: Facts, found: Found) -> str:
 
 def _shown(values: Sequence[float], digits: int = 0) -> str:
     return "" if any(isnan(v) for v in values) else f"{median(values):.{digits}f}"
+
+
+def _memory(tool: str, values: Sequence[float]) -> str:
+    """The peak memory; Lifeboat's in bold if it is not below its bound."""
+    shown = _shown(values)
+    return f"**{shown}**" if tool == OURS and shown and max(values) >= MOST_MEMORY else shown
 
 
 def _ratio(operation: str, tool: str, ratio: float) -> str:
@@ -147,7 +156,7 @@ def _table(operation: str, figures: Sequence[Figure]) -> List[str]:
             _ratio(operation, tool, ours / rates[tool, server]) if ours else "",
             f"{median(c.seconds for c in costs):.1f}",
             f"{median(f.amount for f in found):.0f}", _shown([c.cpu for c in costs], 1),
-            _shown([c.store_cpu for c in costs], 1), _shown([c.memory for c in costs]),
+            _shown([c.store_cpu for c in costs], 1), _memory(tool, [c.memory for c in costs]),
             *(("", "", "") if isnan(costs[0].cpu) else (
                 _shown([c.traffic.received / 1e6 for c in costs]), _shown([c.traffic.sent / 1e6 for c in costs]),
                 _shown([c.traffic.requests for c in costs]),
