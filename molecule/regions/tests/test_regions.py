@@ -112,6 +112,10 @@ def leader(host: Host) -> Any:
     return lifeboat(host, "shop", "leader show")["leader"]
 
 
+def epochs(host: Host) -> int:
+    return len(lifeboat(host, "shop", "leader show")["epochs"])
+
+
 def note(playbook: Playbooks, name: str, told: Dict[str, Any]) -> None:
     """Write the figures to a file, for the reader."""
     (playbook.run_dir / f"figures-{name}.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
@@ -182,6 +186,22 @@ def test_a_switchover_loses_nothing(machines: Dict[str, Host], playbook: Playboo
     assert "Start the restore" not in told
     sql(machines[new], "INSERT INTO ledger DEFAULT VALUES")
     until(lambda: present(machines[old]) == present(machines[new]), "the old primary follows")
+
+
+def test_a_switchover_that_is_interrupted_goes_on(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    """After the old primary has stopped, after the claim, and after the promotion: one epoch, and nothing is lost."""
+    east, west = machines["db13"], machines["west13"]
+    writer, before = Writer("db13", playbook, "interrupted"), epochs(west)
+    words = ("dr_switchover", "west13", "-e", "dr_old_primary=db13", "-e", "dr_confirm=yes")
+    stages = ("Record where the old primary stopped", "Wait until everything in the repo", "Set the host of the databases")
+    for at in stages:
+        playbook.interrupted(*words, at=at)
+    playbook(*words)
+    assert not recovering(west) and recovering(east) and epochs(west) == before + 1
+    assert len(writer.acknowledged) > 10 and writer.acknowledged <= present(west)
+    clients_write(machines, "west13")
+    playbook("dr_switchover", "db13", "-e", "dr_old_primary=west13", "-e", "dr_confirm=yes")
+    assert recovering(west) and not recovering(east)
 
 
 def test_a_switchover_that_is_done_is_not_done_again(machines: Dict[str, Host], playbook: Playbooks) -> None:
