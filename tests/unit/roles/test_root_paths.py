@@ -52,6 +52,7 @@ _ROOTS = {
     "verify_host_dir",
     # Made by root in this run, for root alone; what was found in a directory of root's; what directory_makers allowed.
     "__incident_place", "__incident_desk", "__plan_desk", "__rehearsal_desk", "__rehearsal_left_over",
+    "__rehearsal_configurations", "__rehearsal_units",
     "__rehearsal_marker", "__server_makers",
 }  # fmt: skip
 # Places that PostgreSQL's owner can write, or that the server, a backup or a test names.

@@ -29,6 +29,6 @@ def changed_collations(session: Session) -> Tuple[ChangedCollation, ...]:
     rows = session.rows(
         "SELECT datname, datcollversion, version FROM pg_database,"
         " LATERAL pg_database_collation_actual_version(oid) AS version"
-        " WHERE datallowconn AND datcollversion <> version ORDER BY datname"
+        " WHERE datallowconn AND datconnlimit <> -2 AND datcollversion <> version ORDER BY datname"
     )
     return tuple(ChangedCollation(*row) for row in rows)

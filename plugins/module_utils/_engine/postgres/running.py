@@ -55,23 +55,23 @@ def running_servers(around: Sequence[str] = ()) -> List[Running]:
 
 
 def _by_proc() -> Iterator[Tuple[int, str]]:
+    deadline = clock.monotonic() + _STARTS
     for name in os.listdir("/proc"):
         # Processes of other users, and those that have just ended, cannot be inspected.
         with contextlib.suppress(OSError):
             if name.isdigit() and _is_postgres(int(name)):
-                _await_data_dir(int(name))
+                _await_data_dir(int(name), deadline)
                 data_dir = os.readlink(f"/proc/{name}/cwd")
                 # In a container the same path may mean another directory.
                 if os.path.samefile(f"/proc/{name}/cwd", data_dir):
                     yield int(name), data_dir
 
 
-def _await_data_dir(pid: int) -> None:
+def _await_data_dir(pid: int, deadline: float) -> None:
     """Wait for a process that has just started: it is in its parent's directory until it has read its options.
 
     A server whose files were deleted is in a directory without PG_VERSION too, and stays there.
     """
-    deadline = clock.monotonic() + _STARTS
     while not os.path.exists(f"/proc/{pid}/cwd/PG_VERSION") and clock.monotonic() < deadline:
         os.stat(f"/proc/{pid}/cwd")
         clock.sleep(0.02)
