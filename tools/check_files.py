@@ -53,7 +53,7 @@ ALLOWED: Dict[str, str] = {
     "scratch/cluster.py": NOT_ROOT,
     "fileset/place.py": "clears its private directory, and sets times, by descriptor",
     "wal/feed.py": NOT_ROOT,
-    "wal/silence.py": NOT_ROOT,
+    "repository/silence.py": NOT_ROOT,
     "wal/prefetch.py": "serves a restore, in a private directory that the restore has created",
     "wal/spool.py": "the spool refuses root if others can write there (base.files.require_own)",
     "wal/stream.py": "the spool refuses root if others can write there (base.files.require_own)",
