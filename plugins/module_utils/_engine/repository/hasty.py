@@ -45,8 +45,8 @@ def silent_optional(config: Config) -> FrozenSet[str]:
     if not config.data_dir:
         return frozenset()
     marks = read_silent(os.path.join(config.data_dir, "pg_wal"))
-    known = {r.name for r in config.repositories if not r.required and key_of(r.name, r.store.location) in marks}
-    return frozenset(known)
+    optional = (r for r in config.repositories if not r.required)
+    return frozenset(r.name for r in optional if key_of(r.name, r.store.location) in marks)
 
 
 def open_answering(config: Config, silent: Optional[Container[str]] = None) -> Repositories:

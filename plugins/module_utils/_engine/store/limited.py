@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
-from typing import Iterable, Iterator, List, Optional
+from typing import Iterator, Optional
 
 from ..base import clock
-from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Store, Unfinished, Written
+from .protocol import ObjectWriter, Store, Written
+from .wrapped import WrappedStore
 
 
 class Budget:
@@ -35,15 +35,12 @@ def after(paid_until: float, now: float, size: int, rate: float) -> float:
     return max(paid_until, now) + size / rate
 
 
-class LimitedStore:
+class LimitedStore(WrappedStore):
     """Another store, slowed down. Lists, heads and deletes are not limited."""
 
     def __init__(self, store: Store, upload: Optional[float], download: Optional[float]) -> None:
-        self._store, self._up, self._down = store, Budget(upload), Budget(download)
-
-    @property
-    def location(self) -> str:
-        return self._store.location
+        super().__init__(store)
+        self._up, self._down = Budget(upload), Budget(download)
 
     def put(self, key: str, data: bytes) -> Written:
         """Store a small object, then wait."""
@@ -66,31 +63,6 @@ class LimitedStore:
         for chunk in self._store.read(key, sha256, size):
             self._down.spend(len(chunk))
             yield chunk
-
-    def head(self, key: str) -> Optional[ObjectInfo]:
-        return self._store.head(key)
-
-    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
-        return self._store.list(prefix, start_after)
-
-    def list_names(self, prefix: str) -> Iterator[str]:
-        return self._store.list_names(prefix)
-
-    def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
-        return self._store.delete(keys)
-
-    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        return self._store.unfinished(prefix)
-
-    def drop(self, upload: Unfinished) -> None:
-        self._store.drop(upload)
-
-    def clock(self) -> datetime:
-        return self._store.clock()
-
-    def close(self) -> None:
-        """Close the other store."""
-        self._store.close()
 
 
 class _LimitedWriter:

@@ -1,62 +1,50 @@
 # Copyright: (c) 2026, The Lifeboat authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any store, for reading alone, whatever its credentials allow."""
+"""Stores that are only read: any store, whatever its credentials allow, and the base of the past of one."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import datetime
-from typing import Iterable, Iterator, List, Optional
+from typing import Iterable, Iterator, List
 
 from ..base import clock
 from ..base.errors import StoreError, StoreReadOnly
-from .protocol import DeleteFailure, ObjectInfo, ObjectWriter, Store, Unfinished, Written
+from .protocol import DeleteFailure, ObjectWriter, Unfinished, Written
+from .wrapped import WrappedStore
 
 
-class ReadOnlyStore:
-    """Another store, to which nothing is written and from which nothing is deleted: StoreReadOnly."""
+class OnlyRead(ABC):
+    """Refuses each operation that would write or delete."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    @property
-    def location(self) -> str:
-        return self._store.location
+    @abstractmethod
+    def _read_only(self, key: str) -> StoreReadOnly:
+        """The error for this key."""
 
     def put(self, key: str, data: bytes) -> Written:
         """StoreReadOnly."""
-        raise self._refused(key)
+        raise self._read_only(key)
 
     def writer(self, key: str) -> ObjectWriter:
         """StoreReadOnly."""
-        raise self._refused(key)
-
-    def get(self, key: str) -> bytes:
-        return self._store.get(key)
-
-    def read(self, key: str, sha256: Optional[str] = None, size: Optional[int] = None) -> Iterator[bytes]:
-        return self._store.read(key, sha256, size)
-
-    def head(self, key: str) -> Optional[ObjectInfo]:
-        return self._store.head(key)
-
-    def list(self, prefix: str = "", start_after: str = "") -> Iterator[ObjectInfo]:
-        return self._store.list(prefix, start_after)
-
-    def list_names(self, prefix: str) -> Iterator[str]:
-        return self._store.list_names(prefix)
+        raise self._read_only(key)
 
     def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
         """StoreReadOnly."""
-        raise self._refused(next(iter(keys), ""))
+        raise self._read_only(next(iter(keys), ""))
 
     def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """None: nothing is aborted."""
+        """None: nothing is uploaded or aborted."""
         return iter(())
 
     def drop(self, upload: Unfinished) -> None:
         """StoreReadOnly."""
-        raise self._refused(upload.key)
+        raise self._read_only(upload.key)
+
+
+class ReadOnlyStore(OnlyRead, WrappedStore):
+    """Another store, to which nothing is written and from which nothing is deleted."""
 
     def clock(self) -> datetime:
         """The time of the store, or of this host where only a write would tell it: a directory mounted read-only."""
@@ -65,10 +53,7 @@ class ReadOnlyStore:
         except StoreError:
             return clock.now()
 
-    def close(self) -> None:
-        self._store.close()
-
-    def _refused(self, key: str) -> StoreReadOnly:
+    def _read_only(self, key: str) -> StoreReadOnly:
         return StoreReadOnly(
             f"Cannot write {key}: {self.location} is read_only in the configuration.",
             "Omit read_only to write there.",

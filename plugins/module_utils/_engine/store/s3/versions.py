@@ -18,8 +18,9 @@ from ...base.errors import NotVersioned, ObjectMissing, StoreError, StoreReadOnl
 from ...config.load import S3Options
 from ...records.model import format_time
 from ..checks import check_key, key_order, verified
-from ..protocol import DeleteFailure, ObjectInfo, ObjectWriter, Unfinished, Written
+from ..protocol import ObjectInfo
 from ..ranges import Fetched, read_ranges
+from ..read_only import OnlyRead
 from .client import connect
 from .download import fetch
 from .store import S3Store
@@ -69,7 +70,7 @@ def replaced(versions: Iterable[Version]) -> List[Version]:
     return [sorted(found, key=lambda v: v.modified)[1] for found in by_key.values() if len(found) > 1]
 
 
-class S3StoreAsOf:
+class S3StoreAsOf(OnlyRead):
     """The bucket of these options as it was at ``moment`` (aware).
 
     Memory: about 300 bytes for each version in one "directory". Each directory is listed separately: SeaweedFS 4.48
@@ -121,26 +122,6 @@ class S3StoreAsOf:
         found, directories = self._level(prefix)
         names = [*found, *(d for d in directories if next(self._walk(d), None) is not None)]
         return iter(sorted(filter(None, (name[len(prefix) :] for name in names)), key=key_order))
-
-    def put(self, key: str, data: bytes) -> Written:
-        """StoreReadOnly."""
-        raise self._read_only(key)
-
-    def writer(self, key: str) -> ObjectWriter:
-        """StoreReadOnly."""
-        raise self._read_only(key)
-
-    def delete(self, keys: Iterable[str]) -> List[DeleteFailure]:
-        """StoreReadOnly."""
-        raise self._read_only(next(iter(keys), ""))
-
-    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        """None: uploads are not kept."""
-        return iter(())
-
-    def drop(self, upload: Unfinished) -> None:
-        """StoreReadOnly."""
-        raise self._read_only(upload.key)
 
     def clock(self) -> datetime:
         """The current time."""
