@@ -23,7 +23,7 @@ OK, FAILED = "ok", "failed"
 WHATS = (
     "backup", "prune", "restore", "verify", "sync", "files-backup", "files-restore", "configuration", "prepare", "hold",
     "release", "erasure", "logs-read", "git-push", "notice",
-    "leader-claim", "incident", "drill", "handover", "settle", "diverged",
+    "leader-claim", "incident", "drill", "handover", "promote", "settle", "diverged",
 )  # fmt: skip
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
-from ..base.errors import ConfigError, HandoverRefused, LifeboatError, ObjectExists, WalConflict, WalInvalid
+from ..base.errors import (
+    ConfigError,
+    Deposed,
+    HandoverRefused,
+    LifeboatError,
+    ObjectExists,
+    WalConflict,
+    WalInvalid,
+)
 from ..base.files import open_to_read
 from ..base.wal_names import Segment, format_lsn, is_segment
 from ..codec import zstd
@@ -93,13 +101,27 @@ def apply(config: Config) -> HandedOver:
     with audited(config, "handover") as note, open_answering(config) as repositories:
         refuse_sealed(config)
         note.objects.append(f"{end.system}/{end.timeline}/{format_lsn(end.lsn)}")
-        Watch(config.site, repositories.required).require(end.system)
+        required = tuple(r.name for r in repositories.required)
+        if _taken_over(config, repositories, end):
+            note.skip = True
+            return HandedOver(end, (), (), required)
         pushed = push_all(config, repositories, ready_files(data_dir_of(config)))
         pieces = [stored for r in repositories.required for stored in _store_tail(r, end, config.backup.zstd_level)]
-        done = HandedOver(end, pushed, tuple(pieces), tuple(r.name for r in repositories.required))
+        done = HandedOver(end, pushed, tuple(pieces), required)
         note.details.update(pushed=len(pushed), pieces=len(pieces))
         note.skip = not done.changed
         return done
+
+
+def _taken_over(config: Config, repositories: Repositories, end: End) -> bool:
+    """Whether another site has already taken over at just this LSN: an earlier run stored everything before that."""
+    try:
+        Watch(config.site, repositories.required).require(end.system)
+    except Deposed as exc:
+        if exc.details.get("handover_lsn") != format_lsn(end.lsn):
+            raise
+        return True
+    return False
 
 
 def push_all(config: Config, repositories: Repositories, names: Sequence[str]) -> Tuple[Pushed, ...]:

@@ -27,10 +27,13 @@ class Limit:
     seconds: Optional[float] = None
 
 
+NO_LOSS = Limit(bytes=0)
+
+
 def read_limit(text: Optional[str], rpo: Optional[float]) -> Limit:
     """``60s`` or ``16MB``; without it the RPO, and without that no byte. ConfigError for anything else."""
     if text is None:
-        return Limit(bytes=0) if rpo is None else Limit(seconds=rpo)
+        return NO_LOSS if rpo is None else Limit(seconds=rpo)
     match = _LIMIT.match(text)
     if not match:
         raise ConfigError(

@@ -14,7 +14,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..audit.scope import audited
 from ..base.errors import DataDirectoryRefused, ObjectMissing, WalConflict, WalInvalid
@@ -22,11 +22,8 @@ from ..base.files import open_to_read
 from ..base.wal_names import Segment, format_lsn, history_name, is_segment
 from ..config.load import Config
 from ..leadership.watch import Watch
-from ..postgres.connection import session
-from ..postgres.controldata import SHUT_DOWN, ControlData, read_control
-from ..postgres.facts import replay_position
-from ..postgres.server import serves
-from ..postgres.timeline import TimelinePath, path_to
+from ..postgres.controldata import read_control
+from ..postgres.timeline import TimelinePath
 from ..repository.hasty import open_answering
 from ..repository.histories import digest_line, read_histories
 from ..repository.layout import is_sealed, wal_name
@@ -36,19 +33,10 @@ from ..wal.fetch import read_wal
 from ..wal.inventory import archived
 from ..wal.push import Pusher
 from ..wal.segment import check_segment, fills
-from .site import data_dir_of, histories_in
+from .site import Place, data_dir_of, histories_in, place_of
 
 _PARALLEL = 4
 _NAMED = 50
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the server is: its path of timelines, and the LSN up to which its WAL is whole."""
-
-    path: TimelinePath
-    end: int
-    in_recovery: bool
 
 
 @dataclass(frozen=True)
@@ -158,36 +146,12 @@ def _plan(config: Config, repositories: Repositories) -> Tuple[Settled, Tuple[Se
     control = read_control(config.bin_dir, data_dir)
     names = _names(data_dir)
     texts = histories_in(os.path.join(data_dir, "pg_wal"), names)
-    place = _place(config, control, data_dir, {**_known(repositories, control.system_identifier), **texts})
+    place = place_of(config, control, data_dir, {**_known(repositories, control.system_identifier), **texts})
     here = complete(names, place.path, place.end, control.segment_size)
     steps = [s.timeline for s in place.path.steps]
     own = tuple(history_name(t) for t in steps if t in texts)
     found = [_lacking(r, control.system_identifier, here, steps, place) for r in repositories.required]
     return Settled(place, own, tuple(found)), here, control.system_identifier
-
-
-def _place(config: Config, control: ControlData, data_dir: str, texts: Mapping[int, str]) -> Place:
-    """Of a running server as it tells; of a stopped one as its control file does, which knows less."""
-    recovering, timeline, end = control.state != SHUT_DOWN and control.min_recovery is not None, control.timeline, 0
-    if serves(data_dir):
-        with session(config.connection) as sql:
-            recovering = bool(sql.value("SELECT pg_is_in_recovery()"))
-            if recovering:
-                at = replay_position(sql, control.segment_size)
-                timeline, end = at.timeline, at.lsn
-            else:
-                timeline = int(str(sql.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())"))[:8], 16)
-    elif recovering:
-        timeline, end = max(timeline, control.min_recovery_timeline), control.min_recovery or 0
-    path = path_to(timeline, texts)
-    if timeline > 1 and len(path.steps) == 1:
-        raise DataDirectoryRefused(
-            f"{data_dir} has no {history_name(timeline)}: where its timeline {timeline} forked is not known.",
-            "Bring the file from a repository (lifeboat wal-fetch), and run it again.",
-            data_dir=data_dir,
-        )
-    # A primary archives its own timeline itself: what is to be settled ends where that one forked.
-    return Place(path, end if recovering else (path.steps[-2].switch or 0) if len(path.steps) > 1 else 0, recovering)
 
 
 def _known(repositories: Repositories, system: str) -> Dict[int, str]:

@@ -22,6 +22,8 @@ from ..repository.plausible import implausible
 
 #: Why a site leads from then on: it is the first that does; the site before handed over; the site before was lost.
 KINDS = FIRST, SWITCHOVER, FAILOVER = ("first", "switchover", "failover")
+#: Those of a change of the primary.
+CHANGES = (SWITCHOVER, FAILOVER)
 #: The most bytes of a record: it has a dozen short fields and a signature.
 MOST_BYTES = 64 * 1024
 MOST_EPOCH = 2**32 - 1

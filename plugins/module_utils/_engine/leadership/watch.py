@@ -14,6 +14,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from ..base import clock
 from ..base.errors import Deposed
+from ..base.wal_names import format_lsn
 from ..repository.repository import Repository
 from .decide import Found, Leadership, decide
 from .read import Reader, ask
@@ -70,4 +71,5 @@ def deposed(site: str, leader: Epoch) -> Deposed:
         site=site,
         leader=leader.site,
         epoch=leader.number,
+        handover_lsn=format_lsn(leader.handover) if leader.handover is not None else None,
     )

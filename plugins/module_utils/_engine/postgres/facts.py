@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, Mapping, Optional, Tuple
 
-from ..base.errors import ServerNotReady
+from ..base.errors import CloneRefused, ServerNotReady
 from ..base.wal_names import Segment, is_segment, parse_lsn
 from ..records.tablespace import Tablespace
 from .connection import Session
@@ -85,6 +86,18 @@ def read_facts(session: Session) -> ServerFacts:
         may_replicate=bool(may_replicate),
         user=user,
     )
+
+
+def require_data_dir(session: Session, data_dir: str) -> None:
+    """CloneRefused if the server runs in another data directory; only members of pg_monitor may know."""
+    actual = str(session.value("SELECT current_setting('data_directory', true)") or "")
+    if actual and os.path.realpath(actual) != os.path.realpath(data_dir):
+        raise CloneRefused(
+            f"The server runs in {actual}, not in {data_dir}, which this configuration protects.",
+            "Set connection to the server of data_dir.",
+            data_dir=actual,
+            protected=data_dir,
+        )
 
 
 def require_backup_ready(facts: ServerFacts) -> None:

@@ -10,20 +10,19 @@ begins at the newest segment in its directory, or at that of the slot's ``restar
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
 from dataclasses import dataclass
 from typing import IO, Any, Dict, List, Optional
 
-from ..base.errors import CloneRefused, PostgresError, ServerNotReady, StreamBroken
+from ..base.errors import PostgresError, ServerNotReady, StreamBroken
 from ..base.process import DEVNULL, TimeoutExpired, spawn
 from ..base.wal_names import format_lsn, parse_lsn
 from ..config.sections import ConnectionConfig
 from .connection import Session, libpq_environment
 from .controldata import program
-from .facts import read_facts
+from .facts import read_facts, require_data_dir
 
 _SETTINGS = ("wal_level", "max_wal_senders", "max_replication_slots", "max_slot_wal_keep_size")
 _LIMIT_REACHED = "53400"
@@ -63,14 +62,7 @@ def read_publisher(sql: Session, data_dir: str) -> Publisher:
     facts = read_facts(sql)
     if facts.in_recovery:
         raise ServerNotReady("The server is a standby.", "Stream from its primary.")
-    actual = str(sql.value("SELECT current_setting('data_directory', true)") or "")
-    if actual and not _same(actual, data_dir):
-        raise CloneRefused(
-            f"The server runs in {actual}, not in {data_dir}, which this configuration protects.",
-            "Set connection to the server of data_dir.",
-            data_dir=actual,
-            protected=data_dir,
-        )
+    require_data_dir(sql, data_dir)
     settings: Dict[str, str] = dict(
         sql.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_SETTINGS)])
     )
@@ -96,10 +88,6 @@ def read_publisher(sql: Session, data_dir: str) -> Publisher:
 def flushed(sql: Session) -> int:
     """The LSN up to which the server's WAL is on disk."""
     return parse_lsn(sql.value("SELECT pg_current_wal_flush_lsn()"))
-
-
-def _same(path: str, other: str) -> bool:
-    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def read_slot(sql: Session, name: str) -> Optional[Slot]:

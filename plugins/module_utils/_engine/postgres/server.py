@@ -113,6 +113,11 @@ def stop(bin_dir: Optional[str], data_dir: str, mode: str = "fast") -> None:
     run([program(bin_dir, "pg_ctl"), "stop", "-D", data_dir, "-m", mode, "-w", "-t", "3600"])
 
 
+def promote(bin_dir: Optional[str], data_dir: str) -> None:
+    """Tell a standby to end its recovery, without waiting for that. It needs no right in the database."""
+    run([program(bin_dir, "pg_ctl"), "promote", "-D", data_dir, "-W"])
+
+
 def last_words(log: str, lines: int = 8) -> str:
     """The lines of a server log that show why it exited: from its last FATAL or PANIC on, or else the last lines."""
     try:

@@ -39,6 +39,8 @@ _PROMOTED = "lifeboat_promoted"
 # Seconds that the command itself waits, because starting it costs more than asking a store, and between two requests.
 # Afterwards PostgreSQL looks for a new timeline.
 _PATIENCE, _POLL = 5.0, 1.0
+# Seconds between two looks for a promotion, during which clients wait.
+_GLANCE = 0.1
 _STATES = ("standby", "ready")
 
 
@@ -229,7 +231,9 @@ class _Feed:
                 if doubt:
                     self._notes.append(f"{self._name} cannot be fetched now: {doubt.message} [{doubt.error_code}]")
                 return Fed(None, tuple(self._notes))
-            clock.sleep(_POLL)
+            asked = clock.monotonic()
+            while clock.monotonic() < asked + _POLL and not promotion_asked(data_dir):
+                clock.sleep(_GLANCE)
 
     def _ask(self, rounds: int) -> Optional[Fetched]:
         if is_history(self._name):

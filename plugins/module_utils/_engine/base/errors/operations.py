@@ -53,6 +53,12 @@ class HandoverRefused(LifeboatError):
     error_code = "handover_refused"
 
 
+class PromotionRefused(LifeboatError):
+    """The standby is not where the old primary stopped, has a hole before it, or did not end its recovery in time."""
+
+    error_code = "promotion_refused"
+
+
 class DataDirectoryRefused(LifeboatError):
     """The data directory (or a tablespace directory) is in use, not empty, or does not belong to a cluster."""
 

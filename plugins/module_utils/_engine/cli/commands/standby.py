@@ -9,8 +9,9 @@ import argparse
 from typing import Any, Dict, List
 
 from ...config.load import load
-from ...failover import diverged, handover, loss, settle
+from ...failover import diverged, handover, loss, promote, settle
 from ...failover.judge import OK, accepted_lsn, read_limit
+from ...leadership.record import CHANGES
 from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
 from ..terminal import Answer, Terminal, bullets, duration, size
 from .described import Actions, add_command, add_plan
@@ -38,12 +39,7 @@ def add_arguments(subparsers: Any) -> None:
         "standby loss --max-loss 60s",
         "standby loss --max-loss 16MB --accept-loss 0/3000028",
     )
-    lost.add_argument(
-        "--max-loss",
-        metavar="LIMIT",
-        help="loss that needs no acceptance: seconds of commits (60s) or bytes of WAL (16MB); default: objectives.rpo",
-    )
-    lost.add_argument("--accept-loss", metavar="LSN", help="accept the loss that was shown with this LSN")
+    _add_loss(lost)
     actions.add(
         "handover",
         run_handover,
@@ -51,6 +47,27 @@ def add_arguments(subparsers: Any) -> None:
         "standby handover",
         "standby handover --json",
     )
+    rise = actions.add(
+        "promote",
+        run_promote,
+        "replay everything that is stored, or up to the hand-over LSN, and promote this standby",
+        "standby promote --plan",
+        "standby promote --accept-loss 0/3000028 --claim failover --token INC-2026-042",
+        "standby promote --handover-lsn 0/3000098 --claim switchover --token INC-2026-042",
+    )
+    rise.add_argument("--handover-lsn", metavar="LSN", help="the LSN where the old primary stopped")
+    _add_loss(rise)
+    rise.add_argument(
+        "--claim", choices=CHANGES, metavar="KIND", help="claim the leadership first: switchover or failover"
+    )
+    rise.add_argument(
+        "--token", metavar="TEXT", help="name of this attempt: only a repetition with the same name goes on"
+    )
+    wait = f"seconds to wait for the replay (default: {promote.CATCH_UP})"
+    rise.add_argument("--catch-up", type=float, default=promote.CATCH_UP, metavar="SECONDS", help=wait)
+    wait = f"seconds to wait for the end of the recovery (default: {promote.TIMEOUT})"
+    rise.add_argument("--timeout", type=float, default=promote.TIMEOUT, metavar="SECONDS", help=wait)
+    add_plan(rise, "only show whether it would be promoted")
     follow = actions.add(
         "follow",
         run_follow,
@@ -80,6 +97,15 @@ def add_arguments(subparsers: Any) -> None:
         "standby diverged --plan",
     )
     add_plan(behind, "only show what would be stored")
+
+
+def _add_loss(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-loss",
+        metavar="LIMIT",
+        help="loss that needs no acceptance: seconds of commits (60s) or bytes of WAL (16MB); default: objectives.rpo",
+    )
+    parser.add_argument("--accept-loss", metavar="LSN", help="accept the loss that was shown with this LSN")
 
 
 def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
@@ -151,6 +177,19 @@ def run_handover(args: argparse.Namespace, terminal: Terminal) -> Answer:
     lines += bullets([f"archived {pushed['name']}" for pushed in done["pushed"]])
     lines += bullets([f"stored {piece['key']} in {piece['repository']}" for piece in done["pieces"]])
     return Answer(done, "\n".join(lines if done["changed"] else [*lines, "all of it was already stored"]))
+
+
+def run_promote(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Run on the host of the standby."""
+    config = load(args.config, args.as_of)
+    request = promote.request(config, vars(args))
+    done = (promote.plan if args.plan else promote.apply)(config, request)
+    told = done.as_dict()
+    if args.plan and done.changed:
+        return Answer(told, f"the standby would be promoted; it has replayed to {told['replayed_lsn']}")
+    began = f", which began at {told['fork_lsn']}" if told["fork_lsn"] else ""
+    words = "promoted: it" if done.changed else "is a primary already: it"
+    return Answer(told, f"the server {'was ' if done.changed else ''}{words} is on timeline {told['timeline']}{began}")
 
 
 def run_follow(args: argparse.Namespace, terminal: Terminal) -> Answer:
