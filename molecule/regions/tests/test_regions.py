@@ -189,11 +189,11 @@ def test_a_switchover_loses_nothing(machines: Dict[str, Host], playbook: Playboo
 
 
 def test_a_switchover_that_is_interrupted_goes_on(machines: Dict[str, Host], playbook: Playbooks) -> None:
-    """After the old primary has stopped, after the claim, and after the promotion: one epoch, and nothing is lost."""
+    """After the old primary has stopped, during the promotion, and after it: one epoch, and nothing is lost."""
     east, west = machines["db13"], machines["west13"]
     writer, before = Writer("db13", playbook, "interrupted"), epochs(west)
     words = ("dr_switchover", "west13", "-e", "dr_old_primary=db13", "-e", "dr_confirm=yes")
-    stages = ("Record where the old primary stopped", "Wait until everything in", "Set the host of the databases")
+    stages = ("Record where the old primary stopped", "Promote the standby", "Set the host of the databases")
     for at in stages:
         playbook.interrupted(*words, at=at)
     playbook(*words)
