@@ -8,6 +8,7 @@ from .extract import LOG
 from .follow import Follow
 from .follow import apply as apply_follow
 from .follow import plan as plan_follow
+from .follow import write_settings as write_standby_settings
 from .pace import Pace, estimate_seconds, last_pace
 from .plan import plan
 from .request import PASSIVE, RestorePlan, RestoreRequest, RestoreResult
@@ -39,4 +40,5 @@ __all__ = [
     "restore_by_hand",
     "standby_status_of",
     "standby_walk",
+    "write_standby_settings",
 ]

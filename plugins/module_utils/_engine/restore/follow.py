@@ -102,9 +102,14 @@ def plan(config: Config, running: bool = False) -> Follow:
 def apply(config: Config, planned: Follow) -> Follow:
     """Write the settings of a standby and ``standby.signal``. Neither starts nor stops the server."""
     if planned.changed:
-        rewrite(planned.data_dir, _settings(config))
-        set_signal(planned.data_dir, STANDBY)
+        write_settings(config, planned.data_dir)
     return planned
+
+
+def write_settings(config: Config, data_dir: str) -> None:
+    """Let the server start as a standby that the repositories feed, and ``standby.primary_conninfo``."""
+    rewrite(data_dir, _settings(config))
+    set_signal(data_dir, STANDBY)
 
 
 def _settings(config: Config) -> Dict[str, str]:

@@ -59,6 +59,12 @@ class PromotionRefused(LifeboatError):
     error_code = "promotion_refused"
 
 
+class RewindFailed(LifeboatError):
+    """``pg_rewind`` did not finish, so that the data directory is to be restored."""
+
+    error_code = "rewind_failed"
+
+
 class DataDirectoryRefused(LifeboatError):
     """The data directory (or a tablespace directory) is in use, not empty, or does not belong to a cluster."""
 

@@ -9,7 +9,7 @@ import argparse
 from typing import Any, Dict, List
 
 from ...config.load import load
-from ...failover import diverged, handover, loss, promote, settle
+from ...failover import diverged, handover, loss, promote, rewind, settle
 from ...failover.judge import OK, accepted_lsn, read_limit
 from ...leadership.record import CHANGES
 from ...restore import StandbyStatus, apply_follow, plan_follow, standby_status_of
@@ -97,6 +97,14 @@ def add_arguments(subparsers: Any) -> None:
         "standby diverged --plan",
     )
     add_plan(behind, "only show what would be stored")
+    back = actions.add(
+        "rewind",
+        run_rewind,
+        "store the WAL that a stopped old primary wrote after the fork, and rewind it by pg_rewind to be a standby",
+        "standby rewind --plan",
+        "standby rewind",
+    )
+    add_plan(back, "only show what would be undone")
 
 
 def _add_loss(parser: argparse.ArgumentParser) -> None:
@@ -112,8 +120,20 @@ def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Run on the host of the stopped old primary."""
     config = load(args.config, args.as_of)
     told = (diverged.plan if args.plan else diverged.apply)(config).as_dict()
+    return Answer(told, _diverged_text(told))
+
+
+def run_rewind(args: argparse.Namespace, terminal: Terminal) -> Answer:
+    """Run on the host of the stopped old primary."""
+    config = load(args.config, args.as_of)
+    told = (rewind.plan if args.plan else rewind.apply)(config).as_dict()
+    words = "would be undone" if args.plan else "undone: once it is started, it follows"
+    return Answer(told, "\n".join([_diverged_text(told), *([words] if told["changed"] else [])]))
+
+
+def _diverged_text(told: Dict[str, Any]) -> str:
     if not told["diverged"]:
-        return Answer(told, "nothing was written after the fork: this server can follow")
+        return "nothing was written after the fork: this server can follow"
     span = f", from {told['first_commit_at']} to {told['last_commit_at']}" if told["first_commit_at"] else ""
     lines = [
         f"timeline {told['new_timeline']} forked at {told['fork_lsn']}, this server wrote on to {told['end_lsn']}:"
@@ -125,7 +145,7 @@ def run_diverged(args: argparse.Namespace, terminal: Terminal) -> Answer:
     if told["label"]:
         lines += bullets([f"stored in {name}" for name in told["repositories"]] or ["already stored"])
         lines.append(f"label {told['label']}")
-    return Answer(told, "\n".join(lines))
+    return "\n".join(lines)
 
 
 def run_status(args: argparse.Namespace, terminal: Terminal) -> Answer:

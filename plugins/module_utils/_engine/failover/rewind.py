@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, The Lifeboat authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rewind an old primary with ``pg_rewind``, so that it follows the new one without a restore.
+
+It copies the blocks that the old primary changed after the fork from the new primary, over the connection of
+``standby.primary_conninfo``. What it undoes is stored before (:mod:`.diverged`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, Optional
+
+from ..base.errors import DataDirectoryRefused, LifeboatError, ProcessFailed, RewindFailed, StandbyRefused
+from ..base.process import run
+from ..base.temporary import temporary_directory
+from ..config.load import Config
+from ..postgres.controldata import ControlData, program, read_control
+from ..postgres.recovery import restore_command, rewrite
+from ..postgres.server import refuse_root, serves
+from ..restore import write_standby_settings
+from . import diverged
+from .site import data_dir_of
+
+_DBNAME = re.compile(r"(?:^|\s)dbname\s*=")
+_DENIED = re.compile(r"permission denied for function")
+# pg_rewind says so before it changes anything.
+_BEGUN = "rewinding from last common checkpoint"
+_OWN = (".conf", ".crt", ".key", ".pem", ".crl")
+_INSTEAD = "Restore it instead: lifeboat restore --action standby --delta keeps unchanged files."
+#: What a role other than a superuser needs on the new primary (PostgreSQL manual, "pg_rewind").
+GRANTS = (
+    "pg_ls_dir(text, boolean, boolean)",
+    "pg_stat_file(text, boolean)",
+    "pg_read_binary_file(text)",
+    "pg_read_binary_file(text, bigint, bigint, boolean)",
+)
+
+
+@dataclass(frozen=True)
+class Rewound:
+    """``changed`` is false if nothing diverged: the server can follow as it is. ``kept`` is what was undone."""
+
+    changed: bool
+    kept: diverged.Kept
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {**self.kept.as_dict(), "changed": self.changed}
+
+
+def refusal(control: ControlData, wal_log_hints: bool, conninfo: Optional[str]) -> Optional[str]:
+    """Why ``pg_rewind`` cannot work here; None if it can. Pure."""
+    if not conninfo:
+        return "standby.primary_conninfo is not set, and pg_rewind copies from the new primary"
+    if not control.checksums and not wal_log_hints:
+        return "the cluster has neither data checksums nor wal_log_hints, so a changed page may have left no WAL"
+    return None
+
+
+def failure(data_dir: str, said: str) -> LifeboatError:
+    """The error for what ``pg_rewind`` said when it failed. Pure."""
+    if _BEGUN in said:
+        return RewindFailed(
+            f"{data_dir} was not rewound to the end, so no server may start there: {said}",
+            "What it wrote after the fork is stored. Fix the cause, and restore it: lifeboat restore --action standby"
+            " --delta, or dr_rejoin with standby_rejoin=delta.",
+            data_dir=data_dir,
+        )
+    hint = f"Nothing was rewound. {_INSTEAD}"
+    if _DENIED.search(said):
+        grants = " ".join(f"GRANT EXECUTE ON FUNCTION pg_catalog.{name} TO role;" for name in GRANTS)
+        hint = f"On the new primary, allow the role of standby.primary_conninfo to read files: {grants}"
+    return StandbyRefused(f"{data_dir} cannot be rewound: {said}", hint, data_dir=data_dir)
+
+
+def plan(config: Config) -> Rewound:
+    """What :func:`apply` would undo; nothing is written, on either side."""
+    _prepare(config)
+    kept = diverged.plan(config)
+    return Rewound(kept.found.diverged, kept)
+
+
+def apply(config: Config) -> Rewound:
+    """Store what diverged, rewind the data directory, and make it a standby. Starts and stops no server.
+
+    StandbyRefused before anything is changed if ``pg_rewind`` cannot work here. RewindFailed if it did not finish: then
+    the data directory is to be restored (``restore --action standby --delta``).
+    """
+    data_dir = _prepare(config)
+    kept = diverged.apply(config)
+    if not kept.found.diverged:
+        return Rewound(False, kept)
+    # pg_rewind calls it for WAL that the old primary has removed (--restore-target-wal).
+    rewrite(data_dir, {"restore_command": restore_command(config.command, config.source or "", pieces=True)})
+    with _own_files(data_dir):
+        try:
+            run(_argv(config, data_dir), cwd=data_dir)
+        except ProcessFailed as exc:
+            raise failure(data_dir, exc.message) from exc
+    write_standby_settings(config, data_dir)
+    return Rewound(True, kept)
+
+
+@contextmanager
+def _own_files(data_dir: str) -> Iterator[None]:
+    """Keep this server's configuration and certificates: ``pg_rewind`` replaces them by those of the new primary."""
+    names = [n for n in sorted(os.listdir(data_dir)) if n.endswith(_OWN) and os.path.isfile(os.path.join(data_dir, n))]
+    with temporary_directory(".lifeboat-rewind-") as kept:
+        for name in names:
+            shutil.copy2(os.path.join(data_dir, name), kept, follow_symlinks=False)
+        try:
+            yield
+        finally:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(data_dir, name))
+                shutil.copy2(os.path.join(kept, name), data_dir, follow_symlinks=False)
+
+
+def _prepare(config: Config) -> str:
+    """The data directory, if it can be rewound."""
+    refuse_root()
+    data_dir = data_dir_of(config)
+    if serves(data_dir):
+        raise DataDirectoryRefused(
+            f"A server runs in {data_dir}.",
+            "Stop it (pg_ctl stop -m fast). Only an old primary is rewound.",
+            data_dir=data_dir,
+        )
+    control = read_control(config.bin_dir, data_dir)
+    why = refusal(control, _setting(config, data_dir, "wal_log_hints") == "on", config.standby.primary_conninfo)
+    if why:
+        raise StandbyRefused(f"{data_dir} cannot be rewound: {why}.", _INSTEAD, data_dir=data_dir)
+    return data_dir
+
+
+def _setting(config: Config, data_dir: str, name: str) -> str:
+    return run([*_server(config, data_dir), "-C", name], cwd=data_dir).stdout.strip()
+
+
+def _server(config: Config, data_dir: str) -> List[str]:
+    words = [program(config.bin_dir, "postgres"), "-D", data_dir]
+    return [*words, "-c", f"config_file={config.config_file}"] if config.config_file else words
+
+
+def _argv(config: Config, data_dir: str) -> List[str]:
+    conninfo = config.standby.primary_conninfo or ""
+    if not _DBNAME.search(conninfo):
+        conninfo = f"{conninfo} dbname=postgres"
+    words = [program(config.bin_dir, "pg_rewind"), "--target-pgdata", data_dir, "--source-server", conninfo]
+    where = ["--config-file", config.config_file] if config.config_file else []
+    return [*words, *where, "--restore-target-wal"]
