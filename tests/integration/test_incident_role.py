@@ -127,6 +127,25 @@ def test_each_phase_is_in_the_record_and_a_person_sees_it(tmp_path: Path) -> Non
     assert told(play.incidents()[0])[4:] == ["configuration began", "configuration done"]
 
 
+def test_nothing_is_recorded_while_clients_wait(tmp_path: Path) -> None:
+    """What urgent phases would have written follows before the next one, or with a failure."""
+    begin(tmp_path / "store")
+    play = Play(tmp_path, tmp_path / "store", incident_urgent=["database", "clients"])
+    play("claim:good.yml", "database:good.yml", "clients:bad.yml", status=2)
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert [(p["name"], p["result"]) for p in record["phases"]] == [
+        ("claim", "done"), ("database", "done"), ("clients", "failed"),
+    ]  # fmt: skip
+    seen = told(play.incidents()[0])
+    assert seen[:2] == ["claim began", "claim done"] and seen[2].startswith("database done at 20")
+    assert seen[3].startswith("clients failed") and len(seen) == 4
+    play("claim:good.yml", "database:good.yml", "clients:good.yml", "application:good.yml")
+    later = told(play.incidents()[0])[4:]
+    assert [words.split(" at ")[0] for words in later] == [
+        "claim began", "claim done", "database done", "clients done", "application began", "application done",
+    ]  # fmt: skip
+
+
 def test_an_incident_that_a_person_opened_is_used(tmp_path: Path) -> None:
     begin(tmp_path / "store")
     play = Play(tmp_path, tmp_path / "store")

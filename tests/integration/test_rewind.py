@@ -39,9 +39,19 @@ def connected(site: Site, standby: Standby, role: str = "postgres") -> None:
     site.write(standby={"primary_conninfo": f"host={where.socket_dir} port={where.port} user={role}"})
 
 
-def test_an_old_primary_is_rewound_and_follows(sites: Sites, postgres: Installation) -> None:
+@pytest.mark.parametrize("how", ["killed", "WAL gone"])
+def test_an_old_primary_is_rewound_and_follows(sites: Sites, postgres: Installation, how: str) -> None:
     site, standby, ledger, common = split(sites, postgres, wal_log_hints="on")
-    site.cluster.kill9()
+    if how == "killed":
+        site.cluster.kill9()
+    else:
+        # What pg_rewind reads from the last common checkpoint on is in the archive alone.
+        site.cluster.stop()
+        wal = (site.cluster.data_dir / "pg_wal").iterdir()
+        gone = [p for p in wal if len(p.name) == 24 and list(site.repository_dir.rglob(f"{p.name}.zst"))]
+        assert gone
+        for path in gone:
+            path.unlink()
     connected(site, standby)
     planned = site.lifeboat("standby", "rewind", "--plan").data
     assert planned["changed"] and planned["commits"] == 4 and not list(site.repository_dir.rglob("diverged.json"))
