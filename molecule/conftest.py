@@ -27,6 +27,9 @@ from steps import HOSTS, Playbooks
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_RUN = pytest.StashKey[Path]()
+
+
 @pytest.fixture(scope="session")
 def scenario() -> Dict[str, Any]:
     """molecule.yml, merged and with the environment filled in."""
@@ -58,9 +61,19 @@ def store(machines: Mapping[str, Host]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def playbook() -> Playbooks:
+def playbook(pytestconfig: pytest.Config) -> Playbooks:
     """Runs playbooks; its directory survives every host, where it is mounted as /evidence/<name>."""
     run = HOSTS / "evidence" / uuid.uuid4().hex[:8]
     run.mkdir(mode=0o1777)
     run.chmod(0o1777)
+    pytestconfig.stash[_RUN] = run
     return Playbooks(run)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """A line for each disaster that was walked."""
+    run = config.stash.get(_RUN, None)
+    for file in sorted(run.glob("walked-*.json"), key=lambda one: one.stat().st_mtime) if run else ():
+        told: Dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        rest = f"RPO {told['lost']} of {told['acknowledged']} acknowledged transactions lost; {told['way']}"
+        terminalreporter.write_line(f"walked {told['disaster']}: RTO {told['rto']} s, {rest}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -35,6 +36,8 @@ from steps import (
     wait_archived,
 )
 from testinfra.host import Host
+from walked import Page
+from walked import note as walked
 
 sys.path.insert(0, str(CHECKOUT / ".build" / "lib"))
 
@@ -287,7 +290,11 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     at = datetime.now(timezone.utc)
     podman("rm", "--force", "--time=0", f"{PREFIX}-db12")
     happened = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    playbook("dr_rebuild", "empty12", "-e", f"dr_disaster_at={happened}", word="yes")
+    # As docs/incident.md says: the page first, then its command as printed.
+    page = Page(playbook, "db12", "dr_disaster=server", "dr_new_host=empty12", f"dr_disaster_at={happened}")
+    words = shlex.split(page.command)
+    assert "lifeboat.postgres.dr_rebuild" in words and "lifeboat_hosts=empty12" in words, page.text
+    playbook("dr_rebuild", "empty12", *words[words.index("lifeboat.postgres.dr_rebuild") + 1 :], word="yes")
     host, told = machines["empty12"], playbook.report("empty12")
     assert told["result"] == "recovered" and told["recovery_time"]["kept"]
     restored, window = told["restored"]["shop"], told["sources"]["shop"]["window"]
@@ -307,6 +314,8 @@ def test_the_server_is_lost_and_comes_back(machines: Dict[str, Host], ledger: Pa
     (playbook.run_dir / "figures-logs.json").write_text(json.dumps(lost), encoding="utf-8")
     assert lost["seconds_of_logs_lost"] < 60 and host.service("lifeboat-log-ship@shop").is_running
     STATE["ledger"] = records(ledger)
+    figures = {"lost": len(verdict.lost), "acknowledged": len(STATE["ledger"].records)}
+    walked(playbook, "server", at.timestamp(), way=page.best, **figures)
 
 
 @pytest.mark.parametrize(

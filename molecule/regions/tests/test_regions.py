@@ -4,12 +4,13 @@
 """The whole story, in order: a standby fed only by the stores, a switchover and back with nothing lost, the first site
 lost, a failover, and a rejoin.
 
-The acknowledged commits are recorded outside of both sites, so that losses are counted and not estimated.
+At last the other site is lost, and its standby takes over as the page says. The acknowledged commits are recorded outside of both sites, so that losses are counted and not estimated.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, Tuple
@@ -17,6 +18,8 @@ from typing import Any, Dict, FrozenSet, List, Tuple
 import pytest
 from steps import PREFIX, Playbooks, lifeboat, podman, sql, until
 from testinfra.host import Host
+from walked import Page, on_the_controller
+from walked import note as walked
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -276,3 +279,24 @@ def test_the_old_primary_rejoins(machines: Dict[str, Host], playbook: Playbooks)
     assert "transactions after" in told
     sql(west, "INSERT INTO ledger DEFAULT VALUES")
     until(lambda: present(east) == present(west), "it follows")
+
+
+def test_the_other_region_is_lost_and_the_page_says_what_to_do(machines: Dict[str, Host], playbook: Playbooks) -> None:
+    """As docs/incident.md says: the page, its command as printed, and the loss accepted by the LSN that was shown."""
+    east, far = machines["db13"], machines["far"]
+    writer = Writer("west13", playbook, "region")
+    until(lambda: len(writer.acknowledged) > 20, "there is something to lose")
+    began = time.time()
+    podman("kill", f"{PREFIX}-west13")
+    far.check_output("systemctl stop weed")
+    page = Page(playbook, "west13", "dr_disaster=region", "dr_standby=db13", "dr_fenced=yes")
+    assert "standby" in page.best.lower(), page.text
+    command = f"{page.command} -e dr_fenced=yes"
+    told = on_the_controller(playbook, command, status=None)
+    accept = re.search(r"-e dr_accept_loss=(\S+/[0-9A-F]+)", told)
+    if recovering(east) and accept is not None:
+        on_the_controller(playbook, f"{command} {accept.group(0)}")
+    assert not recovering(east) and leader(east) == "east"
+    clients_write(machines, "db13")
+    lost = len(writer.acknowledged - present(east))
+    walked(playbook, "region", began, way=page.best, lost=lost, acknowledged=len(writer.acknowledged))
