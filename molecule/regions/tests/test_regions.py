@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole story, in order: a standby fed only by the stores, a switchover and back with nothing lost, the first site
-lost, a failover, and a rejoin.
+lost, a failover, and a rejoin. At last the other site is lost, and the page says what to do.
 
-At last the other site is lost, and its standby takes over as the page says. The acknowledged commits are recorded outside of both sites, so that losses are counted and not estimated.
+The acknowledged commits are recorded outside of both sites, so that losses are counted and not estimated.
 """
 
 from __future__ import annotations
