@@ -50,7 +50,7 @@ options:
       name:
         description: What the user is for. The restrictions of hosts are tested with the keys of V(writer).
         type: str
-        choices: [writer, files, reader, janitor, repairer]
+        choices: [writer, files, reader, janitor, rescuer, repairer]
         required: true
       user:
         description: The user's name in the store.
@@ -189,7 +189,7 @@ SPEC = ArgumentSpec(
             "options": {
                 "name": {
                     "type": "str",
-                    "choices": ["writer", "files", "reader", "janitor", "repairer"],
+                    "choices": ["writer", "files", "reader", "janitor", "rescuer", "repairer"],
                     "required": True,
                 },
                 "user": {"type": "str", "required": True},

@@ -100,7 +100,7 @@ def test_no_keys_destroy_what_is_locked(
     time.sleep(2)
     locked = [(key, version) for key, version in versions(by["admin"]) if key[len("team/") :] in found]
     soon = {"Mode": mode.upper(), "RetainUntilDate": datetime.now(timezone.utc) + timedelta(seconds=30)}
-    for who in ("writer", "janitor", "repairer", "admin"):
+    for who in ("writer", "janitor", "rescuer", "repairer", "admin"):
         intruder = client_of(by[who], "s3")
         for key, version in locked:
             attempts: Dict[str, Dict[str, Any]] = {
@@ -115,6 +115,14 @@ def test_no_keys_destroy_what_is_locked(
     for key in {key for key, _version in locked}:
         hiding.delete_object(Bucket=by["janitor"].bucket, Key=key)
     assert set(versions(by["admin"])) >= set(locked)
+    # Whoever rebuilds from the past may store what a host stores.
+    rescuer, place = client_of(by["rescuer"], "s3"), {"Bucket": by["rescuer"].bucket}
+    rescuer.put_object(**place, Key="team/main/backups/new/base.tar.zst", Body=b"1", IfNoneMatch="*")
+    with pytest.raises(ClientError):
+        rescuer.put_object(**place, Key="team/main/backups/new/base.tar.zst", Body=b"2", IfNoneMatch="*")
+    site.repositories = [{**site.repositories[0], **keys_of(by["rescuer"])}]
+    site.write()
+    assert full in {b["label"] for b in site.lifeboat("--as-of", moment, "list").data["backups"]}
     site.repositories = [{**site.repositories[0], **keys_of(by["reader"])}]
     site.write()
     clone = site.clone("clone")

@@ -15,16 +15,23 @@ from lifeboat.provision.identities import Identity
 from .stores import ROOT
 
 POLICIES = ROOT / "roles" / "repository" / "templates" / "policies"
-NAMES = ("writer", "files", "reader", "janitor", "repairer")
+NAMES = ("writer", "files", "reader", "janitor", "rescuer", "repairer")
 
 
 def policy(options: S3Options, name: str, clusters: Sequence[str] = (), apart: bool = False) -> Dict[str, Any]:
     """One of them, for the prefix ``team/`` of the bucket."""
-    text = (POLICIES / f"{name}.json.j2").read_text(encoding="utf-8")
+    past = name == "rescuer"
+    text = (POLICIES / f"{'writer' if past else name}.json.j2").read_text(encoding="utf-8")
     # As Ansible's own template does.
     template = Template(text, trim_blocks=True)
     found: Dict[str, Any] = json.loads(
-        template.render(bucket=options.bucket, prefix="team/", clusters=list(clusters), apart=apart)
+        template.render(
+            bucket=options.bucket,
+            prefix="team/",
+            clusters=[] if past else list(clusters),
+            apart=apart and not past,
+            past=past,
+        )
     )
     return found
 

@@ -132,6 +132,25 @@ def test_the_loss_of_the_server_is_rehearsed_on_an_empty_host(
     assert sorted((d["scenario"], d["passed"]) for d in kept) == [("deletion", False), ("server", True)]
 
 
+@pytest.mark.parametrize("scenario", ["deletion", "ransomware", "corruption"])
+def test_other_disasters_are_rehearsed_with_the_keys_of_the_reader(
+    machines: Dict[str, Host], playbook: Playbooks, shop: Ledger, scenario: str
+) -> None:
+    host, began = machines["db13"], time.time()
+    wait_archived(host)
+    moment = datetime.now(timezone.utc) - timedelta(seconds=1)
+    wait_archived(host)
+    words = ["-e", '{"rehearsal_credentials": {"primary": "{{ hosts_keys_made.reader }}"}}']
+    if scenario != "corruption":
+        words += ["-e", f"rehearsal_moment={moment.isoformat()}"]
+    _, report = rehearse(playbook, "empty13", "-e", f"rehearsal_scenario={scenario}", *words)
+    assert report["result"] == "passed" and report["rto"]["seconds"] > 0
+    nothing_is_left(machines["empty13"])
+    note(playbook, f"rehearsal of {scenario}", began, way="dr_rehearse", lost=0, acknowledged=len(shop.acknowledged))
+    newest = lifeboat(host, "shop", "drill list")["drills"][-1]
+    assert (newest["scenario"], newest["passed"]) == (scenario, True)
+
+
 def test_a_damaged_index_is_built_again(machines: Dict[str, Host], playbook: Playbooks, shop: Ledger) -> None:
     host = machines["db13"]
     flip(host, "by_note", PAGE + 4000, b"\xff\x00\xff")
@@ -290,7 +309,7 @@ def test_an_attack_with_the_keys_of_the_writer_ends_on_clean_ground(
     revoke(machines)
     with pytest.raises(ClientError):
         intruder.put_object(Bucket="vault", Key=forged, Body=b"again")
-    # From here on the inventory has an administrator's keys, because the writer may not read older versions.
+    # From here on the inventory has the rescuer's keys, because the writer may not read older versions.
     wrong = ["dr_disaster=ransomware", "dr_new_host=empty13"]
     page = Page(playbook, "db13", *wrong)
     moment = page.first(r"the first object put over another one is .*: --as-of (\S+)\. ")
