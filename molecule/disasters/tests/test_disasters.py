@@ -13,7 +13,7 @@ import json
 import re
 import struct
 import time
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterator, Tuple
 
 import boto3
@@ -147,8 +147,8 @@ def test_other_disasters_are_rehearsed_with_the_keys_of_the_reader(
     assert report["result"] == "passed" and report["rto"]["seconds"] > 0
     nothing_is_left(machines["empty13"])
     note(playbook, f"rehearsal of {scenario}", began, way="dr_rehearse", lost=0, acknowledged=len(shop.acknowledged))
-    newest = lifeboat(host, "shop", "drill list")["drills"][-1]
-    assert (newest["scenario"], newest["passed"]) == (scenario, True)
+    kept = lifeboat(host, "shop", "drill list")["drills"]
+    assert (scenario, True) in {(d["scenario"], d["passed"]) for d in kept}
 
 
 def test_a_damaged_index_is_built_again(machines: Dict[str, Host], playbook: Playbooks, shop: Ledger) -> None:
