@@ -56,6 +56,9 @@ options:
   standby_loss:
     description: What M(lifeboat.postgres.pg_standby_loss) returned as C(loss) on the standby.
     type: dict
+  standby_error:
+    description: Why the standby could not be asked for its loss.
+    type: str
   old_host:
     description: The address of the lost server, for the commands.
     type: str
@@ -154,7 +157,7 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.assess i
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config, load
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import read_aware
 
-_WORDS = ("label", "database", "host", "new_host", "standby", "old_host", "inventory")
+_WORDS = ("label", "database", "host", "new_host", "standby", "standby_error", "old_host", "inventory")
 _TIMES = {"target": "target_time", "as_of": "as_of", "disaster_at": "disaster_at"}
 SPEC = ArgumentSpec(
     {

@@ -8,6 +8,7 @@ The server is moto's, in this process: no store that can be run here has archive
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from typing import Any, Callable, Dict, Iterator
 
@@ -18,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
 from support.postgres import Site, Sites, restore_arguments
+from support.processes import until
 from support.stores import client_of
 
 pytestmark = pytest.mark.integration
@@ -99,6 +101,31 @@ def test_a_restore_from_an_archive_class(site: Site, archive: S3Options) -> None
     # The other backup was not paid for.
     assert site.lifeboat("thaw", older, "--plan", status=2).data["frozen"] > 0
     assert [e["what"] for e in site.lifeboat("audit", "list").data["events"] if e["what"] == "thaw"] == ["thaw"]
+
+
+def test_a_restore_thaws_what_it_reads_and_waits(site: Site, archive: S3Options) -> None:
+    older, label = (site.backup()["label"] for _ in range(2))
+    ledger = Ledger(site.cluster)
+    ledger.write(3)
+    site.cluster.switch_wal()
+    clone = site.clone("clone")
+    freeze(archive, lambda item: item["Key"].endswith(".zst"))
+    words = restore_arguments(clone, "--thaw", "bulk")
+    planned = site.lifeboat(*words, "--plan").data["thaw"]
+    assert planned["frozen"] > 0 and planned["hours"] == 12 and not planned["readable"]
+    assert site.lifeboat("thaw", "--plan", status=2).data["ongoing"] == 0
+    with ThreadPoolExecutor(1) as pool:
+        restore = pool.submit(site.lifeboat, *words)
+        until(lambda: "thaw" in {e["what"] for e in site.lifeboat("audit", "list").data["events"]}, "the request")
+        minutes_later()
+        assert site.lifeboat("thaw", "--plan", status=2).data["ongoing"] == planned["frozen"]
+        assert not restore.done()
+        hours_later()
+        told = restore.result()
+    assert told.data["thaw"]["readable"]
+    assert rows(clone) == expected(ledger.entries)
+    assert site.lifeboat("thaw", older, "--plan", status=2).data["frozen"] > 0
+    assert site.lifeboat("thaw", label, "--plan").data["readable"]
 
 
 def test_frozen_records_come_first(site: Site, archive: S3Options) -> None:

@@ -22,8 +22,9 @@ class Asked:
     """What the operator said. Times are aware; None and "" are what was not said.
 
     ``disaster_at`` is since when nothing is committed any more, ``as_of`` a moment before an attack. ``host``,
-    ``new_host`` and ``standby`` are names of the inventory, ``old_host`` is an address. ``fenced``: the old server is
-    off for good. ``config_file`` is the configuration on the host, for the commands.
+    ``new_host`` and ``standby`` are names of the inventory, ``old_host`` is an address. ``standby_error``: why the
+    standby could not be asked. ``fenced``: the old server is off for good. ``config_file`` is the configuration on the
+    host, for the commands.
     """
 
     disaster: str = ""
@@ -36,6 +37,7 @@ class Asked:
     host: str = ""
     new_host: str = ""
     standby: str = ""
+    standby_error: str = ""
     old_host: str = ""
     fenced: bool = False
     inventory: str = ""

@@ -181,7 +181,8 @@ def failover(facts: Facts, asked: Asked, config_file: str) -> Optional[Way]:
     if known is None:
         if not asked.standby and facts.server.state != STANDBY:
             return None
-        verdict = Condition("standby", UNKNOWN, "It was not asked: run lifeboat standby loss on its host.")
+        why = f"could not be asked: {asked.standby_error.rstrip('.')}" if asked.standby_error else "was not asked"
+        verdict = Condition("standby", UNKNOWN, f"It {why}. Run lifeboat standby loss on its host.")
         loses = Loss(None, "what the standby does not have")
         estimate = Lasts(_PROMOTION, "a guess: no failover was rehearsed")
     else:

@@ -24,7 +24,7 @@ _POLICY = "lifeboat"
 
 @dataclass(frozen=True)
 class Identity:
-    """A user. ``name`` is its role (writer, files, reader, janitor, rescuer, repairer), ``policy`` an IAM policy document."""
+    """A user. ``name`` is its role (writer, files, reader, janitor, rescuer, repairer), ``policy`` an IAM policy."""
 
     name: str
     user: str

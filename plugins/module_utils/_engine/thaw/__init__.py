@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Thaw what a restore needs from the archive classes of a store."""
 
-from .run import Thawing, ThawRequest, apply, plan
+from .run import Thawing, ThawRequest, apply, complete, plan, plan_restore
 
-__all__ = ["ThawRequest", "Thawing", "apply", "plan"]
+__all__ = ["ThawRequest", "Thawing", "apply", "complete", "plan", "plan_restore"]

@@ -11,22 +11,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
+from .. import restore
 from ..audit.scope import audited
-from ..base.errors import BackupMissing, ConfigError
+from ..base import clock
+from ..base.errors import BackupMissing, ConfigError, ObjectFrozen
 from ..base.progress import Progress, Silent
+from ..base.units import size
 from ..config.load import Config, RepositoryConfig
 from ..postgres.timeline import path_to
-from ..records.model import format_time
+from ..records.model import format_time, read_moment
 from ..repository.catalog import load_catalog
 from ..repository.histories import read_histories
 from ..repository.repository import Repository
-from ..restore import latest_timeline
+from ..restore import RestorePlan, RestoreRequest, latest_timeline
 from ..store.s3.bucket import open_cold
 from ..store.s3.cold import ColdObject, S3Cold, Thawed
 from .need import choose, files_of, is_record, wal_of
 from .terms import TIERS, Terms, impossible, terms
 
 _PARALLEL = 8
+# Seconds between two looks at what is being thawed, which takes minutes to hours.
+_POLL = 30.0
 _T = TypeVar("_T")
 
 
@@ -61,6 +66,13 @@ class Thawing:
     terms: Terms
     until: Optional[datetime] = None
     requested: int = 0
+
+    @property
+    def cost(self) -> str:
+        """How long it takes to thaw what is frozen, and its price."""
+        frozen = size(sum(item.size for item in self.frozen))
+        price = f"about ${self.terms.dollars:,.2f} (us-east-1, without transfer)"
+        return f"{len(self.frozen)} objects, {frozen}: up to {self.terms.hours:g} h, {price}"
 
     @property
     def readable(self) -> bool:
@@ -107,6 +119,45 @@ def apply(config: Config, request: ThawRequest, progress: Optional[Progress] = N
             _each(lambda item: cold.thaw(item.key, request.days, request.tier), found.frozen)
         done = _thawing(entry, labels, items, _states(cold, items), request.tier)
         return replace(done, requested=len(found.frozen), terms=found.terms)
+
+
+def complete(config: Config, request: ThawRequest, progress: Optional[Progress] = None) -> Thawing:
+    """Request what is frozen, and wait until all of it can be read, for hours. Time and price are reported first.
+
+    Records come before the data, because they say which data it is: then there are two requests.
+    """
+    progress = progress or Silent()
+    while True:
+        found = plan(config, request)
+        if found.readable:
+            return found
+        if found.frozen:
+            progress.note(f"{found.repository}: thaw {found.cost}")
+            apply(config, request, progress)
+        else:
+            progress.phase(f"{found.repository}: wait for {found.ongoing} objects")
+        clock.sleep(_POLL)
+
+
+def plan_restore(
+    config: Config, request: RestoreRequest, tier: Optional[str], look: bool, progress: Optional[Progress] = None
+) -> Tuple[Optional[RestorePlan], Optional[Thawing]]:
+    """The plan of a restore, once everything that it reads is thawed with this tier, or with ``look`` only measured.
+
+    With ``look`` there is no plan if that needs frozen objects. Nothing is thawed without ``tier``, or for a restore
+    that is already done. A target that is no time with a zone needs all WAL from the backup on.
+    """
+    if tier is None:
+        return restore.plan(config, request), None
+    target, thawing = request.target, plan if look else complete
+    moment = read_moment(target.value) if target.kind == "time" and target.value else None
+    wanted = ThawRequest(request.label, moment if moment and moment.tzinfo else None, None, tier)
+    try:
+        planned = restore.plan(config, request)
+    except ObjectFrozen:
+        found = thawing(config, wanted, progress)
+        return None if look else restore.plan(config, request), found
+    return planned, None if planned.satisfied else thawing(config, wanted, progress)
 
 
 @contextmanager

@@ -9,11 +9,12 @@ import argparse
 import re
 from typing import Any, Dict, List, Sequence, Tuple
 
-from ... import restore
+from ... import restore, thaw
 from ...base.errors import ConfigError
 from ...config.load import load
 from ...records.model import Target
 from ...restore.request import ACTIONS, ARCHIVING, EXISTING, LEAVE, RestorePlan, RestoreRequest, RestoreResult
+from ...thaw.terms import TIERS
 from ..terminal import Answer, Terminal, bullets, duration, size
 from .described import add_command, add_plan
 from .erasure import add_confirmation
@@ -103,22 +104,29 @@ def add_arguments(subparsers: Any) -> None:
         " finished",
     )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="fail if recovery takes longer")
+    parser.add_argument(
+        "--thaw", choices=TIERS, help="first thaw what is in an archive class, at this speed and price, and wait"
+    )
     add_plan(parser, "only show what would be done")
     parser.set_defaults(handler=run)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Plan, then restore, unless only the plan was requested."""
-    config = load(args.config, args.as_of)
-    planned = restore.plan(config, _request(args))
-    if args.plan:
-        return Answer(planned.as_dict(), describe_plan(planned))
+    config, request = load(args.config, args.as_of), _request(args)
+    planned, thawing = thaw.plan_restore(config, request, args.thaw, args.plan, terminal)
+    told = {"thaw": thawing.as_dict()} if thawing else {}
+    if args.plan or planned is None:
+        first = [f"{thawing.repository}: would be thawed first: {thawing.cost}"] if thawing and thawing.frozen else []
+        if planned is None:
+            return Answer(told, "\n".join([*first, "the restore can be planned once that can be read"]))
+        return Answer({**planned.as_dict(), **told}, "\n".join([*first, describe_plan(planned)]))
     if not args.quiet:
         for line in describe_plan(planned).splitlines():
             terminal.note(line)
     result = restore.apply(config, planned, terminal)
     return Answer(
-        {"changed": not planned.satisfied, "plan": planned.as_dict(), "restore": result.as_dict()},
+        {"changed": not planned.satisfied, "plan": planned.as_dict(), "restore": result.as_dict(), **told},
         describe_result(planned, result),
     )
 

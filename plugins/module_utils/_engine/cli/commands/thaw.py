@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from typing import Any, List
 
-from ...base.units import duration
 from ...config.load import load
 from ...records.model import read_aware
 from ...thaw import Thawing, ThawRequest, apply, plan
@@ -52,14 +51,10 @@ def _describe(found: Thawing, planned: bool) -> List[str]:
     if found.readable:
         last = f" until {found.until:%Y-%m-%d %H:%M:%SZ}" if found.until else ""
         return [*lines, f"  everything can be read{last}"]
-    cost = (
-        f"up to {duration(found.terms.hours * 3600)}, about ${found.terms.dollars:,.2f} (us-east-1, without transfer)"
-    )
     if found.requested:
-        lines.append(f"  requested: {found.requested} objects, {cost}")
+        lines.append(f"  requested: {found.requested} objects")
     if found.frozen:
-        frozen = sum(item.size for item in found.frozen)
-        lines.append(f"  frozen: {len(found.frozen)} objects, {size(frozen)}: {cost}")
+        lines.append(f"  frozen: {found.cost}")
     if found.ongoing:
         lines.append(f"  being thawed: {found.ongoing} objects")
     if planned and found.frozen:
