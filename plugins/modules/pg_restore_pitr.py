@@ -103,13 +103,6 @@ options:
   timeout:
     description: Fail if recovery takes longer than this many seconds. By default there is no limit.
     type: float
-  thaw:
-    description:
-      - First thaw what the restore reads from an archive class of S3, and wait until it can be read, for hours.
-      - The value chooses the speed and the price. Check mode shows both. Without it, frozen objects are an error
-        (C(object_frozen)).
-    type: str
-    choices: [bulk, standard, expedited]
   request_id:
     description:
       - The caller's ID for this restore, such as that of an incident.
@@ -173,12 +166,6 @@ plan:
       C(estimated_seconds), C(warnings) (about archived WAL that is missing, or that exists but is not used) and more.
   returned: success
   type: dict
-thaw:
-  description:
-    - With O(thaw), what is frozen, and what thawing it takes. C(frozen), C(frozen_bytes), C(hours), C(dollars) and
-      more. In check mode, C(plan) is missing if it needs frozen objects.
-  returned: success, with O(thaw), unless nothing had to be done
-  type: dict
 restore:
   description:
     - What was reached. C(reached_lsn), C(reached_time), C(timeline), C(moved_aside), C(segments), C(bytes_restored),
@@ -200,7 +187,7 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.argumen
     target_spec,
 )
 from ansible_collections.lifeboat.postgres.plugins.module_utils._ansible.runner import run, text
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import restore, thaw
+from ansible_collections.lifeboat.postgres.plugins.module_utils._engine import restore
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.base.progress import Written
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.config.load import Config
 from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.records.model import TARGET_KINDS, Target
@@ -210,7 +197,6 @@ from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.restore.
     EXISTING,
     LEAVE,
 )
-from ansible_collections.lifeboat.postgres.plugins.module_utils._engine.thaw.terms import TIERS
 
 SPEC = ArgumentSpec(
     {
@@ -228,7 +214,6 @@ SPEC = ArgumentSpec(
         "settings": {"type": "dict", "default": {}},
         "leave": {"type": "str", "choices": list(LEAVE), "default": "running"},
         "timeout": {"type": "float"},
-        "thaw": {"type": "str", "choices": list(TIERS)},
         "request_id": {"type": "str"},
         "assume_stopped": {"type": "bool", "default": False},
         "progress_file": {"type": "path"},
@@ -257,19 +242,15 @@ def request(options: dict[str, Any]) -> restore.RestoreRequest:
 
 def make_restore(module: AnsibleModule, config: Config) -> dict[str, Any]:
     """Plan, and apply unless in check mode."""
-    wanted, tier, path = request(module.params), module.params["thaw"], module.params["progress_file"]
-    progress = Written(path) if path else None
-    planned, thawing = thaw.plan_restore(config, wanted, tier, module.check_mode, progress)
-    result: dict[str, Any] = {"thaw": thawing.as_dict()} if thawing else {}
-    if planned is None:
-        return {"changed": True, **result}
+    planned = restore.plan(config, request(module.params))
     for words in planned.warnings:
         module.warn(words)
     changed = not planned.satisfied
     before = {place.path: place.state for place in planned.places}
-    result.update(changed=changed, plan=planned.as_dict())
+    result: dict[str, Any] = {"changed": changed, "plan": planned.as_dict()}
     if not (changed and module.check_mode):
-        result["restore"] = restore.apply(config, planned, progress).as_dict()
+        path = module.params["progress_file"]
+        result["restore"] = restore.apply(config, planned, Written(path) if path else None).as_dict()
     if changed:
         after = dict.fromkeys(before, f"{planned.backup.label} restored to {planned.target.describe()}")
         result["diff"] = {"before": text(before), "after": text(after)}

@@ -13,7 +13,7 @@ description:
     leadership if O(claim) is given, promotes the server, and waits until it accepts writes.
   - Fails with C(promotion_refused), before anything is changed, if the standby does not get there, or if more would be
     lost than is allowed. Fails with C(leadership_taken) if another site was faster.
-  - A server that is a primary already is not restarted or changed.
+  - A server that is a primary already is not restarted or changed, and only its own claim is completed.
 author: The Lifeboat authors (@lifeboat)
 extends_documentation_fragment:
   - lifeboat.postgres.cluster

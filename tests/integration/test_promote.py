@@ -117,3 +117,8 @@ def test_the_leadership_is_claimed_in_between(sites: Sites, newest_postgres: Ins
     # The interrupted attempt hands over once more, although the site is deposed by now.
     again = site.lifeboat("standby", "handover").data
     assert (again["changed"], again["handover_lsn"]) == (False, stop)
+    # A primary cannot depose the one that leads: only its own claim is finished.
+    site.cluster.start()
+    error = site.lifeboat("standby", "promote", "--claim", "failover", *TOKEN, status=1).error
+    assert error["error_code"] == "promotion_refused" and "a primary already" in error["message"]
+    assert standby.lifeboat("leader", "show").data["leader"] == "west"

@@ -19,18 +19,21 @@ from support.standby import Standby, fed_by_segments
 pytestmark = pytest.mark.integration
 
 
-def split(sites: Sites, installation: Installation, **settings: Any) -> Tuple[Site, Standby, Ledger, int]:
+def split(
+    sites: Sites, installation: Installation, wrote: int = 3, checkpoint: str = "CHECKPOINT", **settings: Any
+) -> Tuple[Site, Standby, Ledger, int]:
     """An old primary that wrote on after its standby was promoted, and was killed; the rows that both have."""
     if not os.path.exists(installation.program("pg_rewind")):
         pytest.skip(f"{installation} has no pg_rewind")
     site = sites(installation, segment_mb=1, archive_timeout=0, track_commit_timestamp="on", **settings)
     ledger, standby = fed_by_segments(site)
     standby.promote()
-    standby.cluster.execute("CHECKPOINT", "INSERT INTO ledger VALUES (1001, 'new')")
+    standby.cluster.execute(checkpoint, "INSERT INTO ledger VALUES (1001, 'new')")
     standby.cluster.switch_wal()
     common = len(ledger.entries)
-    ledger.write(3)
-    site.cluster.execute("CREATE TABLE lost AS SELECT generate_series(1, 1000)")
+    if wrote:
+        ledger.write(wrote)
+        site.cluster.execute("CREATE TABLE lost AS SELECT generate_series(1, 1000)")
     return site, standby, ledger, common
 
 
@@ -68,6 +71,34 @@ def test_an_old_primary_is_rewound_and_follows(sites: Sites, postgres: Installat
     # It did not diverge again.
     again = site.lifeboat("standby", "rewind").data
     assert not again["changed"] and not again["diverged"]
+    assert not list(site.cluster.data_dir.parent.glob(".lifeboat-rewind-*"))
+
+
+def test_one_that_did_not_diverge_follows_or_is_refused(sites: Sites, postgres: Installation) -> None:
+    """Never left as it is: it would start as a second primary."""
+    site, standby, _ledger, _common = split(sites, postgres, wrote=0, wal_log_hints="on")
+    connected(site, standby)
+    site.cluster.kill9()
+    error = site.lifeboat("standby", "rewind", status=1).error
+    assert error["error_code"] == "standby_refused" and "not shut down cleanly" in error["message"]
+    assert not (site.cluster.data_dir / "standby.signal").exists()
+
+
+def test_a_new_primary_without_a_checkpoint_is_told(sites: Sites, postgres: Installation) -> None:
+    """Up to PostgreSQL 15 pg_rewind would find nothing to do, and leave pages that were never undone."""
+    site, standby, _ledger, _common = split(sites, postgres, checkpoint="SELECT 1", wal_log_hints="on")
+    site.cluster.stop()
+    (site.cluster.data_dir / "server.key").write_text("ours")
+    (site.cluster.data_dir / "server.key").chmod(0o400)
+    connected(site, standby)
+    done = site.lifeboat("standby", "rewind", status=None)
+    if done.status:
+        assert done.error["error_code"] == "standby_refused" and "CHECKPOINT" in done.error["hint"]
+        assert not (site.cluster.data_dir / "standby.signal").exists()
+        standby.cluster.execute("CHECKPOINT")
+        assert site.lifeboat("standby", "rewind").data["changed"]
+    assert (site.cluster.data_dir / "server.key").read_text() == "ours"
+    assert (site.cluster.data_dir / "server.key").stat().st_mode & 0o777 == 0o400
 
 
 def test_without_what_pg_rewind_needs_nothing_is_changed(sites: Sites, postgres: Installation) -> None:

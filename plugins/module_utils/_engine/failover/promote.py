@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..audit.scope import audited
 from ..base import clock
-from ..base.errors import ConfigError, PromotionRefused
+from ..base.errors import ConfigError, PromotionRefused, PromotionUnfinished, StoreUnavailable
 from ..base.wal_names import format_lsn
 from ..config.load import Config
 from ..leadership import claim
@@ -95,15 +95,20 @@ def plan(config: Config, request: Request) -> Promoted:
     with session(config.connection) as sql:
         require_data_dir(sql, data_dir)
         if _recovering(sql):
-            return Promoted(True, replay_position(sql, control.segment_size).lsn)
-    return _promoted(config, data_dir, False)
+            at = replay_position(sql, control.segment_size)
+            _require_not_beyond(at, request)
+            if request.claim:
+                claim.plan(config, request.claim)
+            return Promoted(True, at.lsn)
+    return _promoted(config, data_dir, bool(_begun(config, request)))
 
 
 def apply(config: Config, request: Request) -> Promoted:
     """Claim the leadership and promote the server; one that is a primary already is left as it is.
 
-    PromotionRefused before anything is changed if the standby does not get to where the old primary stopped, or if more
-    is lost than is allowed; and afterwards if the recovery does not end in time. Otherwise the errors of a claim.
+    PromotionRefused before anything is changed if the standby does not get to where the old primary stopped, if more is
+    lost than is allowed, or if a primary would claim anew: it can only finish its own claim. PromotionUnfinished after
+    the claim if the recovery does not end in time. Otherwise the errors of a claim.
     """
     data_dir = data_dir_of(config)
     server.refuse_root()
@@ -112,6 +117,8 @@ def apply(config: Config, request: Request) -> Promoted:
         with session(config.connection) as sql:
             require_data_dir(sql, data_dir)
             standby = _recovering(sql)
+            if not standby:
+                _begun(config, request)
             at = _catch_up(config, sql, control, request) if standby else None
             claimed = claim.apply(config, request.claim) if request.claim else None
             if standby:
@@ -126,6 +133,32 @@ def apply(config: Config, request: Request) -> Promoted:
         return done
 
 
+def _begun(config: Config, request: Request) -> Tuple[str, ...]:
+    """The repositories that lack the claim of this primary; PromotionRefused unless it was begun before.
+
+    A server that was promoted by this request has claimed before. Any other primary would depose the one that leads.
+    """
+    if request.claim is None:
+        return ()
+    lacking = claim.plan(config, request.claim).repositories
+    if set(lacking) == {r.name for r in config.repositories if r.required}:
+        raise PromotionRefused(
+            "The server is a primary already, and nobody has begun this claim for its site.",
+            "Nothing was claimed. Is this the old primary? Stop it: dr_rejoin makes it a standby. If it is to lead:"
+            " lifeboat leader claim.",
+        )
+    return lacking
+
+
+def _require_not_beyond(at: Position, request: Request) -> None:
+    if request.handover is not None and at.lsn > request.handover:
+        raise _refused(
+            at,
+            f"but the old primary stopped at {format_lsn(request.handover)}: something was written after that",
+            "Was the old primary started again? Stop it, and hand over again: lifeboat standby handover.",
+        )
+
+
 def _recovering(sql: Session) -> bool:
     return bool(sql.value("SELECT pg_is_in_recovery()"))
 
@@ -135,16 +168,15 @@ def _catch_up(config: Config, sql: Session, control: ControlData, request: Reque
     until = clock.monotonic() + request.catch_up
     while True:
         at = replay_position(sql, control.segment_size)
-        if request.handover is not None and at.lsn > request.handover:
-            raise _refused(
-                at,
-                f"but the old primary stopped at {format_lsn(request.handover)}: something was written after that",
-                "Was the old primary started again? Stop it, and hand over again: lifeboat standby handover.",
-            )
+        _require_not_beyond(at, request)
         # The repository is not asked before the standby is there, but then always: it may have more.
         there = at.lsn == (request.handover or at.lsn)
-        if there and not standby_status_of(config).lag_bytes:
-            break
+        try:
+            if there and not standby_status_of(config).lag_bytes:
+                break
+        except StoreUnavailable:
+            if clock.monotonic() >= until:
+                raise
         if clock.monotonic() >= until:
             goal = f"not to {format_lsn(request.handover)}, where the old primary stopped" if request.handover else ""
             why = "; ".join(standby_status_of(config).obstacles) or "the repository has no more WAL"
@@ -177,9 +209,9 @@ def _await_end(sql: Session, data_dir: str, seconds: float) -> None:
     until = clock.monotonic() + seconds
     while _recovering(sql):
         if clock.monotonic() >= until:
-            raise PromotionRefused(
+            raise PromotionUnfinished(
                 f"The server in {data_dir} was told to end its recovery {seconds:g} s ago, and is still in it.",
-                "See the server's log. It goes on; repeat this to wait for it.",
+                "It becomes the primary later: see its log, and repeat this to wait for it. Keep the old primary down.",
                 data_dir=data_dir,
             )
         clock.sleep(_POLL)

@@ -12,18 +12,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import contextmanager, suppress
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional
 
 from ..base.errors import DataDirectoryRefused, LifeboatError, ProcessFailed, RewindFailed, StandbyRefused
 from ..base.process import run
-from ..base.temporary import temporary_directory
 from ..config.load import Config
 from ..postgres.controldata import ControlData, program, read_control
 from ..postgres.recovery import restore_command, rewrite
 from ..postgres.server import refuse_root, serves
-from ..restore import write_standby_settings
+from ..restore import apply_follow, plan_follow, write_standby_settings
 from . import diverged
 from .site import data_dir_of
 
@@ -31,7 +31,9 @@ _DBNAME = re.compile(r"(?:^|\s)dbname\s*=")
 _DENIED = re.compile(r"permission denied for function")
 # pg_rewind says so before it changes anything.
 _BEGUN = "rewinding from last common checkpoint"
-_OWN = (".conf", ".crt", ".key", ".pem", ".crl")
+_SECRET = (".crt", ".key", ".pem", ".crl")
+# The directory conf.d too, which often is included.
+_OWN = (".conf", "conf.d", *_SECRET)
 _INSTEAD = "Restore it instead: lifeboat restore --action standby --delta keeps unchanged files."
 #: What a role other than a superuser needs on the new primary (PostgreSQL manual, "pg_rewind").
 GRANTS = (
@@ -94,32 +96,87 @@ def apply(config: Config) -> Rewound:
     data_dir = _prepare(config)
     kept = diverged.apply(config)
     if not kept.found.diverged:
-        return Rewound(False, kept)
-    # pg_rewind calls it for WAL that the old primary has removed (--restore-target-wal).
-    rewrite(data_dir, {"restore_command": restore_command(config.command, config.source or "", pieces=True)})
+        # Without its settings it would start as a primary; one that was not shut down cleanly is refused.
+        return Rewound(apply_follow(config, plan_follow(config)).changed, kept)
     with _own_files(data_dir):
+        # pg_rewind calls it for WAL that the old primary has removed (--restore-target-wal).
+        rewrite(data_dir, {"restore_command": restore_command(config.command, config.source or "", pieces=True)})
         try:
-            run(_argv(config, data_dir), cwd=data_dir)
+            said = run(_argv(config, data_dir), cwd=data_dir).stderr
         except ProcessFailed as exc:
             raise failure(data_dir, exc.message) from exc
+        if _BEGUN not in said:
+            raise _not_yet(data_dir)
     write_standby_settings(config, data_dir)
     return Rewound(True, kept)
 
 
+def _not_yet(data_dir: str) -> StandbyRefused:
+    """Up to PostgreSQL 15, pg_rewind takes the new primary's timeline from its last checkpoint."""
+    return StandbyRefused(
+        f"pg_rewind found nothing to do in {data_dir}, although it diverged: the new primary has made no checkpoint"
+        " since its promotion.",
+        "Nothing was rewound. Run CHECKPOINT on the new primary, and repeat this.",
+        data_dir=data_dir,
+    )
+
+
 @contextmanager
 def _own_files(data_dir: str) -> Iterator[None]:
-    """Keep this server's configuration and certificates: ``pg_rewind`` replaces them by those of the new primary."""
-    names = [n for n in sorted(os.listdir(data_dir)) if n.endswith(_OWN) and os.path.isfile(os.path.join(data_dir, n))]
-    with temporary_directory(".lifeboat-rewind-") as kept:
-        for name in names:
-            shutil.copy2(os.path.join(data_dir, name), kept, follow_symlinks=False)
+    """Keep this server's configuration and certificates: ``pg_rewind`` replaces them by those of the new primary.
+
+    They are copied beside the data directory, and the copies are removed once all are back, also after a failure.
+    """
+    names = [n for n in sorted(os.listdir(data_dir)) if n.endswith(_OWN)]
+    for name in names:
+        _require_own(os.path.join(data_dir, name))
+    beside = os.path.dirname(data_dir.rstrip("/"))
+    kept = tempfile.mkdtemp("", ".lifeboat-rewind-", beside if os.access(beside, os.W_OK) else None)
+    for name in names:
+        _copy(os.path.join(data_dir, name), os.path.join(kept, name))
+    for name in names:
+        # The server refuses keys that others can read, and pg_rewind stops at a file that it cannot write.
+        if name.endswith(_SECRET):
+            os.unlink(os.path.join(data_dir, name))
+    try:
+        yield
+    finally:
         try:
-            yield
-        finally:
             for name in names:
-                with suppress(FileNotFoundError):
-                    os.unlink(os.path.join(data_dir, name))
-                shutil.copy2(os.path.join(kept, name), data_dir, follow_symlinks=False)
+                _put_back(os.path.join(kept, name), os.path.join(data_dir, name))
+        except OSError as exc:
+            raise RewindFailed(
+                f"The configuration of {data_dir} could not be put back: {exc}.",
+                f"It is kept in {kept}. Free some space, and copy it back before you start the server.",
+                kept=kept,
+            ) from exc
+        shutil.rmtree(kept)
+
+
+def _require_own(path: str) -> None:
+    """StandbyRefused for a file of somebody else: as it is, it could not be put back."""
+    if not os.path.islink(path) and os.lstat(path).st_uid != os.geteuid():
+        raise StandbyRefused(
+            f"{path} belongs to another user, and pg_rewind would replace it.",
+            f"Move it out of the data directory, or give it to the server's user. {_INSTEAD}",
+            path=path,
+        )
+
+
+def _copy(source: str, target: str) -> None:
+    if os.path.isdir(source) and not os.path.islink(source):
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _put_back(source: str, target: str) -> None:
+    """Replace ``target``, which stays as it is if there is no space."""
+    fresh = f"{target}.lifeboat"
+    _copy(source, fresh)
+    if os.path.isdir(target) and not os.path.islink(target):
+        shutil.rmtree(target)
+    os.replace(fresh, target)
 
 
 def _prepare(config: Config) -> str:

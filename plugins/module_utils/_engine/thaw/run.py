@@ -31,7 +31,7 @@ from .terms import TIERS, Terms, impossible, terms
 
 _PARALLEL = 8
 # Seconds between two looks at what is being thawed, which takes minutes to hours.
-_POLL = 30.0
+_POLL = 60.0
 _T = TypeVar("_T")
 
 
@@ -144,8 +144,9 @@ def plan_restore(
 ) -> Tuple[Optional[RestorePlan], Optional[Thawing]]:
     """The plan of a restore, once everything that it reads is thawed with this tier, or with ``look`` only measured.
 
-    With ``look`` there is no plan if that needs frozen objects. Nothing is thawed without ``tier``, or for a restore
-    that is already done. A target that is no time with a zone needs all WAL from the backup on.
+    With ``look`` there is no plan if that needs frozen objects. Nothing is thawed without ``tier``, for a restore that
+    is already done, or from a store without archive classes. A target that is no time with a zone needs all WAL from
+    the backup on.
     """
     if tier is None:
         return restore.plan(config, request), None
@@ -155,9 +156,24 @@ def plan_restore(
     try:
         planned = restore.plan(config, request)
     except ObjectFrozen:
+        # Which repository and backup it is can only be read once the records, or the last WAL, are thawed.
         found = thawing(config, wanted, progress)
-        return None if look else restore.plan(config, request), found
-    return planned, None if planned.satisfied else thawing(config, wanted, progress)
+        if look:
+            return None, found
+        planned = restore.plan(config, request)
+    source = next((r for r in config.repositories if r.name == planned.source.name), None)
+    if planned.satisfied or source is None or not _is_cold(source):
+        return planned, None
+    found = thawing(config, replace(wanted, label=planned.backup.label, repository=source.name), progress)
+    # Hours may have passed.
+    return (planned if look else restore.plan(config, request)), found
+
+
+def _is_cold(entry: RepositoryConfig) -> bool:
+    cold = open_cold(entry.store)
+    if cold is not None:
+        cold.close()
+    return cold is not None
 
 
 @contextmanager

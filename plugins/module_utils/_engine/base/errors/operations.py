@@ -54,9 +54,15 @@ class HandoverRefused(LifeboatError):
 
 
 class PromotionRefused(LifeboatError):
-    """The standby is not where the old primary stopped, has a hole before it, or did not end its recovery in time."""
+    """The standby does not get to where the old primary stopped, or more would be lost than is allowed."""
 
     error_code = "promotion_refused"
+
+
+class PromotionUnfinished(LifeboatError):
+    """The server was told to end its recovery, and is still in it: it becomes the primary later."""
+
+    error_code = "promotion_unfinished"
 
 
 class RewindFailed(LifeboatError):

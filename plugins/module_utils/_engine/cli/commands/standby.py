@@ -127,13 +127,13 @@ def run_rewind(args: argparse.Namespace, terminal: Terminal) -> Answer:
     """Run on the host of the stopped old primary."""
     config = load(args.config, args.as_of)
     told = (rewind.plan if args.plan else rewind.apply)(config).as_dict()
-    words = "would be undone" if args.plan else "undone: once it is started, it follows"
+    words = "that would be undone" if args.plan else "it follows, once it is started"
     return Answer(told, "\n".join([_diverged_text(told), *([words] if told["changed"] else [])]))
 
 
 def _diverged_text(told: Dict[str, Any]) -> str:
     if not told["diverged"]:
-        return "nothing was written after the fork: this server can follow"
+        return "nothing was written after the fork"
     span = f", from {told['first_commit_at']} to {told['last_commit_at']}" if told["first_commit_at"] else ""
     lines = [
         f"timeline {told['new_timeline']} forked at {told['fork_lsn']}, this server wrote on to {told['end_lsn']}:"
