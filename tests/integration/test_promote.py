@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Any, Dict, Tuple
 
 import pytest
+from lifeboat.base.wal_names import parse_lsn
+from lifeboat.codec import zstd
+from lifeboat.repository.layout import Layout
 from support.choice import every_postgres
 from support.installations import Installation
 from support.ledger import Ledger, expected, rows
@@ -80,6 +83,26 @@ def test_without_a_handover_the_loss_is_judged(sites: Sites, newest_postgres: In
     assert "commits of the last" in refused(standby, "--max-loss", "0s")
     told = promote(standby, "--max-loss", "1h")
     assert told["timeline"] == 2 and rows(standby.cluster) == expected(ledger.entries)
+
+
+def test_an_incomplete_record_at_the_end_does_not_stop_it(sites: Sites, postgres: Installation) -> None:
+    """A primary that was killed while it wrote much leaves one in the last piece, which is never replayed."""
+    site, ledger, standby = pair(sites, postgres)
+    ledger.write(1)
+    start, name = site.cluster.rows("SELECT pg_current_wal_lsn(), pg_walfile_name(pg_current_wal_lsn())")[0]
+    message = "SELECT pg_logical_emit_message(false, 'x', repeat('y', 30000))"
+    site.cluster.execute(message, "INSERT INTO ledger VALUES (3001, 'lost')")
+    system = str(site.cluster.value("SELECT system_identifier FROM pg_control_system()"))
+    site.cluster.kill9()
+    size = 2**20
+    stop = parse_lsn(str(start)) % size + 12000
+    content = (site.cluster.data_dir / "pg_wal" / str(name)).read_bytes()[:stop]
+    piece = site.repository_dir.parent / Layout("main").wal_piece(system, str(name), 0, stop)
+    piece.parent.mkdir(parents=True, exist_ok=True)
+    piece.write_bytes(zstd.compress(content, 3))
+    told = promote(standby, "--max-loss", "1h", "--catch-up", "120")
+    assert parse_lsn(told["replayed_lsn"]) < parse_lsn(str(start)) // size * size + stop
+    assert rows(standby.cluster) == expected(ledger.entries)
 
 
 def test_a_hole_in_the_wal_has_to_be_accepted(sites: Sites, newest_postgres: Installation) -> None:

@@ -31,6 +31,10 @@ from .site import data_dir_of, histories_in, place_of
 #: Seconds to wait for the replay, and for the end of the recovery.
 CATCH_UP, TIMEOUT = 60, 60
 _POLL, _LOOK = 0.05, 1.0
+# Longer than restore_command waits for new WAL, so that the server has asked for it at least once.
+_IDLE = 10.0
+# What the startup process waits for when there is nothing to replay (PostgreSQL manual, "Wait Events").
+_WAITS = ("RestoreCommand", "RecoveryRetrieveRetryInterval", "RecoveryWalStream")
 
 
 @dataclass(frozen=True)
@@ -165,14 +169,18 @@ def _recovering(sql: Session) -> bool:
 
 def _catch_up(config: Config, sql: Session, control: ControlData, request: Request) -> Position:
     """The position once all is replayed, and nothing more is lost than is allowed."""
-    until = clock.monotonic() + request.catch_up
+    until, last, since = clock.monotonic() + request.catch_up, -1, clock.monotonic()
     while True:
         at = replay_position(sql, control.segment_size)
+        if at.lsn != last:
+            last, since = at.lsn, clock.monotonic()
         _require_not_beyond(at, request)
         # The repository is not asked before the standby is there, but then always: it may have more.
         there = at.lsn == (request.handover or at.lsn)
         try:
             if there and not standby_status_of(config).lag_bytes:
+                break
+            if request.handover is None and clock.monotonic() - since >= _IDLE and _has_all(config, sql):
                 break
         except StoreUnavailable:
             if clock.monotonic() >= until:
@@ -193,9 +201,20 @@ def _catch_up(config: Config, sql: Session, control: ControlData, request: Reque
             raise _refused(
                 at,
                 f"and more would be lost than is allowed: {'; '.join(verdict.reasons)}",
-                f"To accept it at {lsn}: accept_loss.",
+                f"To accept that: --accept-loss {lsn}, or accept_loss of the module.",
             )
     return at
+
+
+def _has_all(config: Config, sql: Session) -> bool:
+    """Whether the server waits for WAL, and no transaction of what is stored is still to be replayed.
+
+    A primary that was killed while it wrote much leaves an incomplete record at the end, which is never replayed.
+    """
+    if sql.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = ANY(%s)", [list(_WAITS)]) == 0:
+        return False
+    rest = loss.read(config, NO_LOSS)[0].commits
+    return rest is not None and rest.count == 0
 
 
 def _refused(at: Position, why: str, hint: str) -> PromotionRefused:
