@@ -211,7 +211,8 @@ def _has_all(config: Config, sql: Session) -> bool:
 
     A primary that was killed while it wrote much leaves an incomplete record at the end, which is never replayed.
     """
-    if sql.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = ANY(%s)", [list(_WAITS)]) == 0:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = ANY(%s)"
+    if not sql.value(waiting, [list(_WAITS)]):
         return False
     rest = loss.read(config, NO_LOSS)[0].commits
     return rest is not None and rest.count == 0
