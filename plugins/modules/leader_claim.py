@@ -64,6 +64,10 @@ repositories:
   returned: success
   type: list
   elements: str
+begun:
+  description: Whether an earlier run with the same O(token) had already put it into a repository.
+  returned: success
+  type: bool
 """
 
 from typing import Any

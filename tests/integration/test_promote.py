@@ -85,8 +85,9 @@ def test_without_a_handover_the_loss_is_judged(sites: Sites, newest_postgres: In
     assert told["timeline"] == 2 and rows(standby.cluster) == expected(ledger.entries)
 
 
-def test_an_incomplete_record_at_the_end_does_not_stop_it(sites: Sites, postgres: Installation) -> None:
-    """A primary that was killed while it wrote much leaves one in the last piece, which is never replayed."""
+@pytest.mark.parametrize("end", ["incomplete", "damaged"])
+def test_an_incomplete_record_at_the_end_does_not_stop_it(sites: Sites, postgres: Installation, end: str) -> None:
+    """A primary that was killed while it wrote much leaves one in the last piece; a damaged one hides commits."""
     site, ledger, standby = pair(sites, postgres)
     ledger.write(1)
     start, name = site.cluster.rows("SELECT pg_current_wal_lsn(), pg_walfile_name(pg_current_wal_lsn())")[0]
@@ -95,11 +96,16 @@ def test_an_incomplete_record_at_the_end_does_not_stop_it(sites: Sites, postgres
     system = str(site.cluster.value("SELECT system_identifier FROM pg_control_system()"))
     site.cluster.kill9()
     size = 2**20
-    stop = parse_lsn(str(start)) % size + 12000
-    content = (site.cluster.data_dir / "pg_wal" / str(name)).read_bytes()[:stop]
+    begin = parse_lsn(str(start)) % size
+    stop = begin + (12000 if end == "incomplete" else 40000)
+    content = bytearray((site.cluster.data_dir / "pg_wal" / str(name)).read_bytes()[:stop])
+    content[begin + 5000] ^= 1 if end == "damaged" else 0
     piece = site.repository_dir.parent / Layout("main").wal_piece(system, str(name), 0, stop)
     piece.parent.mkdir(parents=True, exist_ok=True)
-    piece.write_bytes(zstd.compress(content, 3))
+    piece.write_bytes(zstd.compress(bytes(content), 3))
+    if end == "damaged":
+        assert "are not replayed yet" in refused(standby, "--max-loss", "1h", "--catch-up", "12")
+        return
     told = promote(standby, "--max-loss", "1h", "--catch-up", "120")
     assert parse_lsn(told["replayed_lsn"]) < parse_lsn(str(start)) // size * size + stop
     assert rows(standby.cluster) == expected(ledger.entries)

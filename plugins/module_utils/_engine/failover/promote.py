@@ -9,13 +9,15 @@ In one call, because clients wait from the stop of the old primary until this is
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..audit.scope import audited
 from ..base import clock
-from ..base.errors import ConfigError, PromotionRefused, PromotionUnfinished, StoreUnavailable
-from ..base.wal_names import format_lsn
+from ..base.errors import ConfigError, LifeboatError, PromotionRefused, PromotionUnfinished, StoreUnavailable
+from ..base.files import open_to_read
+from ..base.wal_names import Segment, format_lsn
 from ..config.load import Config
 from ..leadership import claim
 from ..leadership.decide import Request as Claim
@@ -24,6 +26,8 @@ from ..postgres.connection import Session, session
 from ..postgres.controldata import ControlData, read_control
 from ..postgres.facts import Position, replay_position, require_data_dir
 from ..restore import standby_status_of
+from ..wal.feed import read_handed
+from ..wal.segment import next_record, read_header, record_end
 from . import loss
 from .judge import NO_LOSS, OK, Limit, accepted_lsn, read_limit
 from .site import data_dir_of, histories_in, place_of
@@ -31,10 +35,6 @@ from .site import data_dir_of, histories_in, place_of
 #: Seconds to wait for the replay, and for the end of the recovery.
 CATCH_UP, TIMEOUT = 60, 60
 _POLL, _LOOK = 0.05, 1.0
-# Longer than restore_command waits for new WAL, so that the server has asked for it at least once.
-_IDLE = 10.0
-# What the startup process waits for when there is nothing to replay (PostgreSQL manual, "Wait Events").
-_WAITS = ("RestoreCommand", "RecoveryRetrieveRetryInterval", "RecoveryWalStream")
 
 
 @dataclass(frozen=True)
@@ -144,14 +144,14 @@ def _begun(config: Config, request: Request) -> Tuple[str, ...]:
     """
     if request.claim is None:
         return ()
-    lacking = claim.plan(config, request.claim).repositories
-    if set(lacking) == {r.name for r in config.repositories if r.required}:
+    planned = claim.plan(config, request.claim)
+    if not planned.begun:
         raise PromotionRefused(
             "The server is a primary already, and nobody has begun this claim for its site.",
             "Nothing was claimed. Is this the old primary? Stop it: dr_rejoin makes it a standby. If it is to lead:"
             " lifeboat leader claim.",
         )
-    return lacking
+    return planned.repositories
 
 
 def _require_not_beyond(at: Position, request: Request) -> None:
@@ -169,19 +169,19 @@ def _recovering(sql: Session) -> bool:
 
 def _catch_up(config: Config, sql: Session, control: ControlData, request: Request) -> Position:
     """The position once all is replayed, and nothing more is lost than is allowed."""
-    until, last, since = clock.monotonic() + request.catch_up, -1, clock.monotonic()
+    until, data_dir, size = clock.monotonic() + request.catch_up, data_dir_of(config), control.segment_size
     while True:
-        at = replay_position(sql, control.segment_size)
-        if at.lsn != last:
-            last, since = at.lsn, clock.monotonic()
+        at = replay_position(sql, size)
         _require_not_beyond(at, request)
         # The repository is not asked before the standby is there, but then always: it may have more.
         there = at.lsn == (request.handover or at.lsn)
         try:
-            if there and not standby_status_of(config).lag_bytes:
-                break
-            if request.handover is None and clock.monotonic() - since >= _IDLE and _has_all(config, sql):
-                break
+            if there:
+                status = standby_status_of(config)
+                at = status.at
+                whole = not status.lag_bytes
+                if whole or (request.handover is None and _has_all(data_dir, status.at, status.stored.end, size)):
+                    break
         except StoreUnavailable:
             if clock.monotonic() >= until:
                 raise
@@ -206,16 +206,32 @@ def _catch_up(config: Config, sql: Session, control: ControlData, request: Reque
     return at
 
 
-def _has_all(config: Config, sql: Session) -> bool:
-    """Whether the server waits for WAL, and no transaction of what is stored is still to be replayed.
+def _has_all(data_dir: str, at: Position, end: int, size: int) -> bool:
+    """Whether the server has all WAL up to ``end``, where what is stored ends, and only an incomplete record is left.
 
-    A primary that was killed while it wrote much leaves an incomplete record at the end, which is never replayed.
+    A primary that was killed often leaves one, whose end was never written, and which is never replayed.
     """
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = ANY(%s)"
-    if not sql.value(waiting, [list(_WAITS)]):
+    wal_dir = os.path.join(data_dir, "pg_wal")
+    last = Segment.at(at.timeline, end - 1, size)
+    handed = read_handed(wal_dir, last.name)
+    try:
+        if handed.end and last.start + handed.end < end:
+            return False
+        with open_to_read(os.path.join(wal_dir, last.name)):
+            pass
+        first = Segment.at(at.timeline, at.lsn, size)
+        with open_to_read(os.path.join(wal_dir, first.name)) as stream:
+            block = read_header(first.name, stream.read(64)).block
+        begin = next_record(at.lsn, block, size)
+        if begin >= end:
+            return True
+        there = Segment.at(at.timeline, begin, size)
+        with open_to_read(os.path.join(wal_dir, there.name)) as stream:
+            stream.seek(begin - there.start)
+            total = int.from_bytes(stream.read(4), sys.byteorder)
+    except (OSError, LifeboatError):
         return False
-    rest = loss.read(config, NO_LOSS)[0].commits
-    return rest is not None and rest.count == 0
+    return total > 0 and record_end(begin, total, block, size) > end
 
 
 def _refused(at: Position, why: str, hint: str) -> PromotionRefused:

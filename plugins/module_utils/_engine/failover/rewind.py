@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional
 
-from ..base.errors import DataDirectoryRefused, LifeboatError, ProcessFailed, RewindFailed, StandbyRefused
+from ..base.errors import DataDirectoryRefused, LifeboatError, RewindFailed, StandbyRefused
 from ..base.process import run
 from ..config.load import Config
 from ..postgres.controldata import ControlData, program, read_control
-from ..postgres.recovery import restore_command, rewrite
+from ..postgres.recovery import STANDBY, restore_command, rewrite, set_signal
 from ..postgres.server import refuse_root, serves
 from ..restore import apply_follow, plan_follow, write_standby_settings
 from . import diverged
@@ -34,6 +34,7 @@ _BEGUN = "rewinding from last common checkpoint"
 _SECRET = (".crt", ".key", ".pem", ".crl")
 # The directory conf.d too, which often is included.
 _OWN = (".conf", "conf.d", *_SECRET)
+_TOLD = 2000
 _INSTEAD = "Restore it instead: lifeboat restore --action standby --delta keeps unchanged files."
 #: What a role other than a superuser needs on the new primary (PostgreSQL manual, "pg_rewind").
 GRANTS = (
@@ -66,9 +67,10 @@ def refusal(control: ControlData, wal_log_hints: bool, conninfo: Optional[str]) 
 
 def failure(data_dir: str, said: str) -> LifeboatError:
     """The error for what ``pg_rewind`` said when it failed. Pure."""
+    last = said.strip()[-_TOLD:]
     if _BEGUN in said:
         return RewindFailed(
-            f"{data_dir} was not rewound to the end, so no server may start there: {said}",
+            f"{data_dir} was not rewound to the end, so no server may start there: {last}",
             "What it wrote after the fork is stored. Fix the cause, and restore it: lifeboat restore --action standby"
             " --delta, or dr_rejoin with standby_rejoin=delta.",
             data_dir=data_dir,
@@ -77,7 +79,7 @@ def failure(data_dir: str, said: str) -> LifeboatError:
     if _DENIED.search(said):
         grants = " ".join(f"GRANT EXECUTE ON FUNCTION pg_catalog.{name} TO role;" for name in GRANTS)
         hint = f"On the new primary, allow the role of standby.primary_conninfo to read files: {grants}"
-    return StandbyRefused(f"{data_dir} cannot be rewound: {said}", hint, data_dir=data_dir)
+    return StandbyRefused(f"{data_dir} cannot be rewound: {last}", hint, data_dir=data_dir)
 
 
 def plan(config: Config) -> Rewound:
@@ -101,11 +103,13 @@ def apply(config: Config) -> Rewound:
     with _own_files(data_dir):
         # pg_rewind calls it for WAL that the old primary has removed (--restore-target-wal).
         rewrite(data_dir, {"restore_command": restore_command(config.command, config.source or "", pieces=True)})
-        try:
-            said = run(_argv(config, data_dir), cwd=data_dir).stderr
-        except ProcessFailed as exc:
-            raise failure(data_dir, exc.message) from exc
-        if _BEGUN not in said:
+        done = run(_argv(config, data_dir), check=False, cwd=data_dir)
+        if _BEGUN in done.stderr:
+            # Whatever happens from here on, no primary may start there.
+            set_signal(data_dir, STANDBY)
+        if done.status:
+            raise failure(data_dir, done.stderr)
+        if _BEGUN not in done.stderr:
             raise _not_yet(data_dir)
     write_standby_settings(config, data_dir)
     return Rewound(True, kept)
@@ -147,7 +151,7 @@ def _own_files(data_dir: str) -> Iterator[None]:
         except OSError as exc:
             raise RewindFailed(
                 f"The configuration of {data_dir} could not be put back: {exc}.",
-                f"It is kept in {kept}. Free some space, and copy it back before you start the server.",
+                f"It is kept in {kept}. Free some space, copy it back, and restore the server: standby_rejoin=delta.",
                 kept=kept,
             ) from exc
         shutil.rmtree(kept)

@@ -40,14 +40,18 @@ from .record import KINDS, MOST_BYTES, TOKEN, Epoch, load_epoch
 
 @dataclass(frozen=True)
 class Claimed:
-    """The epoch, and the repositories that it, or an epoch before it that they lacked, is new in."""
+    """The epoch, and the repositories that it, or an epoch before it that they lacked, is new in.
+
+    ``begun``: an earlier run, with the same token, has put it into at least one of them.
+    """
 
     epoch: Epoch
     repositories: Tuple[str, ...]
+    begun: bool
 
     def as_dict(self) -> Dict[str, Any]:
         names = list(self.repositories)
-        return {"changed": bool(names), "epoch": self.epoch.shown(), "repositories": names}
+        return {"changed": bool(names), "epoch": self.epoch.shown(), "repositories": names, "begun": self.begun}
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def plan(config: Config, request: Request) -> Claimed:
     with _opened(config) as (order, system):
         step = _step(order, system, request)
         lacking = [r.name for r in order if r.store.head(r.layout.epoch(system, step.epoch.number)) is None]
-        return Claimed(step.epoch, tuple(lacking))
+        return Claimed(step.epoch, tuple(lacking), step.begun)
 
 
 def apply(config: Config, request: Request) -> Claimed:
@@ -144,7 +148,7 @@ def _put_everywhere(order: List[Repository], step: _Step, note: Note) -> Claimed
             epoch=wanted.number,
         )
     note.skip = not changed
-    return Claimed(leader, tuple(changed))
+    return Claimed(leader, tuple(changed), step.begun)
 
 
 @contextmanager

@@ -151,6 +151,11 @@ def plan_restore(
     if tier is None:
         return restore.plan(config, request), None
     target, thawing = request.target, plan if look else complete
+    if target.timeline != "latest":
+        raise ConfigError(
+            f"A thaw finds the WAL of the newest timeline, and the target timeline is {target.timeline}.",
+            "Thaw the objects of that timeline in the store, and restore without a thaw.",
+        )
     moment = read_moment(target.value) if target.kind == "time" and target.value else None
     wanted = ThawRequest(request.label, moment if moment and moment.tzinfo else None, None, tier)
     try:

@@ -96,6 +96,13 @@ def record_end(start: int, length: int, block: int, size: int) -> int:
     return at + -(-left // _ALIGNED) * _ALIGNED
 
 
+def next_record(end: int, block: int, size: int) -> int:
+    """The LSN where the record begins that follows one which ended at ``end``: behind a page's header. Pure."""
+    if end % block:
+        return end
+    return end + (_HEADER.size if end % size == 0 else _SHORT)
+
+
 def fills(segment: Segment, content: bytes, last: Optional[Tuple[int, int, str]]) -> bool:
     """Whether the records of a whole segment reach its end, given the last complete one. Pure.
 
@@ -111,6 +118,6 @@ def fills(segment: Segment, content: bytes, last: Optional[Tuple[int, int, str]]
     after = record_end(lsn, length, block, segment.size)
     if kind == "SWITCH" or after >= segment.end:
         return True
-    after += _SHORT if after % block == 0 else 0
+    after = next_record(after, block, segment.size)
     (total,) = struct.unpack_from("=I", content, after - segment.start)
     return bool(total) and record_end(after, total, block, segment.size) > segment.end
