@@ -225,6 +225,8 @@ def test_transactions_are_counted_by_the_rate_of_the_archived_wal() -> None:
     earlier = Asked("server", disaster_at=NOW - timedelta(seconds=60))
     (way,) = [w for w in decide(shop(), earlier, CONFIG).ways if w.name == "rebuild"]
     assert (way.loses.seconds, way.loses.transactions) == (30.0, 60)
+    # The report of the playbook counts from then too.
+    assert f" -e dr_disaster_at={NOW - timedelta(seconds=60):%Y-%m-%dT%H:%M:%SZ}" in way.command
 
 
 def test_the_duration_is_that_of_a_drill_of_this_cluster_where_there_is_one() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timezone
 from shlex import quote
 from typing import Dict, List, Optional, Sequence
 
@@ -50,21 +50,28 @@ def stop_at(asked: Asked) -> Dict[str, str]:
     return {**target, "restore_label": asked.label}
 
 
+def happened(asked: Asked) -> Dict[str, str]:
+    """When it happened, from which the report counts the loss and the recovery time, if that was said."""
+    when = asked.disaster_at
+    return {"dr_disaster_at": when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""}
+
+
 def rebuild(asked: Asked, lost: str = "", as_of: Optional[datetime] = None) -> str:
     """Rebuild on an empty host, without the repositories that are ``lost``."""
-    more = {"dr_old_host": asked.old_host, **stop_at(asked), "lifeboat_lost_repositories": lost}
-    more["dr_as_of"] = format_time(as_of) if as_of else ""
+    more = {"dr_old_host": asked.old_host, **happened(asked), **stop_at(asked)}
+    more.update(lifeboat_lost_repositories=lost, dr_as_of=format_time(as_of) if as_of else "")
     return playbook(asked, "dr_rebuild", asked.new_host or NEW_HOST, more)
 
 
 def in_place(asked: Asked, cluster: str) -> str:
     """Restore this cluster in place: without its name the playbook would take the first one of the host."""
-    return playbook(asked, "dr_restore", asked.host or HOST, {"dr_cluster": cluster, **stop_at(asked)})
+    more = {"dr_cluster": cluster, **happened(asked), **stop_at(asked)}
+    return playbook(asked, "dr_restore", asked.host or HOST, more)
 
 
 def failover(asked: Asked, lost: str = "") -> str:
     """Promote the standby, without the repositories that are ``lost``."""
-    more = {"dr_old_host": asked.old_host, "lifeboat_lost_repositories": lost}
+    more = {"dr_old_host": asked.old_host, **happened(asked), "lifeboat_lost_repositories": lost}
     return playbook(asked, "dr_failover", asked.standby or STANDBY_HOST, more)
 
 
