@@ -44,6 +44,7 @@ options:
       - incident
       - drill
       - handover
+      - promote
       - settle
       - diverged
     default: []

@@ -132,23 +132,23 @@ def test_the_loss_of_the_server_is_rehearsed_on_an_empty_host(
     assert sorted((d["scenario"], d["passed"]) for d in kept) == [("deletion", False), ("server", True)]
 
 
-@pytest.mark.parametrize("scenario", ["deletion", "ransomware", "corruption"])
+@pytest.mark.parametrize("disaster", ["deletion", "ransomware", "corruption"])
 def test_other_disasters_are_rehearsed_with_the_keys_of_the_reader(
-    machines: Dict[str, Host], playbook: Playbooks, shop: Ledger, scenario: str
+    machines: Dict[str, Host], playbook: Playbooks, shop: Ledger, disaster: str
 ) -> None:
     host, began = machines["db13"], time.time()
     wait_archived(host)
     moment = datetime.now(timezone.utc) - timedelta(seconds=1)
     wait_archived(host)
     words = ["-e", '{"rehearsal_credentials": {"primary": "{{ hosts_keys_made.reader }}"}}']
-    if scenario != "corruption":
+    if disaster != "corruption":
         words += ["-e", f"rehearsal_moment={moment.isoformat()}"]
-    _, report = rehearse(playbook, "empty13", "-e", f"rehearsal_scenario={scenario}", *words)
+    _, report = rehearse(playbook, "empty13", "-e", f"rehearsal_scenario={disaster}", *words)
     assert report["result"] == "passed" and report["rto"]["seconds"] > 0
     nothing_is_left(machines["empty13"])
-    note(playbook, f"rehearsal of {scenario}", began, way="dr_rehearse", lost=0, acknowledged=len(shop.acknowledged))
+    note(playbook, f"rehearsal of {disaster}", began, way="dr_rehearse", lost=0, acknowledged=len(shop.acknowledged))
     kept = lifeboat(host, "shop", "drill list")["drills"]
-    assert (scenario, True) in {(d["scenario"], d["passed"]) for d in kept}
+    assert (disaster, True) in {(d["scenario"], d["passed"]) for d in kept}
 
 
 def test_a_damaged_index_is_built_again(machines: Dict[str, Host], playbook: Playbooks, shop: Ledger) -> None:
