@@ -135,6 +135,7 @@ def test_a_lost_server_is_rebuilt_with_what_was_archived(shop: Site, tmp_path: P
         best = way(found, "rebuild")
         assert best["command"] == (
             "ansible-playbook -i INVENTORY lifeboat.postgres.dr_rebuild -e lifeboat_hosts=db2 -e dr_old_host=192.0.2.9"
+            f" -e dr_disaster_at={last.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
         )
         (repository,) = found["repositories"]
         commit = datetime.fromisoformat(repository["last_commit"].replace("Z", "+00:00"))

@@ -37,11 +37,11 @@ class Asked:
     host: str = ""
     new_host: str = ""
     standby: str = ""
-    standby_error: str = ""
     old_host: str = ""
     fenced: bool = False
     inventory: str = ""
     config_file: str = ""
+    standby_error: str = ""
 
     def __post_init__(self) -> None:
         if self.disaster and self.disaster not in DISASTERS:
