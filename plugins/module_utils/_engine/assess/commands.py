@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from shlex import quote
 from typing import Dict, List, Optional, Sequence
 
@@ -53,7 +53,7 @@ def stop_at(asked: Asked) -> Dict[str, str]:
 def happened(asked: Asked) -> Dict[str, str]:
     """When it happened, from which the report counts the loss and the recovery time, if that was said."""
     when = asked.disaster_at
-    return {"dr_disaster_at": when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""}
+    return {"dr_disaster_at": format_time(when.replace(microsecond=0)) if when else ""}
 
 
 def rebuild(asked: Asked, lost: str = "", as_of: Optional[datetime] = None) -> str:

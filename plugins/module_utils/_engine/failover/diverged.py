@@ -19,13 +19,12 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, 
 
 from ..audit.scope import audited
 from ..base import clock
-from ..base.errors import DataDirectoryRefused, LifeboatError, ObjectCorrupt, ObjectExists, ObjectMissing, WalGap
+from ..base.errors import LifeboatError, ObjectCorrupt, ObjectExists, ObjectMissing, WalGap
 from ..base.files import open_to_read
 from ..base.wal_names import Segment, format_lsn, is_segment
 from ..codec import zstd
 from ..config.load import Config
 from ..postgres.controldata import read_control
-from ..postgres.server import serves
 from ..postgres.timeline import TimelinePath, path_to
 from ..records.fields import SHA256, Fields
 from ..records.model import FORMAT, format_time, open_fields, seal_record
@@ -39,7 +38,7 @@ from ..restore import latest_timeline
 from ..wal import scan
 from ..wal.fetch import MAX_WAL_FILE, read_wal
 from ..wal.segment import check_segment, read_header, record_end
-from .site import data_dir_of, histories_in
+from .site import data_dir_of, histories_in, refuse_serving
 
 # In the answer; the stored list has all of them.
 _NAMED = 1000
@@ -166,12 +165,7 @@ class _Old:
 
     def __init__(self, config: Config, repositories: Repositories) -> None:
         self._config, self._repositories, self.data_dir = config, repositories, data_dir_of(config)
-        if serves(self.data_dir):
-            raise DataDirectoryRefused(
-                f"A server runs in {self.data_dir}: what it writes is not complete yet.",
-                "Stop it (pg_ctl stop -m fast). Only an old primary has WAL that diverged.",
-                data_dir=self.data_dir,
-            )
+        refuse_serving(self.data_dir)
         self._control = read_control(config.bin_dir, self.data_dir)
         self._system, self._size = self._control.system_identifier, self._control.segment_size
         self._wal_dir = os.path.join(self.data_dir, "pg_wal")

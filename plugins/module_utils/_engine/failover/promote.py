@@ -27,7 +27,7 @@ from ..postgres.controldata import ControlData, read_control
 from ..postgres.facts import Position, replay_position, require_data_dir
 from ..restore import standby_status_of
 from ..wal.feed import read_handed
-from ..wal.segment import next_record, read_header, record_end
+from ..wal.segment import is_cut_off, next_record, read_header
 from . import loss
 from .judge import NO_LOSS, OK, Limit, accepted_lsn, read_limit
 from .site import data_dir_of, histories_in, place_of
@@ -169,19 +169,16 @@ def _recovering(sql: Session) -> bool:
 
 def _catch_up(config: Config, sql: Session, control: ControlData, request: Request) -> Position:
     """The position once all is replayed, and nothing more is lost than is allowed."""
-    until, data_dir, size = clock.monotonic() + request.catch_up, data_dir_of(config), control.segment_size
+    until, size = clock.monotonic() + request.catch_up, control.segment_size
     while True:
         at = replay_position(sql, size)
         _require_not_beyond(at, request)
         # The repository is not asked before the standby is there, but then always: it may have more.
         there = at.lsn == (request.handover or at.lsn)
         try:
-            if there:
-                status = standby_status_of(config)
-                at = status.at
-                whole = not status.lag_bytes
-                if whole or (request.handover is None and _has_all(data_dir, status.at, status.stored.end, size)):
-                    break
+            if there and (found := _replayed(config, request, size)):
+                at = found
+                break
         except StoreUnavailable:
             if clock.monotonic() >= until:
                 raise
@@ -206,6 +203,15 @@ def _catch_up(config: Config, sql: Session, control: ControlData, request: Reque
     return at
 
 
+def _replayed(config: Config, request: Request, size: int) -> Optional[Position]:
+    """The position once all that is stored is replayed, after a loss but for a record that was never finished."""
+    status = standby_status_of(config)
+    if not status.lag_bytes:
+        return status.at
+    all_there = request.handover is None and _has_all(data_dir_of(config), status.at, status.stored.end, size)
+    return status.at if all_there else None
+
+
 def _has_all(data_dir: str, at: Position, end: int, size: int) -> bool:
     """Whether the server has all WAL up to ``end``, where what is stored ends, and only an incomplete record is left.
 
@@ -214,24 +220,18 @@ def _has_all(data_dir: str, at: Position, end: int, size: int) -> bool:
     wal_dir = os.path.join(data_dir, "pg_wal")
     last = Segment.at(at.timeline, end - 1, size)
     handed = read_handed(wal_dir, last.name)
+    if (handed.end and last.start + handed.end < end) or not os.path.exists(os.path.join(wal_dir, last.name)):
+        return False
+    segment = Segment.at(at.timeline, at.lsn, size)
     try:
-        if handed.end and last.start + handed.end < end:
-            return False
-        with open_to_read(os.path.join(wal_dir, last.name)):
-            pass
-        first = Segment.at(at.timeline, at.lsn, size)
-        with open_to_read(os.path.join(wal_dir, first.name)) as stream:
-            block = read_header(first.name, stream.read(64)).block
-        begin = next_record(at.lsn, block, size)
-        if begin >= end:
-            return True
-        there = Segment.at(at.timeline, begin, size)
-        with open_to_read(os.path.join(wal_dir, there.name)) as stream:
-            stream.seek(begin - there.start)
+        with open_to_read(os.path.join(wal_dir, segment.name)) as stream:
+            block = read_header(segment.name, stream.read(64)).block
+            begin = next_record(at.lsn, block, size)
+            stream.seek(begin - segment.start)
             total = int.from_bytes(stream.read(4), sys.byteorder)
     except (OSError, LifeboatError):
         return False
-    return total > 0 and record_end(begin, total, block, size) > end
+    return begin >= end or is_cut_off(begin, total, end, block, size)
 
 
 def _refused(at: Position, why: str, hint: str) -> PromotionRefused:

@@ -17,15 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional
 
-from ..base.errors import DataDirectoryRefused, LifeboatError, RewindFailed, StandbyRefused
+from ..base.errors import LifeboatError, RewindFailed, StandbyRefused
 from ..base.process import run
 from ..config.load import Config
 from ..postgres.controldata import ControlData, program, read_control
 from ..postgres.recovery import STANDBY, restore_command, rewrite, set_signal
-from ..postgres.server import refuse_root, serves
+from ..postgres.server import refuse_root, setting_of
 from ..restore import apply_follow, plan_follow, write_standby_settings
 from . import diverged
-from .site import data_dir_of
+from .site import data_dir_of, refuse_serving
 
 _DBNAME = re.compile(r"(?:^|\s)dbname\s*=")
 _DENIED = re.compile(r"permission denied for function")
@@ -187,26 +187,13 @@ def _prepare(config: Config) -> str:
     """The data directory, if it can be rewound."""
     refuse_root()
     data_dir = data_dir_of(config)
-    if serves(data_dir):
-        raise DataDirectoryRefused(
-            f"A server runs in {data_dir}.",
-            "Stop it (pg_ctl stop -m fast). Only an old primary is rewound.",
-            data_dir=data_dir,
-        )
+    refuse_serving(data_dir)
     control = read_control(config.bin_dir, data_dir)
-    why = refusal(control, _setting(config, data_dir, "wal_log_hints") == "on", config.standby.primary_conninfo)
+    hints = setting_of(config.bin_dir, data_dir, config.config_file, "wal_log_hints")
+    why = refusal(control, hints == "on", config.standby.primary_conninfo)
     if why:
         raise StandbyRefused(f"{data_dir} cannot be rewound: {why}.", _INSTEAD, data_dir=data_dir)
     return data_dir
-
-
-def _setting(config: Config, data_dir: str, name: str) -> str:
-    return run([*_server(config, data_dir), "-C", name], cwd=data_dir).stdout.strip()
-
-
-def _server(config: Config, data_dir: str) -> List[str]:
-    words = [program(config.bin_dir, "postgres"), "-D", data_dir]
-    return [*words, "-c", f"config_file={config.config_file}"] if config.config_file else words
 
 
 def _argv(config: Config, data_dir: str) -> List[str]:

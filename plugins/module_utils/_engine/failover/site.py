@@ -41,6 +41,16 @@ def data_dir_of(config: Config) -> str:
     return config.data_dir
 
 
+def refuse_serving(data_dir: str) -> None:
+    """DataDirectoryRefused if a server runs there: what it writes is not complete yet."""
+    if serves(data_dir):
+        raise DataDirectoryRefused(
+            f"A server runs in {data_dir}: what it writes is not complete yet.",
+            "Stop it (pg_ctl stop -m fast). Only an old primary has WAL that diverged.",
+            data_dir=data_dir,
+        )
+
+
 def histories_in(wal_dir: str, names: Iterable[str]) -> Dict[int, str]:
     """The timeline histories among the files of this name in ``pg_wal``, by timeline."""
     found = {}

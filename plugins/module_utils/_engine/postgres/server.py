@@ -113,6 +113,15 @@ def stop(bin_dir: Optional[str], data_dir: str, mode: str = "fast") -> None:
     run([program(bin_dir, "pg_ctl"), "stop", "-D", data_dir, "-m", mode, "-w", "-t", "3600"])
 
 
+def setting_of(
+    bin_dir: Optional[str], data_dir: str, config_file: Optional[str], name: str, check: bool = True
+) -> str:
+    """The value that a setting would have in a server started here (``postgres -C``); it need not run."""
+    words = [program(bin_dir, "postgres"), "-D", data_dir, "-C", name]
+    words += ["-c", f"config_file={config_file}", "-c", f"data_directory={data_dir}"] if config_file else []
+    return run(words, check=check).stdout.strip()
+
+
 def promote(bin_dir: Optional[str], data_dir: str) -> None:
     """Tell a standby to end its recovery, without waiting for that. It needs no right in the database."""
     run([program(bin_dir, "pg_ctl"), "promote", "-D", data_dir, "-W"])

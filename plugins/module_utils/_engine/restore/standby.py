@@ -9,11 +9,10 @@ import os
 from typing import Any, Iterator, Mapping, Optional
 
 from ..base.errors import ConfigError, StandbyRefused
-from ..base.process import run
 from ..base.temporary import temporary_directory
 from ..config.load import Config
-from ..postgres.controldata import program
 from ..postgres.recovery import SETTINGS_FILE, with_settings
+from ..postgres.server import setting_of
 from ..wal.inventory import Run
 from .request import RestorePlan, RestoreRequest
 
@@ -39,9 +38,7 @@ def require_not_always(bin_dir: Optional[str], data_dir: str, config_file: Optio
 
     Such a standby archives every segment that it restores, so it would archive an incomplete one as complete.
     """
-    words = [program(bin_dir, "postgres"), "-D", data_dir, "-C", "archive_mode"]
-    words += ["-c", f"config_file={config_file}", "-c", f"data_directory={data_dir}"] if config_file else []
-    if run(words, check=False).stdout.strip() == "always":
+    if setting_of(bin_dir, data_dir, config_file, "archive_mode", check=False) == "always":
         raise StandbyRefused(
             "archive_mode is always: this standby would archive incomplete segments.",
             "Set archive_mode to on (--set archive_mode=on, or settings): it then archives once it is promoted.",

@@ -115,7 +115,7 @@ def apply(config: Config, request: ThawRequest, progress: Optional[Progress] = N
             note.details.update(
                 repository=entry.name, requested=len(found.frozen), tier=request.tier, days=request.days
             )
-            progress.phase(f"{entry.name}: request {len(found.frozen)} objects")
+            progress.note(f"{entry.name}: thaw {found.cost}")
             _each(lambda item: cold.thaw(item.key, request.days, request.tier), found.frozen)
         done = _thawing(entry, labels, items, _states(cold, items), request.tier)
         return replace(done, requested=len(found.frozen), terms=found.terms)
@@ -128,14 +128,10 @@ def complete(config: Config, request: ThawRequest, progress: Optional[Progress] 
     """
     progress = progress or Silent()
     while True:
-        found = plan(config, request)
+        found = apply(config, request, progress)
         if found.readable:
             return found
-        if found.frozen:
-            progress.note(f"{found.repository}: thaw {found.cost}")
-            apply(config, request, progress)
-        else:
-            progress.phase(f"{found.repository}: wait for {found.ongoing} objects")
+        progress.phase(f"{found.repository}: wait for {found.ongoing} objects")
         clock.sleep(_POLL)
 
 

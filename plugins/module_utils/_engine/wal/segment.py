@@ -103,6 +103,11 @@ def next_record(end: int, block: int, size: int) -> int:
     return end + (_HEADER.size if end % size == 0 else _SHORT)
 
 
+def is_cut_off(begin: int, total: int, end: int, block: int, size: int) -> bool:
+    """Whether a record of ``total`` bytes (0: there is none) from the LSN ``begin`` on reaches beyond ``end``. Pure."""
+    return total > 0 and record_end(begin, total, block, size) > end
+
+
 def fills(segment: Segment, content: bytes, last: Optional[Tuple[int, int, str]]) -> bool:
     """Whether the records of a whole segment reach its end, given the last complete one. Pure.
 
@@ -120,4 +125,4 @@ def fills(segment: Segment, content: bytes, last: Optional[Tuple[int, int, str]]
         return True
     after = next_record(after, block, segment.size)
     (total,) = struct.unpack_from("=I", content, after - segment.start)
-    return bool(total) and record_end(after, total, block, segment.size) > segment.end
+    return is_cut_off(after, total, segment.end, block, segment.size)

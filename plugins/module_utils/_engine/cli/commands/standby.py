@@ -208,8 +208,8 @@ def run_promote(args: argparse.Namespace, terminal: Terminal) -> Answer:
     if args.plan and done.changed:
         return Answer(told, f"the standby would be promoted; it has replayed to {told['replayed_lsn']}")
     began = f", which began at {told['fork_lsn']}" if told["fork_lsn"] else ""
-    words = "promoted: it" if done.changed else "is a primary already: it"
-    return Answer(told, f"the server {'was ' if done.changed else ''}{words} is on timeline {told['timeline']}{began}")
+    words = "was promoted" if done.changed else "is a primary already"
+    return Answer(told, f"the server {words}: it is on timeline {told['timeline']}{began}")
 
 
 def run_follow(args: argparse.Namespace, terminal: Terminal) -> Answer:
